@@ -1,0 +1,119 @@
+//! [`AudioError`]: why a file or a buffer of samples cannot be used.
+
+use thiserror::Error;
+
+use crate::SpecError;
+
+/// Why a piece of audio was refused. The file is not named: the caller knows which one it asked for.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AudioError {
+    /// There is no such file.
+    #[error("the file does not exist")]
+    Missing,
+    /// The operating system refused to read it.
+    #[error("the file cannot be read: {0}")]
+    Unreadable(#[source] std::io::Error),
+    /// Zero bytes.
+    #[error("the file is empty (0 bytes)")]
+    Empty,
+    /// More bytes than the limit.
+    #[error("{found} bytes, at most {limit} are accepted")]
+    TooLarge {
+        /// Bytes found.
+        found: u64,
+        /// Bytes accepted.
+        limit: u64,
+    },
+    /// No known container or elementary stream was recognised in the content.
+    #[error("not audio: no MP3, Ogg, FLAC, WAV, MP4/M4A, AAC or Matroska stream recognised in the content")]
+    NotAudio,
+    /// The container is known, the codec in it is not.
+    #[error("unsupported codec: {0}")]
+    UnsupportedCodec(String),
+    /// The stream claims a sampling rate outside the accepted range.
+    #[error("a sampling rate of {found} Hz, expected {min} to {max}", min = crate::decode::MIN_RATE, max = crate::decode::MAX_RATE)]
+    UnsupportedRate {
+        /// Rate found in Hz.
+        found: u32,
+    },
+    /// Too little of the stream decodes.
+    #[error(
+        "corrupt: {:.0} % of the stream decodes, at least {:.0} % is expected ({reason})", 100.0 * intact, 100.0 * expected
+    )]
+    Corrupt {
+        /// Fraction of the stream that decoded.
+        intact: f32,
+        /// Smallest fraction accepted.
+        expected: f32,
+        /// What the decoder said first.
+        reason: String,
+    },
+    /// The stream ends before the length that its header states.
+    #[error("truncated: {found_seconds:.2} s of the {stated_seconds:.2} s that the header states")]
+    Truncated {
+        /// Seconds decoded.
+        found_seconds: f32,
+        /// Seconds stated by the container.
+        stated_seconds: f32,
+    },
+    /// Less sound than the limit.
+    #[error("too short: {found_seconds:.2} s, at least {expected_seconds:.2} s are expected")]
+    TooShort {
+        /// Seconds decoded.
+        found_seconds: f32,
+        /// Seconds expected.
+        expected_seconds: f32,
+    },
+    /// More sound than the limit.
+    #[error("too long: over {expected_seconds:.0} s (stated or decoded: {found_seconds:.0} s)")]
+    TooLong {
+        /// Seconds stated by the container, or decoded when the limit was passed.
+        found_seconds: f32,
+        /// Seconds accepted.
+        expected_seconds: f32,
+    },
+    /// Nothing audible.
+    #[error("silent: {found_dbfs:.1} dBFS RMS, at least {expected_dbfs:.1} are expected")]
+    Silent {
+        /// RMS level about the mean, in dB relative to full scale.
+        found_dbfs: f32,
+        /// Smallest level accepted.
+        expected_dbfs: f32,
+    },
+    /// A parameter of an augmentation is outside its range.
+    #[error("{what} is {found}, expected {expected}")]
+    Parameter {
+        /// The parameter.
+        what: &'static str,
+        /// What it held.
+        found: String,
+        /// What it may hold.
+        expected: &'static str,
+    },
+    /// The feature spec describes no usable front end.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+}
+
+impl AudioError {
+    /// One short word per cause, for tables of rejected files.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Unreadable(_) => "unreadable",
+            Self::Empty => "empty",
+            Self::TooLarge { .. } => "too-large",
+            Self::NotAudio => "not-audio",
+            Self::UnsupportedCodec(_) => "unsupported-codec",
+            Self::UnsupportedRate { .. } => "unsupported-rate",
+            Self::Corrupt { .. } => "corrupt",
+            Self::Truncated { .. } => "truncated",
+            Self::TooShort { .. } => "too-short",
+            Self::TooLong { .. } => "too-long",
+            Self::Silent { .. } => "silent",
+            Self::Parameter { .. } => "parameter",
+            Self::Spec(_) => "spec",
+        }
+    }
+}

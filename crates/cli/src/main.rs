@@ -1,0 +1,2 @@
+//! The `sordino` program.
+fn main() {}

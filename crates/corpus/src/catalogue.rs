@@ -1,0 +1,183 @@
+//! [`Catalogue`]: the tracks of a library and the files that were refused.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::CorpusError;
+
+/// Where a track's sound comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// An audio file.
+    File(PathBuf),
+    /// Composed and synthesised from this seed.
+    Synthetic(u64),
+}
+
+impl fmt::Display for Source {
+    /// The path, or `synthetic:<seed>`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Synthetic(seed) => write!(f, "synthetic:{seed}"),
+        }
+    }
+}
+
+/// One track of a library.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Track {
+    /// Identity within the library; FMA's own track id for FMA. Never 0, which stands for "unknown" in answers.
+    pub id: u32,
+    /// Artist, or empty.
+    pub artist: String,
+    /// Title; the file name where tags are missing.
+    pub title: String,
+    /// Album, or empty.
+    pub album: String,
+    /// Licence, or empty.
+    pub licence: String,
+    /// The sound.
+    pub source: Source,
+}
+
+/// An entry of a library that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// The file or entry.
+    pub source: Source,
+    /// FMA's id where there is one.
+    pub id: Option<u32>,
+    /// Why, in a sentence.
+    pub reason: String,
+}
+
+/// A library: tracks to index and entries refused before any sound was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalogue {
+    /// Tracks, by ascending id.
+    pub tracks: Vec<Track>,
+    /// Entries refused.
+    pub rejected: Vec<Rejected>,
+}
+
+impl Catalogue {
+    /// Sorts by id and checks that ids are positive and unique.
+    ///
+    /// # Errors
+    /// [`CorpusError::Catalogue`] names the first id that is 0 or used twice.
+    pub fn new(mut tracks: Vec<Track>, rejected: Vec<Rejected>) -> Result<Self, CorpusError> {
+        tracks.sort_by_key(|track| track.id);
+        let catalogue = Self { tracks, rejected };
+        catalogue.validate()?;
+        Ok(catalogue)
+    }
+
+    /// Checks what [`Catalogue::new`] promises; the fields are public, so a catalogue may have changed since.
+    ///
+    /// # Errors
+    /// [`CorpusError::Catalogue`] as for [`Catalogue::new`], or where tracks are out of order.
+    pub fn validate(&self) -> Result<(), CorpusError> {
+        let bad = |track: &Track| CorpusError::Catalogue {
+            expected: "positive track ids, each once, in ascending order",
+            found: format!("id {} for \"{}\"", track.id, track.title),
+        };
+        if let Some(first) = self.tracks.first().filter(|track| track.id == 0) {
+            return Err(bad(first));
+        }
+        match self.tracks.windows(2).find(|pair| pair[0].id >= pair[1].id) {
+            Some(pair) => Err(bad(&pair[1])),
+            None => Ok(()),
+        }
+    }
+
+    /// The tracks at these positions, in ascending order, without the rejected entries.
+    pub fn select(&self, positions: &[usize]) -> Self {
+        let mut positions: Vec<usize> = positions.iter().copied().filter(|&p| p < self.tracks.len()).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        Self { tracks: positions.into_iter().map(|p| self.tracks[p].clone()).collect(), rejected: Vec::new() }
+    }
+
+    /// SHA-256 over every track's fields in order, in hexadecimal: two catalogues with one fingerprint list the same
+    /// tracks. Rejected entries do not count, and neither do the files' contents.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for track in &self.tracks {
+            let source = track.source.to_string();
+            hash.update(track.id.to_le_bytes());
+            for field in [&track.artist, &track.title, &track.album, &track.licence, &source] {
+                // The length keeps ("ab", "c") apart from ("a", "bc").
+                hash.update((field.len() as u64).to_le_bytes());
+                hash.update(field.as_bytes());
+            }
+        }
+        hex(&hash.finalize())
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Trims and turns every run of white space or control characters into one space: names end up in tables and terminals.
+pub(crate) fn tidy(text: &str) -> String {
+    text.split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn track(id: u32, title: &str) -> Track {
+        Track {
+            id,
+            artist: String::new(),
+            title: title.into(),
+            album: String::new(),
+            licence: String::new(),
+            source: Source::Synthetic(u64::from(id)),
+        }
+    }
+
+    #[test]
+    fn ids_are_positive_unique_and_sorted() {
+        let ok = Catalogue::new(vec![track(9, "b"), track(2, "a")], vec![]).unwrap();
+        assert_eq!(ok.tracks.iter().map(|t| t.id).collect::<Vec<_>>(), [2, 9]);
+        assert!(Catalogue::new(vec![track(3, "a"), track(3, "b")], vec![]).is_err());
+        assert!(Catalogue::new(vec![track(0, "a")], vec![]).is_err());
+    }
+
+    #[test]
+    fn fingerprint_sees_every_field_and_its_borders() {
+        let base = Catalogue::new(vec![track(1, "ab")], vec![]).unwrap();
+        let mut moved = base.clone();
+        moved.tracks[0].artist = "a".into();
+        moved.tracks[0].title = "b".into();
+        let mut sound = base.clone();
+        sound.tracks[0].source = Source::Synthetic(7);
+        assert_eq!(base.fingerprint(), base.clone().fingerprint());
+        assert_ne!(base.fingerprint(), moved.fingerprint());
+        assert_ne!(base.fingerprint(), sound.fingerprint());
+    }
+
+    #[test]
+    fn select_ignores_order_repeats_and_positions_beyond_the_end() {
+        let all = Catalogue::new((1..=5).map(|id| track(id, "t")).collect(), vec![]).unwrap();
+        let some = all.select(&[4, 1, 1, 99]);
+        assert_eq!(some.tracks.iter().map(|t| t.id).collect::<Vec<_>>(), [2, 5]);
+    }
+
+    #[test]
+    fn tidy_flattens_lines_and_controls() {
+        assert_eq!(tidy("  one\r\n two\tthree\u{7}  "), "one two three");
+    }
+}

@@ -1,0 +1,14 @@
+//! Libraries of tracks: where they come from, their cached mel power, and the queries asked of them.
+//!
+//! Comes in: a folder in FMA's published layout, a folder of music, or a number of tracks to compose. Goes out: a
+//! [`Catalogue`], a `MelTable` of cached mel power in Parquet, and query sets that never share an offset, a noise file or
+//! an impulse response with training. This crate refuses to know about models and cryptography.
+
+mod catalogue;
+mod error;
+pub mod fma;
+pub mod folder;
+mod seed;
+
+pub use catalogue::{Catalogue, Rejected, Source, Track};
+pub use error::CorpusError;

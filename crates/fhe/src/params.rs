@@ -1,0 +1,120 @@
+//! [`ParameterSet`]: the lattice parameters that a key, a message and a prepared model must share.
+//!
+//! Nothing here is tuned by hand: the standard set is a versioned constant of tfhe-rs, chosen by its maintainers for 128
+//! bits of security. Sets for tests say `insecure` in their name.
+
+use tfhe::core_crypto::prelude::{DynamicDistribution, GlweDimension, GlweSize, LweDimension, PolynomialSize};
+use tfhe::shortint::parameters::ClassicPBSParameters;
+use tfhe::shortint::parameters::v1_8::V1_8_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128 as STANDARD_CONSTANT;
+
+use crate::FheError;
+
+/// Identifies a [`ParameterSet`] in files and messages. Numbers are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ParameterId(pub u16);
+
+/// Ring, key sizes and noise. The ring is `Z_q[X]/(X^N + 1)` with `q = 2^64` and GLWE dimension 1 in every set; secret
+/// keys are binary.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ParameterSet {
+    /// Identifier on the wire.
+    pub id: ParameterId,
+    /// Name for people.
+    pub name: &'static str,
+    /// Ring degree `N`.
+    pub polynomial_size: PolynomialSize,
+    /// Noise of fresh GLWE ciphertexts: uniform on `[-2^b, 2^b]` with halved ends (tfhe's `TUniform(b)`); this is `b`.
+    pub glwe_noise_log2: u32,
+    /// Dimension of the small LWE key that bootstrapping uses.
+    pub lwe_dimension: LweDimension,
+    /// Noise of fresh LWE ciphertexts under the small key, as for `glwe_noise_log2`.
+    pub lwe_noise_log2: u32,
+}
+
+/// `V1_8_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128` of tfhe 1.8: `N = 2048`, `n = 918`, 128-bit security.
+pub const STANDARD: ParameterSet =
+    from_tfhe(ParameterId(1), "tfhe-v1_8-message-2-carry-2-tuniform-2m128", STANDARD_CONSTANT);
+
+/// A small ring for tests: fast, and breakable on a laptop.
+pub const INSECURE_N512: ParameterSet = insecure(ParameterId(0xff01), "insecure-n512", 512);
+
+/// A smaller ring for combinatorial tests: fast, and breakable on a laptop.
+pub const INSECURE_N256: ParameterSet = insecure(ParameterId(0xff02), "insecure-n256", 256);
+
+const ALL: [&ParameterSet; 3] = [&STANDARD, &INSECURE_N512, &INSECURE_N256];
+
+impl ParameterSet {
+    /// The set that a message or file names.
+    ///
+    /// # Errors
+    /// [`FheError::UnknownParameters`] for a number that this version does not have.
+    pub fn by_id(id: ParameterId) -> Result<&'static Self, FheError> {
+        ALL.into_iter().find(|p| p.id == id).ok_or(FheError::UnknownParameters { found: id.0 })
+    }
+
+    /// The set with a given name.
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        ALL.into_iter().find(|p| p.name == name)
+    }
+
+    /// Ring degree `N` as a number.
+    pub fn ring(&self) -> usize {
+        self.polynomial_size.0
+    }
+
+    /// Polynomials in a GLWE ciphertext: one mask, one body.
+    pub const fn glwe_size(&self) -> GlweSize {
+        GlweSize(2)
+    }
+
+    /// GLWE dimension `k = 1`.
+    pub const fn glwe_dimension(&self) -> GlweDimension {
+        GlweDimension(1)
+    }
+
+    /// Noise of fresh GLWE ciphertexts as tfhe takes it.
+    pub fn glwe_noise(&self) -> DynamicDistribution<u64> {
+        DynamicDistribution::new_t_uniform(self.glwe_noise_log2)
+    }
+
+    /// Noise of fresh LWE ciphertexts under the small key as tfhe takes it.
+    pub fn lwe_noise(&self) -> DynamicDistribution<u64> {
+        DynamicDistribution::new_t_uniform(self.lwe_noise_log2)
+    }
+
+    /// Whether this set exists for tests only.
+    pub fn is_insecure(&self) -> bool {
+        self.name.starts_with("insecure")
+    }
+}
+
+const fn from_tfhe(id: ParameterId, name: &'static str, p: ClassicPBSParameters) -> ParameterSet {
+    assert!(p.glwe_dimension.0 == 1, "packing is written for GLWE dimension 1");
+    ParameterSet {
+        id,
+        name,
+        polynomial_size: p.polynomial_size,
+        glwe_noise_log2: t_uniform(p.glwe_noise_distribution),
+        lwe_dimension: p.lwe_dimension,
+        lwe_noise_log2: t_uniform(p.lwe_noise_distribution),
+    }
+}
+
+const fn t_uniform(noise: DynamicDistribution<u64>) -> u32 {
+    match noise {
+        DynamicDistribution::TUniform(t) => t.bound_log2(),
+        DynamicDistribution::Gaussian(_) => panic!("the noise formulas are written for TUniform noise"),
+    }
+}
+
+const fn insecure(id: ParameterId, name: &'static str, ring: usize) -> ParameterSet {
+    ParameterSet {
+        id,
+        name,
+        polynomial_size: PolynomialSize(ring),
+        glwe_noise_log2: STANDARD.glwe_noise_log2,
+        lwe_dimension: LweDimension(64),
+        // The modulus switch to 2N is as coarse as the ring is small, so the noise before it is kept below its share.
+        lwe_noise_log2: 30,
+    }
+}

@@ -1,0 +1,183 @@
+//! [`SecretKey`]: what only the client holds.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::hint::black_box;
+use std::io::Write;
+use std::path::Path;
+
+use tfhe::core_crypto::commons::math::random::Seed;
+use tfhe::core_crypto::prelude::*;
+
+use crate::FheError;
+use crate::params::{ParameterId, ParameterSet};
+
+const MAGIC: &[u8; 8] = b"SRDNKEY\x01";
+const HEADER: usize = MAGIC.len() + 2;
+
+/// A binary GLWE key, which encrypts queries and decrypts replies, and a small binary LWE key, which only bootstrapping
+/// uses. Overwritten with zeros when dropped, and never printed.
+pub struct SecretKey {
+    parameters: &'static ParameterSet,
+    glwe: GlweSecretKeyOwned<u64>,
+    lwe: LweSecretKeyOwned<u64>,
+}
+
+impl SecretKey {
+    /// Draws a key from the system's randomness.
+    pub fn generate(parameters: &'static ParameterSet) -> Self {
+        Self::generate_from_seed(parameters, new_seeder().seed())
+    }
+
+    /// Draws a key from `seed`: for tests and benches that must be repeatable. Whoever knows the seed knows the key.
+    pub fn generate_from_seed(parameters: &'static ParameterSet, seed: Seed) -> Self {
+        let mut generator = SecretRandomGenerator::<DefaultRandomGenerator>::new(seed);
+        let glwe = allocate_and_generate_new_binary_glwe_secret_key(
+            parameters.glwe_dimension(),
+            parameters.polynomial_size,
+            &mut generator,
+        );
+        let lwe = allocate_and_generate_new_binary_lwe_secret_key(parameters.lwe_dimension, &mut generator);
+        Self { parameters, glwe, lwe }
+    }
+
+    /// The set this key belongs to.
+    pub fn parameters(&self) -> &'static ParameterSet {
+        self.parameters
+    }
+
+    /// The GLWE key, one polynomial of degree below `N`.
+    pub(crate) fn glwe(&self) -> &GlweSecretKeyOwned<u64> {
+        &self.glwe
+    }
+
+    /// The small LWE key.
+    #[allow(dead_code, reason = "for evaluation keys")]
+    pub(crate) fn lwe(&self) -> &LweSecretKeyOwned<u64> {
+        &self.lwe
+    }
+
+    /// Writes the key, one bit per coefficient, to a new file that only its owner can read (mode 0600 on Unix).
+    ///
+    /// # Errors
+    /// [`FheError::Io`]; a file that exists is never overwritten.
+    pub fn save(&self, path: &Path) -> Result<(), FheError> {
+        let io = |source| FheError::Io { path: path.display().to_string(), source };
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).map_err(io)?;
+        let mut bytes = self.to_bytes();
+        let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+        wipe(&mut bytes);
+        written.map_err(io)
+    }
+
+    /// Reads a key that [`SecretKey::save`] wrote.
+    ///
+    /// # Errors
+    /// [`FheError::Io`], [`FheError::KeyFile`] or [`FheError::UnknownParameters`].
+    pub fn load(path: &Path) -> Result<Self, FheError> {
+        let mut bytes =
+            std::fs::read(path).map_err(|source| FheError::Io { path: path.display().to_string(), source })?;
+        let key = Self::from_bytes(&bytes);
+        wipe(&mut bytes);
+        key
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(self.parameters.id.0.to_le_bytes());
+        for bits in self.bits().chunks(8) {
+            bytes.push(bits.iter().enumerate().fold(0, |byte, (i, &bit)| byte | (bit as u8) << i));
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, FheError> {
+        let damaged = |what| FheError::KeyFile { what };
+        let header = bytes.get(..HEADER).ok_or(damaged("it is too short"))?;
+        let (magic, id) = header.split_at(MAGIC.len());
+        if magic != MAGIC {
+            return Err(damaged("its first bytes are not those of a key of this version"));
+        }
+        let parameters = ParameterSet::by_id(ParameterId(u16::from_le_bytes([id[0], id[1]])))?;
+        let (ring, small) = (parameters.ring(), parameters.lwe_dimension.0);
+        let packed = &bytes[HEADER..];
+        if packed.len() != (ring + small).div_ceil(8) {
+            return Err(damaged("its length does not fit its parameter set"));
+        }
+        let mut bits: Vec<u64> = (0..ring + small).map(|i| u64::from(packed[i / 8] >> (i % 8) & 1)).collect();
+        let lwe = LweSecretKey::from_container(bits[ring..].to_vec());
+        let glwe = GlweSecretKey::from_container(bits[..ring].to_vec(), parameters.polynomial_size);
+        wipe(&mut bits);
+        Ok(Self { parameters, glwe, lwe })
+    }
+
+    fn bits(&self) -> Vec<u64> {
+        [self.glwe.as_ref(), self.lwe.as_ref()].concat()
+    }
+}
+
+impl Drop for SecretKey {
+    fn drop(&mut self) {
+        wipe(self.glwe.as_mut());
+        wipe(self.lwe.as_mut());
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretKey").field("parameters", &self.parameters.name).finish_non_exhaustive()
+    }
+}
+
+/// Overwrites secret data; `black_box` keeps the compiler from dropping writes that nothing reads.
+fn wipe<T: Default + Copy>(secret: &mut [T]) {
+    secret.fill(T::default());
+    black_box(secret);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::INSECURE_N256;
+
+    #[test]
+    fn a_saved_key_loads_as_itself_and_is_private() {
+        let directory = std::env::temp_dir().join(format!("sordino-key-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("key");
+        let _ = std::fs::remove_file(&path);
+        let key = SecretKey::generate_from_seed(&INSECURE_N256, Seed(1));
+        key.save(&path).unwrap();
+        assert_eq!(SecretKey::load(&path).unwrap().bits(), key.bits());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert!(matches!(key.save(&path), Err(FheError::Io { .. })), "an existing key must not be overwritten");
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn damaged_key_files_are_refused() {
+        let bytes = SecretKey::generate_from_seed(&INSECURE_N256, Seed(2)).to_bytes();
+        for length in 0..bytes.len() {
+            assert!(SecretKey::from_bytes(&bytes[..length]).is_err());
+        }
+        for byte in 0..HEADER {
+            let mut damaged = bytes.clone();
+            damaged[byte] ^= 0x40;
+            assert!(SecretKey::from_bytes(&damaged).is_err());
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_bits() {
+        let key = SecretKey::generate_from_seed(&INSECURE_N256, Seed(3));
+        assert_eq!(format!("{key:?}"), "SecretKey { parameters: \"insecure-n256\", .. }");
+    }
+}

@@ -1,0 +1,187 @@
+//! [`Circuit`]: one trip of a protocol as data, walked by interchangeable [`Machine`]s.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{Hierarchy, HierarchyShape, Stage, VectorBound};
+
+/// A value of a circuit: its inputs come first, then one register per op.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Register(pub usize);
+
+/// Which stage an op evaluates: its place in the hierarchy, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StageId(pub usize);
+
+/// What the client sends, encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Input {
+    /// A quantised feature vector.
+    Vector(VectorBound),
+    /// A group index below `bound`.
+    Index {
+        /// Number of groups to choose from.
+        bound: usize,
+    },
+}
+
+/// A layer-sized operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Op {
+    /// All scores of all groups of a stage: `[groups, outputs]`.
+    Linear {
+        /// The stage.
+        stage: StageId,
+        /// Its input vector.
+        input: Register,
+    },
+    /// The scores of one group: `[groups, outputs]` to `[1, outputs]`.
+    Select {
+        /// What to select from.
+        scores: Register,
+        /// The group's index.
+        index: Register,
+    },
+}
+
+/// A straight-line program over registers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Circuit {
+    /// What the client sends.
+    pub inputs: Vec<Input>,
+    /// What the server does, in order.
+    pub ops: Vec<Op>,
+    /// What the server returns.
+    pub reply: Vec<Register>,
+}
+
+/// A circuit that cannot be walked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CircuitError {
+    /// The caller gave the wrong number of inputs.
+    #[error("circuit: {found} inputs given, expected {expected}")]
+    Inputs {
+        /// Inputs given.
+        found: usize,
+        /// Inputs declared.
+        expected: usize,
+    },
+    /// An op reads a register that is not written before it.
+    #[error("circuit: register {register} is read before it is written ({written} registers exist)")]
+    Unwritten {
+        /// The register read.
+        register: usize,
+        /// Registers written so far.
+        written: usize,
+    },
+    /// A stage that the hierarchy does not have.
+    #[error("circuit: stage {stage} asked for, the model has {stages}")]
+    NoStage {
+        /// The stage asked for.
+        stage: usize,
+        /// Number of stages.
+        stages: usize,
+    },
+}
+
+impl Circuit {
+    /// `flat`: one vector in, every score of the last stage out; the server decides nothing.
+    ///
+    /// Takes a [`Hierarchy`] on the server and its [`HierarchyShape`] on the client.
+    pub fn flat(hierarchy: &impl AsRef<HierarchyShape>) -> Self {
+        let shape = hierarchy.as_ref();
+        let last = shape.stages().len() - 1;
+        Self {
+            inputs: vec![Input::Vector(shape.last().input())],
+            ops: vec![Op::Linear { stage: StageId(last), input: Register(0) }],
+            reply: vec![Register(1)],
+        }
+    }
+
+    /// One trip of the protocol in which the client picks: the scores of `probes` groups of stage `stage`, chosen by
+    /// encrypted indices. Stage 0 has one group, so its trip takes no index.
+    ///
+    /// Takes a [`Hierarchy`] on the server and its [`HierarchyShape`] on the client.
+    ///
+    /// # Errors
+    /// [`CircuitError::NoStage`] if the hierarchy has no such stage.
+    pub fn trip(hierarchy: &impl AsRef<HierarchyShape>, stage: usize, probes: usize) -> Result<Self, CircuitError> {
+        let stages = hierarchy.as_ref().stages();
+        let s = stages.get(stage).ok_or(CircuitError::NoStage { stage, stages: stages.len() })?;
+        let mut inputs = vec![Input::Vector(s.input())];
+        let scores = |inputs: &Vec<Input>| Register(inputs.len());
+        if stage == 0 {
+            let reply = vec![scores(&inputs)];
+            return Ok(Self { inputs, ops: vec![Op::Linear { stage: StageId(0), input: Register(0) }], reply });
+        }
+        inputs.extend((0..probes).map(|_| Input::Index { bound: s.groups() }));
+        let scores = scores(&inputs);
+        let mut ops = vec![Op::Linear { stage: StageId(stage), input: Register(0) }];
+        ops.extend((0..probes).map(|p| Op::Select { scores, index: Register(1 + p) }));
+        let reply = (0..probes).map(|p| Register(scores.0 + 1 + p)).collect();
+        Ok(Self { inputs, ops, reply })
+    }
+
+    /// Walks the circuit on `machine` and returns the reply.
+    ///
+    /// # Errors
+    /// The machine's own error, or [`CircuitError`] for a program that is not well formed.
+    pub fn run<M: Machine>(&self, machine: &mut M, inputs: Vec<M::Value>) -> Result<Vec<M::Value>, M::Error> {
+        if inputs.len() != self.inputs.len() {
+            return Err(CircuitError::Inputs { found: inputs.len(), expected: self.inputs.len() }.into());
+        }
+        let mut registers = inputs;
+        for op in &self.ops {
+            let value = match op {
+                Op::Linear { stage, input } => machine.linear(*stage, read(&registers, *input)?)?,
+                Op::Select { scores, index } => {
+                    machine.select(read(&registers, *scores)?, read(&registers, *index)?)?
+                }
+            };
+            registers.push(value);
+        }
+        // Replies leave in order of appearance; a register is returned at most once, so it can be moved out.
+        let mut slots: Vec<Option<M::Value>> = registers.into_iter().map(Some).collect();
+        let written = slots.len();
+        self.reply
+            .iter()
+            .map(|r| {
+                let value = slots.get_mut(r.0).and_then(Option::take);
+                value.ok_or_else(|| CircuitError::Unwritten { register: r.0, written }.into())
+            })
+            .collect()
+    }
+}
+
+fn read<V>(registers: &[V], register: Register) -> Result<&V, CircuitError> {
+    let written = registers.len();
+    registers.get(register.0).ok_or(CircuitError::Unwritten { register: register.0, written })
+}
+
+/// Something that can evaluate the ops of a circuit.
+pub trait Machine {
+    /// What a register holds.
+    type Value;
+    /// What can go wrong.
+    type Error: From<CircuitError>;
+
+    /// All scores of all groups of `stage` for one input vector.
+    ///
+    /// # Errors
+    /// Where the value is no vector for this stage.
+    fn linear(&mut self, stage: StageId, input: &Self::Value) -> Result<Self::Value, Self::Error>;
+
+    /// The scores of the group that `index` names.
+    ///
+    /// # Errors
+    /// Where the values are no scores and index.
+    fn select(&mut self, scores: &Self::Value, index: &Self::Value) -> Result<Self::Value, Self::Error>;
+}
+
+/// The stage that an op names.
+pub(crate) fn stage_of(hierarchy: &Hierarchy, id: StageId) -> Result<&Stage, CircuitError> {
+    let stages = hierarchy.stages();
+    stages.get(id.0).ok_or(CircuitError::NoStage { stage: id.0, stages: stages.len() })
+}
