@@ -36,16 +36,16 @@ impl std::str::FromStr for Subset {
     }
 }
 
-/// Clips reported undecodable, without audio or far too short in github.com/mdeff/fma issue 8 and the dataset's wiki.
-const REPORTED_UNUSABLE: [u32; 23] = [
+/// Clips reported undecodable, without audio or far too short in github.com/mdeff/fma issue 8.
+const REPORTED_UNUSABLE: &[u32] = &[
     1_486, 5_574, 65_753, 80_391, 98_558, 98_559, 98_560, 98_565, 98_566, 98_567, 98_568, 98_569, 98_571, 99_134,
-    105_247, 108_924, 108_925, 126_981, 127_336, 133_297, 143_992, 98_925, 132_020,
+    105_247, 108_924, 108_925, 126_981, 127_336, 133_297, 143_992,
 ];
 
 /// Clips of `fma_medium` reported silent by others who trained on it. Known to be incomplete: the decoder has the last word.
-const REPORTED_SILENT: [u32; 26] = [
-    9_846, 13_585, 25_028, 25_029, 25_032, 25_215, 25_216, 25_225, 25_227, 25_232, 25_233, 25_235, 33_486, 34_508,
-    36_479, 48_389, 48_395, 48_407, 51_118, 54_077, 75_971, 98_567, 98_925, 107_535, 132_020, 25_025,
+const REPORTED_SILENT: &[u32] = &[
+    9_846, 13_585, 25_028, 25_029, 25_032, 25_215, 25_216, 25_227, 25_232, 25_233, 25_235, 33_486, 34_508, 36_479,
+    48_389, 48_395, 48_407, 51_118, 54_077, 75_971, 98_567, 98_925, 107_535, 132_020,
 ];
 
 /// Reads `tracks.csv` and lists the tracks of `subset` whose audio lies at `<audio_dir>/<id / 1000>/<id>.mp3`.

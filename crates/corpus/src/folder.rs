@@ -36,8 +36,10 @@ pub fn load(root: &Path) -> Result<Catalogue, CorpusError> {
     let tracks: Vec<Track> = walk
         .files
         .into_par_iter()
-        .zip(1_u32..)
-        .map(|(path, id)| {
+        .enumerate()
+        .map(|(position, path)| {
+            // A folder of more than 2^32 files is beyond every file system; the catalogue's check would see the repeat.
+            let id = position as u32 + 1;
             let tags = read_tags(&path);
             let (artist, title) = from_file_name(&path);
             let keep = |tag: Option<String>, fallback: String| tag.filter(|text| !text.is_empty()).unwrap_or(fallback);
