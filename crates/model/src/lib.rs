@@ -5,14 +5,31 @@
 //! overflows, `Cost` counts what the encrypted run will do. This crate refuses to know how weights are trained
 //! and how ciphertexts work; it has no heavy dependency.
 
+mod card;
 mod circuit;
 mod clear;
+mod client;
+mod decide;
+mod files;
+mod front;
+mod hash;
 mod range;
+mod server;
 mod shape;
 mod stage;
 
+pub use card::Card;
 pub use circuit::{Circuit, CircuitError, Input, Machine, Op, Register, StageId};
 pub use clear::{Clear, ClearError, ClearValue};
+pub use client::{ClientError, ClientModel, Label, Outline};
+pub use decide::{GroupScores, Ranked, Ranking, Shortlist};
+pub use files::{FileError, load_client, load_pair, load_server, save};
+pub use front::{
+    Activation, Conv1d, Crop, Front, FrontError, Head, Layer, Network, POOL_EPSILON, Pool, Quantiser, Step,
+    UNIT_NORM_FLOOR,
+};
+pub use hash::{HashError, ModelHash};
 pub use range::{Range, RangeError, RangeValue};
+pub use server::{MAX_SCORE, ServerError, ServerModel};
 pub use shape::{HierarchyShape, StageError, StageShape, VectorBound};
 pub use stage::{Hierarchy, Stage};

@@ -3,15 +3,22 @@
 use thiserror::Error;
 
 use crate::circuit::stage_of;
-use crate::{CircuitError, Hierarchy, Machine, StageId};
+use crate::{Circuit, CircuitError, Hierarchy, Input, Machine, StageId, VectorBound};
 
 /// A register of the [`Range`] machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RangeValue {
-    /// A feature vector or an index: bounded by the circuit's own inputs.
-    Input,
+    /// Any vector that keeps the bound.
+    Vector(VectorBound),
+    /// Any index below `bound`.
+    Index {
+        /// Groups to choose from.
+        bound: usize,
+    },
     /// Scores of absolute value at most `bound`.
     Scores {
+        /// Groups they come in.
+        groups: usize,
         /// Largest absolute score.
         bound: u64,
     },
@@ -29,6 +36,34 @@ pub enum RangeError {
     /// The program is not well formed.
     #[error(transparent)]
     Circuit(#[from] CircuitError),
+    /// A register holds another kind of value.
+    #[error("range: {op} was given {found}, expected {expected}")]
+    Kind {
+        /// The op.
+        op: &'static str,
+        /// What the register held.
+        found: &'static str,
+        /// What the op takes.
+        expected: &'static str,
+    },
+    /// The input may be larger than the stage was built for.
+    #[error("range: stage {stage} is fed vectors of {found:?}, expected within {expected:?}")]
+    Bound {
+        /// The stage.
+        stage: usize,
+        /// What the circuit lets in.
+        found: VectorBound,
+        /// What the stage takes.
+        expected: VectorBound,
+    },
+    /// An index may name a group that does not exist.
+    #[error("range: an index below {found} selects from {groups} groups, expected at most as many")]
+    Index {
+        /// Bound of the index.
+        found: usize,
+        /// Groups there are.
+        groups: usize,
+    },
     /// Scores could leave the message space.
     #[error(
         "range: scores of stage {stage} can reach {bound}, {times:.2} times the largest score allowed, {limit}; use fewer input or \
@@ -45,10 +80,38 @@ pub enum RangeError {
     },
 }
 
+impl RangeValue {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Vector(_) => "a vector",
+            Self::Index { .. } => "an index",
+            Self::Scores { .. } => "scores",
+        }
+    }
+}
+
+impl From<Input> for RangeValue {
+    fn from(input: Input) -> Self {
+        match input {
+            Input::Vector(bound) => Self::Vector(bound),
+            Input::Index { bound } => Self::Index { bound },
+        }
+    }
+}
+
 impl<'a> Range<'a> {
     /// A machine that refuses scores above `limit` in absolute value.
     pub fn new(hierarchy: &'a Hierarchy, limit: u64) -> Self {
         Self { hierarchy, limit }
+    }
+
+    /// Walks `circuit` for every input it lets in, and returns the bounds of its reply.
+    ///
+    /// # Errors
+    /// [`RangeError`] where something could overflow, or the circuit does not fit the model.
+    pub fn prove(&mut self, circuit: &Circuit) -> Result<Vec<RangeValue>, RangeError> {
+        let inputs = circuit.inputs.iter().map(|&input| input.into()).collect();
+        circuit.run(self, inputs)
     }
 }
 
@@ -56,15 +119,31 @@ impl Machine for Range<'_> {
     type Value = RangeValue;
     type Error = RangeError;
 
-    fn linear(&mut self, stage: StageId, _input: &RangeValue) -> Result<RangeValue, RangeError> {
-        let bound = stage_of(self.hierarchy, stage)?.score_bound();
+    fn linear(&mut self, stage: StageId, input: &RangeValue) -> Result<RangeValue, RangeError> {
+        let s = stage_of(self.hierarchy, stage)?;
+        let RangeValue::Vector(found) = *input else {
+            return Err(RangeError::Kind { op: "linear", found: input.kind(), expected: "a vector" });
+        };
+        if !found.within(&s.input()) {
+            return Err(RangeError::Bound { stage: stage.0, found, expected: s.input() });
+        }
+        let bound = s.score_bound();
         if bound > self.limit {
             return Err(RangeError::Overflow { stage: stage.0, bound, limit: self.limit });
         }
-        Ok(RangeValue::Scores { bound })
+        Ok(RangeValue::Scores { groups: s.groups(), bound })
     }
 
-    fn select(&mut self, scores: &RangeValue, _index: &RangeValue) -> Result<RangeValue, RangeError> {
-        Ok(*scores)
+    fn select(&mut self, scores: &RangeValue, index: &RangeValue) -> Result<RangeValue, RangeError> {
+        let RangeValue::Scores { groups, bound } = *scores else {
+            return Err(RangeError::Kind { op: "select", found: scores.kind(), expected: "scores" });
+        };
+        let RangeValue::Index { bound: found } = *index else {
+            return Err(RangeError::Kind { op: "select", found: index.kind(), expected: "an index" });
+        };
+        if found > groups {
+            return Err(RangeError::Index { found, groups });
+        }
+        Ok(RangeValue::Scores { groups: 1, bound })
     }
 }

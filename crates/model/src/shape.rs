@@ -162,7 +162,7 @@ impl StageShape {
 
     /// Used slots of all groups together.
     pub fn used(&self) -> usize {
-        self.counts.iter().sum()
+        self.counts.iter().fold(0, |sum, &used| sum.saturating_add(used))
     }
 
     /// What the input vector keeps to.

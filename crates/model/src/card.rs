@@ -1,0 +1,115 @@
+//! [`Card`]: the model card, for people.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use crate::{ClientModel, Hierarchy, MAX_SCORE, ServerModel};
+
+/// What the halves do not say themselves about a model. Every text is Markdown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Card {
+    /// Where the tracks came from, e.g. "synthesised, seeds 0 to 199".
+    pub source: String,
+    /// How unknown songs were calibrated, e.g. "1 % of held-out known queries are refused".
+    pub unknown: String,
+    /// Accuracy table, or empty.
+    pub accuracy: String,
+    /// Anything else worth knowing, a paragraph each.
+    pub notes: Vec<String>,
+}
+
+impl Card {
+    /// The card of a model, as Markdown.
+    pub fn markdown(&self, client: &ClientModel, server: &ServerModel) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write(&mut text, client, server);
+        text
+    }
+
+    fn write(&self, out: &mut String, client: &ClientModel, server: &ServerModel) -> std::fmt::Result {
+        let or =
+            |text: &'_ str, otherwise: &'_ str| if text.is_empty() { otherwise.to_owned() } else { text.to_owned() };
+        writeln!(out, "# Model card: {}\n", client.name())?;
+        writeln!(out, "- Library: {} tracks; {}", client.labels().len(), or(&self.source, "source not stated"))?;
+        let spec = client.front().spec();
+        writeln!(
+            out,
+            "- Query: {} s at {} Hz, mono; FFT {}, hop {}, {} {:?} mel bands {}-{} Hz",
+            spec.query_seconds,
+            spec.sample_rate,
+            spec.fft_size,
+            spec.hop,
+            spec.mel_bands,
+            spec.mel_scale,
+            spec.mel_min_hz,
+            spec.mel_max_hz
+        )?;
+        let network = client.front().network().map_or("no".into(), |n| format!("a {}-number", n.width()));
+        let statistics = if client.front().has_statistics() { "hand-made statistics" } else { "no statistics" };
+        writeln!(out, "- Base features: {} ({statistics}, {network} learned embedding)", client.front().width())?;
+        let last = client.hierarchy().shape().last();
+        let spill = last.used() as f64 / client.labels().len().max(1) as f64;
+        writeln!(out, "- Spill: {spill:.2} slots a track")?;
+        writeln!(out, "- Unknown songs: best score at or below 0; {}", or(&self.unknown, "calibration not stated"))?;
+        writeln!(out, "- Server half: SHA-256 `{}`\n", server.hash())?;
+
+        writeln!(out, "## Stages\n")?;
+        writeln!(
+            out,
+            "Scores of any client that keeps its bounds stay within the bound given; {MAX_SCORE} is the most that fits.\n"
+        )?;
+        writeln!(
+            out,
+            "| stage | groups | largest group | mean group | width | input bits | weight bits | score bound |"
+        )?;
+        writeln!(out, "|---|---|---|---|---|---|---|---|")?;
+        self.stages(out, "stage", client, server.hierarchy(), client.hierarchy().heads())?;
+        if let (Some(flat), Some(outline)) = (server.own_flat(), client.own_flat()) {
+            self.stages(out, "flat", client, flat, outline.heads())?;
+        }
+
+        writeln!(out, "\n## Accuracy\n\n{}\n", or(&self.accuracy, "Not measured."))?;
+        writeln!(out, "## Licences of the tracks\n\n| licence | tracks |\n|---|---|")?;
+        let mut licences: BTreeMap<&str, usize> = BTreeMap::new();
+        for label in client.labels() {
+            *licences.entry(if label.licence.is_empty() { "not stated" } else { &label.licence }).or_default() += 1;
+        }
+        for (licence, tracks) in licences {
+            writeln!(out, "| {} | {tracks} |", licence.replace('|', "\\|").replace(['\n', '\r'], " "))?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(out, "\n{note}"))
+    }
+
+    fn stages(
+        &self,
+        out: &mut String,
+        name: &str,
+        client: &ClientModel,
+        hierarchy: &Hierarchy,
+        heads: &[usize],
+    ) -> std::fmt::Result {
+        for (i, (stage, &head)) in hierarchy.stages().iter().zip(heads).enumerate() {
+            let used = stage.shape().used();
+            let reached = stage.counts().iter().filter(|&&count| count > 0).count();
+            let bits = client.front().heads().get(head).map_or(0, |head| head.quantiser().bits);
+            writeln!(
+                out,
+                "| {name} {i} | {} | {} | {:.1} | {} | {bits} | {} | {} |",
+                stage.groups(),
+                stage.counts().iter().max().unwrap_or(&0),
+                used as f64 / reached.max(1) as f64,
+                stage.input().width,
+                weight_bits(stage.weights()),
+                stage.score_bound(),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Fewest bits, with the sign, that hold every weight.
+fn weight_bits(weights: &[i8]) -> u32 {
+    let largest = weights.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0);
+    (1 + u8::BITS - largest.leading_zeros()).min(u8::BITS)
+}

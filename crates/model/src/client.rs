@@ -1,0 +1,294 @@
+//! [`ClientModel`]: the half that the listener holds, public to every client.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{Front, FrontError, HierarchyShape, ModelHash, ServerModel, StageShape, VectorBound};
+
+/// What is said about a track when it has been named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// Identity within the library.
+    pub track_id: u32,
+    /// Artist, or empty.
+    pub artist: String,
+    /// Title.
+    pub title: String,
+    /// Album, or empty.
+    pub album: String,
+    /// Licence, or empty.
+    pub licence: String,
+}
+
+/// Parts that do not make a [`ClientModel`], or do not fit a server half.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum ClientError {
+    /// The front end refuses.
+    #[error(transparent)]
+    Front(#[from] FrontError),
+    /// A table has the wrong number of entries.
+    #[error("client: {table} has {found} entries, expected {expected}")]
+    Length {
+        /// Which table.
+        table: &'static str,
+        /// Entries given.
+        found: usize,
+        /// Entries needed.
+        expected: usize,
+    },
+    /// A slot names a label that does not exist.
+    #[error("client: used slot {slot} names label {found}, expected below {labels}")]
+    NoLabel {
+        /// The slot, counted over used slots.
+        slot: usize,
+        /// The label it names.
+        found: u32,
+        /// Labels there are.
+        labels: usize,
+    },
+    /// A head's integers are not what a stage takes.
+    #[error("client: the head of stage {stage} gives {found:?}, the stage takes {expected:?}")]
+    Bound {
+        /// The stage.
+        stage: usize,
+        /// What the head promises.
+        found: VectorBound,
+        /// What the stage takes.
+        expected: VectorBound,
+    },
+    /// The flat hierarchy has more stages than one.
+    #[error("client: the flat hierarchy has {found} stages, expected 1")]
+    NotFlat {
+        /// Stages given.
+        found: usize,
+    },
+    /// The two halves come from different models.
+    #[error("the halves do not belong together: {what} is {found}, the client half expects {expected}")]
+    Mismatch {
+        /// What differs.
+        what: &'static str,
+        /// The server half's.
+        found: String,
+        /// The client half's.
+        expected: String,
+    },
+    /// Scores that do not fit the stage.
+    #[error("scores: group {group} has {found} scores, expected {expected}")]
+    Scores {
+        /// The group.
+        group: usize,
+        /// Scores given.
+        found: usize,
+        /// Scores needed: the slots that the group uses.
+        expected: usize,
+    },
+    /// A stage or group that the model does not have.
+    #[error("scores: {what} {found} given, expected below {bound}")]
+    Absent {
+        /// Stage or group.
+        what: &'static str,
+        /// The number given.
+        found: usize,
+        /// How many there are.
+        bound: usize,
+    },
+}
+
+/// What the client knows of one hierarchy: the shape of its stages, the heads that feed them, and whose slots they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    shape: HierarchyShape,
+    heads: Vec<usize>,
+    slots: Vec<u32>,
+    /// Where the used slots of each group of the last stage start in `slots`.
+    starts: Vec<usize>,
+}
+
+impl Outline {
+    /// `heads[s]` is the head of the front end that feeds stage `s`; `slots` names the label of every *used* slot of the
+    /// last stage, group after group. A label may have several slots (spill, prototypes).
+    ///
+    /// # Errors
+    /// [`ClientError::Length`] where the tables do not fit the shape.
+    pub fn new(shape: HierarchyShape, heads: Vec<usize>, slots: Vec<u32>) -> Result<Self, ClientError> {
+        let length = |table, found, expected| Err(ClientError::Length { table, found, expected });
+        if heads.len() != shape.stages().len() {
+            return length("heads", heads.len(), shape.stages().len());
+        }
+        if slots.len() != shape.last().used() {
+            return length("slots", slots.len(), shape.last().used());
+        }
+        let starts = shape.last().counts().iter().scan(0, |next, used| {
+            let start = *next;
+            *next += used;
+            Some(start)
+        });
+        let starts = starts.collect();
+        Ok(Self { shape, heads, slots, starts })
+    }
+
+    /// The stages' shapes.
+    pub fn shape(&self) -> &HierarchyShape {
+        &self.shape
+    }
+
+    /// The head that feeds each stage.
+    pub fn heads(&self) -> &[usize] {
+        &self.heads
+    }
+
+    /// The label of every used slot of the last stage, group after group.
+    pub fn slots(&self) -> &[u32] {
+        &self.slots
+    }
+
+    /// The label of one slot of the last stage; `None` for padding and slots that do not exist.
+    pub fn label(&self, group: usize, slot: usize) -> Option<usize> {
+        let used = *self.shape.last().counts().get(group)?;
+        (slot < used).then(|| self.slots[self.starts[group] + slot] as usize)
+    }
+
+    /// One stage's shape.
+    ///
+    /// # Errors
+    /// [`ClientError::Absent`].
+    pub fn stage(&self, stage: usize) -> Result<&StageShape, ClientError> {
+        let stages = self.shape.stages();
+        stages.get(stage).ok_or(ClientError::Absent { what: "stage", found: stage, bound: stages.len() })
+    }
+
+    fn check(&self, front: &Front, labels: usize) -> Result<(), ClientError> {
+        for (stage, (&head, shape)) in self.heads.iter().zip(self.shape.stages()).enumerate() {
+            let (found, expected) = (front.head(head)?.quantiser().bound, shape.input());
+            if found != expected {
+                return Err(ClientError::Bound { stage, found, expected });
+            }
+        }
+        match self.slots.iter().position(|&label| label as usize >= labels) {
+            Some(slot) => Err(ClientError::NoLabel { slot, found: self.slots[slot], labels }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The client half: front end, shapes, labels. It holds no weight of any stage that runs encrypted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientModel {
+    name: String,
+    front: Front,
+    hierarchy: Outline,
+    flat: Option<Outline>,
+    labels: Vec<Label>,
+    server: ModelHash,
+}
+
+impl ClientModel {
+    /// A client half; `server` is the hash of the server half it belongs to, `flat` outlines the server's separately
+    /// trained classifier where it has one.
+    ///
+    /// # Errors
+    /// [`ClientError`] where the parts do not fit together.
+    pub fn new(
+        name: impl Into<String>,
+        front: Front,
+        hierarchy: Outline,
+        flat: Option<Outline>,
+        labels: Vec<Label>,
+        server: ModelHash,
+    ) -> Result<Self, ClientError> {
+        hierarchy.check(&front, labels.len())?;
+        if let Some(flat) = &flat {
+            flat.check(&front, labels.len())?;
+            let found = flat.shape.stages().len();
+            if found != 1 {
+                return Err(ClientError::NotFlat { found });
+            }
+        }
+        Ok(Self { name: name.into(), front, hierarchy, flat, labels, server })
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The public front end.
+    pub fn front(&self) -> &Front {
+        &self.front
+    }
+
+    /// Outline of the stages: clusters, then tracks.
+    pub fn hierarchy(&self) -> &Outline {
+        &self.hierarchy
+    }
+
+    /// Outline of the separately trained classifier over all tracks, if any.
+    pub fn own_flat(&self) -> Option<&Outline> {
+        self.flat.as_ref()
+    }
+
+    /// Outline of what the `flat` protocol evaluates: the separately trained classifier, or else the hierarchy, of which
+    /// it takes the last stage.
+    pub fn flat(&self) -> &Outline {
+        self.flat.as_ref().unwrap_or(&self.hierarchy)
+    }
+
+    /// The tracks that can be named.
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// Hash of the server half.
+    pub fn server_hash(&self) -> ModelHash {
+        self.server
+    }
+
+    /// The integers that stage `stage` of `outline` takes for one clip's base features.
+    ///
+    /// # Errors
+    /// [`ClientError::Absent`], or [`ClientError::Front`] for features of another width or not finite.
+    pub fn input(&self, outline: &Outline, stage: usize, features: &[f32]) -> Result<Vec<i32>, ClientError> {
+        outline.stage(stage)?;
+        Ok(self.front.head(outline.heads[stage])?.input(features)?)
+    }
+
+    /// The integers of every stage of the hierarchy for one clip's base features.
+    ///
+    /// # Errors
+    /// [`ClientError::Front`] for features of another width or not finite.
+    pub fn inputs(&self, features: &[f32]) -> Result<Vec<Vec<i32>>, ClientError> {
+        (0..self.hierarchy.heads.len()).map(|stage| self.input(&self.hierarchy, stage, features)).collect()
+    }
+
+    /// The integers of the `flat` protocol for one clip's base features.
+    ///
+    /// # Errors
+    /// [`ClientError::Front`] for features of another width or not finite.
+    pub fn flat_input(&self, features: &[f32]) -> Result<Vec<i32>, ClientError> {
+        let flat = self.flat();
+        self.input(flat, flat.heads.len() - 1, features)
+    }
+
+    /// Refuses a server half that this client half does not belong to.
+    ///
+    /// # Errors
+    /// [`ClientError::Mismatch`] names the first difference.
+    pub fn check_server(&self, server: &ServerModel) -> Result<(), ClientError> {
+        let same = |what, found: &dyn ToString, expected: &dyn ToString, equal: bool| {
+            let mismatch = || ClientError::Mismatch { what, found: found.to_string(), expected: expected.to_string() };
+            if equal { Ok(()) } else { Err(mismatch()) }
+        };
+        let spec = ModelHash::of_spec(self.front.spec());
+        same("the server half's hash", &server.hash(), &self.server, server.hash() == self.server)?;
+        same("the name", &server.name(), &self.name, server.name() == self.name)?;
+        same("the feature spec's hash", &server.spec_hash(), &spec, server.spec_hash() == spec)?;
+        let stages = |shape: &HierarchyShape| format!("{} stages of other sizes", shape.stages().len());
+        let (theirs, ours) = (server.hierarchy().shape(), &self.hierarchy.shape);
+        same("the hierarchy", &stages(theirs), &stages(ours), theirs == ours)?;
+        let (theirs, ours) = (server.own_flat().map(|h| h.shape()), self.flat.as_ref().map(|o| &o.shape));
+        let presence =
+            |shape: Option<&HierarchyShape>| shape.map_or("absent".into(), |s| format!("{} slots", s.last().used()));
+        same("the flat classifier", &presence(theirs), &presence(ours), theirs == ours)
+    }
+}

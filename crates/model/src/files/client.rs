@@ -1,0 +1,233 @@
+//! The client half on disk.
+
+use ndarray::Array1;
+use serde::{Deserialize, Serialize};
+use sordino_audio::FeatureSpec;
+
+use super::error::FileError;
+use super::half::{Half, LABELS, MODEL, WEIGHTS};
+use super::tensors::{Reader, Writer};
+use crate::{
+    Activation, ClientModel, Conv1d, Front, FrontError, Head, HierarchyShape, Label, Layer, ModelHash, Network,
+    Outline, Pool, Quantiser, ServerError, Step,
+};
+
+/// Names the kind of file.
+const FORMAT: &str = "sordino-client";
+/// Raised whenever the meaning of a file changes.
+const VERSION: u64 = 1;
+/// The files of this half.
+pub(crate) const FILES: [&str; 3] = [LABELS, MODEL, WEIGHTS];
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    format: String,
+    version: u64,
+    name: String,
+    /// Hash of the server half.
+    server: ModelHash,
+    spec: FeatureSpec,
+    statistics: bool,
+    network: Option<NetworkDescription>,
+    heads: Vec<HeadDescription>,
+    hierarchy: OutlineDescription,
+    flat: Option<OutlineDescription>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NetworkDescription {
+    steps: Vec<StepDescription>,
+    pool: Pool,
+    layers: Vec<LayerDescription>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeadDescription {
+    name: String,
+    layers: Vec<LayerDescription>,
+    quantiser: Quantiser,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutlineDescription {
+    heads: Vec<usize>,
+    stages: HierarchyShape,
+}
+
+/// A layer without its numbers, which are the tensors named after its place.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum LayerDescription {
+    Affine,
+    Standardise,
+    Activation(Activation),
+    UnitNorm,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+enum StepDescription {
+    Conv1d { stride: usize, dilation: usize, padding: usize },
+    Activation(Activation),
+    Standardise,
+    Residual(Vec<StepDescription>),
+}
+
+fn put_layers(writer: &mut Writer, part: &str, layers: &[Layer]) -> Vec<LayerDescription> {
+    let layers = layers.iter().enumerate().map(|(i, layer)| {
+        let part = format!("{part}.layers.{i}");
+        match layer {
+            Layer::Affine { weight, bias } => {
+                writer.put(format!("{part}.weight"), weight);
+                writer.put(format!("{part}.bias"), bias);
+                LayerDescription::Affine
+            }
+            Layer::Standardise { mean, inv_std } => {
+                writer.put(format!("{part}.mean"), mean);
+                writer.put(format!("{part}.inv_std"), inv_std);
+                LayerDescription::Standardise
+            }
+            Layer::Activation(f) => LayerDescription::Activation(*f),
+            Layer::UnitNorm => LayerDescription::UnitNorm,
+        }
+    });
+    layers.collect()
+}
+
+fn take_layers(reader: &mut Reader<'_>, part: &str, layers: Vec<LayerDescription>) -> Result<Vec<Layer>, FileError> {
+    let layers = layers.into_iter().enumerate().map(|(i, layer)| {
+        let part = format!("{part}.layers.{i}");
+        Ok(match layer {
+            LayerDescription::Affine => Layer::Affine {
+                weight: reader.take(&format!("{part}.weight"))?,
+                bias: reader.take(&format!("{part}.bias"))?,
+            },
+            LayerDescription::Standardise => Layer::Standardise {
+                mean: reader.take(&format!("{part}.mean"))?,
+                inv_std: reader.take(&format!("{part}.inv_std"))?,
+            },
+            LayerDescription::Activation(f) => Layer::Activation(f),
+            LayerDescription::UnitNorm => Layer::UnitNorm,
+        })
+    });
+    layers.collect()
+}
+
+fn put_steps(writer: &mut Writer, part: &str, steps: &[Step]) -> Vec<StepDescription> {
+    let steps = steps.iter().enumerate().map(|(i, step)| {
+        let part = format!("{part}.steps.{i}");
+        match step {
+            Step::Conv1d(Conv1d { weight, bias, stride, dilation, padding }) => {
+                writer.put(format!("{part}.weight"), weight);
+                writer.put(format!("{part}.bias"), bias);
+                StepDescription::Conv1d { stride: *stride, dilation: *dilation, padding: *padding }
+            }
+            Step::Activation(f) => StepDescription::Activation(*f),
+            Step::Standardise { mean, inv_std } => {
+                writer.put(format!("{part}.mean"), mean);
+                writer.put(format!("{part}.inv_std"), inv_std);
+                StepDescription::Standardise
+            }
+            Step::Residual(steps) => StepDescription::Residual(put_steps(writer, &part, steps)),
+        }
+    });
+    steps.collect()
+}
+
+fn take_steps(reader: &mut Reader<'_>, part: &str, steps: Vec<StepDescription>) -> Result<Vec<Step>, FileError> {
+    let steps = steps.into_iter().enumerate().map(|(i, step)| {
+        let part = format!("{part}.steps.{i}");
+        Ok(match step {
+            StepDescription::Conv1d { stride, dilation, padding } => Step::Conv1d(Conv1d {
+                weight: reader.take(&format!("{part}.weight"))?,
+                bias: reader.take(&format!("{part}.bias"))?,
+                stride,
+                dilation,
+                padding,
+            }),
+            StepDescription::Activation(f) => Step::Activation(f),
+            StepDescription::Standardise => Step::Standardise {
+                mean: reader.take(&format!("{part}.mean"))?,
+                inv_std: reader.take(&format!("{part}.inv_std"))?,
+            },
+            StepDescription::Residual(steps) => Step::Residual(take_steps(reader, &part, steps)?),
+        })
+    });
+    steps.collect()
+}
+
+fn put_outline(writer: &mut Writer, part: &str, outline: &Outline) -> OutlineDescription {
+    let slots = outline.slots();
+    writer.put_slice(format!("{part}.slots"), vec![slots.len()], &mut slots.iter().copied());
+    OutlineDescription { heads: outline.heads().to_vec(), stages: outline.shape().clone() }
+}
+
+fn take_outline(reader: &mut Reader<'_>, part: &str, outline: OutlineDescription) -> Result<Outline, FileError> {
+    let slots: Array1<u32> = reader.take(&format!("{part}.slots"))?;
+    Ok(Outline::new(outline.stages, outline.heads, slots.to_vec())?)
+}
+
+/// The files of a client half.
+pub(crate) fn encode(model: &ClientModel) -> Result<Half, ServerError> {
+    let mut writer = Writer::default();
+    let front = model.front();
+    let description = Description {
+        format: FORMAT.into(),
+        version: VERSION,
+        name: model.name().into(),
+        server: model.server_hash(),
+        spec: front.spec().clone(),
+        statistics: front.has_statistics(),
+        network: front.network().map(|network| NetworkDescription {
+            steps: put_steps(&mut writer, "network", network.steps()),
+            pool: network.pool(),
+            layers: put_layers(&mut writer, "network", network.layers()),
+        }),
+        heads: (front.heads().iter().enumerate())
+            .map(|(i, head)| HeadDescription {
+                name: head.name().into(),
+                layers: put_layers(&mut writer, &format!("heads.{i}"), head.layers()),
+                quantiser: head.quantiser(),
+            })
+            .collect(),
+        hierarchy: put_outline(&mut writer, "hierarchy", model.hierarchy()),
+        flat: model.own_flat().map(|flat| put_outline(&mut writer, "flat", flat)),
+    };
+    let json = serde_json::to_vec_pretty(&description).map_err(ServerError::Json)?;
+    let labels: Result<Vec<String>, _> = model.labels().iter().map(serde_json::to_string).collect();
+    // One label a line: 25,000 of them stay readable, and comparable with line-based tools.
+    let labels = format!("[\n{}\n]\n", labels.map_err(ServerError::Json)?.join(",\n"));
+    Ok(Half::new(vec![(LABELS, labels.into_bytes()), (MODEL, json), (WEIGHTS, writer.finish()?)]))
+}
+
+/// The client half in some files.
+pub(crate) fn decode(half: &Half) -> Result<ClientModel, FileError> {
+    let description: Description = half.model(FORMAT, VERSION)?;
+    let labels: Vec<Label> = serde_json::from_slice(half.file(LABELS)).map_err(FileError::json(LABELS))?;
+    let mut reader = Reader::new(half.file(WEIGHTS))?;
+    // Before any size of it is computed with.
+    description.spec.validate().map_err(FrontError::from)?;
+    let bands = description.spec.mel_bands;
+    let network = description.network.map(|network| {
+        let steps = take_steps(&mut reader, "network", network.steps)?;
+        let layers = take_layers(&mut reader, "network", network.layers)?;
+        Ok::<_, FileError>(Network::new(bands, steps, network.pool, layers)?)
+    });
+    let network = network.transpose()?;
+    // Every head acts on all base features.
+    let width = Front::features_width(&description.spec, description.statistics, network.as_ref());
+    let heads = description.heads.into_iter().enumerate().map(|(i, head)| {
+        let layers = take_layers(&mut reader, &format!("heads.{i}"), head.layers)?;
+        Ok::<_, FileError>(Head::new(head.name, width, layers, head.quantiser)?)
+    });
+    let heads = heads.collect::<Result<_, _>>()?;
+    let front = Front::new(description.spec, description.statistics, network, heads)?;
+    let hierarchy = take_outline(&mut reader, "hierarchy", description.hierarchy)?;
+    let flat = description.flat.map(|flat| take_outline(&mut reader, "flat", flat)).transpose()?;
+    reader.finish()?;
+    Ok(ClientModel::new(description.name, front, hierarchy, flat, labels, description.server)?)
+}

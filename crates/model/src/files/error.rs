@@ -1,0 +1,159 @@
+//! [`FileError`]: why a model cannot be written or opened.
+
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensorError;
+use thiserror::Error;
+
+use crate::{ClientError, FrontError, ModelHash, RangeError, ServerError, StageError};
+
+/// A model that cannot be saved or opened.
+#[derive(Debug, Error)]
+pub enum FileError {
+    /// The operating system refused.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file is larger than any model needs.
+    #[error("{path} has {found} bytes, expected at most {limit}")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        found: u64,
+        /// The largest size accepted.
+        limit: u64,
+    },
+    /// The list of checksums is not what this version writes.
+    #[error("{path} is no list of checksums of {expected}: the model is damaged, or from another version")]
+    Sums {
+        /// The file.
+        path: PathBuf,
+        /// The files it should list.
+        expected: String,
+    },
+    /// A file is not the one that was saved.
+    #[error("{path} is damaged or was altered: its SHA-256 is {found}, expected {expected}; copy the model again")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Hash of what is there.
+        found: ModelHash,
+        /// Hash of what was saved.
+        expected: ModelHash,
+    },
+    /// A file of another kind.
+    #[error("{file} has format {found:?}, expected {expected:?}: is this the other half of the model?")]
+    Format {
+        /// The file.
+        file: &'static str,
+        /// The format it names.
+        found: String,
+        /// The format needed.
+        expected: &'static str,
+    },
+    /// A model from another version of this program.
+    #[error(
+        "{file} has format version {found}, this program reads version {expected}: use the program that wrote it, or train again"
+    )]
+    Version {
+        /// The file.
+        file: &'static str,
+        /// Its version.
+        found: u64,
+        /// The version that this program reads.
+        expected: u64,
+    },
+    /// Text that is not the expected JSON.
+    #[error("{file}: {source}")]
+    Json {
+        /// The file.
+        file: &'static str,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// Bytes that are no safetensors file.
+    #[error("weights.safetensors: {0}")]
+    Tensors(#[from] SafeTensorError),
+    /// A tensor claims bytes past the end of the file.
+    #[error("weights.safetensors: tensor {name} ends at byte {found}, the file holds {expected}")]
+    TensorEnd {
+        /// The tensor.
+        name: String,
+        /// Where it claims to end.
+        found: u64,
+        /// Bytes of all tensors together.
+        expected: u64,
+    },
+    /// A tensor that the model needs is not there.
+    #[error("weights.safetensors: tensor {name} is missing")]
+    NoTensor {
+        /// The tensor.
+        name: String,
+    },
+    /// A tensor has another type or shape.
+    #[error("weights.safetensors: tensor {name} is {found}, expected {expected}")]
+    Tensor {
+        /// The tensor.
+        name: String,
+        /// Its type and shape.
+        found: String,
+        /// What is needed.
+        expected: String,
+    },
+    /// Tensors that no part of the model claims.
+    #[error("weights.safetensors: {found} tensors that the model does not name, such as {name}; expected none")]
+    Unclaimed {
+        /// How many.
+        found: usize,
+        /// One of them.
+        name: String,
+    },
+    /// The stages do not fit together.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// The front end does not fit together.
+    #[error(transparent)]
+    Front(#[from] FrontError),
+    /// The client half does not fit together, or not with the server half.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The server half is refused.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The folder holds something else, which would be lost.
+    #[error("{path} exists and is no model; it was left as it is, choose another folder")]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// What was written does not read back as it was.
+    #[error("the {half} half does not read back as it was written; nothing was saved")]
+    ReadBack {
+        /// Which half.
+        half: &'static str,
+    },
+}
+
+impl From<RangeError> for FileError {
+    fn from(error: RangeError) -> Self {
+        Self::Server(error.into())
+    }
+}
+
+impl FileError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { action, path, source }
+    }
+
+    pub(crate) fn json(file: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
+        move |source| Self::Json { file, source }
+    }
+}

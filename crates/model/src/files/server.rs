@@ -1,0 +1,77 @@
+//! The server half on disk.
+
+use ndarray::{Array2, Array3};
+use serde::{Deserialize, Serialize};
+
+use super::error::FileError;
+use super::half::{Half, MODEL, WEIGHTS};
+use super::tensors::{Reader, Writer};
+use crate::{Hierarchy, ModelHash, ServerError, ServerModel, Stage, StageShape};
+
+/// Names the kind of file.
+const FORMAT: &str = "sordino-server";
+/// Raised whenever the meaning of a file changes.
+const VERSION: u64 = 1;
+/// The files of this half.
+pub(crate) const FILES: [&str; 2] = [MODEL, WEIGHTS];
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    format: String,
+    version: u64,
+    name: String,
+    spec: ModelHash,
+    hierarchy: Vec<StageShape>,
+    flat: Option<Vec<StageShape>>,
+}
+
+fn put(writer: &mut Writer, part: &str, hierarchy: &Hierarchy) -> Vec<StageShape> {
+    for (i, stage) in hierarchy.stages().iter().enumerate() {
+        let (groups, outputs, width) = (stage.groups(), stage.outputs(), stage.input().width);
+        let (weights, bias) = (stage.weights(), stage.biases());
+        writer.put_slice(format!("{part}.{i}.weights"), vec![groups, outputs, width], &mut weights.iter().copied());
+        writer.put_slice(format!("{part}.{i}.bias"), vec![groups, outputs], &mut bias.iter().copied());
+    }
+    hierarchy.shape().stages().to_vec()
+}
+
+fn take(reader: &mut Reader<'_>, part: &str, shapes: Vec<StageShape>) -> Result<Hierarchy, FileError> {
+    let stages = shapes.into_iter().enumerate().map(|(i, shape)| {
+        let weights: Array3<i8> = reader.take(&format!("{part}.{i}.weights"))?;
+        let bias: Array2<i32> = reader.take(&format!("{part}.{i}.bias"))?;
+        let expected = (shape.groups(), shape.outputs(), shape.input().width);
+        if weights.dim() != expected {
+            let (name, found) = (format!("{part}.{i}.weights"), format!("{:?}", weights.shape()));
+            return Err(FileError::Tensor { name, found, expected: format!("{expected:?}") });
+        }
+        let (weights, bias) = (weights.into_raw_vec_and_offset().0, bias.into_raw_vec_and_offset().0);
+        Ok(Stage::new(shape.outputs(), shape.input(), weights, bias, shape.counts().to_vec())?)
+    });
+    Ok(Hierarchy::new(stages.collect::<Result<_, _>>()?)?)
+}
+
+/// The files of a server half.
+pub(crate) fn encode(model: &ServerModel) -> Result<Half, ServerError> {
+    let mut writer = Writer::default();
+    let description = Description {
+        format: FORMAT.into(),
+        version: VERSION,
+        name: model.name().into(),
+        spec: model.spec_hash(),
+        hierarchy: put(&mut writer, "hierarchy", model.hierarchy()),
+        flat: model.own_flat().map(|flat| put(&mut writer, "flat", flat)),
+    };
+    let json = serde_json::to_vec_pretty(&description).map_err(ServerError::Json)?;
+    Ok(Half::new(vec![(MODEL, json), (WEIGHTS, writer.finish()?)]))
+}
+
+/// The server half in some files.
+pub(crate) fn decode(half: &Half) -> Result<ServerModel, FileError> {
+    let description: Description = half.model(FORMAT, VERSION)?;
+    let mut reader = Reader::new(half.file(WEIGHTS))?;
+    let hierarchy = take(&mut reader, "hierarchy", description.hierarchy)?;
+    let flat = description.flat.map(|flat| take(&mut reader, "flat", flat)).transpose()?;
+    reader.finish()?;
+    Ok(ServerModel::from_parts(description.name, description.spec, hierarchy, flat, half.hash())?)
+}
