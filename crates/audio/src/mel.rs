@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use mel_spec::mel::SparseMelFilterbank;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Slice};
 use realfft::num_complex::Complex32;
 use realfft::{RealFftPlanner, RealToComplex};
 
@@ -35,7 +35,7 @@ impl MelPower {
     /// Frames `start..start + frames`, or `None` where the spectrogram does not hold them.
     pub fn crop(&self, start: usize, frames: usize) -> Option<ArrayView2<'_, f32>> {
         let end = start.checked_add(frames)?;
-        (end <= self.frames()).then(|| self.0.slice(s![start..end, ..]))
+        (end <= self.frames()).then(|| self.0.slice_axis(Axis(0), Slice::from(start..end)))
     }
 }
 
@@ -116,17 +116,17 @@ impl MelFrontEnd {
     }
 
     fn mel_power_into(&self, samples: &[f32], scratch: &mut MelScratch, mut out: ArrayViewMut2<'_, f32>) {
+        if scratch.frame.len() != self.spec.fft_size {
+            *scratch = self.scratch();
+        }
         let MelScratch { frame, spectrum, fft, power } = scratch;
         let starts = samples.windows(self.spec.fft_size).step_by(self.spec.hop);
         for (window, mut bands) in starts.zip(out.rows_mut()) {
             for ((x, &sample), &weight) in frame.iter_mut().zip(window).zip(&self.window) {
                 *x = sample * weight;
             }
-            // The only errors are wrong buffer lengths, and `scratch` sized them from this plan. A scratch of another
-            // spec leaves the frame at zero power.
-            if self.fft.process_with_scratch(frame, spectrum, fft).is_err() {
-                continue;
-            }
+            // The only errors are wrong buffer lengths, and this plan made the buffers.
+            self.fft.process_with_scratch(frame, spectrum, fft).expect("buffers of this plan");
             for (p, z) in power.iter_mut().zip(spectrum.iter()) {
                 *p = z.norm_sqr();
             }
