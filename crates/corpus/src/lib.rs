@@ -9,6 +9,7 @@ mod error;
 pub mod fma;
 pub mod folder;
 mod seed;
+pub mod synth;
 
 pub use catalogue::{Catalogue, Rejected, Source, Track};
 pub use error::CorpusError;
