@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use sordino_audio::{DecodeLimits, FeatureSpec, MelFrontEnd, decode_file, log_mel, statistics};
+use sordino_audio::{DecodeLimits, FeatureSpec, MelFrontEnd, decode_file, log_mel};
 
 fn files(folder: PathBuf, out: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let power = front_end.mel_power_with(&samples.data, &mut scratch);
         mel += start.elapsed();
         let start = Instant::now();
-        std::hint::black_box(statistics(log_mel(power.0.view(), spec.log_floor).view()));
+        std::hint::black_box(spec.statistics.of(log_mel(power.0.view(), spec.log_floor).view()));
         pool += start.elapsed();
         seconds += samples.seconds();
         accepted += 1;

@@ -15,4 +15,4 @@ pub use error::AudioError;
 pub use mel::{MelFrontEnd, MelPower, MelScratch, log_mel, mfcc};
 pub use resample::resample;
 pub use spec::{FeatureSpec, MelScale, SpecError};
-pub use statistics::{STATISTICS_PER_BAND, statistics};
+pub use statistics::Statistics;

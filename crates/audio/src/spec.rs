@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::Statistics;
+
 /// Which mel scale spaces the filter bank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -35,6 +37,8 @@ pub struct FeatureSpec {
     pub query_seconds: f32,
     /// Added to the power before the logarithm, as a fraction of the clip's mean mel power.
     pub log_floor: f32,
+    /// Which pooled statistics are taken of the log-mel spectrogram.
+    pub statistics: Statistics,
 }
 
 impl Default for FeatureSpec {
@@ -49,6 +53,7 @@ impl Default for FeatureSpec {
             mel_scale: MelScale::Htk,
             query_seconds: 10.0,
             log_floor: 1e-6,
+            statistics: Statistics::Rich,
         }
     }
 }

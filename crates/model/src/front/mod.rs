@@ -11,7 +11,7 @@ mod quantiser;
 
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
-use sordino_audio::{FeatureSpec, MelFrontEnd, MelPower, STATISTICS_PER_BAND, log_mel, statistics};
+use sordino_audio::{FeatureSpec, MelFrontEnd, MelPower, log_mel};
 
 pub use error::FrontError;
 use error::same;
@@ -134,7 +134,7 @@ impl Front {
 
     /// Number of base features that a front of these parts has: what its heads must take.
     pub fn features_width(spec: &FeatureSpec, statistics: bool, network: Option<&Network>) -> usize {
-        let hand = if statistics { STATISTICS_PER_BAND * spec.mel_bands } else { 0 };
+        let hand = if statistics { spec.statistics.width(spec.mel_bands) } else { 0 };
         hand + network.map_or(0, Network::width)
     }
 
@@ -196,7 +196,7 @@ impl Front {
             return Err(FrontError::NotFinite { stage: "the logarithm of its power" });
         }
         let log = log_mel(power, self.spec.log_floor);
-        let mut features = if self.statistics { statistics(log.view()) } else { Vec::new() };
+        let mut features = if self.statistics { self.spec.statistics.of(log.view()) } else { Vec::new() };
         if let Some(network) = &self.network {
             features.extend(network.embed(log.view())?);
         }

@@ -1,19 +1,19 @@
-//! The hand-made statistics of a log-mel spectrogram: what a clip sounds like on average and how fast it moves.
+//! Moments per band: what a clip sounds like on average and how fast it moves.
 
 use ndarray::ArrayView2;
 
 /// Frame distances of the mean absolute differences.
 const LAGS: [usize; 2] = [1, 4];
 
-/// Numbers per mel band in [`statistics`].
-pub const STATISTICS_PER_BAND: usize = 2 + LAGS.len();
+/// Numbers per mel band.
+pub(super) const PER_BAND: usize = 2 + LAGS.len();
 
 /// Four numbers per band from a log-mel spectrogram `[frames, bands]`, one group of `bands` after the other: mean,
 /// standard deviation (population), mean absolute difference of frames 1 apart, and of frames 4 apart. A group that
 /// the clip is too short for is zero.
-pub fn statistics(log_mel: ArrayView2<'_, f32>) -> Vec<f32> {
+pub(super) fn moments(log_mel: ArrayView2<'_, f32>) -> Vec<f32> {
     let (frames, bands) = log_mel.dim();
-    let mut out = vec![0.0; STATISTICS_PER_BAND * bands];
+    let mut out = vec![0.0; PER_BAND * bands];
     if frames == 0 || bands == 0 {
         return out;
     }
