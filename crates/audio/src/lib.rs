@@ -3,6 +3,7 @@
 //! Comes in: an audio file, or samples. Goes out: [`MelPower`] (shape `[frames, bands]`), pooled statistics, and
 //! augmented copies of either. This crate refuses to know about libraries of tracks, training and cryptography.
 
+mod augment;
 mod decode;
 mod error;
 mod mel;
@@ -10,6 +11,11 @@ mod resample;
 mod spec;
 mod statistics;
 
+pub use augment::{
+    AugmentSpec, BankClip, Chance, Colour, ImpulseBank, ImpulseMel, Level, MelAugment, NoiseBank, NoiseKind,
+    RejectedFile, Span, WaveAugment, add_gaussian_noise, convolve, gain_db, invert_polarity, item_rng, mix_at_snr,
+    pitch_shift, power, time_stretch,
+};
 pub use decode::{DecodeLimits, Overlong, Samples, decode_bytes, decode_file, decode_reader, rms_dbfs};
 pub use error::AudioError;
 pub use mel::{MelFrontEnd, MelPower, MelScratch, log_mel, mfcc};

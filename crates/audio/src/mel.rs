@@ -115,6 +115,36 @@ impl MelFrontEnd {
         MelPower(out)
     }
 
+    /// Centre frequencies of the bands in Hz, and the widths that make `sum(width * mel power)` the sum of all bins' power.
+    pub(crate) fn band_centres_and_widths(&self) -> (Vec<f32>, Vec<f32>) {
+        let spec = &self.spec;
+        let htk = spec.mel_scale == MelScale::Htk;
+        let (low, high) = (f64::from(spec.mel_min_hz), f64::from(spec.mel_max_hz));
+        let edges = mel_spec::mel::mel_frequencies(spec.mel_bands + 2, low, high, htk).to_vec();
+        // A triangle of unit area is 2 / (high - low) at its peak, and neighbouring triangles of unit peak add up to one.
+        edges.windows(3).map(|e| (e[1] as f32, 0.5 * (e[2] - e[0]) as f32)).unzip()
+    }
+
+    /// Energy of a short piece of an impulse response per band, relative to a unit impulse's.
+    pub(crate) fn impulse_energy(&self, response: &[f32], scratch: &mut MelScratch) -> Vec<f32> {
+        let MelScratch { frame, spectrum, fft, power } = scratch;
+        power.fill(1.0);
+        let mut unit = vec![0.0; self.spec.mel_bands];
+        self.filters.project_power_f32(power, &mut unit);
+        power.fill(0.0);
+        for piece in response.chunks(self.spec.fft_size) {
+            frame.fill(0.0);
+            frame[..piece.len()].copy_from_slice(piece);
+            // As in `mel_power_into`.
+            self.fft.process_with_scratch(frame, spectrum, fft).expect("buffers of this plan");
+            power.iter_mut().zip(spectrum.iter()).for_each(|(p, z)| *p += z.norm_sqr());
+        }
+        let mut energy = vec![0.0; self.spec.mel_bands];
+        self.filters.project_power_f32(power, &mut energy);
+        energy.iter_mut().zip(unit).for_each(|(e, u)| *e /= u.max(f32::MIN_POSITIVE));
+        energy
+    }
+
     fn mel_power_into(&self, samples: &[f32], scratch: &mut MelScratch, mut out: ArrayViewMut2<'_, f32>) {
         if scratch.frame.len() != self.spec.fft_size {
             *scratch = self.scratch();

@@ -27,9 +27,8 @@ pub(super) fn cepstral_correlations(log_mel: ArrayView2<'_, f32>) -> Vec<f32> {
         return out;
     }
     let scale = (2.0 / bands as f32).sqrt();
-    let dct = Array2::from_shape_fn((bands, kept), |(b, c)| {
-        (PI * (b as f32 + 0.5) * c as f32 / bands as f32).cos() * scale
-    });
+    let dct =
+        Array2::from_shape_fn((bands, kept), |(b, c)| (PI * (b as f32 + 0.5) * c as f32 / bands as f32).cos() * scale);
     let mut coefficients = log_mel.dot(&dct);
     for mut column in coefficients.axis_iter_mut(Axis(1)) {
         let mean = column.sum() / frames as f32;

@@ -75,7 +75,8 @@ mod tests {
         let mut reversed = clip.clone();
         reversed.invert_axis(ndarray::Axis(0));
         let (a, b) = (Statistics::Rich.of(clip.view()), Statistics::Rich.of(reversed.view()));
-        let close = |range: std::ops::Range<usize>| a[range.clone()].iter().zip(&b[range]).all(|(x, y)| (x - y).abs() < 1e-3);
+        let close =
+            |range: std::ops::Range<usize>| a[range.clone()].iter().zip(&b[range]).all(|(x, y)| (x - y).abs() < 1e-3);
         let (moments, rises) = (0..256, 256..448);
         assert!(close(moments));
         assert!(!close(rises));
