@@ -125,6 +125,15 @@ impl MelFrontEnd {
         edges.windows(3).map(|e| (e[1] as f32, 0.5 * (e[2] - e[0]) as f32)).unzip()
     }
 
+    /// Over how many frames the power of white noise is one observation: the sum over frame distances of the squared
+    /// correlation of the overlapping windows.
+    pub(crate) fn coherent_frames(&self) -> f32 {
+        let correlation = |lag: usize| self.window.iter().zip(&self.window[lag..]).map(|(a, b)| a * b).sum::<f32>();
+        let energy = correlation(0);
+        let lags = (self.spec.hop..self.spec.fft_size).step_by(self.spec.hop);
+        1.0 + 2.0 * lags.map(|lag| (correlation(lag) / energy).powi(2)).sum::<f32>()
+    }
+
     /// Energy of a short piece of an impulse response per band, relative to a unit impulse's.
     pub(crate) fn impulse_energy(&self, response: &[f32], scratch: &mut MelScratch) -> Vec<f32> {
         let MelScratch { frame, spectrum, fft, power } = scratch;

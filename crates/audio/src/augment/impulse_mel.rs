@@ -20,6 +20,8 @@ pub struct ImpulseMel {
     pub(crate) direct: Vec<f32>,
     /// Energy of the rest, `[frames, bands]`; row `j` acts `j` frames later.
     pub(crate) tail: Array2<f32>,
+    /// Frames that the tail effectively lasts: its squared sum over its sum of squares.
+    pub(crate) effective_frames: f32,
 }
 
 impl ImpulseMel {
@@ -49,7 +51,9 @@ impl ImpulseMel {
             left < 0.0
         });
         let tail = tail.slice_axis(ndarray::Axis(0), (0..keep.map_or(0, |k| k + 1)).into()).to_owned();
-        Self { direct, tail }
+        let (sum, squares) =
+            tail.rows().into_iter().map(|row| row.sum()).fold((0.0, 0.0), |(s, q), x| (s + x, q + x * x));
+        Self { direct, tail, effective_frames: sum * sum / squares.max(f32::MIN_POSITIVE) }
     }
 
     /// Checks that a response of another front end is not applied: the number of bands.

@@ -1,6 +1,6 @@
 //! [`MelAugment`]: the chain on mel power, for training epochs.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
@@ -15,7 +15,8 @@ const TABLE_FRAMES: usize = 2_048;
 /// The power of a sum of two sounds is the sum of their powers plus a cross term that depends on their phases. It has no
 /// expectation, but it makes the power of a mixture fluctuate from frame to frame, which is what two of the statistics
 /// measure. So it is drawn too: `a + b + 2 c sqrt(a b)`, the coherence `c` in -1..1 being taken from two independent
-/// white noises that went through the same front end.
+/// white noises that went through the same front end. A long reverberant tail, being a sum over many past frames, is
+/// too smooth in expectation for the same reason; it is multiplied by the fluctuation of white noise.
 #[derive(Clone, Debug)]
 pub struct MelAugment {
     spec: AugmentSpec,
@@ -23,8 +24,12 @@ pub struct MelAugment {
     noise: Vec<Array2<f32>>,
     white: Array2<f32>,
     impulses: Vec<ImpulseMel>,
-    /// `[TABLE_FRAMES, bands]`.
+    /// Coherence of two independent noises, `[TABLE_FRAMES, bands]`.
     coherence: Array2<f32>,
+    /// Power of white noise over its mean, `[TABLE_FRAMES, bands]`.
+    speckle: Array2<f32>,
+    /// Frames over which the power of white noise is one observation.
+    coherent_frames: f32,
     centres_hz: Vec<f32>,
     /// Makes a weighted sum of a frame's mel power its power in the waveform.
     weights: Vec<f32>,
@@ -65,7 +70,20 @@ impl MelAugment {
             *c = ((*c - a - b) / (2.0 * (a * b).sqrt()).max(f32::MIN_POSITIVE)).clamp(-1.0, 1.0);
         });
         let (centres_hz, weights) = front_end.band_centres_and_widths();
-        Ok(Self { spec: spec.clone(), features, noise, white, impulses, coherence, centres_hz, weights })
+        let speckle = &other / &other.mean_axis(Axis(0)).unwrap_or_default();
+        let coherent_frames = front_end.coherent_frames();
+        Ok(Self {
+            spec: spec.clone(),
+            features,
+            coherent_frames,
+            noise,
+            speckle,
+            white,
+            impulses,
+            coherence,
+            centres_hz,
+            weights,
+        })
     }
 
     /// A random crop of `frames` frames of a clip's mel power `[frames, bands]`, augmented.
@@ -134,10 +152,12 @@ impl MelAugment {
         let Some(tail_db) = self.spec.reverb.draw(rng) else { return };
         let bands = self.weights.len();
         let mut tail = vec![0.0; out.len()];
+        let mut speckle = 0.0;
         if rng.random::<f32>() < self.spec.decay_share {
             let t60 = self.spec.decay_seconds.draw(rng);
             let energy = 10_f32.powf(-self.spec.decay_direct_db.draw(rng) / 10.0);
             let keep = 10_f32.powf(-6.0 / (t60 * self.features.frame_rate()));
+            speckle = self.speckle_depth((1.0 + keep) / (1.0 - keep));
             // 60 dB before the crop nothing is left.
             let history = ((t60 * self.features.frame_rate()) as usize).min(start);
             let mut state = vec![0.0; bands];
@@ -152,12 +172,16 @@ impl MelAugment {
             }
         } else if !self.impulses.is_empty() {
             let impulse = &self.impulses[rng.random_range(0..self.impulses.len())];
+            speckle = self.speckle_depth(impulse.effective_frames);
             multiply(out, &impulse.direct);
             impulse.add_tail(clip, start, 10_f32.powf(tail_db / 10.0), &mut tail);
         }
-        let from = rng.random_range(0..TABLE_FRAMES);
-        for (frame, (out, tail)) in out.chunks_exact_mut(bands).zip(tail.chunks_exact(bands)).enumerate() {
-            interfere(out, tail, 1.0, self.coherence_row(from + frame));
+        let (from, at) = (rng.random_range(0..TABLE_FRAMES), rng.random_range(0..TABLE_FRAMES));
+        for (frame, (out, tail)) in out.chunks_exact_mut(bands).zip(tail.chunks_exact_mut(bands)).enumerate() {
+            for (t, s) in tail.iter_mut().zip(table_row(&self.speckle, from + frame)) {
+                *t *= 1.0 + speckle * (s - 1.0);
+            }
+            interfere(out, tail, 1.0, table_row(&self.coherence, at + frame));
         }
     }
 
@@ -190,13 +214,20 @@ impl MelAugment {
         }
         let at = rng.random_range(0..TABLE_FRAMES);
         for (frame, row) in out.chunks_exact_mut(bands).enumerate() {
-            interfere(row, noise_row(frame), gain, self.coherence_row(at + frame));
+            interfere(row, noise_row(frame), gain, table_row(&self.coherence, at + frame));
         }
     }
 
-    fn coherence_row(&self, frame: usize) -> &[f32] {
-        self.coherence.row(frame % TABLE_FRAMES).to_slice().unwrap_or_default()
+    /// How much a tail that lasts `effective` frames fluctuates beyond what its frames bring along: their mean over
+    /// `1 + (effective - 1) / coherent` independent frames has lost all but that part of the variance.
+    fn speckle_depth(&self, effective: f32) -> f32 {
+        (1.0 - 1.0 / (1.0 + (effective - 1.0).max(0.0) / self.coherent_frames)).sqrt()
     }
+}
+
+/// A frame of a table, which repeats.
+fn table_row(table: &Array2<f32>, frame: usize) -> &[f32] {
+    table.row(frame % table.nrows()).to_slice().unwrap_or_default()
 }
 
 /// `a += gain * b` with the cross term of the given coherence.
