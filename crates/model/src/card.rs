@@ -46,7 +46,10 @@ impl Card {
             spec.mel_max_hz
         )?;
         let network = client.front().network().map_or("no".into(), |n| format!("a {}-number", n.width()));
-        let statistics = if client.front().has_statistics() { "hand-made statistics" } else { "no statistics" };
+        let statistics = match client.front().has_statistics() {
+            true => format!("{:?} statistics", spec.statistics).to_lowercase(),
+            false => "no statistics".into(),
+        };
         writeln!(out, "- Base features: {} ({statistics}, {network} learned embedding)", client.front().width())?;
         let last = client.hierarchy().shape().last();
         let spill = last.used() as f64 / client.labels().len().max(1) as f64;

@@ -76,6 +76,12 @@ pub enum CircuitError {
         /// Registers written so far.
         written: usize,
     },
+    /// A reply names a register twice.
+    #[error("circuit: register {register} is returned twice, expected once")]
+    Repeated {
+        /// The register.
+        register: usize,
+    },
     /// A stage that the hierarchy does not have.
     #[error("circuit: stage {stage} asked for, the model has {stages}")]
     NoStage {
@@ -148,8 +154,8 @@ impl Circuit {
         self.reply
             .iter()
             .map(|r| {
-                let value = slots.get_mut(r.0).and_then(Option::take);
-                value.ok_or_else(|| CircuitError::Unwritten { register: r.0, written }.into())
+                let slot = slots.get_mut(r.0).ok_or(CircuitError::Unwritten { register: r.0, written })?;
+                Ok(slot.take().ok_or(CircuitError::Repeated { register: r.0 })?)
             })
             .collect()
     }

@@ -1,9 +1,16 @@
 //! [`Clear`]: the circuit on plain integers, the reference for every other machine.
 
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 use thiserror::Error;
 
 use crate::circuit::stage_of;
-use crate::{CircuitError, Hierarchy, Machine, Stage, StageId};
+use crate::{CircuitError, Hierarchy, Machine, Stage, StageId, VectorBound};
+
+/// Below this bound on scores, sums of products of integers are exact in single precision, in any order: every partial
+/// sum is an integer that keeps the same bound, and a 24-bit significand holds it.
+const EXACT_F32: u64 = 1 << 24;
+/// Slots whose weights are widened to floats together.
+const BLOCK: usize = 1_024;
 
 /// A register of the [`Clear`] machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +79,44 @@ impl<'a> Clear<'a> {
     pub fn new(hierarchy: &'a Hierarchy) -> Self {
         Self { hierarchy }
     }
+
+    /// The op `linear` on many vectors at once, as a matrix product: `[n, width]` to `[n, groups * outputs]`, where
+    /// padding slots score 0.
+    ///
+    /// # Errors
+    /// [`ClearError::Circuit`] for a stage that does not exist, [`ClearError::Bound`] for a vector that breaks its bound.
+    pub fn linear_batch(&self, stage: StageId, inputs: ArrayView2<'_, i32>) -> Result<Array2<i64>, ClearError> {
+        let stage = stage_of(self.hierarchy, stage)?;
+        let rows: Vec<Vec<i32>> = inputs.rows().into_iter().map(|x| x.to_vec()).collect();
+        rows.iter().try_for_each(|x| admit(stage, x))?;
+        let width = stage.input().width;
+        let mut scores = Array2::zeros((rows.len(), stage.biases().len()));
+        if stage.score_bound() >= EXACT_F32 {
+            for (x, mut scores) in rows.iter().zip(scores.rows_mut()) {
+                let slots = scores.iter_mut().enumerate();
+                slots.for_each(|(i, score)| *score = stage.score(i / stage.outputs(), i % stage.outputs(), x));
+            }
+            return Ok(scores);
+        }
+        let x = inputs.mapv(|v| v as f32);
+        let blocks = stage.weights().chunks(BLOCK * width).zip(stage.biases().chunks(BLOCK));
+        for ((weights, bias), mut scores) in blocks.zip(scores.axis_chunks_iter_mut(Axis(1), BLOCK)) {
+            let weights = Array1::from_iter(weights.iter().map(|&w| f32::from(w)));
+            // A chunk of whole rows always has this shape.
+            let Ok(weights) = weights.into_shape_with_order((bias.len(), width)) else { continue };
+            let products = x.dot(&weights.t());
+            for (products, mut scores) in products.rows().into_iter().zip(scores.rows_mut()) {
+                let slots = scores.iter_mut().zip(products).zip(bias);
+                slots.for_each(|((score, &product), &bias)| *score = product as i64 + i64::from(bias));
+            }
+        }
+        Ok(scores)
+    }
+}
+
+fn admit(stage: &Stage, x: &[i32]) -> Result<(), ClearError> {
+    let VectorBound { width, max_abs, norm_squared } = stage.input();
+    if stage.input().admits(x) { Ok(()) } else { Err(ClearError::Bound { width, max_abs, norm_squared }) }
 }
 
 fn all_scores(stage: &Stage, x: &[i32]) -> Vec<Vec<i64>> {
@@ -87,11 +132,7 @@ impl Machine for Clear<'_> {
         let ClearValue::Vector(x) = input else {
             return Err(ClearError::Kind { op: "linear", found: input.kind(), expected: "a vector" });
         };
-        let bound = stage.input();
-        if !bound.admits(x) {
-            let (width, max_abs, norm_squared) = (bound.width, bound.max_abs, bound.norm_squared);
-            return Err(ClearError::Bound { width, max_abs, norm_squared });
-        }
+        admit(stage, x)?;
         Ok(ClearValue::Scores(all_scores(stage, x)))
     }
 

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use crate::client::{ClientError, Outline};
+use crate::{Circuit, CircuitError, ClientError, Outline};
 
 /// Decrypted scores of one group of a stage, used slots only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,75 @@ impl Ranking {
     /// The labels of the best `count` tracks.
     pub fn top(&self, count: usize) -> impl Iterator<Item = usize> {
         self.0.iter().take(count).map(|ranked| ranked.label)
+    }
+}
+
+/// The protocol in which the client picks, one trip per stage, from the client's side and without any cryptography.
+///
+/// Every trip after the first asks for the same number of groups whatever the scores were: a server that could count them
+/// would learn something. Where fewer slots than that were scored, the best group is asked for again.
+#[derive(Clone, Debug)]
+pub struct Trips<'a> {
+    outline: &'a Outline,
+    probes: usize,
+    stage: usize,
+    groups: Vec<usize>,
+}
+
+/// What [`Trips`] wants next.
+#[derive(Clone, Debug)]
+pub enum Next<'a> {
+    /// Another trip.
+    Trip(Trips<'a>),
+    /// Nothing: this is the answer.
+    Done(Ranking),
+}
+
+impl<'a> Trips<'a> {
+    /// Before the first trip. `probes` groups are followed at every stage, at least 1 and at most as many as there are.
+    pub fn new(outline: &'a Outline, probes: usize) -> Self {
+        Self { outline, probes, stage: 0, groups: vec![0] }
+    }
+
+    /// The stage that this trip evaluates.
+    pub fn stage(&self) -> usize {
+        self.stage
+    }
+
+    /// The groups that this trip asks for, the best first: the indices that travel encrypted. The first trip takes no
+    /// index and gets the scores of group 0.
+    pub fn groups(&self) -> &[usize] {
+        &self.groups
+    }
+
+    /// What the server is to run: its inputs are the stage's vector, then the [`Trips::groups`] where the stage has more
+    /// than one; its replies are the scores of each group in turn.
+    ///
+    /// # Errors
+    /// None in practice: the stage is one of the outline's.
+    pub fn circuit(&self) -> Result<Circuit, CircuitError> {
+        Circuit::trip(self.outline.shape(), self.stage, self.groups.len())
+    }
+
+    /// Takes the decrypted scores of each of the [`Trips::groups`], used slots only, and decides.
+    ///
+    /// # Errors
+    /// [`ClientError`] for scores that do not fit the stage.
+    pub fn decide(self, replies: Vec<Vec<i64>>) -> Result<Next<'a>, ClientError> {
+        let Self { outline, probes, stage, groups } = self;
+        if replies.len() != groups.len() {
+            return Err(ClientError::Length { table: "replies", found: replies.len(), expected: groups.len() });
+        }
+        let scored: Vec<_> =
+            groups.into_iter().zip(replies).map(|(group, scores)| GroupScores { group, scores }).collect();
+        let Some(next) = outline.shape().stages().get(stage + 1) else {
+            return Ok(Next::Done(outline.rank(&scored)?));
+        };
+        let count = probes.clamp(1, next.groups());
+        let Shortlist(mut groups) = outline.shortlist(stage, &scored, count)?;
+        let best = groups.first().copied().unwrap_or(0);
+        groups.resize(count, best);
+        Ok(Next::Trip(Self { outline, probes, stage: stage + 1, groups }))
     }
 }
 

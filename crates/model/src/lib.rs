@@ -1,18 +1,21 @@
 //! What is evaluated, as data: integer stages, the circuit that joins them, and the machines that need no cryptography.
 //!
-//! Comes in: trained weights. Goes out: a client half (front end, quantisers, labels), a server half (integer weights
-//! per stage), and [`Circuit`]s that a [`Machine`] walks. [`Clear`] gives the answer, [`Range`] proves that nothing
-//! overflows, `Cost` counts what the encrypted run will do. This crate refuses to know how weights are trained
-//! and how ciphertexts work; it has no heavy dependency.
+//! Comes in: trained weights. Goes out: a [`ClientModel`] ([`Front`] end, quantisers, labels), a [`ServerModel`] (integer
+//! weights per stage), both on disk ([`save`]), and [`Circuit`]s that a [`Machine`] walks. [`Clear`] gives the answer,
+//! [`Range`] proves that nothing overflows, [`Cost`] counts what the encrypted run will do. This crate refuses to know how
+//! weights are trained and how ciphertexts work; it has no heavy dependency.
 
 mod card;
 mod circuit;
 mod clear;
 mod client;
+mod cost;
 mod decide;
 mod files;
 mod front;
 mod hash;
+mod packing;
+mod pair;
 mod range;
 mod server;
 mod shape;
@@ -22,13 +25,19 @@ pub use card::Card;
 pub use circuit::{Circuit, CircuitError, Input, Machine, Op, Register, StageId};
 pub use clear::{Clear, ClearError, ClearValue};
 pub use client::{ClientError, ClientModel, Label, Outline};
-pub use decide::{GroupScores, Ranked, Ranking, Shortlist};
+pub use cost::{
+    Cost, CostReport, CostValue, Counts, Envelope, IndexLayout, MESSAGE_HEADER, SEED_BYTES, StageLayout, body_bytes,
+    fourier_bytes,
+};
+pub use decide::{GroupScores, Next, Ranked, Ranking, Shortlist, Trips};
 pub use files::{FileError, load_client, load_pair, load_server, save};
 pub use front::{
     Activation, Conv1d, Crop, Front, FrontError, Head, Layer, Network, POOL_EPSILON, Pool, Quantiser, Step,
     UNIT_NORM_FLOOR,
 };
 pub use hash::{HashError, ModelHash};
+pub use packing::{Packing, PackingError, Place};
+pub use pair::{Pair, PairError, Protocol};
 pub use range::{Range, RangeError, RangeValue};
 pub use server::{MAX_SCORE, ServerError, ServerModel};
 pub use shape::{HierarchyShape, StageError, StageShape, VectorBound};

@@ -89,7 +89,7 @@ pub enum StageError {
         /// What it may hold.
         expected: &'static str,
     },
-    /// No stages, or a stage without groups or slots.
+    /// No stages, a stage without groups or slots, or a first stage that uses none of its slots.
     #[error("hierarchy: no stages, or a stage without groups or slots; expected at least one of each")]
     Empty,
 }
@@ -198,7 +198,7 @@ impl HierarchyShape {
     /// # Errors
     /// [`StageError::Empty`], [`StageError::Groups`] or [`StageError::Orphan`].
     pub fn new(stages: Vec<StageShape>) -> Result<Self, StageError> {
-        let first = stages.first().ok_or(StageError::Empty)?;
+        let first = stages.first().filter(|first| first.used() > 0).ok_or(StageError::Empty)?;
         if first.groups() != 1 {
             return Err(StageError::Groups { stage: 0, found: first.groups(), expected: 1 });
         }

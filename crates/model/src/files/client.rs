@@ -197,7 +197,8 @@ pub(crate) fn encode(model: &ClientModel) -> Result<Half, ServerError> {
         hierarchy: put_outline(&mut writer, "hierarchy", model.hierarchy()),
         flat: model.own_flat().map(|flat| put_outline(&mut writer, "flat", flat)),
     };
-    let json = serde_json::to_vec_pretty(&description).map_err(ServerError::Json)?;
+    let mut json = serde_json::to_vec_pretty(&description).map_err(ServerError::Json)?;
+    json.push(b'\n');
     let labels: Result<Vec<String>, _> = model.labels().iter().map(serde_json::to_string).collect();
     // One label a line: 25,000 of them stay readable, and comparable with line-based tools.
     let labels = format!("[\n{}\n]\n", labels.map_err(ServerError::Json)?.join(",\n"));

@@ -40,10 +40,16 @@ fn take(reader: &mut Reader<'_>, part: &str, shapes: Vec<StageShape>) -> Result<
     let stages = shapes.into_iter().enumerate().map(|(i, shape)| {
         let weights: Array3<i8> = reader.take(&format!("{part}.{i}.weights"))?;
         let bias: Array2<i32> = reader.take(&format!("{part}.{i}.bias"))?;
-        let expected = (shape.groups(), shape.outputs(), shape.input().width);
-        if weights.dim() != expected {
-            let (name, found) = (format!("{part}.{i}.weights"), format!("{:?}", weights.shape()));
-            return Err(FileError::Tensor { name, found, expected: format!("{expected:?}") });
+        let (groups, outputs, width) = (shape.groups(), shape.outputs(), shape.input().width);
+        let other = |table: &str, found: &[usize], expected: &[usize]| {
+            let (name, found) = (format!("{part}.{i}.{table}"), format!("{found:?}"));
+            Err(FileError::Tensor { name, found, expected: format!("{expected:?}") })
+        };
+        if weights.shape() != [groups, outputs, width] {
+            return other("weights", weights.shape(), &[groups, outputs, width]);
+        }
+        if bias.shape() != [groups, outputs] {
+            return other("bias", bias.shape(), &[groups, outputs]);
         }
         let (weights, bias) = (weights.into_raw_vec_and_offset().0, bias.into_raw_vec_and_offset().0);
         Ok(Stage::new(shape.outputs(), shape.input(), weights, bias, shape.counts().to_vec())?)
@@ -62,7 +68,8 @@ pub(crate) fn encode(model: &ServerModel) -> Result<Half, ServerError> {
         hierarchy: put(&mut writer, "hierarchy", model.hierarchy()),
         flat: model.own_flat().map(|flat| put(&mut writer, "flat", flat)),
     };
-    let json = serde_json::to_vec_pretty(&description).map_err(ServerError::Json)?;
+    let mut json = serde_json::to_vec_pretty(&description).map_err(ServerError::Json)?;
+    json.push(b'\n');
     Ok(Half::new(vec![(MODEL, json), (WEIGHTS, writer.finish()?)]))
 }
 

@@ -62,9 +62,13 @@ impl Head {
     /// A row's result does not depend on the rows around it.
     ///
     /// # Errors
-    /// [`FrontError::Shape`] for features of another width.
+    /// [`FrontError::Shape`] for features of another width, [`FrontError::NotFinite`] for features that are no numbers.
     pub fn embed_batch(&self, features: ArrayView2<'_, f32>) -> Result<Array2<f32>, FrontError> {
         same(&format!("heads.{}", self.name), "input width", features.ncols(), self.input)?;
+        // Checked here, since max(NaN, 0) = 0 would hide it.
+        if features.iter().any(|v| !v.is_finite()) {
+            return Err(FrontError::NotFinite { stage: "a feature" });
+        }
         let mut out = Array2::zeros((features.nrows(), self.quantiser.bound.width));
         let blocks = out.axis_chunks_iter_mut(Axis(0), BATCH).into_par_iter();
         blocks.zip(features.axis_chunks_iter(Axis(0), BATCH)).for_each(|(mut out, rows)| {
@@ -76,7 +80,7 @@ impl Head {
     /// The real vector before quantising, shape `[width]`.
     ///
     /// # Errors
-    /// [`FrontError::Shape`] for features of another width.
+    /// [`FrontError::Shape`] for features of another width, [`FrontError::NotFinite`] for features that are no numbers.
     pub fn embed(&self, features: &[f32]) -> Result<Vec<f32>, FrontError> {
         let row = ArrayView2::from_shape((1, features.len()), features);
         // A slice is always one row of its own length.

@@ -9,6 +9,8 @@ mod layer;
 mod network;
 mod quantiser;
 
+use std::sync::Arc;
+
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 use sordino_audio::{FeatureSpec, MelFrontEnd, MelPower, log_mel};
@@ -36,22 +38,13 @@ pub enum Crop {
 }
 
 /// From samples to the integers that are encrypted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Front {
     spec: FeatureSpec,
     statistics: bool,
     network: Option<Network>,
     heads: Vec<Head>,
-    mel: MelFrontEnd,
-}
-
-impl Clone for Front {
-    fn clone(&self) -> Self {
-        let Self { spec, statistics, network, heads, mel: _ } = self;
-        // The spec was valid when this front was built, so planning it again cannot fail.
-        let mel = MelFrontEnd::new(spec).expect("the spec of a built front is valid");
-        Self { spec: spec.clone(), statistics: *statistics, network: network.clone(), heads: heads.clone(), mel }
-    }
+    mel: Arc<MelFrontEnd>,
 }
 
 impl PartialEq for Front {
@@ -75,7 +68,7 @@ impl Front {
         network: Option<Network>,
         heads: Vec<Head>,
     ) -> Result<Self, FrontError> {
-        let mel = MelFrontEnd::new(&spec)?;
+        let mel = Arc::new(MelFrontEnd::new(&spec)?);
         if let Some(network) = &network {
             same("network", "mel bands", network.bands(), spec.mel_bands)?;
             if network.min_frames() > spec.query_frames() {

@@ -1,0 +1,184 @@
+//! Saving and opening: what comes back is what went in, and nothing else is ever lost.
+
+use std::fs;
+use std::path::Path;
+
+use sordino_model::{
+    Card, ClientError, ClientModel, FileError, Hierarchy, MAX_SCORE, ModelHash, RangeError, ServerError, ServerModel,
+    Stage, VectorBound, load_client, load_pair, load_server, save,
+};
+
+use crate::sample::{label, model};
+
+pub(crate) const FILES: [&str; 7] = [
+    "client/labels.json",
+    "client/model.json",
+    "client/weights.safetensors",
+    "client/SHA256SUMS",
+    "server/model.json",
+    "server/weights.safetensors",
+    "server/SHA256SUMS",
+];
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_is_saved_is_what_is_opened() {
+    let temp = tempfile::tempdir().unwrap();
+    for (seed, outputs) in [(1, &[4][..]), (2, &[5, 3]), (3, &[3, 2, 4])] {
+        let dir = temp.path().join(format!("deep/er/model-{seed}"));
+        let (client, server) = model(seed, outputs);
+        save(&dir, &client, &server, &Card::default()).unwrap();
+        assert_eq!(load_client(&dir).unwrap(), client);
+        assert_eq!(load_server(&dir).unwrap(), server);
+        assert_eq!(load_pair(&dir).unwrap(), (client, server));
+        assert_eq!(names(&dir), ["card.md", "client", "server"]);
+    }
+    assert_eq!(
+        names(&temp.path().join("deep/er")),
+        ["model-1", "model-2", "model-3"],
+        "no scratch folders stay behind"
+    );
+}
+
+#[test]
+fn one_half_opens_without_the_other() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("m");
+    let (client, server) = model(1, &[3, 2]);
+    save(&dir, &client, &server, &Card::default()).unwrap();
+    fs::remove_dir_all(dir.join("server")).unwrap();
+    assert_eq!(load_client(&dir).unwrap(), client);
+    assert!(matches!(load_server(&dir), Err(FileError::Io { .. })));
+}
+
+#[test]
+fn the_same_model_gives_the_same_bytes() {
+    let temp = tempfile::tempdir().unwrap();
+    let (client, server) = model(1, &[3, 2]);
+    for name in ["a", "b"] {
+        save(&temp.path().join(name), &client, &server, &Card::default()).unwrap();
+    }
+    for file in FILES {
+        let read = |name: &str| fs::read(temp.path().join(name).join(file)).unwrap();
+        assert!(read("a") == read("b"), "{file}");
+    }
+}
+
+#[test]
+fn the_server_half_knows_no_track() {
+    let temp = tempfile::tempdir().unwrap();
+    let (client, server) = model(1, &[3, 2]);
+    save(temp.path(), &client, &server, &Card::default()).unwrap();
+    for file in FILES.iter().filter(|file| file.starts_with("server")) {
+        let text = String::from_utf8_lossy(&fs::read(temp.path().join(file)).unwrap()).into_owned();
+        assert!(!text.contains("Artist") && !text.contains("Title"), "{file}");
+    }
+}
+
+#[test]
+fn the_hash_is_that_of_the_checksums() {
+    let temp = tempfile::tempdir().unwrap();
+    let (client, server) = model(1, &[3, 2]);
+    save(temp.path(), &client, &server, &Card::default()).unwrap();
+    let sums = fs::read(temp.path().join("server/SHA256SUMS")).unwrap();
+    assert_eq!(ModelHash::of(&sums), server.hash());
+    assert_eq!(client.server_hash(), server.hash());
+    let weights = ModelHash::of(&fs::read(temp.path().join("server/weights.safetensors")).unwrap());
+    assert!(String::from_utf8(sums).unwrap().contains(&format!("{weights}  weights.safetensors\n")));
+    // FIPS 180-4's example.
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(ModelHash::of(b"abc").to_string(), abc);
+    assert_eq!(abc.parse(), Ok(ModelHash::of(b"abc")));
+    for bad in [&abc[1..], &abc.to_uppercase(), &abc.replace('b', "g"), ""] {
+        assert!(bad.parse::<ModelHash>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_model_replaces_a_model_and_nothing_else() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("m");
+    let ((client, server), (other, other_server)) = (model(1, &[3, 2]), model(2, &[2, 2]));
+    save(&dir, &other, &other_server, &Card::default()).unwrap();
+    save(&dir, &client, &server, &Card::default()).unwrap();
+    assert_eq!(load_pair(&dir).unwrap(), (client.clone(), server.clone()));
+    assert_eq!(names(temp.path()), ["m"]);
+
+    fs::write(dir.join("thesis.txt"), "my only copy").unwrap();
+    let error = save(&dir, &other, &other_server, &Card::default());
+    assert!(matches!(error, Err(FileError::Occupied { .. })), "{error:?}");
+    assert_eq!(fs::read(dir.join("thesis.txt")).unwrap(), b"my only copy");
+    assert_eq!(load_client(&dir).unwrap(), client);
+
+    let file = temp.path().join("file");
+    fs::write(&file, "music").unwrap();
+    assert!(save(&file, &client, &server, &Card::default()).is_err());
+    assert_eq!(fs::read(&file).unwrap(), b"music");
+    assert_eq!(names(temp.path()), ["file", "m"]);
+}
+
+#[test]
+fn a_failed_save_leaves_the_old_model() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("m");
+    let ((client, server), (other, _)) = (model(1, &[3, 2]), model(2, &[3, 2]));
+    save(&dir, &client, &server, &Card::default()).unwrap();
+    let error = save(&dir, &other, &server, &Card::default());
+    assert!(matches!(error, Err(FileError::Client(ClientError::Mismatch { .. }))), "{error:?}");
+    assert_eq!(load_pair(&dir).unwrap(), (client, server));
+    assert_eq!(names(temp.path()), ["m"]);
+}
+
+#[test]
+fn mismatched_halves_are_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    for (seed, name) in [(1, "a"), (2, "b")] {
+        let (client, server) = model(seed, &[3, 2]);
+        save(&temp.path().join(name), &client, &server, &Card::default()).unwrap();
+    }
+    fs::remove_dir_all(temp.path().join("a/server")).unwrap();
+    fs::rename(temp.path().join("b/server"), temp.path().join("a/server")).unwrap();
+    let error = load_pair(&temp.path().join("a")).unwrap_err();
+    assert!(error.to_string().starts_with("the halves do not belong together"), "{error}");
+    assert!(load_client(&temp.path().join("a")).is_ok() && load_server(&temp.path().join("a")).is_ok());
+}
+
+#[test]
+fn a_model_that_could_overflow_is_not_built() {
+    let input = VectorBound { width: 100, max_abs: 127, norm_squared: u64::MAX };
+    // 100 * 127 * 127 = 1,612,900: above 2^20 = 1,048,576, 1.54 times.
+    let stage = |weight| Stage::new(1, input, vec![weight; 100], vec![0], vec![1]).unwrap();
+    let build = |weight| {
+        let hierarchy = Hierarchy::new(vec![stage(weight)]).unwrap();
+        ServerModel::new("m", ModelHash([0; 32]), hierarchy, None)
+    };
+    assert!(build(82).is_ok());
+    let error = build(127).unwrap_err();
+    let overflow = RangeError::Overflow { stage: 0, bound: 1_612_900, limit: MAX_SCORE };
+    assert!(matches!(&error, ServerError::Range(found) if *found == overflow), "{error:?}");
+    assert!(error.to_string().contains("1.54 times the largest score allowed, 1048576"), "{error}");
+    // The flat classifier is held to the same limit.
+    let fine = Hierarchy::new(vec![stage(1)]).unwrap();
+    let flat = Hierarchy::new(vec![stage(127)]).unwrap();
+    assert!(matches!(ServerModel::new("m", ModelHash([0; 32]), fine, Some(flat)), Err(ServerError::Range(_))));
+}
+
+#[test]
+fn odd_names_and_labels_survive() {
+    let temp = tempfile::tempdir().unwrap();
+    let (client, server) = model(1, &[3, 2]);
+    let mut labels = client.labels().to_vec();
+    labels[0].title = "\u{0}\n\"\\ 音楽 \u{1f3b5}".into();
+    labels[1] = label(u32::MAX);
+    let (hierarchy, flat) = (client.hierarchy().clone(), client.own_flat().cloned());
+    let front = client.front().clone();
+    let client = ClientModel::new(client.name(), front, hierarchy, flat, labels, server.hash()).unwrap();
+    save(temp.path(), &client, &server, &Card::default()).unwrap();
+    assert_eq!(load_client(temp.path()).unwrap(), client);
+}

@@ -1,0 +1,13 @@
+//! What a user of the crate relies on, one file per noun.
+
+mod cards;
+mod circuits;
+mod decisions;
+mod files;
+mod fixture;
+mod fronts;
+mod hostile;
+mod pairs;
+mod quantisers;
+mod sample;
+mod stages;
