@@ -1,11 +1,11 @@
-//! [`FheError`]: what can go wrong with keys, messages and models.
+//! [`FheError`]: what can go wrong with keys, plans, messages and models.
 
 use std::io;
 
-use sordino_model::CircuitError;
+use sordino_model::{CircuitError, ModelHash, PackingError};
 use thiserror::Error;
 
-/// Why a key, a message or a model is refused. No variant carries secret or personal data.
+/// Why a key, a plan, a message or a model is refused. No variant carries secret or personal data.
 #[derive(Debug, Error)]
 pub enum FheError {
     /// A parameter set that this version does not have.
@@ -20,6 +20,12 @@ pub enum FheError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// Bytes that are no evaluation key, or a damaged one.
+    #[error("evaluation key: {what}; expected what `keygen` wrote for the same parameter set")]
+    EvaluationKey {
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// Reading or writing a file failed.
     #[error("{path}: {source}")]
     Io {
@@ -31,4 +37,111 @@ pub enum FheError {
     /// The program is not well formed.
     #[error(transparent)]
     Circuit(#[from] CircuitError),
+    /// A stage that cannot be packed.
+    #[error(transparent)]
+    Packing(#[from] PackingError),
+    /// A plan whose numbers do not fit together, or not this model.
+    #[error("plan: {what}; expected the plan that the server hands out for this model")]
+    Plan {
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// No packing keeps the failure probability.
+    #[error("stage {stage}: no plan decodes scores of up to {bound} reliably; use fewer input or weight bits")]
+    NoPlan {
+        /// The stage.
+        stage: usize,
+        /// Its largest absolute score.
+        bound: u64,
+    },
+    /// A trip that the plan does not have.
+    #[error("trip {found} asked for, the plan has {trips}")]
+    NoTrip {
+        /// The trip asked for.
+        found: usize,
+        /// Trips there are.
+        trips: usize,
+    },
+    /// Bytes that are no message of this version.
+    #[error("message: {what}; expected a {expected} written by this version of sordino")]
+    NotAMessage {
+        /// What is wrong with them.
+        what: &'static str,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// A message of the wrong length.
+    #[error("message: {found} bytes, expected {expected}")]
+    Length {
+        /// Bytes received.
+        found: usize,
+        /// Bytes of every such message.
+        expected: usize,
+    },
+    /// A message for another trip.
+    #[error("message: written for trip {found}, expected trip {expected}")]
+    Trip {
+        /// The trip it names.
+        found: usize,
+        /// The trip expected.
+        expected: usize,
+    },
+    /// A message, key or plan under another parameter set.
+    #[error("parameter set {found} found, expected {expected}; keys, plan and model must share one")]
+    Parameters {
+        /// The set found.
+        found: u16,
+        /// The set expected.
+        expected: u16,
+    },
+    /// A message for another model.
+    #[error("message: written for model {found}, expected {expected}; client and server halves must belong together")]
+    Model {
+        /// The model it names.
+        found: ModelHash,
+        /// The model expected.
+        expected: ModelHash,
+    },
+    /// A message under another plan of the same model.
+    #[error("message: written under plan {found}, expected {expected}; fetch the server's plan again")]
+    OtherPlan {
+        /// The plan it names.
+        found: ModelHash,
+        /// The plan expected.
+        expected: ModelHash,
+    },
+    /// A vector that breaks the bound on which the encoding rests.
+    #[error("query: the vector breaks its bound (width {width}, |x_i| <= {max_abs}, |x|^2 <= {norm_squared})")]
+    Vector {
+        /// Features expected.
+        width: usize,
+        /// Largest absolute value expected.
+        max_abs: i32,
+        /// Largest squared norm expected.
+        norm_squared: u64,
+    },
+    /// The wrong number of groups asked for.
+    #[error("query: {found} groups asked for, expected {expected}")]
+    Groups {
+        /// Groups given.
+        found: usize,
+        /// Groups that the trip selects.
+        expected: usize,
+    },
+    /// A group that the stage does not have.
+    #[error("query: a group past the last of {groups} asked for")]
+    Group {
+        /// Groups there are.
+        groups: usize,
+    },
+    /// A register of the circuit holds another kind of value.
+    #[error("circuit: {op} was given {found}, expected {expected}")]
+    Kind {
+        /// The op.
+        op: &'static str,
+        /// What the register held.
+        found: &'static str,
+        /// What the op takes.
+        expected: &'static str,
+    },
 }

@@ -1,0 +1,207 @@
+//! [`Evaluator`]: the few encrypted operations that decisions are made of, batched over the key and over threads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use crate::ServerKey;
+use crate::blind_rotation::{RotationKey, Table};
+use crate::circuit_bootstrap::level_table;
+use crate::gadget::Ggsw;
+use crate::glwe::{Glwe, Lwe};
+
+/// Accumulators that share one pass over a rotation key. At 32 KB each they stay in a core's second-level cache.
+const BATCH: usize = 16;
+
+/// Phase of a set bit as [`Evaluator::sign`] returns it; a clear bit has the opposite phase.
+const SIGN: u64 = 1 << 62;
+
+/// How finely differences are resolved: blind rotations use `2^v` accumulators and cost `2^v` times as much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resolution {
+    /// One accumulator: the modulus switch has 2N steps.
+    #[default]
+    Standard,
+    /// Two accumulators, 4N steps: half the rounding noise.
+    Fine,
+    /// Four accumulators, 8N steps.
+    Finest,
+}
+
+/// Operations done, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DecisionCounts {
+    /// LWE keyswitches to the small key.
+    pub keyswitches: usize,
+    /// Blind rotations that compare two scores, or a score and zero.
+    pub comparisons: usize,
+    /// Blind rotations that make selectors.
+    pub refreshes: usize,
+    /// Conversions of a rotation's result into a selector.
+    pub conversions: usize,
+    /// CMUX gates and other products with a selector.
+    pub gates: usize,
+}
+
+/// Carries out operations under one key, and counts them.
+pub(crate) struct Evaluator<'k> {
+    key: &'k ServerKey,
+    positive: Table,
+    sign: Table,
+    levels: Table,
+    counts: Counters,
+}
+
+#[derive(Default)]
+struct Counters {
+    keyswitches: AtomicUsize,
+    comparisons: AtomicUsize,
+    refreshes: AtomicUsize,
+    conversions: AtomicUsize,
+    gates: AtomicUsize,
+}
+
+impl Resolution {
+    /// Accumulators of a rotation, as a power of two.
+    pub fn extension_log2(self) -> u32 {
+        match self {
+            Self::Standard => 0,
+            Self::Fine => 1,
+            Self::Finest => 2,
+        }
+    }
+}
+
+impl<'k> Evaluator<'k> {
+    pub(crate) fn new(key: &'k ServerKey, resolution: Resolution) -> Self {
+        let (size, extension) = (key.fourier.size(), resolution.extension_log2());
+        let indices = size << extension;
+        // Index p stands for phases in [p, p + 1) steps of q / (2 * indices); its value is the middle.
+        let half_step = 63 - (2 * indices).ilog2();
+        let middle = |p: usize| (2 * p as u64 + 1) << half_step;
+        Self {
+            key,
+            positive: Table::new(size, extension, 0, |p| if p < indices / 2 { middle(p) } else { 0 }),
+            sign: Table::new(size, extension, 0, |_| SIGN),
+            levels: level_table(size, key.circuit.gadget()),
+            counts: Counters::default(),
+        }
+    }
+
+    /// Ring degree.
+    pub(crate) fn size(&self) -> usize {
+        self.key.fourier.size()
+    }
+
+    /// What has been done so far.
+    pub(crate) fn counts(&self) -> DecisionCounts {
+        let c = &self.counts;
+        DecisionCounts {
+            keyswitches: c.keyswitches.load(Ordering::Relaxed),
+            comparisons: c.comparisons.load(Ordering::Relaxed),
+            refreshes: c.refreshes.load(Ordering::Relaxed),
+            conversions: c.conversions.load(Ordering::Relaxed),
+            gates: c.gates.load(Ordering::Relaxed),
+        }
+    }
+
+    /// `max(x, 0)` of every phase `x`, which lies within a quarter of the torus.
+    pub(crate) fn positive_part(&self, inputs: &[Lwe]) -> Vec<Lwe> {
+        self.counts.comparisons.fetch_add(inputs.len(), Ordering::Relaxed);
+        self.rotate(&self.key.compare, &self.positive, inputs).iter().map(|r| r.extract(0)).collect()
+    }
+
+    /// A quarter of the torus where the phase is positive, minus a quarter where it is negative.
+    pub(crate) fn sign(&self, inputs: &[Lwe]) -> Vec<Lwe> {
+        self.counts.comparisons.fetch_add(inputs.len(), Ordering::Relaxed);
+        self.rotate(&self.key.compare, &self.sign, inputs).iter().map(|r| r.extract(0)).collect()
+    }
+
+    /// Selectors from what [`Evaluator::sign`] returns.
+    pub(crate) fn selectors(&self, signs: &[Lwe]) -> Vec<Ggsw> {
+        self.counts.refreshes.fetch_add(signs.len(), Ordering::Relaxed);
+        self.counts.conversions.fetch_add(signs.len(), Ordering::Relaxed);
+        let rotated = self.rotate(&self.key.refresh, &self.levels, signs);
+        let fourier = &self.key.fourier;
+        let convert = |scratch: &mut _, r: &Glwe| self.key.circuit.selector(r, fourier, scratch);
+        rotated.par_iter().map_init(|| fourier.scratch(), convert).collect()
+    }
+
+    /// `zero` or `one`, by the bit, for every pair.
+    pub(crate) fn cmux(&self, bit: &Ggsw, pairs: Vec<(Glwe, Glwe)>) -> Vec<Glwe> {
+        self.counts.gates.fetch_add(pairs.len(), Ordering::Relaxed);
+        let fourier = &self.key.fourier;
+        let gate = |scratch: &mut _, (zero, one): &(Glwe, Glwe)| bit.cmux(zero, one, fourier, scratch);
+        pairs.par_iter().map_init(|| fourier.scratch(), gate).collect()
+    }
+
+    /// `bit * input` for every input.
+    pub(crate) fn gate(&self, bit: &Ggsw, inputs: &[Glwe]) -> Vec<Glwe> {
+        self.counts.gates.fetch_add(inputs.len(), Ordering::Relaxed);
+        let fourier = &self.key.fourier;
+        let gate = |scratch: &mut _, input: &Glwe| {
+            let mut out = Glwe::zero(input.size());
+            bit.add_product(input, &mut out, fourier, scratch);
+            out
+        };
+        inputs.par_iter().map_init(|| fourier.scratch(), gate).collect()
+    }
+
+    /// The node that `bits`, most significant first, point at. Empty nodes are public, and never pointed at.
+    pub(crate) fn select(&self, mut nodes: Vec<Option<Glwe>>, bits: &[Ggsw]) -> Option<Glwe> {
+        for bit in bits.iter().rev() {
+            if nodes.len() % 2 == 1 {
+                nodes.push(None);
+            }
+            let (mut pairs, mut alone) = (Vec::new(), Vec::new());
+            for pair in nodes.chunks_exact_mut(2) {
+                match (pair[0].take(), pair[1].take()) {
+                    (Some(zero), Some(one)) => {
+                        pairs.push((zero, one));
+                        alone.push(None);
+                    }
+                    (zero, one) => alone.push(Some(zero.or(one))),
+                }
+            }
+            let mut chosen = self.cmux(bit, pairs).into_iter();
+            nodes = alone.into_iter().map(|alone| alone.unwrap_or_else(|| chosen.next())).collect();
+        }
+        nodes.into_iter().next().flatten()
+    }
+
+    /// Places `input` at the position that `bits` point at, most significant first, and zero elsewhere: `2^bits` outputs, of which
+    /// the first `count` are returned.
+    pub(crate) fn scatter(&self, input: Glwe, bits: &[Ggsw], count: usize) -> Vec<Glwe> {
+        let mut nodes = vec![input];
+        for (depth, bit) in bits.iter().enumerate() {
+            nodes.truncate(count.div_ceil(1 << (bits.len() - depth)));
+            let ones = self.gate(bit, &nodes);
+            nodes = nodes
+                .into_iter()
+                .zip(ones)
+                .flat_map(|(mut zero, one)| {
+                    zero.sub_assign(&one);
+                    [zero, one]
+                })
+                .collect();
+        }
+        nodes.truncate(count);
+        nodes
+    }
+
+    /// Keyswitch, modulus switch and blind rotation of every input, in batches over all threads.
+    fn rotate(&self, rotation: &RotationKey, table: &Table, inputs: &[Lwe]) -> Vec<Glwe> {
+        self.counts.keyswitches.fetch_add(inputs.len(), Ordering::Relaxed);
+        let (key, threads) = (self.key, rayon::current_num_threads());
+        // As many batches for every thread, as large as the cache allows, and all of about one size.
+        let largest = (BATCH / table.extension()).max(1);
+        let batches = threads * inputs.len().div_ceil(threads * largest).max(1);
+        let batch = |inputs: &[Lwe]| -> Vec<Glwe> {
+            let small = key.keyswitch.switch(inputs);
+            let exponents: Vec<_> = small.iter().map(|lwe| table.exponents(lwe)).collect();
+            rotation.rotate(table, &exponents, &key.fourier, &mut key.fourier.scratch())
+        };
+        inputs.par_chunks(inputs.len().div_ceil(batches).max(1)).flat_map_iter(batch).collect()
+    }
+}
