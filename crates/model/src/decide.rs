@@ -4,7 +4,6 @@
 //! [`Shortlist`]) or the smaller label (in a [`Ranking`]).
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
 use crate::{Circuit, CircuitError, ClientError, Outline};
 
@@ -146,17 +145,29 @@ impl Outline {
     /// # Errors
     /// [`ClientError`] for scores that do not fit the stage.
     pub fn rank(&self, scored: &[GroupScores]) -> Result<Ranking, ClientError> {
+        self.rank_top(scored, usize::MAX)
+    }
+
+    /// The best `top` tracks of [`Outline::rank`].
+    ///
+    /// # Errors
+    /// [`ClientError`] for scores that do not fit the stage.
+    pub fn rank_top(&self, scored: &[GroupScores], top: usize) -> Result<Ranking, ClientError> {
         self.check_scores(self.shape().stages().len() - 1, scored)?;
-        let mut best: HashMap<usize, i64> = HashMap::new();
-        for g in scored {
-            for (slot, &score) in g.scores.iter().enumerate() {
-                let Some(label) = self.label(g.group, slot) else { continue };
-                best.entry(label).and_modify(|s| *s = score.max(*s)).or_insert(score);
-            }
+        let slots =
+            scored.iter().flat_map(|g| g.scores.iter().enumerate().map(|(slot, &score)| (g.group, slot, score)));
+        let ranked = slots.filter_map(|(group, slot, score)| Some(Ranked { label: self.label(group, slot)?, score }));
+        let mut ranked: Vec<Ranked> = ranked.collect();
+        ranked.sort_unstable_by_key(|r| (r.label, Reverse(r.score)));
+        ranked.dedup_by_key(|r| r.label);
+        let key = |r: &Ranked| (Reverse(r.score), r.label);
+        if top < ranked.len() {
+            // Thousands of tracks, a handful wanted: no need to sort the rest.
+            ranked.select_nth_unstable_by_key(top, key);
+            ranked.truncate(top);
         }
-        let mut ranking: Vec<Ranked> = best.into_iter().map(|(label, score)| Ranked { label, score }).collect();
-        ranking.sort_unstable_by_key(|r| (Reverse(r.score), r.label));
-        Ok(Ranking(ranking))
+        ranked.sort_unstable_by_key(key);
+        Ok(Ranking(ranked))
     }
 
     fn check_scores(&self, stage: usize, scored: &[GroupScores]) -> Result<(), ClientError> {

@@ -114,7 +114,7 @@ impl<'a> Pair<'a> {
         let (flat, outline) = (self.server.flat(), self.client.flat());
         let last = outline.heads().len() - 1;
         let scores = Clear::new(flat).linear_batch(StageId(last), self.inputs(outline, last, rows)?.view())?;
-        let ranked = scores.axis_iter(Axis(0)).map(|scores| cut(outline.rank(&groups(flat, last, scores))?, top));
+        let ranked = scores.axis_iter(Axis(0)).map(|scores| Ok(outline.rank_top(&groups(flat, last, scores), top)?));
         ranked.collect()
     }
 
@@ -128,7 +128,10 @@ impl<'a> Pair<'a> {
             let mut next = Trips::new(outline, probes).decide(vec![scores])?;
             loop {
                 let trips = match next {
-                    Next::Done(ranking) => return cut(ranking, top),
+                    Next::Done(Ranking(mut ranked)) => {
+                        ranked.truncate(top);
+                        return Ok(Ranking(ranked));
+                    }
                     Next::Trip(trips) => trips,
                 };
                 let stage = &hierarchy.stages()[trips.stage()];
@@ -158,9 +161,4 @@ fn scores(value: ClearValue) -> Vec<Vec<i64>> {
         // Every reply of a trip is a score; a circuit that returned anything else would fail in `decide`.
         ClearValue::Vector(_) | ClearValue::Index(_) => Vec::new(),
     }
-}
-
-fn cut(Ranking(mut ranked): Ranking, top: usize) -> Result<Ranking, PairError> {
-    ranked.truncate(top);
-    Ok(Ranking(ranked))
 }
