@@ -77,11 +77,11 @@ impl Fourier {
     /// Transforms a polynomial of torus elements, read as fractions in `[-1/2, 1/2)`.
     pub(crate) fn forward_torus(&self, polynomial: &[u64], out: &mut [c64], scratch: &mut Scratch) {
         let (re, im) = polynomial.split_at(self.half());
-        let torus = |x: u64| (x as i64) as f64 * f64::from_bits(0x3bf0_0000_0000_0000);
-        let twists = self.0.twist_re.iter().zip(self.0.twist_im.iter());
-        for ((out, (&re, &im)), (&w_re, &w_im)) in out.iter_mut().zip(re.iter().zip(im)).zip(twists) {
-            *out = c64::new(torus(re), torus(im)) * c64::new(w_re, w_im);
-        }
+        vectorised!(twist_body(
+            re: &'a [u64] = re, im: &'a [u64] = im,
+            w_re: &'a [f64] = &self.0.twist_re, w_im: &'a [f64] = &self.0.twist_im,
+            out: &'a mut [c64] = out
+        ));
         self.0.plan.fwd(out, PodStack::new(&mut scratch.stack));
     }
 
@@ -105,6 +105,12 @@ impl Fourier {
         }
     }
 
+    /// Adds the inverse transform of `sum`, modulo 1, to a polynomial of torus elements. `sum` is used up.
+    pub(crate) fn add_inverse(&self, sum: &mut [c64], out: &mut [u64], scratch: &mut Scratch) {
+        self.0.plan.inv(sum, PodStack::new(&mut scratch.stack));
+        self.add_untwisted(sum, out);
+    }
+
     /// One digit of every coefficient, twisted. Digits of `base_log` bits lie in `[-B/2, B/2)`.
     fn digit(&self, polynomial: &[u64], gadget: Gadget, level: u32, out: &mut [c64]) {
         let (re, im) = polynomial.split_at(self.half());
@@ -123,6 +129,17 @@ impl Fourier {
             sum: &'a [c64] = sum, w_re: &'a [f64] = &self.0.twist_re, w_im: &'a [f64] = &self.0.twist_im,
             re: &'a mut [u64] = re, im: &'a mut [u64] = im
         ));
+    }
+}
+
+#[inline(always)]
+fn twist_body(re: &[u64], im: &[u64], w_re: &[f64], w_im: &[f64], out: &mut [c64]) {
+    const TORUS: f64 = 1.0 / 18_446_744_073_709_551_616.0;
+    let n = out.len();
+    let (re, im, w_re, w_im) = (&re[..n], &im[..n], &w_re[..n], &w_im[..n]);
+    for j in 0..n {
+        let (x, y) = ((re[j] as i64) as f64 * TORUS, (im[j] as i64) as f64 * TORUS);
+        out[j] = c64 { re: x * w_re[j] - y * w_im[j], im: x * w_im[j] + y * w_re[j] };
     }
 }
 
