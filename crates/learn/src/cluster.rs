@@ -40,7 +40,7 @@ pub struct Clusters {
 
 /// Most entries that a cluster may have: `floor(balance * entries / clusters)`, and never less than what an even share
 /// rounded up needs.
-pub fn capacity(entries: usize, clusters: usize, balance: f32) -> usize {
+pub(crate) fn capacity(entries: usize, clusters: usize, balance: f32) -> usize {
     let clusters = clusters.max(1);
     let even = entries.div_ceil(clusters);
     even.max((f64::from(balance) * entries as f64 / clusters as f64).floor() as usize)
@@ -51,7 +51,12 @@ impl Clusters {
     ///
     /// # Errors
     /// [`LearnError::Setting`] for no clusters or more clusters than points, or a balance below 1.
-    pub fn fit(points: ArrayView2<f32>, count: usize, settings: ClusterSettings, seed: u64) -> Result<Self, LearnError> {
+    pub fn fit(
+        points: ArrayView2<f32>,
+        count: usize,
+        settings: ClusterSettings,
+        seed: u64,
+    ) -> Result<Self, LearnError> {
         if count == 0 || count > points.nrows() {
             let expected = format!("1 to {}, the number of tracks", points.nrows());
             return Err(LearnError::Setting { setting: "clusters", found: count.to_string(), expected });
@@ -207,7 +212,8 @@ mod tests {
             let skew = seed as f32 / 8.0;
             let rows = cloud(points, 12, skew, seed);
             let clusters = Clusters::fit(rows.view(), count, ClusterSettings::default(), seed).unwrap();
-            let bound = (1.1 * points as f64 / count as f64).floor().max((points as f64 / count as f64).ceil()) as usize;
+            let bound =
+                (1.1 * points as f64 / count as f64).floor().max((points as f64 / count as f64).ceil()) as usize;
             let members = clusters.members();
             assert_eq!(members.iter().map(Vec::len).sum::<usize>(), points);
             let largest = members.iter().map(Vec::len).max().unwrap();

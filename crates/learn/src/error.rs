@@ -47,9 +47,41 @@ pub enum LearnError {
         /// Training steps done.
         steps: usize,
     },
+    /// Whoever watched the training stopped it.
+    #[error("training was stopped in phase {phase} after {step} steps; run it again to go on from its last checkpoint")]
+    Interrupted {
+        /// The phase.
+        phase: String,
+        /// Steps done.
+        step: usize,
+    },
+    /// The training device failed.
+    #[error("training device: {reason}")]
+    Device {
+        /// What it said.
+        reason: String,
+    },
     /// A grid that cannot be.
     #[error(transparent)]
     Grid(#[from] GridError),
+    /// Sound that cannot be used.
+    #[error(transparent)]
+    Audio(#[from] sordino_audio::AudioError),
+    /// Weights that make no front end.
+    #[error(transparent)]
+    Front(#[from] sordino_model::FrontError),
+    /// Weights that make no stage.
+    #[error(transparent)]
+    Stage(#[from] sordino_model::StageError),
+    /// A server half that cannot be saved.
+    #[error(transparent)]
+    Server(#[from] sordino_model::ServerError),
+    /// A client half that does not fit together.
+    #[error(transparent)]
+    Client(#[from] sordino_model::ClientError),
+    /// The two halves do not identify together.
+    #[error(transparent)]
+    Pair(#[from] sordino_model::PairError),
     /// A checkpoint that cannot be read or written.
     #[error("checkpoint {path}: {source}")]
     CheckpointFile {

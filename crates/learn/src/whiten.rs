@@ -13,6 +13,8 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
+use crate::product::{gram, times_transposed};
+use crate::trunk::Affine;
 
 /// How to whiten.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,14 +24,11 @@ pub struct WhiteningSettings {
     pub width: usize,
     /// Added to the diagonal of the within-class covariance of standardised features.
     pub ridge: f32,
-    /// Whether to rotate the result by a random orthogonal matrix. Cosines do not change, but the components become
-    /// alike in size, which a shared grid of few integers needs.
-    pub rotate: bool,
 }
 
 impl Default for WhiteningSettings {
     fn default() -> Self {
-        Self { width: 96, ridge: 1e-3, rotate: true }
+        Self { width: 128, ridge: 1e-4 }
     }
 }
 
@@ -55,7 +54,6 @@ impl Whitening {
         classes: &[u32],
         class_count: usize,
         settings: WhiteningSettings,
-        seed: u64,
     ) -> Result<Self, LearnError> {
         let (clips, width) = features.dim();
         if classes.len() != clips {
@@ -71,14 +69,12 @@ impl Whitening {
             return Err(LearnError::Setting { setting: "whitening", found, expected });
         }
         let (mean, deviation) = moments(features);
-        let (within, between) = scatters(features, classes, class_count, &mean, &deviation);
-        if within.iter().chain(between.iter()).any(|v| !v.is_finite()) {
+        let (within, means) = scatters(features, classes, class_count, &mean, &deviation);
+        if within.iter().chain(&means).any(|v| !v.is_finite()) {
             return Err(LearnError::Diverged { what: "the covariance of features", steps: 0 });
         }
-        let mut matrix = discriminants(within, &between, settings.ridge, settings.width.min(width));
-        if settings.rotate {
-            matrix = rotation(matrix.nrows(), seed) * matrix;
-        }
+        // The global mean is zero, so the classes' means span one direction fewer than there are classes.
+        let matrix = discriminants(&within, &means, settings.ridge, settings.width.min(width).min(class_count - 1))?;
         let matrix = Array2::from_shape_fn((matrix.nrows(), width), |(i, j)| matrix[(i, j)] as f32);
         Ok(Self { mean, deviation, matrix })
     }
@@ -93,11 +89,31 @@ impl Whitening {
         self.matrix.nrows()
     }
 
+    /// The same with only the `width` strongest directions.
+    pub fn narrowed(&self, width: usize) -> Self {
+        let keep = width.min(self.width());
+        let matrix = self.matrix.slice_axis(Axis(0), (..keep).into()).to_owned();
+        Self { mean: self.mean.clone(), deviation: self.deviation.clone(), matrix }
+    }
+
+    /// The same followed by a rotation, shape `[width, width]`. Cosines do not change, but after a random rotation the
+    /// components are alike in size, which a shared grid of few integers needs.
+    pub fn rotated(&self, rotation: ArrayView2<f32>) -> Self {
+        let matrix = rotation.dot(&self.matrix);
+        Self { mean: self.mean.clone(), deviation: self.deviation.clone(), matrix }
+    }
+
+    /// Everything before the normalisation as one affine map.
+    pub fn affine(&self) -> Affine {
+        let weight = &self.matrix / &self.deviation;
+        let bias = -weight.dot(&self.mean);
+        Affine { weight, bias }
+    }
+
     /// Standardised and whitened, not yet of unit length: `[clips, features]` to `[clips, width]`.
     pub fn project(&self, features: ArrayView2<f32>) -> Array2<f32> {
-        // One scaled matrix and one offset, so that no standardised copy of the features is made.
-        let scaled = &self.matrix / &self.deviation;
-        features.dot(&scaled.t()) - scaled.dot(&self.mean)
+        let Affine { weight, bias } = self.affine();
+        times_transposed(features, weight.view()) + bias
     }
 
     /// Unit vectors: `[clips, features]` to `[clips, width]`.
@@ -139,8 +155,8 @@ pub(crate) fn moments(features: ArrayView2<f32>) -> (Array1<f32>, Array1<f32>) {
     (mean.mapv(|m| m as f32), deviation)
 }
 
-/// Within-class and between-class covariance of standardised features, both `[features, features]`, each divided by
-/// the number of clips.
+/// Within-class covariance of standardised features, `[features, features]`, and the classes' means times the square
+/// root of their share of clips, `[classes, features]`, whose Gram matrix is the between-class covariance.
 fn scatters(
     features: ArrayView2<f32>,
     classes: &[u32],
@@ -148,51 +164,68 @@ fn scatters(
     mean: &Array1<f32>,
     deviation: &Array1<f32>,
 ) -> (Array2<f64>, Array2<f64>) {
-    const CHUNK: usize = 4_096;
     let (clips, width) = features.dim();
-    let mut total = Array2::<f64>::zeros((width, width));
-    let mut class_mean = Array2::<f64>::zeros((class_count, width));
-    let mut class_size = vec![0usize; class_count];
-    for (chunk, labels) in features.axis_chunks_iter(Axis(0), CHUNK).zip(classes.chunks(CHUNK)) {
-        let standard = (&chunk - mean) / deviation;
-        total += &standard.t().dot(&standard).mapv(f64::from);
-        for (row, &class) in standard.rows().into_iter().zip(labels) {
-            class_mean.row_mut(class as usize).zip_mut_with(&row, |m, &v| *m += f64::from(v));
-            class_size[class as usize] += 1;
-        }
+    let total = gram(features, |rows| (&rows - mean) / deviation) / clips as f64;
+    let mut means = Array2::<f64>::zeros((class_count, width));
+    let mut sizes = vec![0usize; class_count];
+    for (row, &class) in features.rows().into_iter().zip(classes) {
+        sizes[class as usize] += 1;
+        let standard = row.iter().zip(mean).zip(deviation).map(|((v, m), d)| f64::from((v - m) / d));
+        means.row_mut(class as usize).iter_mut().zip(standard).for_each(|(sum, v)| *sum += v);
     }
-    // Scaling each sum by 1 / sqrt(size) makes the product below the sum over classes of size * mean * mean^T.
-    for (mut row, &size) in class_mean.rows_mut().into_iter().zip(&class_size) {
-        row /= (size.max(1) as f64).sqrt();
+    // The mean is sum / size, its weight sqrt(size / clips).
+    for (mut row, &size) in means.rows_mut().into_iter().zip(&sizes) {
+        row /= (size.max(1) as f64 * clips as f64).sqrt();
     }
-    let between = class_mean.t().dot(&class_mean) / clips as f64;
-    let within = total / clips as f64 - &between;
-    (within, between)
+    let within = total - means.t().dot(&means);
+    (within, means)
 }
 
-/// The `width` strongest generalised eigenvectors of `between` against `within + ridge`, as rows, each of unit
+/// The `width` strongest generalised eigenvectors of `means^T means` against `within + ridge`, as rows, each of unit
 /// within-class variance.
-fn discriminants(within: Array2<f64>, between: &Array2<f64>, ridge: f32, width: usize) -> DMatrix<f64> {
-    let n = within.nrows();
+fn discriminants(
+    within: &Array2<f64>,
+    means: &Array2<f64>,
+    ridge: f32,
+    width: usize,
+) -> Result<DMatrix<f64>, LearnError> {
+    let (classes, n) = means.dim();
     let within = DMatrix::from_fn(n, n, |i, j| {
         (within[(i, j)] + within[(j, i)]) / 2.0 + if i == j { f64::from(ridge) } else { 0.0 }
     });
-    let between = DMatrix::from_fn(n, n, |i, j| (between[(i, j)] + between[(j, i)]) / 2.0);
-    let eigen = SymmetricEigen::new(within);
-    // Rounding can push the smallest eigenvalue of a covariance below zero; the ridge is its true lower bound.
-    let scale = eigen.eigenvalues.map(|v| v.max(f64::from(ridge)).recip().sqrt());
-    let whiten = DMatrix::from_diagonal(&scale) * eigen.eigenvectors.transpose();
-    let spread = SymmetricEigen::new(&whiten * between * whiten.transpose());
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&a, &b| spread.eigenvalues[b].total_cmp(&spread.eigenvalues[a]));
-    let strongest = DMatrix::from_fn(width, n, |i, j| spread.eigenvectors[(j, order[i])]);
-    strongest * whiten
+    // With within = L L^T and Y = L^-1 means^T the problem is symmetric: Y Y^T u = lambda u, and a row is u^T L^-1.
+    let diverged = LearnError::Diverged { what: "the covariance of features", steps: 0 };
+    let lower = within.cholesky().ok_or(diverged)?.unpack();
+    let mut y = DMatrix::from_fn(n, classes, |i, j| means[(j, i)]);
+    lower.solve_lower_triangular_mut(&mut y);
+    // The smaller of Y^T Y and Y Y^T has all the eigenvalues that are not zero.
+    let directions = if classes < n {
+        &y * strongest(y.transpose() * &y, width.min(classes))
+    } else {
+        strongest(&y * y.transpose(), width)
+    };
+    let mut rows = directions;
+    for mut column in rows.column_iter_mut() {
+        let norm = column.norm();
+        column /= norm.max(f64::MIN_POSITIVE);
+    }
+    lower.tr_solve_lower_triangular_mut(&mut rows);
+    Ok(rows.transpose())
+}
+
+/// Eigenvectors of the `count` largest eigenvalues of a symmetric matrix, as columns.
+fn strongest(matrix: DMatrix<f64>, count: usize) -> DMatrix<f64> {
+    let eigen = SymmetricEigen::new(matrix);
+    let mut order: Vec<usize> = (0..eigen.eigenvalues.len()).collect();
+    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
+    DMatrix::from_fn(eigen.eigenvectors.nrows(), count, |i, j| eigen.eigenvectors[(i, order[j])])
 }
 
 /// A random orthogonal matrix: the Q of a Gaussian matrix.
-fn rotation(size: usize, seed: u64) -> DMatrix<f64> {
+pub(crate) fn random_rotation(size: usize, seed: u64) -> Array2<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    DMatrix::from_fn(size, size, |_, _| StandardNormal.sample(&mut rng)).qr().q()
+    let q = DMatrix::<f64>::from_fn(size, size, |_, _| StandardNormal.sample(&mut rng)).qr().q();
+    Array2::from_shape_fn((size, size), |(i, j)| q[(i, j)] as f32)
 }
 
 #[cfg(test)]
@@ -213,28 +246,31 @@ mod tests {
     #[test]
     fn within_class_covariance_becomes_the_identity() {
         let (features, classes) = example();
-        let settings = WhiteningSettings { width: 4, ridge: 1e-6, rotate: true };
-        let whitening = Whitening::fit(features.view(), &classes, 3, settings, 1).unwrap();
+        let settings = WhiteningSettings { width: 2, ridge: 1e-6 };
+        let whitening = Whitening::fit(features.view(), &classes, 3, settings).unwrap();
         let mut projected = whitening.project(features.view());
         for class in 0..3 {
-            let mut part = projected.slice_mut(ndarray::s![class * 4..class * 4 + 4, ..]);
+            let mut part = projected.slice_axis_mut(Axis(0), (class * 4..class * 4 + 4).into());
             let mean = part.mean_axis(Axis(0)).unwrap();
             part -= &mean;
         }
         let covariance = projected.t().dot(&projected) / 12.0;
-        let error = (&covariance - &Array2::eye(4)).mapv(f32::abs).fold(0.0, |a: f32, &b| a.max(b));
+        let error = (&covariance - &Array2::<f32>::eye(2)).mapv(f32::abs).fold(0.0, |a: f32, &b| a.max(b));
         assert!(error < 1e-3, "{covariance}");
     }
 
     #[test]
     fn rotation_leaves_cosines_alone() {
         let (features, classes) = example();
-        let gram = |rotate| {
-            let settings = WhiteningSettings { width: 3, ridge: 1e-3, rotate };
-            let vectors = Whitening::fit(features.view(), &classes, 3, settings, 5).unwrap().apply(features.view());
+        let settings = WhiteningSettings { width: 2, ridge: 1e-3 };
+        let whitening = Whitening::fit(features.view(), &classes, 3, settings).unwrap();
+        let gram = |whitening: &Whitening| {
+            let vectors = whitening.apply(features.view());
             vectors.dot(&vectors.t())
         };
-        let difference = (gram(true) - gram(false)).mapv(f32::abs).fold(0.0, |a: f32, &b| a.max(b));
+        let difference = (gram(&whitening.rotated(random_rotation(2, 5).view())) - gram(&whitening))
+            .mapv(f32::abs)
+            .fold(0.0, |a: f32, &b| a.max(b));
         assert!(difference < 1e-4, "{difference}");
     }
 
@@ -242,7 +278,7 @@ mod tests {
     fn bad_input_is_an_error() {
         let (mut features, classes) = example();
         let fit = |features: &Array2<f32>, classes: &[u32], count| {
-            Whitening::fit(features.view(), classes, count, WhiteningSettings::default(), 0)
+            Whitening::fit(features.view(), classes, count, WhiteningSettings::default())
         };
         assert!(matches!(fit(&features, &classes[1..], 3), Err(LearnError::Shape { .. })));
         assert!(matches!(fit(&features, &[0; 12], 1), Err(LearnError::TooFew { .. })));

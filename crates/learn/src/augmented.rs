@@ -1,0 +1,61 @@
+//! [`Augmented`]: a library's cached mel power, disturbed.
+
+use ndarray::Array2;
+use rand_chacha::ChaCha8Rng;
+use sordino_audio::{AugmentSpec, ImpulseBank, MelAugment, MelFrontEnd, NoiseBank};
+use sordino_corpus::MelTable;
+use sordino_model::Label;
+
+use crate::LearnError;
+use crate::clips::Clips;
+
+/// Random excerpts of a table's tracks, of a query's length, disturbed in the mel domain.
+pub struct Augmented<'a> {
+    table: &'a MelTable,
+    augment: MelAugment,
+    frames: usize,
+}
+
+impl<'a> Augmented<'a> {
+    /// Puts the training parts of the banks through the table's front end.
+    ///
+    /// # Errors
+    /// [`LearnError::Audio`] where the spec is out of range or a bank that it needs is empty, [`LearnError::TooFew`] where a
+    /// track is shorter than a query.
+    pub fn new(
+        table: &'a MelTable,
+        noise: &NoiseBank,
+        impulses: &ImpulseBank,
+        augment: &AugmentSpec,
+    ) -> Result<Self, LearnError> {
+        let frames = table.spec().query_frames();
+        let shortest = (0..table.len()).map(|i| table.frames(i)).min().unwrap_or(frames);
+        if shortest < frames {
+            return Err(LearnError::TooFew { what: "frames in every track", found: shortest, expected: frames });
+        }
+        let front_end = MelFrontEnd::new(table.spec()).map_err(sordino_model::FrontError::from)?;
+        Ok(Self { table, augment: MelAugment::new(augment, &front_end, noise, impulses)?, frames })
+    }
+}
+
+impl Clips for Augmented<'_> {
+    fn tracks(&self) -> usize {
+        self.table.len()
+    }
+
+    fn draw(&self, track: usize, rng: &mut ChaCha8Rng) -> Result<Array2<f32>, LearnError> {
+        Ok(self.augment.apply(self.table.mel(track).0.view(), self.frames, rng)?.0)
+    }
+}
+
+/// What the client is told about every track of a table, in its order.
+pub fn labels(table: &MelTable) -> Vec<Label> {
+    let label = |track: &sordino_corpus::Track| Label {
+        track_id: track.id,
+        artist: track.artist.clone(),
+        title: track.title.clone(),
+        album: track.album.clone(),
+        licence: track.licence.clone(),
+    };
+    table.tracks().iter().map(label).collect()
+}

@@ -1,0 +1,52 @@
+//! [`Bank`]: groups of cosine classifiers with rows on a grid, what one encrypted stage evaluates.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+use ndarray::ArrayView3;
+
+use crate::tensor::{data, indices, numbers, unit_length};
+use crate::{Grid, LearnError};
+
+/// Trainable rows, shape `[groups, slots, width]`, and the logarithm of the softmax's inverse temperature, shape `[1]`.
+#[derive(Module, Debug)]
+pub(crate) struct Bank {
+    rows: Param<Tensor<3>>,
+    log_scale: Param<Tensor<1>>,
+}
+
+impl Bank {
+    /// A bank that starts from `rows`, any length, with `scale` as inverse temperature.
+    pub(crate) fn new(rows: ArrayView3<f32>, scale: f32, device: &Device) -> Self {
+        Self { rows: Param::from_data(data(rows), device), log_scale: Param::from_data([scale.max(1e-3).ln()], device) }
+    }
+
+    /// The rows as the integers will have them, up to their common scale: unit length, then rounded.
+    pub(crate) fn rows(&self, grid: Grid) -> Tensor<3> {
+        grid.fake(unit_length(self.rows.val()))
+    }
+
+    /// The unit-length rows before rounding.
+    pub(crate) fn unit_rows(&self) -> Tensor<3> {
+        unit_length(self.rows.val())
+    }
+
+    /// The inverse temperature.
+    pub(crate) fn scale(&self) -> Result<f32, LearnError> {
+        Ok(numbers(self.log_scale.val())?[0].exp())
+    }
+
+    /// Scores times inverse temperature. Any shape.
+    pub(crate) fn logits<const D: usize>(&self, scores: Tensor<D>) -> Tensor<D> {
+        scores * self.log_scale.val().exp().reshape([1; D])
+    }
+}
+
+/// Scores of each vector `x`, shape `[batch, width]`, in its own group: `[batch, slots]`.
+pub(crate) fn scores_in_groups(x: Tensor<2>, rows: Tensor<3>, groups: &[usize]) -> Tensor<2> {
+    let [count, slots, width] = rows.dims();
+    if count == 1 {
+        return x.matmul(rows.reshape([slots, width]).transpose());
+    }
+    let chosen = rows.select(0, indices(groups.iter().copied(), &x.device()));
+    chosen.matmul(x.unsqueeze_dim(2)).squeeze_dim(2)
+}

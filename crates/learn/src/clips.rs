@@ -1,0 +1,19 @@
+//! [`Clips`]: where disturbed training clips come from.
+
+use ndarray::Array2;
+use rand_chacha::ChaCha8Rng;
+
+use crate::LearnError;
+
+/// A library that gives out clips as they might be heard: a random excerpt of a track, disturbed.
+pub trait Clips: Sync {
+    /// Number of tracks.
+    fn tracks(&self) -> usize;
+
+    /// Mel power of one clip of `track`, shape `[frames, bands]`, with as many frames as a query has. All randomness comes
+    /// from `rng`.
+    ///
+    /// # Errors
+    /// [`LearnError`] where the track's sound cannot be had.
+    fn draw(&self, track: usize, rng: &mut ChaCha8Rng) -> Result<Array2<f32>, LearnError>;
+}

@@ -1,0 +1,137 @@
+//! [`TrainConfig`]: every setting of a training run, saved beside the weights.
+
+use serde::{Deserialize, Serialize};
+use sordino_audio::{AugmentSpec, Level};
+
+use crate::LearnError;
+use crate::cluster::ClusterSettings;
+use crate::device::DeviceChoice;
+use crate::embedding::EmbeddingSettings;
+use crate::routing::RouterSettings;
+use crate::tracks::TrackSettings;
+use crate::trainer::Descent;
+use crate::unknown::UnknownSettings;
+
+/// How much time to spend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effort {
+    /// Seconds for a few hundred tracks.
+    Quick,
+    /// Minutes.
+    Standard,
+    /// As long as it takes.
+    Thorough,
+}
+
+/// Every setting of a training run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// What all random numbers follow from.
+    pub seed: u64,
+    /// Disturbed clips of every track.
+    pub clips_per_track: usize,
+    /// Whether the hand-made statistics are among the base features.
+    pub statistics: bool,
+    /// Slots of every routing stage, first to last; 0 stands for the number that makes the largest groups of all
+    /// stages alike. Without any, the model is flat.
+    pub stages: Vec<usize>,
+    /// In how many leaves a track lives at most.
+    pub spill: usize,
+    /// Components of the vector that the last stage sees.
+    pub width: usize,
+    /// Added to the diagonal of the within-track covariance of standardised features.
+    pub ridge: f32,
+    /// Whether a flat classifier over all tracks is trained as well.
+    pub flat: bool,
+    /// Steps between checkpoints.
+    pub checkpoint_every: usize,
+    /// Where to train.
+    pub device: DeviceChoice,
+    /// How clips are disturbed.
+    pub augment: AugmentSpec,
+    /// The embedding network; none for the statistics alone.
+    pub embedding: Option<EmbeddingSettings>,
+    /// Clustering.
+    pub clusters: ClusterSettings,
+    /// Routing stages.
+    pub router: RouterSettings,
+    /// The last stage, and the flat classifier.
+    pub tracks: TrackSettings,
+    /// The unknown threshold.
+    pub unknown: UnknownSettings,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self::effort(Effort::Standard)
+    }
+}
+
+impl TrainConfig {
+    /// The preset of an effort.
+    pub fn effort(effort: Effort) -> Self {
+        let (clips_per_track, router_epochs, track_epochs) = match effort {
+            Effort::Quick => (20, 12, 2),
+            Effort::Standard => (48, 20, 4),
+            Effort::Thorough => (96, 30, 6),
+        };
+        let router = RouterSettings::default();
+        let tracks = TrackSettings::default();
+        Self {
+            seed: 1,
+            clips_per_track,
+            statistics: true,
+            stages: vec![0],
+            spill: 1,
+            width: 128,
+            ridge: 1e-4,
+            flat: true,
+            checkpoint_every: 500,
+            device: DeviceChoice::Cpu,
+            augment: AugmentSpec::level(Level::Medium),
+            embedding: (effort == Effort::Thorough).then(EmbeddingSettings::default),
+            clusters: ClusterSettings::default(),
+            router: RouterSettings { descent: Descent { epochs: router_epochs, ..router.descent }, ..router },
+            tracks: TrackSettings { descent: Descent { epochs: track_epochs, ..tracks.descent }, ..tracks },
+            unknown: UnknownSettings::default(),
+        }
+    }
+
+    /// Slots of every routing stage for a library of `tracks` tracks.
+    pub fn branching(&self, tracks: usize) -> Vec<usize> {
+        // n routing stages and the last one make n + 1 equal factors of the number of entries.
+        let parts = self.stages.len() as f64 + 1.0;
+        let even = ((tracks * self.spill.max(1)) as f64).powf(1.0 / parts).round().max(1.0) as usize;
+        self.stages.iter().map(|&slots| if slots == 0 { even } else { slots }).collect()
+    }
+
+    /// Checks the settings against each other; [`crate::train`] does so first.
+    ///
+    /// # Errors
+    /// [`LearnError::Setting`] names the first setting outside its range.
+    pub fn validate(&self) -> Result<(), LearnError> {
+        let bad = |setting, found: String, expected: &str| {
+            Err(LearnError::Setting { setting, found, expected: expected.into() })
+        };
+        if self.clips_per_track < 2 {
+            return bad("clips_per_track", self.clips_per_track.to_string(), "at least 2");
+        }
+        if !self.statistics && self.embedding.is_none() {
+            return bad("statistics", "false".into(), "true where there is no embedding network");
+        }
+        if self.width < 2 {
+            return bad("width", self.width.to_string(), "at least 2");
+        }
+        if self.spill == 0 {
+            return bad("spill", self.spill.to_string(), "at least 1");
+        }
+        if let Some(embedding) = &self.embedding {
+            embedding.validate()?;
+        }
+        self.router.validate()?;
+        self.tracks.validate()?;
+        self.unknown.validate()
+    }
+}

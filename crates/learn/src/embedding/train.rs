@@ -1,0 +1,108 @@
+//! Training of the embedding.
+
+use burn::module::Module;
+use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+use sordino_audio::{FeatureSpec, log_mel};
+use sordino_model::Network;
+
+use super::encoder::Encoder;
+use super::loss::{nt_xent, track_softmax};
+use super::settings::{EmbeddingSettings, Loss};
+use crate::LearnError;
+use crate::bank::{Bank, scores_in_groups};
+use crate::clips::Clips;
+use crate::tensor::tensor;
+use crate::trainer::{Batches, Descent, Session, Step, stream};
+
+/// The encoder with the rows of the track classifier that it is trained with.
+#[derive(Module, Debug)]
+struct Learner {
+    encoder: Encoder,
+    bank: Bank,
+}
+
+/// Trains the network that `settings` describe on clips of `library`.
+pub(crate) fn train(
+    library: &dyn Clips,
+    spec: &FeatureSpec,
+    settings: &EmbeddingSettings,
+    session: &Session<'_>,
+) -> Result<Network, LearnError> {
+    settings.validate()?;
+    let Session { device, seed, .. } = session;
+    let seed = *seed;
+    let (mean, inv_std) = band_statistics(library, spec, seed)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let encoder = Encoder::new(spec.mel_bands, settings, &mut rng, device);
+    let (rows, scale) = match settings.loss {
+        Loss::TrackSoftmax { scale } => (library.tracks(), scale),
+        Loss::NtXent { .. } => (1, 1.0),
+    };
+    let rows = Array3::from_shape_simple_fn((1, rows, settings.width), || StandardNormal.sample(&mut rng));
+    let learner = Learner { encoder, bank: Bank::new(rows.view(), scale, device) };
+
+    let descent = Descent { batch: (settings.descent.batch / 2).max(2), ..settings.descent };
+    let mut batches = Batches::new(library.tracks(), descent.batch, seed);
+    let steps = descent.steps(library.tracks());
+    let learner = session.train("embedding", descent, steps, learner, |learner: &Learner, step| {
+        let tracks: Vec<usize> = batches.at(step).iter().flat_map(|&t| [t, t]).collect();
+        let clips = draw(library, spec, &tracks, seed, (1 << 32) + (step as u64) * 4_096)?;
+        let input = standardised(&clips, &mean, &inv_std);
+        let z = learner.encoder.forward(tensor(input.view(), device));
+        let loss = match settings.loss {
+            Loss::NtXent { temperature } => nt_xent(z, temperature),
+            Loss::TrackSoftmax { .. } => {
+                let logits = learner.bank.logits(scores_in_groups(z, learner.bank.unit_rows(), &[]));
+                track_softmax(logits, &tracks)
+            }
+        };
+        Ok(Step { loss, metric: None })
+    })?;
+    learner.encoder.export(mean, inv_std)
+}
+
+/// Log-mel of one clip for each of `tracks`; clip `i` takes stream `first + i`.
+fn draw(
+    library: &dyn Clips,
+    spec: &FeatureSpec,
+    tracks: &[usize],
+    seed: u64,
+    first: u64,
+) -> Result<Vec<Array2<f32>>, LearnError> {
+    let clip = |(i, &track): (usize, &usize)| {
+        let power = library.draw(track, &mut stream(seed, first + i as u64))?;
+        Ok(log_mel(power.view(), spec.log_floor))
+    };
+    tracks.par_iter().enumerate().map(clip).collect()
+}
+
+/// `[batch, bands, frames]`, every band of mean 0 and variance 1 over the library.
+fn standardised(clips: &[Array2<f32>], mean: &Array1<f32>, inv_std: &Array1<f32>) -> Array3<f32> {
+    let frames = clips.iter().map(Array2::nrows).min().unwrap_or(0);
+    let mut out = Array3::zeros((clips.len(), mean.len(), frames));
+    for (mut row, clip) in out.outer_iter_mut().zip(clips) {
+        let standard = (clip - mean) * inv_std;
+        row.assign(&standard.t().slice_axis(Axis(1), (0..frames).into()));
+    }
+    out
+}
+
+/// Mean and inverse standard deviation of every band over some clips of the library.
+fn band_statistics(
+    library: &dyn Clips,
+    spec: &FeatureSpec,
+    seed: u64,
+) -> Result<(Array1<f32>, Array1<f32>), LearnError> {
+    const CLIPS: usize = 256;
+    let tracks: Vec<usize> = (0..CLIPS).map(|i| i * library.tracks() / CLIPS).collect();
+    let clips = draw(library, spec, &tracks, seed, 0)?;
+    let views: Vec<ArrayView2<f32>> = clips.iter().map(|clip| clip.view()).collect();
+    let all = ndarray::concatenate(Axis(0), &views)
+        .map_err(|error| LearnError::Device { reason: format!("clips of different shapes: {error}") })?;
+    let (mean, deviation) = crate::whiten::moments(all.view());
+    Ok((mean, deviation.mapv(f32::recip)))
+}

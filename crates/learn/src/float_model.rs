@@ -1,0 +1,163 @@
+//! [`FloatModel`]: what training gives, before rounding.
+
+use ndarray::{Array2, ArrayView2};
+use sordino_model::{ClientModel, Front, Hierarchy, Label, ModelHash, Outline, ServerModel};
+
+use crate::stage::FloatStage;
+use crate::tree::Tree;
+use crate::unknown::Threshold;
+use crate::{LearnError, TrainConfig};
+
+/// A trained model in floating point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatModel {
+    /// The settings it was trained with.
+    pub config: TrainConfig,
+    /// Samples to base features to one vector per stage; head `s` belongs to stage `s`, and the last one to `flat` too.
+    pub front: Front,
+    /// Which tracks hang below which choices.
+    pub tree: Tree,
+    /// Routing stages in order, then the last stage.
+    pub stages: Vec<FloatStage>,
+    /// The unknown threshold of the last stage.
+    pub threshold: Threshold,
+    /// A classifier over all tracks in one group, and its unknown threshold.
+    pub flat: Option<(FloatStage, Threshold)>,
+}
+
+/// A track and its cosine score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scored {
+    /// The track's place in the library.
+    pub track: u32,
+    /// Its score.
+    pub score: f32,
+}
+
+impl FloatModel {
+    /// Number of tracks.
+    pub fn tracks(&self) -> usize {
+        self.tree.leaves().iter().flatten().max().map_or(0, |&t| t as usize + 1)
+    }
+
+    /// The two halves in integers. `labels[i]` describes track `i`.
+    ///
+    /// # Errors
+    /// [`LearnError`] where the labels are not one per track, or a score could leave the message space.
+    pub fn halves(&self, name: &str, labels: Vec<Label>) -> Result<(ClientModel, ServerModel), LearnError> {
+        if labels.len() != self.tracks() {
+            let (found, expected) = (vec![labels.len()], vec![self.tracks()]);
+            return Err(LearnError::Shape { what: "labels", found, expected });
+        }
+        let last = self.stages.len() - 1;
+        let stage = |(s, stage): (usize, &FloatStage)| {
+            let bias = if s == last { -self.threshold.score } else { 0 };
+            stage.quantised(self.front.head(s)?.quantiser().bound, bias)
+        };
+        let stages = self.stages.iter().enumerate().map(stage).collect::<Result<_, LearnError>>()?;
+        let hierarchy = Hierarchy::new(stages)?;
+        let bound = self.front.head(last)?.quantiser().bound;
+        let flat = |(stage, threshold): &(FloatStage, Threshold)| {
+            Ok::<_, LearnError>(Hierarchy::new(vec![stage.quantised(bound, -threshold.score)?])?)
+        };
+        let flat = self.flat.as_ref().map(flat).transpose()?;
+
+        let outline = Outline::new(hierarchy.shape().clone(), (0..=last).collect(), self.tree.leaves().concat())?;
+        let all: Vec<u32> = (0..labels.len() as u32).collect();
+        let flat_outline = flat.as_ref().map(|f| Outline::new(f.shape().clone(), vec![last], all)).transpose()?;
+        let spec = ModelHash::of_spec(self.front.spec());
+        let server = ServerModel::new(name, spec, hierarchy, flat)?;
+        let client = ClientModel::new(name, self.front.clone(), outline, flat_outline, labels, server.hash())?;
+        Ok((client, server))
+    }
+
+    /// The `top` best tracks of every clip in floating point, from base features `[clips, features]`: by the flat
+    /// classifier for no `probes`, else through the hierarchy with so many groups kept at every stage.
+    ///
+    /// # Errors
+    /// [`LearnError::Front`] for features of another width or that are not finite.
+    pub fn rank(
+        &self,
+        features: ArrayView2<f32>,
+        probes: Option<usize>,
+        top: usize,
+    ) -> Result<Vec<Vec<Scored>>, LearnError> {
+        let last = self.stages.len() - 1;
+        let vectors = self.front.head(last)?.embed_batch(features)?;
+        match (&self.flat, probes) {
+            (Some((flat, _)), None) => {
+                let scores = flat.scores(vectors.view());
+                let all: Vec<u32> = (0..self.tracks() as u32).collect();
+                Ok(scores
+                    .rows()
+                    .into_iter()
+                    .map(|row| best(all.iter().copied().zip(row.iter().copied()), top))
+                    .collect())
+            }
+            _ => self.rank_by_stages(features, vectors.view(), probes.unwrap_or(usize::MAX), top),
+        }
+    }
+
+    fn rank_by_stages(
+        &self,
+        features: ArrayView2<f32>,
+        vectors: ArrayView2<f32>,
+        probes: usize,
+        top: usize,
+    ) -> Result<Vec<Vec<Scored>>, LearnError> {
+        let last = self.stages.len() - 1;
+        let scores = |stage: usize| -> Result<Array2<f32>, LearnError> {
+            let z = self.front.head(stage)?.embed_batch(features)?;
+            Ok(self.stages[stage].scores(z.view()))
+        };
+        let routing: Vec<Array2<f32>> = (0..last).map(scores).collect::<Result<_, _>>()?;
+        let final_scores = self.stages[last].scores(vectors);
+        let slots = self.tree.slots();
+        let rank = |clip: usize| {
+            let leaves = routing.iter().zip(&self.stages).fold(vec![0], |groups, (scores, stage)| {
+                let width = stage.rows.dim().1;
+                let mut paths: Vec<usize> = groups.iter().flat_map(|g| g * width..(g + 1) * width).collect();
+                let score = |path: &usize| scores[(clip, *path)];
+                paths.sort_by(|a, b| score(b).total_cmp(&score(a)).then(a.cmp(b)));
+                paths.truncate(probes);
+                paths
+            });
+            let row = final_scores.row(clip);
+            let scored = leaves.iter().flat_map(|&leaf| {
+                self.tree.leaves()[leaf].iter().enumerate().map(move |(slot, &track)| (track, row[leaf * slots + slot]))
+            });
+            best(scored, top)
+        };
+        Ok((0..features.nrows()).map(rank).collect())
+    }
+
+    /// The score above which a track counts as known, as a cosine: of the flat classifier or of the last stage.
+    ///
+    /// # Errors
+    /// [`LearnError::Front`] where the model has no head for its last stage.
+    pub fn known_above(&self, flat: bool) -> Result<f32, LearnError> {
+        let last = self.stages.len() - 1;
+        let input = self.front.head(last)?.quantiser().scale;
+        let (stage, threshold) = match &self.flat {
+            Some((stage, threshold)) if flat => (stage, threshold),
+            _ => (&self.stages[last], &self.threshold),
+        };
+        Ok(threshold.score as f32 / (input * stage.grid.scale()))
+    }
+}
+
+/// The `top` best, a track with several slots counting once, ties to the smaller track.
+fn best(scored: impl Iterator<Item = (u32, f32)>, top: usize) -> Vec<Scored> {
+    let mut all: Vec<Scored> = scored.map(|(track, score)| Scored { track, score }).collect();
+    all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.track.cmp(&b.track)));
+    let mut kept: Vec<Scored> = Vec::with_capacity(top);
+    for scored in all {
+        if kept.len() == top {
+            break;
+        }
+        if kept.iter().all(|k| k.track != scored.track) {
+            kept.push(scored);
+        }
+    }
+    kept
+}

@@ -1,0 +1,154 @@
+//! [`Pool`]: training clips as whitened features.
+
+use ndarray::{Array2, ArrayView2, Axis};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use sordino_model::{Front, FrontError};
+
+use crate::LearnError;
+use crate::clips::Clips;
+use crate::progress::Report;
+use crate::routing::Examples;
+use crate::trainer::{Session, stream};
+use crate::whiten::{Whitening, WhiteningSettings, normalise_rows};
+
+/// Most clips whose raw features are held at once; the whitening is fitted to these.
+const RAW_CLIPS: usize = 65_536;
+
+/// Disturbed clips of every track. Clip `i` is of track `i % track_count`.
+pub(crate) struct Pool {
+    /// Whitened features before the unit length, strongest direction first, shape `[clips, directions]`.
+    pub(crate) projected: Array2<f32>,
+    /// Track of every clip.
+    pub(crate) tracks: Vec<u32>,
+    /// Number of tracks.
+    pub(crate) track_count: usize,
+    /// The whitening.
+    pub(crate) whitening: Whitening,
+}
+
+impl Pool {
+    /// Draws `per_track` clips of every track, fits the whitening to as many of them as fit in memory, and keeps what it
+    /// makes of them.
+    pub(crate) fn draw(
+        library: &dyn Clips,
+        front: &Front,
+        per_track: usize,
+        settings: WhiteningSettings,
+        session: &Session<'_>,
+    ) -> Result<Self, LearnError> {
+        let track_count = library.tracks();
+        if track_count < 3 {
+            return Err(LearnError::TooFew { what: "tracks", found: track_count, expected: 3 });
+        }
+        // Two clips of a track are the fewest that show how its clips differ.
+        let at_once = (RAW_CLIPS / track_count).clamp(2, per_track.max(2));
+        let tracks: Vec<u32> = (0..per_track).flat_map(|_| 0..track_count as u32).collect();
+        let raw = Rounds { library, front, purpose: Purpose::Training }.draw(0..at_once, per_track, session)?;
+        let fitted: Vec<u32> = (0..raw.nrows()).map(|i| (i % track_count) as u32).collect();
+        let whitening = Whitening::fit(raw.view(), &fitted, track_count, settings)?;
+        let mut projected = Array2::zeros((per_track * track_count, whitening.width()));
+        let mut keep = |first: usize, raw: &Array2<f32>| {
+            let rows = (first * track_count..first * track_count + raw.nrows()).into();
+            projected.slice_axis_mut(Axis(0), rows).assign(&whitening.project(raw.view()));
+        };
+        keep(0, &raw);
+        drop(raw);
+        let mut done = at_once;
+        while done < per_track {
+            let end = (done + at_once).min(per_track);
+            let raw = Rounds { library, front, purpose: Purpose::Training }.draw(done..end, per_track, session)?;
+            keep(done, &raw);
+            done = end;
+        }
+        Ok(Self { projected, tracks, track_count, whitening })
+    }
+
+    /// Number of clips.
+    pub(crate) fn clips(&self) -> usize {
+        self.tracks.len()
+    }
+
+    /// The `width` strongest directions of every clip.
+    pub(crate) fn directions(&self, width: usize) -> ArrayView2<'_, f32> {
+        self.projected.slice_axis(Axis(1), (..width.min(self.projected.ncols())).into())
+    }
+
+    /// The clips as training examples with other inputs, shape `[clips, n]`.
+    pub(crate) fn examples<'a>(&'a self, inputs: ArrayView2<'a, f32>) -> Examples<'a> {
+        Examples { inputs, tracks: &self.tracks, track_count: self.track_count }
+    }
+
+    /// Unit mean of every track's vectors: `[clips, width]` to `[tracks, width]`.
+    pub(crate) fn prototypes(&self, vectors: ArrayView2<f32>) -> Array2<f32> {
+        let mut means = self.means(vectors);
+        normalise_rows(&mut means);
+        means
+    }
+
+    /// Mean over every track's clips of vectors that belong to the clips: `[clips, n]` to `[tracks, n]`.
+    pub(crate) fn means(&self, vectors: ArrayView2<f32>) -> Array2<f32> {
+        let mut sums = Array2::<f32>::zeros((self.track_count, vectors.ncols()));
+        for (row, &track) in vectors.rows().into_iter().zip(&self.tracks) {
+            let mut sum = sums.row_mut(track as usize);
+            sum += &row;
+        }
+        sums / (self.clips() / self.track_count).max(1) as f32
+    }
+}
+
+/// What clips are drawn for; each has its own random numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Training,
+    Calibration,
+}
+
+/// Rounds of clips: each round has one clip of every track.
+pub(crate) struct Rounds<'a> {
+    pub(crate) library: &'a dyn Clips,
+    pub(crate) front: &'a Front,
+    pub(crate) purpose: Purpose,
+}
+
+impl Rounds<'_> {
+    /// Base features of the clips of some rounds, round by round: `[rounds * tracks, features]`.
+    pub(crate) fn draw(
+        &self,
+        rounds: std::ops::Range<usize>,
+        of: usize,
+        session: &Session<'_>,
+    ) -> Result<Array2<f32>, LearnError> {
+        let tracks = self.library.tracks();
+        let phase = match self.purpose {
+            Purpose::Training => "clips",
+            Purpose::Calibration => "held-out clips",
+        };
+        let mut features = Array2::zeros((rounds.len() * tracks, self.front.width()));
+        for (mut block, round) in features.axis_chunks_iter_mut(Axis(0), tracks).zip(rounds) {
+            let seed = session.seed ^ ((self.purpose as u64 + 1) << 56);
+            let rows: Vec<_> = block.rows_mut().into_iter().enumerate().collect();
+            rows.into_par_iter().try_for_each(|(track, mut row)| {
+                let rng = &mut stream(seed, (round * tracks + track) as u64);
+                let features = self.features(track, rng)?;
+                row.iter_mut().zip(features).for_each(|(o, v)| *o = v);
+                Ok::<(), LearnError>(())
+            })?;
+            session.report(&Report { phase, step: round + 1, steps: of, loss: None, metric: None })?;
+        }
+        Ok(features)
+    }
+
+    /// Base features of one clip. A track may fall silent for longer than a query, so a few excerpts are tried.
+    fn features(&self, track: usize, rng: &mut ChaCha8Rng) -> Result<Vec<f32>, LearnError> {
+        const TRIES: usize = 16;
+        let mut tried = 1;
+        loop {
+            let power = self.library.draw(track, rng)?;
+            match self.front.features_of_mel(power.view()) {
+                Err(FrontError::NotFinite { .. }) if tried < TRIES => tried += 1,
+                features => return Ok(features?),
+            }
+        }
+    }
+}

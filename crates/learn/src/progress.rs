@@ -1,0 +1,85 @@
+//! [`Progress`]: who is told how training goes, and may stop it.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// A figure with its name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Metric {
+    /// What it measures.
+    pub name: &'static str,
+    /// Its value.
+    pub value: f32,
+}
+
+/// How far a phase of training has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report<'a> {
+    /// The phase.
+    pub phase: &'a str,
+    /// Steps done.
+    pub step: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// The loss at this step, where the phase has one.
+    pub loss: Option<f32>,
+    /// Another figure of this step.
+    pub metric: Option<Metric>,
+}
+
+/// Receives reports while training runs.
+pub trait Progress: Sync {
+    /// Called every few steps of each phase, possibly from several threads. A `Break` stops training with
+    /// [`crate::LearnError::Interrupted`]; what was checkpointed stays.
+    fn report(&self, report: &Report<'_>) -> ControlFlow<()>;
+}
+
+/// Tells nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn report(&self, _report: &Report<'_>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// One progress bar per phase, with live figures.
+#[derive(Debug, Default)]
+pub struct Bars {
+    all: MultiProgress,
+    bars: Mutex<HashMap<String, ProgressBar>>,
+}
+
+impl Bars {
+    /// Bars on standard error; hidden where that is no terminal.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Progress for Bars {
+    fn report(&self, report: &Report<'_>) -> ControlFlow<()> {
+        // A poisoned lock means that another reporter panicked; the bars themselves are still good.
+        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = bars.entry(report.phase.to_owned()).or_insert_with(|| {
+            let style = ProgressStyle::with_template("{prefix:16} [{bar:30}] {pos}/{len} {eta:>5} {msg}");
+            let bar = self.all.add(ProgressBar::new(report.steps as u64));
+            bar.set_prefix(report.phase.to_owned());
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        bar.set_length(report.steps as u64);
+        bar.set_position(report.step as u64);
+        let loss = report.loss.map(|loss| format!("loss {loss:.4}"));
+        let metric = report.metric.map(|metric| format!("{} {:.3}", metric.name, metric.value));
+        bar.set_message([loss, metric].into_iter().flatten().collect::<Vec<_>>().join("  "));
+        if report.step >= report.steps {
+            bar.finish();
+        }
+        ControlFlow::Continue(())
+    }
+}

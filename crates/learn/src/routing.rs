@@ -1,0 +1,221 @@
+//! [`train`]: one routing stage, from base features to the choice of a group of the next stage.
+//!
+//! A public trunk (hidden layers, then a bottleneck of unit length) and a quantised cosine classifier on top. The trunk
+//! runs in the clear on the client; only the last, linear layer is evaluated encrypted. Bottleneck and weights are
+//! rounded while training, so that the integers lose nothing that training has not seen.
+
+use burn::module::Module;
+use ndarray::{Array2, Array3, ArrayView2, Axis};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+
+use crate::bank::{Bank, scores_in_groups};
+use crate::product::times_transposed;
+use crate::progress::Metric;
+use crate::stage::FloatStage;
+use crate::tensor::{NEVER, array2, array3, marginal_cross_entropy, rows, tensor};
+use crate::trainer::{Batches, Descent, Session, Step, stream};
+use crate::tree::Tree;
+use crate::trunk::{Affine, Trunk};
+use crate::whiten::normalise_rows;
+use crate::{Grid, LearnError};
+
+/// How a routing stage is built and trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RouterSettings {
+    /// Strongest between-track directions that the trunk sees.
+    pub directions: usize,
+    /// Widths of the trunk's hidden layers; none makes the stage linear in the features.
+    pub hidden: Vec<usize>,
+    /// Width of the vector that is encrypted.
+    pub bottleneck: usize,
+    /// Bits of an entry of that vector, 3 to 8.
+    pub input_bits: u8,
+    /// Bits of a weight, 3 to 8.
+    pub weight_bits: u8,
+    /// Inverse temperature that the softmax over cosines starts from; it is learned.
+    pub scale: f32,
+    /// How to descend.
+    pub descent: Descent,
+}
+
+impl Default for RouterSettings {
+    fn default() -> Self {
+        let descent = Descent { epochs: 30, batch: 256, learning_rate: 2e-3, weight_decay: 1e-3 };
+        Self {
+            directions: 256,
+            hidden: vec![1_024],
+            bottleneck: 128,
+            input_bits: 6,
+            weight_bits: 6,
+            scale: 16.0,
+            descent,
+        }
+    }
+}
+
+impl RouterSettings {
+    pub(crate) fn validate(&self) -> Result<(), LearnError> {
+        self.descent.validate("router.descent")?;
+        let sizes = self.directions > 0 && self.bottleneck > 1 && !self.hidden.contains(&0);
+        if !(sizes && self.scale > 0.0 && self.scale.is_finite()) {
+            let expected = "positive directions, hidden layers and scale, and a bottleneck of at least 2".into();
+            return Err(LearnError::Setting { setting: "router", found: format!("{self:?}"), expected });
+        }
+        Ok(())
+    }
+}
+
+/// What a routing stage is trained from.
+pub(crate) struct Examples<'a> {
+    /// What the trunk sees of every clip, shape `[clips, directions]`.
+    pub(crate) inputs: ArrayView2<'a, f32>,
+    /// Track of every clip.
+    pub(crate) tracks: &'a [u32],
+    /// Number of tracks.
+    pub(crate) track_count: usize,
+}
+
+/// A trained routing stage.
+pub(crate) struct Routing {
+    /// The trunk's affine maps, ReLU between them, unit length behind.
+    pub(crate) trunk: Vec<Affine>,
+    /// Grid of the unit vector that is encrypted.
+    pub(crate) input: Grid,
+    /// The classifier.
+    pub(crate) stage: FloatStage,
+    /// Inverse temperature of its softmax over cosines.
+    pub(crate) scale: f32,
+}
+
+impl Routing {
+    /// Logarithms of the choices' probabilities within their groups: `[clips, directions]` to `[clips, groups * slots]`.
+    pub(crate) fn log_probabilities(&self, inputs: ArrayView2<f32>) -> Array2<f32> {
+        let last = self.trunk.len().saturating_sub(1);
+        let mut z = self.trunk.iter().enumerate().fold(inputs.to_owned(), |x, (i, map)| {
+            let y = times_transposed(x.view(), map.weight.view()) + &map.bias;
+            if i < last { y.mapv_into(|v| v.max(0.0)) } else { y }
+        });
+        normalise_rows(&mut z);
+        let mut scores = self.stage.scores(z.view()) * self.scale;
+        let slots = self.stage.rows.dim().1;
+        for mut row in scores.rows_mut() {
+            for mut group in row.axis_chunks_iter_mut(Axis(0), slots) {
+                let top = group.fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+                let sum: f32 = group.iter().map(|&v| (v - top).exp()).sum();
+                group -= top + sum.ln();
+            }
+        }
+        scores
+    }
+}
+
+#[derive(Module, Debug)]
+struct Network {
+    trunk: Trunk,
+    bank: Bank,
+}
+
+/// Trains the classifier of `tree`'s routing stage `stage`.
+pub(crate) fn train(
+    examples: &Examples<'_>,
+    tree: &Tree,
+    stage: usize,
+    settings: &RouterSettings,
+    session: &Session<'_>,
+) -> Result<Routing, LearnError> {
+    settings.validate()?;
+    let Session { device, seed, .. } = session;
+    let seed = *seed;
+    let Examples { inputs, tracks, track_count } = *examples;
+    let (groups, slots) = (tree.groups(stage), tree.branching()[stage]);
+    let input = Grid::for_unit_vectors(settings.input_bits, settings.bottleneck)?;
+    let grid = Grid::for_unit_vectors(settings.weight_bits, settings.bottleneck)?;
+
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let widths = [&[inputs.ncols()], settings.hidden.as_slice(), &[settings.bottleneck]].concat();
+    let start = Array3::from_shape_simple_fn((groups, slots, settings.bottleneck), || StandardNormal.sample(&mut rng));
+    let bank = Bank::new(start.view(), settings.scale, device);
+    let network = Network { trunk: Trunk::new(&widths, &mut rng, device), bank };
+
+    let targets = Targets::new(tree, stage, track_count);
+    let mut batches = Batches::new(tracks.len(), settings.descent.batch, seed);
+    let steps = settings.descent.steps(tracks.len());
+    let phase = format!("routing stage {stage}");
+    let network = session.train(&phase, settings.descent, steps, network, |network: &Network, step| {
+        let clips = batches.at(step);
+        let mut rng = stream(seed, (1 << 40) + step as u64);
+        let (groups, allowed) = targets.draw(clips.iter().map(|&c| tracks[c] as usize), &mut rng);
+        let z = input.fake(network.trunk.forward(rows(inputs, clips, device)));
+        let scores = scores_in_groups(z, network.bank.rows(grid), &groups);
+        let correct = share_correct(array2(scores.clone().detach())?.view(), &allowed);
+        let loss = marginal_cross_entropy(network.bank.logits(scores), tensor(allowed.view(), device));
+        Ok(Step { loss, metric: Some(Metric { name: "top-1", value: correct }) })
+    })?;
+    let counts = vec![slots; groups];
+    let stage = FloatStage { rows: array3(network.bank.unit_rows())?, counts, grid };
+    Ok(Routing { trunk: network.trunk.affines()?, input, stage, scale: network.bank.scale()? })
+}
+
+/// The right choices of every track at one stage.
+struct Targets {
+    /// Per track: groups it is in, and its slots in each.
+    choices: Vec<Vec<(usize, Vec<usize>)>>,
+    slots: usize,
+}
+
+impl Targets {
+    fn new(tree: &Tree, stage: usize, tracks: usize) -> Self {
+        let per_track = |places: Vec<(usize, usize)>| {
+            let mut choices: Vec<(usize, Vec<usize>)> = Vec::new();
+            for (group, slot) in places.into_iter().map(|(leaf, _)| tree.choice(stage, leaf)) {
+                match choices.iter_mut().find(|(g, _)| *g == group) {
+                    Some((_, slots)) => slots.push(slot),
+                    None => choices.push((group, vec![slot])),
+                }
+            }
+            choices
+        };
+        Self { choices: tree.places(tracks).into_iter().map(per_track).collect(), slots: tree.branching()[stage] }
+    }
+
+    /// One group for each clip's track, and the slots allowed in it as a mask `[batch, slots]`: 0 or [`NEVER`].
+    fn draw(&self, tracks: impl Iterator<Item = usize>, rng: &mut ChaCha8Rng) -> (Vec<usize>, Array2<f32>) {
+        let mut groups = Vec::new();
+        let mut allowed = Vec::new();
+        for track in tracks {
+            let choices = &self.choices[track];
+            let (group, slots) = &choices[if choices.len() > 1 { rng.random_range(0..choices.len()) } else { 0 }];
+            groups.push(*group);
+            allowed.push(slots);
+        }
+        let mut mask = Array2::from_elem((groups.len(), self.slots), NEVER);
+        for (mut row, slots) in mask.rows_mut().into_iter().zip(allowed) {
+            for &slot in slots {
+                row[slot] = 0.0;
+            }
+        }
+        (groups, mask)
+    }
+}
+
+/// Share of rows whose largest score is an allowed one.
+pub(crate) fn share_correct(scores: ArrayView2<f32>, allowed: &Array2<f32>) -> f32 {
+    let right =
+        |(s, a): &(ndarray::ArrayView1<f32>, ndarray::ArrayView1<f32>)| argmax(s.iter()).is_some_and(|i| a[i] == 0.0);
+    scores.rows().into_iter().zip(allowed.rows()).filter(right).count() as f32 / scores.nrows().max(1) as f32
+}
+
+/// Index of the first largest number.
+pub(crate) fn argmax<'a>(values: impl Iterator<Item = &'a f32>) -> Option<usize> {
+    let mut best: Option<(usize, f32)> = None;
+    for (i, &value) in values.enumerate() {
+        if best.is_none_or(|(_, top)| value > top) {
+            best = Some((i, value));
+        }
+    }
+    best.map(|(i, _)| i)
+}

@@ -1,0 +1,66 @@
+//! [`FloatStage`]: one trained stage before rounding.
+
+use ndarray::{Array2, Array3, ArrayView2};
+use sordino_model::{Stage, VectorBound};
+
+use crate::product::times_transposed;
+use crate::{Grid, LearnError};
+
+/// Cosine classifiers in groups, and the grid their weights are rounded to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatStage {
+    /// Unit-length rows before rounding, shape `[groups, slots, width]`; slots past a group's count mean nothing.
+    pub rows: Array3<f32>,
+    /// Used slots of every group.
+    pub counts: Vec<usize>,
+    /// Grid of the weights.
+    pub grid: Grid,
+}
+
+impl FloatStage {
+    /// Cosine scores of unit vectors `z`, shape `[n, width]`, in every group before rounding: `[n, groups * slots]`.
+    /// Unused slots score minus infinity.
+    pub fn scores(&self, z: ArrayView2<f32>) -> Array2<f32> {
+        let (groups, slots, width) = self.rows.dim();
+        let rows = self.rows.as_standard_layout();
+        let Ok(rows) = rows.view().into_shape_with_order((groups * slots, width)) else {
+            // An array in standard layout takes any shape of as many numbers.
+            return Array2::zeros((z.nrows(), groups * slots));
+        };
+        let mut scores = times_transposed(z, rows);
+        for mut row in scores.rows_mut() {
+            for (group, &count) in self.counts.iter().enumerate() {
+                row.iter_mut().skip(group * slots + count).take(slots - count).for_each(|v| *v = f32::NEG_INFINITY);
+            }
+        }
+        scores
+    }
+
+    /// Scores of integer vectors `x`, shape `[n, width]`, in every group, without bias: `[n, groups * slots]`.
+    pub(crate) fn integer_scores(&self, x: ArrayView2<f32>) -> Array2<i64> {
+        let (groups, slots, width) = self.rows.dim();
+        let weights = self.integers().into_iter().map(f32::from).collect();
+        let Ok(weights) = Array2::from_shape_vec((groups * slots, width), weights) else {
+            // One integer for every weight.
+            return Array2::zeros((x.nrows(), groups * slots));
+        };
+        // At most 127 * 127 * width: single precision is exact up to a width of 1,040, and the bounds of a model keep
+        // scores within 2^20 in any case.
+        times_transposed(x, weights.view()).mapv(|score| score as i64)
+    }
+
+    /// The integer weights, shape `[groups, slots, width]` in row-major order.
+    pub fn integers(&self) -> Vec<i8> {
+        // A grid of at most 8 bits gives at most 127.
+        self.rows.iter().map(|&w| self.grid.integer(w) as i8).collect()
+    }
+
+    /// The integer stage for inputs that keep `bound`, with the same bias in every slot.
+    ///
+    /// # Errors
+    /// [`LearnError::Stage`] where the shapes do not make a stage.
+    pub fn quantised(&self, bound: VectorBound, bias: i32) -> Result<Stage, LearnError> {
+        let (groups, slots, _) = self.rows.dim();
+        Ok(Stage::new(slots, bound, self.integers(), vec![bias; groups * slots], self.counts.clone())?)
+    }
+}

@@ -1,0 +1,227 @@
+//! [`train`]: the whole of learning, in order.
+
+use std::path::Path;
+
+use ndarray::{Array2, ArrayView2, Axis};
+use sha2::{Digest, Sha256};
+use sordino_audio::{FeatureSpec, ImpulseBank, NoiseBank};
+use sordino_corpus::MelTable;
+use sordino_model::{Activation, Front, Head, Layer, Network, Quantiser};
+
+use crate::augmented::Augmented;
+use crate::checkpoint::Checkpoints;
+use crate::clips::Clips;
+use crate::float_model::FloatModel;
+use crate::pool::{Pool, Purpose, Rounds};
+use crate::product::times_transposed;
+use crate::progress::Progress;
+use crate::routing::Routing;
+use crate::stage::FloatStage;
+use crate::trainer::{Session, stream};
+use crate::tree::Tree;
+use crate::trunk::Affine;
+use crate::unknown::{Held, Threshold};
+use crate::whiten::{Whitening, WhiteningSettings, normalise_rows, random_rotation};
+use crate::{Grid, LearnError, TrainConfig, embedding, routing, tracks};
+
+/// Trains a model for a table of cached mel power, disturbed with the training parts of the banks. With a folder for
+/// checkpoints, a run that was stopped goes on where it was, to the same result.
+///
+/// # Errors
+/// As [`train_on`], and [`LearnError::Audio`] for banks that do not suit `config.augment`.
+pub fn train(
+    table: &MelTable,
+    noise: &NoiseBank,
+    impulses: &ImpulseBank,
+    config: &TrainConfig,
+    checkpoints: Option<&Path>,
+    progress: &dyn Progress,
+) -> Result<FloatModel, LearnError> {
+    config.validate()?;
+    let library = Augmented::new(table, noise, impulses, &config.augment)?;
+    train_on(&library, table.spec(), config, checkpoints, progress)
+}
+
+/// Trains a model on clips from anywhere: the embedding network where there is one, whitening, clusters, routing stages,
+/// the last stage, the flat classifier, and their unknown thresholds.
+///
+/// # Errors
+/// [`LearnError`] for settings outside their range, a library that is too small, sound that cannot be used, training
+/// that diverges, checkpoints that cannot be written, or where `progress` asks to stop.
+pub fn train_on(
+    library: &dyn Clips,
+    spec: &FeatureSpec,
+    config: &TrainConfig,
+    checkpoints: Option<&Path>,
+    progress: &dyn Progress,
+) -> Result<FloatModel, LearnError> {
+    config.validate()?;
+    let checkpoints = match checkpoints {
+        Some(folder) => Checkpoints::new(folder, identity(library, spec, config)?, config.checkpoint_every)?,
+        None => Checkpoints::none(),
+    };
+    let device = config.device.open()?.autodiff();
+    let session = Session { device, seed: config.seed, checkpoints, progress };
+
+    let network =
+        config.embedding.as_ref().map(|settings| embedding::train(library, spec, settings, &session)).transpose()?;
+    let features = extractor(spec, config, network)?;
+    let directions = config.width.max(config.router.directions);
+    let settings = WhiteningSettings { width: directions, ridge: config.ridge };
+    let pool = Pool::draw(library, &features, config.clips_per_track, settings, &session)?;
+
+    // The projected features are coordinates in the whitened space already; only the rotation is left to do.
+    let narrow = pool.whitening.narrowed(config.width);
+    let rotation = random_rotation(narrow.width(), config.seed);
+    let space = narrow.rotated(rotation.view());
+    let mut vectors = times_transposed(pool.directions(config.width), rotation.view());
+    normalise_rows(&mut vectors);
+    let prototypes = pool.prototypes(vectors.view());
+    let branching = config.branching(pool.track_count);
+    let tree = Tree::grow(prototypes.view(), &branching, config.clusters, config.seed)?;
+
+    let inputs = pool.directions(config.router.directions);
+    let routings = (0..branching.len())
+        .map(|stage| routing::train(&pool.examples(inputs), &tree, stage, &config.router, &session))
+        .collect::<Result<Vec<Routing>, _>>()?;
+    let tree = if config.spill > 1 {
+        let candidates = candidates(&pool, inputs, &tree, &routings, config.spill + 4);
+        tree.spilled(&candidates, config.spill, config.clusters.balance)
+    } else {
+        tree
+    };
+
+    let examples = pool.examples(vectors.view());
+    let last = tracks::train(&examples, prototypes.view(), &tree, &config.tracks, "tracks", &session)?;
+    let flat = if config.flat && !branching.is_empty() {
+        let all = Tree::grow(prototypes.view(), &[], config.clusters, config.seed)?;
+        Some(tracks::train(&examples, prototypes.view(), &all, &config.tracks, "flat", &session)?)
+    } else {
+        None
+    };
+
+    let router_space = pool.whitening.narrowed(config.router.directions);
+    drop(pool);
+    let front = assemble(&features, config, &router_space, &space, &routings)?;
+    let (threshold, flat_threshold) = calibrate(library, &front, config, &tree, &last, flat.as_ref(), &session)?;
+    let stages = routings.into_iter().map(|routing| routing.stage).chain([last]).collect();
+    let flat = flat.zip(flat_threshold);
+    Ok(FloatModel { config: config.clone(), front, tree, stages, threshold, flat })
+}
+
+/// What two runs must share to share checkpoints: settings, and some of the sound.
+fn identity(library: &dyn Clips, spec: &FeatureSpec, config: &TrainConfig) -> Result<String, LearnError> {
+    const SAMPLES: usize = 16;
+    let json = serde_json::to_vec(&(spec, config, library.tracks()));
+    let json = json.map_err(|error| LearnError::Device { reason: format!("settings cannot be written: {error}") })?;
+    let mut hash = Sha256::new();
+    hash.update(json);
+    for i in 0..SAMPLES.min(library.tracks()) {
+        let track = i * library.tracks() / SAMPLES.min(library.tracks());
+        for value in library.draw(track, &mut stream(config.seed, 0))? {
+            hash.update(value.to_le_bytes());
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A front end that is only asked for base features; its head is never used.
+fn extractor(spec: &FeatureSpec, config: &TrainConfig, network: Option<Network>) -> Result<Front, LearnError> {
+    let width = Front::features_width(spec, config.statistics, network.as_ref());
+    let quantiser = Quantiser::for_unit_vectors(width, 8, 1.0)?;
+    let head = Head::new("features", width, vec![Layer::UnitNorm], quantiser)?;
+    Ok(Front::new(spec.clone(), config.statistics, network, vec![head])?)
+}
+
+/// The likeliest leaves of every track, from the product of its routing probabilities averaged over its clips.
+fn candidates(
+    pool: &Pool,
+    inputs: ArrayView2<f32>,
+    tree: &Tree,
+    routings: &[Routing],
+    keep: usize,
+) -> Vec<Vec<(usize, f32)>> {
+    const ROUNDS: usize = 16;
+    let rounds = (pool.clips() / pool.track_count).min(ROUNDS);
+    let mut worth = Array2::<f32>::zeros((pool.track_count, tree.leaves().len()));
+    for round in inputs.axis_chunks_iter(Axis(0), pool.track_count).take(rounds) {
+        let logs: Vec<Array2<f32>> = routings.iter().map(|routing| routing.log_probabilities(round)).collect();
+        for ((track, leaf), worth) in worth.indexed_iter_mut() {
+            let path = |(stage, logs): (usize, &Array2<f32>)| {
+                let (group, slot) = tree.choice(stage, leaf);
+                logs[(track, group * tree.branching()[stage] + slot)]
+            };
+            *worth += logs.iter().enumerate().map(path).sum::<f32>().exp() / rounds as f32;
+        }
+    }
+    let strongest = |row: ndarray::ArrayView1<f32>| {
+        let mut leaves: Vec<(usize, f32)> = row.iter().copied().enumerate().collect();
+        leaves.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        leaves.truncate(keep);
+        leaves
+    };
+    worth.rows().into_iter().map(strongest).collect()
+}
+
+/// The front end with one head per stage.
+fn assemble(
+    features: &Front,
+    config: &TrainConfig,
+    router_space: &Whitening,
+    space: &Whitening,
+    routings: &[Routing],
+) -> Result<Front, LearnError> {
+    let affine = |Affine { weight, bias }: Affine| Layer::Affine { weight, bias };
+    let width = features.width();
+    let mut heads = Vec::new();
+    for (stage, routing) in routings.iter().enumerate() {
+        let mut layers = vec![affine(router_space.affine())];
+        for (i, map) in routing.trunk.iter().enumerate() {
+            if i > 0 {
+                layers.push(Layer::Activation(Activation::Relu));
+            }
+            layers.push(affine(map.clone()));
+        }
+        layers.push(Layer::UnitNorm);
+        let quantiser = quantiser(routing.input, config.router.bottleneck)?;
+        heads.push(Head::new(format!("routing-{stage}"), width, layers, quantiser)?);
+    }
+    let layers = vec![affine(space.affine()), Layer::UnitNorm];
+    let grid = Grid::for_unit_vectors(config.tracks.input_bits, space.width())?;
+    heads.push(Head::new("tracks", width, layers, quantiser(grid, space.width())?)?);
+    let network = features.network().cloned();
+    Ok(Front::new(features.spec().clone(), config.statistics, network, heads)?)
+}
+
+fn quantiser(grid: Grid, width: usize) -> Result<Quantiser, LearnError> {
+    Ok(Quantiser::for_unit_vectors(width, u32::from(grid.bits()), grid.scale())?)
+}
+
+/// Unknown thresholds of the last stage and of the flat classifier, on clips that training has not seen.
+fn calibrate(
+    library: &dyn Clips,
+    front: &Front,
+    config: &TrainConfig,
+    tree: &Tree,
+    last: &FloatStage,
+    flat: Option<&FloatStage>,
+    session: &Session<'_>,
+) -> Result<(Threshold, Option<Threshold>), LearnError> {
+    let tracks: Vec<u32> = (0..library.tracks() as u32).collect();
+    let head = front.head(front.heads().len() - 1)?;
+    let in_leaves: Vec<Option<u32>> =
+        tree.leaves().iter().flat_map(|leaf| (0..tree.slots()).map(|slot| leaf.get(slot).copied())).collect();
+    let in_order: Vec<Option<u32>> = tracks.iter().map(|&t| Some(t)).collect();
+    let (mut held, mut held_flat) = (Held::default(), Held::default());
+    for round in 0..config.unknown.clips {
+        let rounds = Rounds { library, front, purpose: Purpose::Calibration };
+        let features = rounds.draw(round..round + 1, config.unknown.clips, session)?;
+        let inputs = head.input_batch(features.view())?.mapv(|v| v as f32);
+        held.add(last.integer_scores(inputs.view()).view(), &tracks, &in_leaves);
+        if let Some(flat) = flat {
+            held_flat.add(flat.integer_scores(inputs.view()).view(), &tracks, &in_order);
+        }
+    }
+    let lost = config.unknown.lost;
+    Ok((held.threshold(lost), flat.map(|_| held_flat.threshold(lost))))
+}

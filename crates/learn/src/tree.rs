@@ -1,0 +1,166 @@
+//! [`Tree`]: which tracks hang below which choices, for any number of stages.
+
+use ndarray::{ArrayView2, Axis};
+use serde::{Deserialize, Serialize};
+
+use crate::LearnError;
+use crate::cluster::{ClusterSettings, Clusters, capacity};
+
+/// A tree of choices: `branching[s]` slots in every group of stage `s`, and a list of tracks at each leaf. Leaf
+/// `l` is reached by the digits of `l` in the mixed radix `branching`, first stage first. Without branching there
+/// is one leaf with all tracks: `flat`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tree {
+    branching: Vec<usize>,
+    leaves: Vec<Vec<u32>>,
+}
+
+impl Tree {
+    /// Clusters unit vectors of tracks, shape `[tracks, width]`, into `branching[0]` balanced clusters, each of those
+    /// into `branching[1]`, and so on.
+    ///
+    /// # Errors
+    /// [`LearnError::Setting`] where a cluster has fewer tracks than it must be divided into.
+    pub fn grow(
+        tracks: ArrayView2<f32>,
+        branching: &[usize],
+        settings: ClusterSettings,
+        seed: u64,
+    ) -> Result<Self, LearnError> {
+        let mut leaves = vec![(0..tracks.nrows() as u32).collect::<Vec<_>>()];
+        for (depth, &count) in branching.iter().enumerate() {
+            let mut next = Vec::with_capacity(leaves.len() * count);
+            for (parent, members) in leaves.iter().enumerate() {
+                let rows: Vec<usize> = members.iter().map(|&t| t as usize).collect();
+                let points = tracks.select(Axis(0), &rows);
+                let seed = seed ^ ((depth as u64) << 48) ^ ((parent as u64) << 16);
+                let clusters = Clusters::fit(points.view(), count, settings, seed)?;
+                next.extend(
+                    clusters
+                        .members()
+                        .into_iter()
+                        .map(|m| m.into_iter().map(|i| members[i as usize]).collect::<Vec<_>>()),
+                );
+            }
+            leaves = next;
+        }
+        Ok(Self { branching: branching.to_vec(), leaves })
+    }
+
+    /// Slots in a group of every routing stage.
+    pub fn branching(&self) -> &[usize] {
+        &self.branching
+    }
+
+    /// Tracks at every leaf.
+    pub fn leaves(&self) -> &[Vec<u32>] {
+        &self.leaves
+    }
+
+    /// Tracks in the fullest leaf: the slots of every group of the last stage.
+    pub fn slots(&self) -> usize {
+        self.leaves.iter().map(Vec::len).max().unwrap_or(0)
+    }
+
+    /// Groups of routing stage `stage`.
+    pub fn groups(&self, stage: usize) -> usize {
+        self.branching[..stage].iter().product()
+    }
+
+    /// Group and slot that routing stage `stage` must choose to reach `leaf`.
+    pub fn choice(&self, stage: usize, leaf: usize) -> (usize, usize) {
+        let path = leaf / self.branching[stage + 1..].iter().product::<usize>();
+        (path / self.branching[stage], path % self.branching[stage])
+    }
+
+    /// Leaves and slots of every track.
+    pub fn places(&self, tracks: usize) -> Vec<Vec<(usize, usize)>> {
+        let mut places = vec![Vec::new(); tracks];
+        for (leaf, members) in self.leaves.iter().enumerate() {
+            for (slot, &track) in members.iter().enumerate() {
+                places[track as usize].push((leaf, slot));
+            }
+        }
+        places
+    }
+
+    /// The same tree where each track lives in up to `spill` leaves: its own, and the best of `candidates[track]`
+    /// (leaf and how good it is, any order), as long as no leaf passes [`capacity`].
+    pub fn spilled(&self, candidates: &[Vec<(usize, f32)>], spill: usize, balance: f32) -> Self {
+        if spill <= 1 || self.leaves.len() < 2 {
+            return self.clone();
+        }
+        let limit = capacity(candidates.len() * spill, self.leaves.len(), balance);
+        let mut leaves = self.leaves.clone();
+        let mut places = vec![1usize; candidates.len()];
+        let own = self.places(candidates.len());
+        let mut offers: Vec<(f32, usize, usize)> = Vec::new();
+        for (track, offered) in candidates.iter().enumerate() {
+            let foreign = offered.iter().filter(|(leaf, _)| own[track].iter().all(|(l, _)| l != leaf));
+            offers.extend(foreign.map(|&(leaf, worth)| (worth, track, leaf)));
+        }
+        offers.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
+        for (_, track, leaf) in offers {
+            if places[track] < spill && leaves[leaf].len() < limit {
+                leaves[leaf].push(track as u32);
+                places[track] += 1;
+            }
+        }
+        Self { branching: self.branching.clone(), leaves }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::whiten::normalise_rows;
+
+    fn cloud(points: usize) -> Array2<f32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let mut rows = Array2::from_shape_fn((points, 8), |_| rng.random::<f32>() - 0.5);
+        normalise_rows(&mut rows);
+        rows
+    }
+
+    #[test]
+    fn choices_lead_to_the_leaf() {
+        let tree = Tree::grow(cloud(90).view(), &[3, 5], ClusterSettings::default(), 1).unwrap();
+        assert_eq!((tree.leaves().len(), tree.groups(0), tree.groups(1)), (15, 1, 3));
+        let mut all: Vec<u32> = tree.leaves().concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..90).collect::<Vec<_>>());
+        for leaf in 0..15 {
+            let ((g0, s0), (g1, s1)) = (tree.choice(0, leaf), tree.choice(1, leaf));
+            assert_eq!((g0, g1, s0 * 5 + s1), (0, s0, leaf));
+        }
+    }
+
+    #[test]
+    fn spill_keeps_the_bound_and_the_own_leaf() {
+        let tree = Tree::grow(cloud(100).view(), &[7], ClusterSettings::default(), 1).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(8);
+        let candidates: Vec<Vec<(usize, f32)>> =
+            (0..100).map(|_| (0..7).map(|leaf| (leaf, rng.random::<f32>() * (leaf + 1) as f32)).collect()).collect();
+        for spill in 1..=3 {
+            let spilled = tree.spilled(&candidates, spill, 1.1);
+            assert!(spilled.slots() <= capacity(100 * spill, 7, 1.1));
+            for (places, own) in spilled.places(100).iter().zip(tree.places(100)) {
+                assert!(places.len() <= spill && places.iter().any(|(leaf, _)| *leaf == own[0].0));
+                let mut leaves: Vec<usize> = places.iter().map(|p| p.0).collect();
+                leaves.dedup();
+                assert_eq!(leaves.len(), places.len(), "a track is twice in a leaf");
+            }
+            assert!(spilled.leaves().iter().map(Vec::len).sum::<usize>() > 95 * spill);
+        }
+    }
+
+    #[test]
+    fn no_branching_is_flat() {
+        let tree = Tree::grow(cloud(10).view(), &[], ClusterSettings::default(), 1).unwrap();
+        assert_eq!((tree.leaves().len(), tree.slots()), (1, 10));
+    }
+}
