@@ -28,9 +28,9 @@ impl Stage {
         counts: Vec<usize>,
     ) -> Result<Self, StageError> {
         let shape = StageShape::new(outputs, input, counts)?;
-        // Checked, so that no product of claimed sizes can wrap; a stage that large could not have been given anyway.
-        let slots = shape.groups().checked_mul(outputs).unwrap_or(usize::MAX);
-        let entries = slots.checked_mul(input.width).unwrap_or(usize::MAX);
+        // No product of claimed sizes may wrap; a stage as large as that could not have been given anyway.
+        let slots = shape.groups().saturating_mul(outputs);
+        let entries = slots.saturating_mul(input.width);
         let length = |table, found, expected| Err(StageError::Length { table, found, expected });
         if weights.len() != entries {
             return length("weights", weights.len(), entries);
