@@ -7,9 +7,9 @@ use crate::{Circuit, Hierarchy, ModelHash, Range, RangeError, files};
 
 /// Largest absolute score of a model that may be saved: `2^20`.
 ///
-/// A score and its sign share a 64-bit torus word with the noise: a bound `B` gives a score unit `2^63 / (B + 1)`, so `2^20`
-/// leaves `2^42` (less one part in a million) for noise, half of it on either side. It is also below `2^24`, up to which single-precision
-/// sums of products of integers are exact, which is how whole datasets are scored in the clear.
+/// A score and its sign share a 64-bit torus word with the noise: a bound `B` gives a score unit `2^63 / (B + 1)`, here
+/// almost `2^43`, so that noise of nearly `2^42` on either side is rounded away. It is also below `2^24`, up to which
+/// single-precision sums of products of integers are exact, which is how whole datasets are scored in the clear.
 pub const MAX_SCORE: u64 = 1 << 20;
 
 /// Parts that do not make a [`ServerModel`].
