@@ -132,11 +132,29 @@ where
     let stream = MediaSourceStream::new(Box::new(Source { reader, length }), Default::default());
     let format = symphonia::default::get_probe()
         .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
-        .map_err(|e| match e {
-            SymphoniaError::IoError(e) if e.kind() != ErrorKind::UnexpectedEof => AudioError::Unreadable(e),
-            _ => AudioError::NotAudio,
-        })?;
+        .map_err(|e| probe_error(e, limits))?;
     Decoding::new(format, target_rate, limits)?.run()
+}
+
+/// Whether an error is the machine's. Symphonia reports the end of a packet or a nonsensical offset as I/O errors too.
+fn is_the_machines(error: &io::Error) -> bool {
+    use ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    !matches!(error.kind(), UnexpectedEof | InvalidInput | InvalidData | Other)
+}
+
+/// What a failed probe means: nothing recognised, or something recognised whose header does not parse.
+fn probe_error(error: SymphoniaError, limits: &DecodeLimits) -> AudioError {
+    match error {
+        SymphoniaError::IoError(e) if is_the_machines(&e) => AudioError::Unreadable(e),
+        // The probe and the readers share this variant; only the probe says it in these words.
+        SymphoniaError::Unsupported(what) if !what.contains("no suitable format reader") => {
+            AudioError::UnsupportedCodec(what.into())
+        }
+        SymphoniaError::DecodeError(what) | SymphoniaError::LimitError(what) => {
+            AudioError::Corrupt { intact: 0.0, expected: limits.min_intact, reason: what.into() }
+        }
+        _ => AudioError::NotAudio,
+    }
 }
 
 pub(crate) fn check_rate(rate: u32) -> Result<(), AudioError> {
@@ -234,9 +252,8 @@ impl<'s> Decoding<'s> {
                 Err(SymphoniaError::ResetRequired) => {
                     self.track = Track { stated_seconds: None, ..open_track(self.format.as_ref())? };
                 }
-                // Some containers are cut off with an end-of-file error; the length check below judges what is missing.
-                Err(SymphoniaError::IoError(e)) if e.kind() == ErrorKind::UnexpectedEof => break,
-                Err(SymphoniaError::IoError(e)) => return Err(AudioError::Unreadable(e)),
+                Err(SymphoniaError::IoError(e)) if is_the_machines(&e) => return Err(AudioError::Unreadable(e)),
+                // The end of a file cut off, among others; the checks at the end judge what is missing.
                 Err(e) => {
                     self.fault(&e);
                     break;
@@ -253,9 +270,6 @@ impl<'s> Decoding<'s> {
             Ok(buffer) => {
                 frames = Some((buffer.frames(), buffer.spec().rate()));
                 buffer.copy_to_vecs_planar::<f32>(&mut self.planes);
-            }
-            Err(SymphoniaError::IoError(e)) if e.kind() != ErrorKind::UnexpectedEof => {
-                return Err(AudioError::Unreadable(e));
             }
             Err(SymphoniaError::Unsupported(what)) => return Err(AudioError::UnsupportedCodec(what.into())),
             Err(e) => self.fault(&e),
