@@ -66,10 +66,10 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Sorts by id and checks that ids are positive and unique.
+    /// Sorts by id and checks that ids are positive and unique, and paths UTF-8.
     ///
     /// # Errors
-    /// [`CorpusError::Catalogue`] names the first id that is 0 or used twice.
+    /// [`CorpusError::Catalogue`] names the first track that breaks a rule.
     pub fn new(mut tracks: Vec<Track>, rejected: Vec<Rejected>) -> Result<Self, CorpusError> {
         tracks.sort_by_key(|track| track.id);
         let catalogue = Self { tracks, rejected };
@@ -89,8 +89,15 @@ impl Catalogue {
         if let Some(first) = self.tracks.first().filter(|track| track.id == 0) {
             return Err(bad(first));
         }
-        match self.tracks.windows(2).find(|pair| pair[0].id >= pair[1].id) {
-            Some(pair) => Err(bad(&pair[1])),
+        if let Some(pair) = self.tracks.windows(2).find(|pair| pair[0].id >= pair[1].id) {
+            return Err(bad(&pair[1]));
+        }
+        // The index stores paths as text.
+        match self.tracks.iter().find(|track| matches!(&track.source, Source::File(path) if path.to_str().is_none())) {
+            Some(track) => Err(CorpusError::Catalogue {
+                expected: "paths in UTF-8; rename the folder",
+                found: track.source.to_string(),
+            }),
             None => Ok(()),
         }
     }

@@ -1,15 +1,27 @@
 //! Libraries of tracks: where they come from, their cached mel power, and the queries asked of them.
 //!
 //! Comes in: a folder in FMA's published layout, a folder of music, or a number of tracks to compose. Goes out: a
-//! [`Catalogue`], a `MelTable` of cached mel power in Parquet, and query sets that never share an offset, a noise file or
+//! [`Catalogue`], a [`MelTable`] of cached mel power in Parquet, and query sets that never share an offset, a noise file or
 //! an impulse response with training. This crate refuses to know about models and cryptography.
 
+mod cached;
 mod catalogue;
 mod error;
 pub mod fma;
 pub mod folder;
+pub mod index;
+mod queries;
 mod seed;
+mod sound;
+mod split;
 pub mod synth;
+mod table;
 
+pub use cached::CachedMel;
 pub use catalogue::{Catalogue, Rejected, Source, Track};
 pub use error::CorpusError;
+pub use index::{IndexOptions, IndexReport};
+pub use queries::{Condition, CropSplit, Query, QuerySet, QuerySpec};
+pub use sound::SoundOptions;
+pub use split::{Fold, Holdout, folds, split_unknown};
+pub use table::{MelStream, MelTable};

@@ -1,0 +1,192 @@
+//! [`Staging`]: finished tracks between the worker that measured them and the shard that will hold them.
+//!
+//! One small file per track, written whole and renamed into place. It begins with the hash of the rest, so that what a kill or a
+//! power cut may have left half-written is recognised and measured again.
+
+use std::fs::{self, File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use sha2::{Digest, Sha256};
+
+use super::manifest::temporary;
+use crate::{CachedMel, CorpusError};
+
+/// What became of one track.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// Measured.
+    Indexed {
+        /// Length in samples.
+        samples: u64,
+        /// Its mel power.
+        mel: CachedMel,
+    },
+    /// Refused, for this reason.
+    Rejected(String),
+}
+
+/// First bytes of a staged file; the digit is the format's version.
+const MAGIC: [u8; 8] = *b"sordmel1";
+const HASH_BYTES: usize = 32;
+
+/// The folder of staged tracks, locked for this process.
+pub(crate) struct Staging {
+    folder: PathBuf,
+    /// Held for its lock, which the system frees however the process ends.
+    _lock: File,
+}
+
+impl Staging {
+    /// Opens or creates the folder and takes its lock.
+    pub(crate) fn open(index: &Path) -> Result<Self, CorpusError> {
+        let folder = index.join("staging");
+        fs::create_dir_all(&folder).map_err(CorpusError::io(&folder, "create"))?;
+        let path = folder.join("lock");
+        let lock = File::create(&path).map_err(CorpusError::io(&path, "create"))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { folder, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(CorpusError::format(
+                index,
+                "a folder that nobody else is indexing into",
+                "another running index",
+                "wait for it, or index into another folder",
+            )),
+            Err(TryLockError::Error(error)) => Err(CorpusError::io(&path, "lock")(error)),
+        }
+    }
+
+    fn path(&self, position: usize) -> PathBuf {
+        self.folder.join(format!("{position:08}.track"))
+    }
+
+    /// Stores a track's outcome under its catalogue position.
+    pub(crate) fn put(&self, position: usize, outcome: &Outcome) -> Result<(), CorpusError> {
+        let body = encode(outcome);
+        let path = self.path(position);
+        let unfinished = temporary(&path);
+        let write = || {
+            let mut file = File::create(&unfinished)?;
+            file.write_all(&MAGIC)?;
+            file.write_all(&Sha256::digest(&body))?;
+            file.write_all(&body)?;
+            // Not synced: after a power cut the hash tells, and one track is measured again.
+            fs::rename(&unfinished, &path)
+        };
+        write().map_err(CorpusError::io(&path, "write"))
+    }
+
+    /// Reads a staged outcome; `None` where there is no whole one.
+    pub(crate) fn get(&self, position: usize) -> Result<Option<Outcome>, CorpusError> {
+        let path = self.path(position);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(verified(&bytes).and_then(decode)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(CorpusError::io(&path, "read")(error)),
+        }
+    }
+
+    /// Removes a staged outcome once its shard is in place.
+    pub(crate) fn remove(&self, position: usize) -> Result<(), CorpusError> {
+        let path = self.path(position);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(CorpusError::io(&path, "remove")(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the folder when the index is complete.
+    pub(crate) fn close(self) -> Result<(), CorpusError> {
+        fs::remove_dir_all(&self.folder).map_err(CorpusError::io(&self.folder, "remove"))
+    }
+}
+
+fn verified(bytes: &[u8]) -> Option<&[u8]> {
+    let rest = bytes.strip_prefix(&MAGIC)?;
+    let (hash, body) = rest.split_at_checked(HASH_BYTES)?;
+    (Sha256::digest(body)[..] == *hash).then_some(body)
+}
+
+/// Little-endian: 0 and the reason; or 1, samples (u64), frames (u32), bands (u32), mean power (f32), logarithms (f16).
+fn encode(outcome: &Outcome) -> Vec<u8> {
+    let mut body = Vec::new();
+    match outcome {
+        Outcome::Rejected(reason) => {
+            body.push(0);
+            body.extend(reason.as_bytes());
+        }
+        Outcome::Indexed { samples, mel } => {
+            body.reserve(21 + 2 * mel.logs().len());
+            body.push(1);
+            body.extend(samples.to_le_bytes());
+            body.extend((mel.frames() as u32).to_le_bytes());
+            body.extend((mel.bands() as u32).to_le_bytes());
+            body.extend(mel.mean_power().to_le_bytes());
+            body.extend(mel.logs().reinterpret_cast().iter().flat_map(|bits: &u16| bits.to_le_bytes()));
+        }
+    }
+    body
+}
+
+fn decode(body: &[u8]) -> Option<Outcome> {
+    let (&kind, body) = body.split_first()?;
+    if kind == 0 {
+        return Some(Outcome::Rejected(String::from_utf8(body.to_vec()).ok()?));
+    }
+    let (samples, body) = body.split_first_chunk::<8>()?;
+    let (frames, body) = body.split_first_chunk::<4>()?;
+    let (bands, body) = body.split_first_chunk::<4>()?;
+    let (mean_power, body) = body.split_first_chunk::<4>()?;
+    let (pairs, _) = body.as_chunks::<2>();
+    let logs: Arc<[f16]> = pairs.iter().map(|pair| f16::from_le_bytes(*pair)).collect();
+    let (frames, bands) = (u32::from_le_bytes(*frames) as usize, u32::from_le_bytes(*bands) as usize);
+    let mel = CachedMel::from_parts(frames, bands, f32::from_le_bytes(*mean_power), logs).ok()?;
+    Some(Outcome::Indexed { samples: u64::from_le_bytes(*samples), mel })
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+    use sordino_audio::MelPower;
+
+    use super::*;
+
+    fn indexed() -> Outcome {
+        let mel = MelPower(Array2::from_shape_fn((7, 4), |(t, b)| 1.0 + (t * 4 + b) as f32));
+        Outcome::Indexed { samples: 2_816, mel: CachedMel::new(&mel) }
+    }
+
+    #[test]
+    fn outcomes_come_back_and_half_written_ones_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = Staging::open(folder.path()).unwrap();
+        staging.put(3, &indexed()).unwrap();
+        staging.put(4, &Outcome::Rejected("too short".into())).unwrap();
+        assert_eq!(staging.get(3).unwrap(), Some(indexed()));
+        assert_eq!(staging.get(4).unwrap(), Some(Outcome::Rejected("too short".into())));
+        assert_eq!(staging.get(5).unwrap(), None);
+
+        let path = staging.path(3);
+        let whole = fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            assert_eq!(staging.get(3).unwrap(), None, "{length} bytes");
+        }
+        let mut flipped = whole.clone();
+        flipped[60] ^= 1;
+        fs::write(&path, &flipped).unwrap();
+        assert_eq!(staging.get(3).unwrap(), None);
+    }
+
+    #[test]
+    fn one_index_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Staging::open(folder.path()).unwrap();
+        assert!(matches!(Staging::open(folder.path()), Err(CorpusError::Format { .. })));
+        drop(first);
+        assert!(Staging::open(folder.path()).is_ok());
+    }
+}
