@@ -49,10 +49,10 @@ pub struct DecisionGadgets {
 }
 
 impl DecisionGadgets {
-    /// The keyswitch and the comparison are those of the standard set; the others keep a selector's noise below that of a
+    /// The comparison is that of the standard set; the others keep a selector's noise below that of a
     /// comparison (`docs/one-trip.md` has the table they were chosen from).
     pub const STANDARD: Self = Self {
-        keyswitch: Gadget::new(4, 4),
+        keyswitch: Gadget::new(3, 6),
         compare: Gadget::new(23, 1),
         refresh: Gadget::new(15, 2),
         trace: Gadget::new(7, 6),

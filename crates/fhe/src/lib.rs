@@ -1,8 +1,11 @@
 //! Encrypted evaluation of a circuit's stages.
 
 mod argmax;
+mod bits;
 mod blind_rotation;
 mod circuit_bootstrap;
+mod client;
+mod encoding;
 mod error;
 mod evaluation_key;
 mod evaluator;
@@ -10,12 +13,27 @@ mod fourier;
 mod gadget;
 mod glwe;
 mod keyswitch;
+mod linear;
+mod machine;
+mod messages;
+pub mod noise;
 pub mod params;
+mod plan;
+mod planner;
+mod reply;
 mod secret_key;
+mod seeded;
+mod select;
+mod server;
 mod vector;
 
+pub use client::QueryEncryptor;
+pub use encoding::Encoding;
 pub use error::FheError;
 pub use evaluation_key::{DecisionGadgets, EvaluationKey, ServerKey};
 pub use evaluator::{DecisionCounts, Resolution};
 pub use gadget::Gadget;
+pub use plan::{Plan, TripPlan};
+pub use planner::PlannerOptions;
 pub use secret_key::SecretKey;
+pub use server::PreparedModel;

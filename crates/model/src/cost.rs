@@ -21,7 +21,7 @@ pub fn fourier_bytes(ring: usize) -> usize {
 /// How an encrypted index bit is written: as a GGSW ciphertext of `2 levels` rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Gadget {
+pub struct IndexLayout {
     /// Digits are in base `2^base_log`.
     pub base_log: u32,
     /// Number of digits.
@@ -30,7 +30,7 @@ pub struct Gadget {
     pub body_bits: u32,
 }
 
-impl Gadget {
+impl IndexLayout {
     /// GLWE ciphertexts in one encrypted bit.
     pub fn rows(&self) -> usize {
         2 * self.levels as usize
@@ -46,7 +46,7 @@ pub struct StageLayout {
     /// Bits kept of every body coefficient of the query.
     pub body_bits: u32,
     /// How the index bits are written, where the stage's groups are selected from.
-    pub gadget: Option<Gadget>,
+    pub index: Option<IndexLayout>,
     /// Used slots of all groups: what a reply without selection carries.
     pub used: usize,
 }
@@ -96,8 +96,8 @@ impl Counts {
     }
 
     /// One encrypted bit brought to the Fourier domain.
-    pub fn index_bit(gadget: Gadget) -> Self {
-        Self { forward: 2 * gadget.rows(), ..Self::default() }
+    pub fn index_bit(index: IndexLayout) -> Self {
+        Self { forward: 2 * index.rows(), ..Self::default() }
     }
 
     /// One output ciphertext of a linear stage.
@@ -106,8 +106,8 @@ impl Counts {
     }
 
     /// One CMUX gate.
-    pub fn gate(gadget: Gadget) -> Self {
-        Self { products: 2 * gadget.rows(), forward: gadget.rows(), inverse: 2, gates: 1 }
+    pub fn gate(index: IndexLayout) -> Self {
+        Self { products: 2 * index.rows(), forward: index.rows(), inverse: 2, gates: 1 }
     }
 
     /// The zero key brought to the Fourier domain.
@@ -243,13 +243,13 @@ impl Machine for Cost<'_> {
         let CostValue::Scores { stage, depth, .. } = *scores else { return Ok(CostValue::Input) };
         let layout = self.layout(stage)?;
         let p = layout.packing;
-        let Some(gadget) = layout.gadget else {
+        let Some(index) = layout.index else {
             return Err(CircuitError::NoStage { stage: stage.0, stages: self.stages.len() });
         };
         let report = &mut self.report;
-        report.bytes_up += SEED_BYTES + body_bytes(p.index_bits() * gadget.rows(), p.ring(), gadget.body_bits);
-        report.counts += Counts::index_bit(gadget).times(p.index_bits());
-        report.counts += Counts::gate(gadget).times(p.selection_gates());
+        report.bytes_up += SEED_BYTES + body_bytes(p.index_bits() * index.rows(), p.ring(), index.body_bits);
+        report.counts += Counts::index_bit(index).times(p.index_bits());
+        report.counts += Counts::gate(index).times(p.selection_gates());
         let depth = depth + p.index_bits();
         Ok(CostValue::Scores { stage, ciphertexts: p.lanes(), coefficients: p.outputs(), depth })
     }

@@ -261,9 +261,14 @@ mod tests {
 
     #[test]
     fn products_of_packed_polynomials_hold_every_score() {
-        for (groups, outputs, width, ring, features) in
-            [(1, 1, 1, 16, 1), (3, 5, 7, 32, 4), (7, 3, 10, 64, 8), (2, 20, 9, 32, 2), (5, 4, 6, 16, 16), (1, 40, 3, 16, 4)]
-        {
+        for (groups, outputs, width, ring, features) in [
+            (1, 1, 1, 16, 1),
+            (3, 5, 7, 32, 4),
+            (7, 3, 10, 64, 8),
+            (2, 20, 9, 32, 2),
+            (5, 4, 6, 16, 16),
+            (1, 40, 3, 16, 4),
+        ] {
             let stage = stage(groups, outputs, width);
             let packing = Packing::new(ring, features, stage.shape()).unwrap();
             let x: Vec<i32> = (0..width).map(|i| (i * 5 % 13) as i32 - 6).collect();

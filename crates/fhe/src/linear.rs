@@ -1,0 +1,229 @@
+//! [`LinearStage`]: the weights of a stage, prepared once in the Fourier domain, and their product with a query.
+//!
+//! The product streams every weight from memory once per query, so its layout is the order in which it is read, and memory
+//! bandwidth is its limit. Real and imaginary parts of [`LANES`] points lie side by side; [`TILE`] output ciphertexts are
+//! computed together, so that one load of the query serves them all:
+//!
+//! ```text
+//! weights  [tile][N/2 / LANES][input][TILE][re, im][LANES]
+//! query           [N/2 / LANES][input][mask re, mask im, body re, body im][LANES]
+//! ```
+
+use aligned_vec::{ABox, avec};
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use sordino_model::{Counts, Packing, Stage};
+use tfhe_fft::c64;
+
+use crate::encoding::Encoding;
+use crate::fourier::Fourier;
+use crate::glwe::Glwe;
+
+/// Points that are multiplied together: a whole AVX-512 register of double-precision numbers.
+const LANES: usize = 8;
+
+/// Output ciphertexts that are computed together.
+const TILE: usize = 2;
+
+/// Weights of one stage and one packing.
+pub(crate) struct LinearStage {
+    packing: Packing,
+    weights: ABox<[f64]>,
+    /// Bias of every output ciphertext, on the torus: coefficient and value.
+    bias: Vec<Vec<(usize, u64)>>,
+}
+
+/// A query vector in the Fourier domain.
+pub(crate) struct FourierVector {
+    inputs: usize,
+    values: ABox<[f64]>,
+}
+
+impl LinearStage {
+    /// Transforms the weights of `stage`.
+    pub(crate) fn new(stage: &Stage, packing: Packing, encoding: Encoding, fourier: &Fourier) -> Self {
+        let (ring, inputs, half) = (packing.ring(), packing.inputs(), packing.ring() / 2);
+        let tiles = packing.ciphertexts().div_ceil(TILE);
+        let tile_len = TILE * inputs * 2 * half;
+        let mut weights = avec![0.0; tiles * tile_len].into_boxed_slice();
+        weights.par_chunks_exact_mut(tile_len).enumerate().for_each_init(
+            || (fourier.scratch(), vec![0u64; ring], vec![c64::default(); half]),
+            |(scratch, polynomial, transformed), (tile, out)| {
+                for o in (0..TILE).filter(|o| tile * TILE + o < packing.ciphertexts()) {
+                    for input in 0..inputs {
+                        fill(polynomial, stage, &packing, tile * TILE + o, input);
+                        fourier.forward_torus(polynomial, transformed, scratch);
+                        for (j, value) in transformed.iter().enumerate() {
+                            let at = (((j / LANES) * inputs + input) * TILE + o) * 2 * LANES + j % LANES;
+                            out[at] = value.re * WEIGHT_SCALE;
+                            out[at + LANES] = value.im * WEIGHT_SCALE;
+                        }
+                    }
+                }
+            },
+        );
+        let mut bias = vec![Vec::new(); packing.ciphertexts()];
+        for (group, &count) in stage.counts().iter().enumerate() {
+            for slot in (0..count).filter(|&slot| stage.bias(group, slot) != 0) {
+                let place = packing.place(group, slot);
+                let value = encoding.encode(stage.bias(group, slot).into());
+                bias[place.column * packing.lanes() + place.lane].push((place.coefficient, value));
+            }
+        }
+        Self { packing, weights, bias }
+    }
+
+    /// Bytes of the prepared weights.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.weights)
+    }
+
+    /// Brings the ciphertexts of a query to the Fourier domain.
+    pub(crate) fn transform(query: &[Glwe], fourier: &Fourier) -> FourierVector {
+        let (half, inputs) = (fourier.half(), query.len());
+        let transformed: Vec<Vec<c64>> = query
+            .par_iter()
+            .map_init(
+                || fourier.scratch(),
+                |scratch, glwe| {
+                    let mut out = vec![c64::default(); 2 * half];
+                    let (mask, body) = out.split_at_mut(half);
+                    fourier.forward_torus(glwe.mask(), mask, scratch);
+                    fourier.forward_torus(glwe.body(), body, scratch);
+                    out
+                },
+            )
+            .collect();
+        let mut values = avec![0.0; inputs * 4 * half].into_boxed_slice();
+        for (input, glwe) in transformed.iter().enumerate() {
+            for (part, polynomial) in glwe.chunks_exact(half).enumerate() {
+                for (chunk, points) in polynomial.chunks_exact(LANES).enumerate() {
+                    let at = ((chunk * inputs + input) * 4 + 2 * part) * LANES;
+                    for (lane, point) in points.iter().enumerate() {
+                        values[at + lane] = point.re;
+                        values[at + LANES + lane] = point.im;
+                    }
+                }
+            }
+        }
+        FourierVector { inputs, values }
+    }
+
+    /// All scores: every output ciphertext, bias included. Parallel over output ciphertexts.
+    pub(crate) fn evaluate(&self, query: &FourierVector, fourier: &Fourier) -> Vec<Glwe> {
+        debug_assert_eq!(query.inputs, self.packing.inputs());
+        let half = fourier.half();
+        let ciphertexts = self.packing.ciphertexts();
+        let tiles = self.weights.par_chunks_exact(TILE * query.inputs * 2 * half).enumerate();
+        let tiles = tiles.map_init(
+            || (fourier.scratch(), vec![c64::default(); TILE * 2 * half]),
+            |(scratch, sums), (tile, weights)| {
+                multiply_accumulate(weights, &query.values, query.inputs, sums);
+                let outputs = sums.chunks_exact_mut(2 * half).take(ciphertexts - tile * TILE).enumerate();
+                let glwes = outputs.map(|(o, sums)| {
+                    let mut out = Glwe::zero(2 * half);
+                    let parts = sums.chunks_exact_mut(half).zip(out.as_mut_slice().chunks_exact_mut(2 * half));
+                    parts.for_each(|(sum, out)| fourier.add_inverse(sum, out, scratch));
+                    for &(coefficient, value) in &self.bias[tile * TILE + o] {
+                        let body = &mut out.body_mut()[coefficient];
+                        *body = body.wrapping_add(value);
+                    }
+                    out
+                });
+                glwes.collect::<Vec<_>>()
+            },
+        );
+        tiles.collect::<Vec<_>>().into_iter().flatten().collect()
+    }
+
+    /// What [`LinearStage::evaluate`] does.
+    pub(crate) fn counts(&self) -> Counts {
+        Counts::linear(self.packing.inputs()).times(self.packing.ciphertexts())
+    }
+}
+
+/// Weights enter the transform as `w 2^56` on a torus read as fractions, that is as `w / 256`.
+const WEIGHT_SCALE: f64 = 256.0;
+
+/// The weight polynomial of one output and one input ciphertext.
+fn fill(out: &mut [u64], stage: &Stage, packing: &Packing, ciphertext: usize, input: usize) {
+    out.fill(0);
+    let (column, lane) = (ciphertext / packing.lanes(), ciphertext % packing.lanes());
+    let features = input * packing.features()..((input + 1) * packing.features()).min(packing.width());
+    for block in 0..packing.blocks() {
+        let group = column * packing.blocks() + block;
+        if group >= packing.groups() {
+            break;
+        }
+        for slot in (0..packing.lane_outputs(lane)).map(|t| lane * packing.slots() + t) {
+            let row = stage.row(group, slot);
+            let coefficient = packing.place(group, slot).coefficient;
+            for i in features.clone() {
+                let (at, negative) = packing.weight(i, coefficient);
+                let weight = (i64::from(row[i]) << 56) as u64;
+                out[at] = if negative { weight.wrapping_neg() } else { weight };
+            }
+        }
+    }
+}
+
+/// `sums[o] = sum_input weights[o][input] query[input]` for the ciphertexts of one tile; `sums` has shape
+/// `[TILE, mask and body, N/2]`.
+pub(crate) fn multiply_accumulate(weights: &[f64], query: &[f64], inputs: usize, sums: &mut [c64]) {
+    Arch::new().dispatch(MultiplyAccumulate { weights, query, inputs, sums });
+}
+
+struct MultiplyAccumulate<'a> {
+    weights: &'a [f64],
+    query: &'a [f64],
+    inputs: usize,
+    sums: &'a mut [c64],
+}
+
+impl WithSimd for MultiplyAccumulate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let half = self.sums.len() / (2 * TILE);
+        let weights = self.weights.chunks_exact(self.inputs * TILE * 2 * LANES);
+        let query = self.query.chunks_exact(self.inputs * 4 * LANES);
+        for (chunk, (weights, query)) in weights.zip(query).enumerate() {
+            let mut out = [[[0.0; LANES]; 4]; TILE];
+            accumulate(simd, weights, query, &mut out);
+            for (o, [a_re, a_im, b_re, b_im]) in out.iter().enumerate() {
+                let at = o * 2 * half + chunk * LANES;
+                for lane in 0..LANES {
+                    self.sums[at + lane] = c64::new(a_re[lane], a_im[lane]);
+                    self.sums[at + half + lane] = c64::new(b_re[lane], b_im[lane]);
+                }
+            }
+        }
+    }
+}
+
+/// One chunk of points: mask re, mask im, body re, body im of every ciphertext of the tile.
+#[inline(always)]
+fn accumulate<S: Simd>(simd: S, weights: &[f64], query: &[f64], out: &mut [[[f64; LANES]; 4]; TILE]) {
+    let registers = LANES / S::F64_LANES;
+    for r in 0..registers {
+        let mut sums = [[simd.splat_f64s(0.0); 4]; TILE];
+        for (w, q) in weights.chunks_exact(TILE * 2 * LANES).zip(query.chunks_exact(4 * LANES)) {
+            let (w, q) = (S::as_simd_f64s(w).0, S::as_simd_f64s(q).0);
+            let [a_re, a_im, b_re, b_im] = std::array::from_fn(|part| q[part * registers + r]);
+            let (minus_a_im, minus_b_im) = (simd.neg_f64s(a_im), simd.neg_f64s(b_im));
+            for (o, [s_a_re, s_a_im, s_b_re, s_b_im]) in sums.iter_mut().enumerate() {
+                let (w_re, w_im) = (w[2 * o * registers + r], w[(2 * o + 1) * registers + r]);
+                *s_a_re = simd.mul_add_f64s(w_im, minus_a_im, simd.mul_add_f64s(w_re, a_re, *s_a_re));
+                *s_a_im = simd.mul_add_f64s(w_im, a_re, simd.mul_add_f64s(w_re, a_im, *s_a_im));
+                *s_b_re = simd.mul_add_f64s(w_im, minus_b_im, simd.mul_add_f64s(w_re, b_re, *s_b_re));
+                *s_b_im = simd.mul_add_f64s(w_im, b_re, simd.mul_add_f64s(w_re, b_im, *s_b_im));
+            }
+        }
+        for (out, sums) in out.iter_mut().zip(sums) {
+            for (out, sum) in out.iter_mut().zip(sums) {
+                S::as_mut_simd_f64s(out).0[r] = sum;
+            }
+        }
+    }
+}

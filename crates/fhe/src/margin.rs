@@ -1,0 +1,238 @@
+//! [`DecisionNoise`]: the variance of every step of an encrypted decision by formula, and from it the margin beyond which the
+//! decision is certain.
+//!
+//! Variances are in units of the torus `Z / 2^64`, squared. `docs/one-trip.md` derives each formula; the tests measure each on
+//! several keys.
+//!
+//! A tournament is exactly an argmax of disturbed scores: where a match has noise `e`, the winner's score is
+//! `max(left, right + e)`, so the root holds `max_i (s_i + E_i)`, where `E_i` collects the noise of those matches on the path of candidate `i`
+//! in which it came from the right. So the candidate that leads every other by more than the noise of both paths and of one
+//! reading of the sign wins, and a union bound over the others bounds how likely it does not.
+
+use std::f64::consts::LOG2_E;
+
+use crate::evaluation_key::DecisionGadgets;
+use crate::evaluator::Resolution;
+use crate::gadget::Gadget;
+use crate::noise::Noise;
+use crate::params::ParameterSet;
+
+/// Bits kept of the bodies of an evaluation key.
+pub(crate) const KEY_BODY_BITS: u32 = 48;
+
+/// A quarter of the torus.
+const QUARTER: f64 = 4_611_686_018_427_387_904.0;
+
+/// Noise of the steps of a decision, under one parameter set and resolution.
+#[derive(Clone, Copy, Debug)]
+pub struct DecisionNoise {
+    ring: f64,
+    /// Dimension of the small key.
+    dimension: f64,
+    lwe_fresh: f64,
+    extension: f64,
+    noise: Noise,
+    gadgets: DecisionGadgets,
+}
+
+impl DecisionNoise {
+    /// The formulas for `parameters`.
+    pub fn new(parameters: &ParameterSet, resolution: Resolution) -> Self {
+        Self {
+            ring: parameters.ring() as f64,
+            dimension: parameters.lwe_dimension.0 as f64,
+            lwe_fresh: t_uniform(parameters.lwe_noise_log2),
+            extension: f64::from(1 << resolution.extension_log2()),
+            noise: Noise::new(parameters),
+            gadgets: DecisionGadgets::STANDARD,
+        }
+    }
+
+    /// Keyswitch to the small key: the key's noise through the digits, the rounding of the key to 32 bits through the digits (and the
+    /// small key), and the rounding of the input to what the digits hold.
+    pub fn keyswitch(&self) -> f64 {
+        let gadget = self.gadgets.keyswitch;
+        let rows = self.ring * f64::from(gadget.levels);
+        let key_rounding = (1.0 + self.dimension) * self.noise.truncation(32);
+        rows * digit(gadget) * (self.lwe_fresh + key_rounding)
+            + self.noise.weight() * self.noise.truncation(bits(gadget))
+            + self.noise.truncation(32)
+    }
+
+    /// Switch to `2N` steps (times the extension), to multiples of `stride`: the mask's rounding times `s_i - 1/2`, whose
+    /// square is a quarter, and the body's.
+    pub fn modulus_switch(&self, extension: f64, stride: f64) -> f64 {
+        let step = 4.0 * QUARTER * stride / (2.0 * self.ring * extension);
+        (self.dimension / 4.0 + 1.0) * step * step / 12.0
+    }
+
+    /// Blind rotation, in every coefficient: for each key bit, the GGSW noise through the digits and the transform, and where the bit
+    /// is set, what the digits do not hold.
+    pub fn rotation(&self, gadget: Gadget) -> f64 {
+        let digits = 2.0 * f64::from(gadget.levels) * self.ring * digit(gadget);
+        let gate = digits * self.noise.sent(KEY_BODY_BITS) + self.noise.fourier(digits);
+        let rounding = (1.0 + self.noise.weight()) * self.noise.truncation(bits(gadget));
+        self.dimension * gate + self.set_bits() * rounding
+    }
+
+    /// What a comparison gets wrong: keyswitch and modulus switch, at the resolution asked for.
+    pub fn comparison(&self) -> f64 {
+        self.keyswitch() + self.modulus_switch(self.extension, 1.0)
+    }
+
+    /// What the refresh that makes a selector gets wrong of a sign, which is a quarter of the torus from zero.
+    pub fn refresh(&self) -> f64 {
+        let stride = f64::from(self.gadgets.selector.levels.next_power_of_two());
+        self.rotation(self.gadgets.compare) + self.keyswitch() + self.modulus_switch(1.0, stride)
+    }
+
+    /// One keyswitch of the trace, in every coefficient.
+    fn automorphism(&self) -> f64 {
+        let gadget = self.gadgets.trace;
+        let digits = f64::from(gadget.levels) * self.ring * digit(gadget);
+        digits * self.noise.sent(KEY_BODY_BITS)
+            + self.noise.weight() * self.noise.truncation(bits(gadget))
+            + self.noise.fourier(digits)
+    }
+
+    /// The trace, summed over all coefficients: what a step adds is summed over the orbits of the steps that follow, `r` of which double
+    /// every coefficient's variance, and that of the constant twice.
+    pub fn trace(&self) -> f64 {
+        let steps = self.ring.log2() as i32;
+        (0..steps).map(|r| self.ring * 2f64.powi(r) + 4f64.powi(r)).sum::<f64>() * self.automorphism()
+    }
+
+    /// The product with the square of the key, in every coefficient. The square's coefficients grow linearly from `-N/4` to
+    /// `N/4`, and its squared norm is close to `N^3 / 48`.
+    pub fn square(&self) -> f64 {
+        let gadget = self.gadgets.square;
+        let digits = f64::from(gadget.levels) * self.ring * digit(gadget);
+        let norm_squared = self.ring.powi(3) / 48.0 + self.ring * self.ring / 2.0;
+        digits * self.noise.sent(KEY_BODY_BITS)
+            + norm_squared * self.noise.truncation(bits(gadget))
+            + self.noise.fourier(digits)
+    }
+
+    /// One CMUX driven by a selector. A row and its partner share the noise `e` of the rotation (a constant) and of the
+    /// trace, and enter together as `(digit_b - s digit_a) e`; the partner's own noise is that of the square.
+    pub fn gate(&self) -> f64 {
+        let gadget = self.gadgets.selector;
+        let levels = f64::from(gadget.levels);
+        let row = self.rotation(self.gadgets.refresh) + self.trace();
+        let both = levels * digit(gadget) * (1.0 + self.noise.weight()) * row;
+        let partner = levels * self.ring * digit(gadget) * self.square();
+        let rounding = (1.0 + self.noise.weight()) * self.noise.truncation(bits(gadget));
+        both + partner + rounding + self.noise.fourier(2.0 * levels * self.ring * digit(gadget))
+    }
+
+    /// Most set bits of the small key, but with probability 2^-80.
+    fn set_bits(&self) -> f64 {
+        (self.dimension / 2.0 + (self.dimension * 80.0 / LOG2_E / 2.0).sqrt()).min(self.dimension)
+    }
+}
+
+/// A tournament to be played: which positions are taken, and the noise of the scores that come in.
+#[derive(Clone, Debug)]
+pub struct Contest {
+    /// Positions below the next power of two; empty ones play no match.
+    pub occupied: Vec<bool>,
+    /// Variance of every score before the first match.
+    pub input: f64,
+}
+
+impl Contest {
+    /// Matches played.
+    pub fn matches(&self) -> usize {
+        self.occupied.iter().filter(|o| **o).count().saturating_sub(1)
+    }
+
+    /// Rounds, and bits of the winner's position.
+    pub fn rounds(&self) -> u32 {
+        self.occupied.len().next_power_of_two().ilog2()
+    }
+
+    /// Variance of the difference of two candidates that meet after `below` rounds, the first of which came from the right `first`
+    /// times before, and the second `second` times; and of reading its sign.
+    fn variance(&self, noise: &DecisionNoise, below: u32, wins: u32) -> f64 {
+        2.0 * self.input
+            + f64::from(wins + 1) * noise.comparison()
+            + f64::from(2 * below) * noise.rotation(noise.gadgets.compare)
+            + f64::from(self.rounds()) * noise.gate()
+    }
+
+    /// Base-2 logarithm of a bound on the probability that a candidate that leads every other by `margin` (on the torus) is not found,
+    /// for the candidate with the noisiest path.
+    ///
+    /// Sums of independent symmetric uniform variables are sub-Gaussian with their own variance: `P(E >= t) <= exp(-t^2 / (2
+    /// sigma^2))`.
+    pub fn failure_log2(&self, noise: &DecisionNoise, margin: f64) -> f64 {
+        let taken: Vec<usize> = (0..self.occupied.len()).filter(|&i| self.occupied[i]).collect();
+        let rounds = self.rounds();
+        // The variance depends only on the round in which two meet and on how often they won from the right before.
+        let tail = |below: u32, wins: u32| (-margin * margin / (2.0 * self.variance(noise, below, wins))).exp();
+        let tails: Vec<Vec<f64>> =
+            (0..rounds).map(|below| (0..=2 * below).map(|wins| tail(below, wins)).collect()).collect();
+        let failure = |winner: usize| -> f64 {
+            let others = taken.iter().filter(|&&other| other != winner);
+            let each = others.map(|&other| {
+                let below = (winner ^ other).ilog2();
+                let rights = |i: usize| (i & ((1 << below) - 1)).count_ones();
+                tails[below as usize][(rights(winner) + rights(other)) as usize]
+            });
+            each.sum()
+        };
+        taken.iter().map(|&winner| failure(winner)).fold(0.0, f64::max).log2().min(0.0)
+    }
+
+    /// The smallest margin, on the torus, that keeps [`Contest::failure_log2`] at or below `target_log2`.
+    pub fn margin(&self, noise: &DecisionNoise, target_log2: f64) -> f64 {
+        least(|margin| self.failure_log2(noise, margin) <= target_log2)
+    }
+
+    /// How far from a quarter of the torus all differences must stay, so that noise carries none of them beyond it but with
+    /// probability `2^target_log2`.
+    pub fn slack(&self, noise: &DecisionNoise, target_log2: f64) -> f64 {
+        let variance = self.variance(noise, self.rounds(), 2 * self.rounds());
+        let readings = 2.0 * (self.matches() + self.rounds() as usize).max(1) as f64;
+        (2.0 * variance * (readings.log2() - target_log2) / LOG2_E).sqrt()
+    }
+
+    /// How far from zero the winner's score must be for its sign to be right but with probability `2^target_log2`.
+    pub fn threshold_margin(&self, noise: &DecisionNoise, target_log2: f64) -> f64 {
+        let variance = self.variance(noise, self.rounds(), self.rounds());
+        (2.0 * variance * -target_log2 / LOG2_E).sqrt()
+    }
+}
+
+/// Base-2 logarithm of a bound on the probability that noise of this variance reaches a quarter of the torus.
+pub(crate) fn quarter_failure_log2(variance: f64) -> f64 {
+    1.0 - QUARTER * QUARTER / (2.0 * variance) * LOG2_E
+}
+
+/// The smallest number below a quarter of the torus, to a part in 2^20, for which `holds` holds.
+fn least(holds: impl Fn(f64) -> bool) -> f64 {
+    let (mut low, mut high) = (0.0, QUARTER);
+    for _ in 0..20 {
+        let middle = (low + high) / 2.0;
+        if holds(middle) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    high
+}
+
+/// Second moment of a digit, uniform on `[-B/2, B/2)`.
+fn digit(gadget: Gadget) -> f64 {
+    (4f64.powi(gadget.base_log as i32) + 2.0) / 12.0
+}
+
+fn bits(gadget: Gadget) -> u32 {
+    gadget.base_log * gadget.levels
+}
+
+/// Variance of tfhe's `TUniform(b)`: uniform on `[-2^b, 2^b]` with halved ends.
+fn t_uniform(log2: u32) -> f64 {
+    (2f64.powi(2 * log2 as i32 + 1) + 1.0) / 6.0
+}

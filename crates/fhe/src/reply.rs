@@ -1,0 +1,145 @@
+//! Replies: scores re-randomised, flooded, switched to a small modulus, and stripped of every coefficient that is no score.
+//!
+//! A client knows the masks of its own query, so the mask of a linear combination would tell it the weights. The server
+//! therefore adds an encryption of zero under the client's zero key, which makes the mask pseudo-random, and uniform noise
+//! to the body, which hides most of what the computed noise tells. `docs/crypto.md` states what that gives and what it
+//! does not.
+
+use sordino_model::Packing;
+use tfhe::core_crypto::commons::math::random::{RandomGenerator, Seed, Uniform};
+use tfhe::core_crypto::prelude::*;
+use tfhe_fft::c64;
+
+use crate::bits::{pack, packed_len};
+use crate::fourier::{Fourier, Scratch};
+use crate::glwe::Glwe;
+use crate::params::ParameterSet;
+use crate::plan::TripPlan;
+
+/// A score of a reply: where it is, and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Returned {
+    /// Coefficient of the ciphertext's body.
+    pub(crate) coefficient: usize,
+    /// Group, or number of the probe where groups are selected.
+    pub(crate) group: usize,
+    /// Slot of that group.
+    pub(crate) slot: usize,
+}
+
+/// The scores that a reply carries, ciphertext by ciphertext, in the order in which they are sent.
+///
+/// Without selection these are the used slots. With it, all slots of each probe: which of them are padding depends on the
+/// group, which the server does not know.
+pub(crate) fn returned(plan: &TripPlan, counts: &[usize]) -> Vec<Vec<Returned>> {
+    let packing = &plan.layout.packing;
+    match plan.probes {
+        Some(probes) => {
+            let lanes = (0..probes).flat_map(|group| (0..packing.lanes()).map(move |lane| (group, lane)));
+            let slots = |(group, lane)| {
+                let slot = move |i| Returned { coefficient: i, group, slot: lane * packing.slots() + i };
+                (0..packing.lane_outputs(lane)).map(slot).collect()
+            };
+            lanes.map(slots).collect()
+        }
+        None => {
+            let mut ciphertexts = vec![Vec::new(); packing.ciphertexts()];
+            for (group, &count) in counts.iter().enumerate() {
+                for slot in 0..count {
+                    let place = packing.place(group, slot);
+                    let returned = Returned { coefficient: place.coefficient, group, slot };
+                    ciphertexts[ciphertext_of(packing, place.column, place.lane)].push(returned);
+                }
+            }
+            ciphertexts
+        }
+    }
+}
+
+fn ciphertext_of(packing: &Packing, column: usize, lane: usize) -> usize {
+    column * packing.lanes() + lane
+}
+
+/// Bytes of a reply's payload.
+pub(crate) fn reply_len(plan: &TripPlan, returned: &[Vec<Returned>]) -> usize {
+    let ring = plan.layout.packing.ring();
+    packed_len(returned.iter().map(|scores| ring + scores.len()).sum(), plan.envelope.reply_bits)
+}
+
+/// The client's zero key `(a, a s + e)` in the Fourier domain.
+pub(crate) struct ZeroKey {
+    transformed: Vec<c64>,
+}
+
+impl ZeroKey {
+    /// Transforms a zero key.
+    pub(crate) fn new(key: &Glwe, fourier: &Fourier) -> Self {
+        let mut transformed = vec![c64::default(); fourier.size()];
+        let (mask, body) = transformed.split_at_mut(fourier.half());
+        let mut scratch = fourier.scratch();
+        fourier.forward_torus(key.mask(), mask, &mut scratch);
+        fourier.forward_torus(key.body(), body, &mut scratch);
+        Self { transformed }
+    }
+
+    /// Adds `u (a, a s + e) + (e_1, 0)` with a fresh binary `u` and fresh noise to a ciphertext: a new mask, the same
+    /// message.
+    fn rerandomise(
+        &self,
+        out: &mut Glwe,
+        parameters: &ParameterSet,
+        random: &mut RandomGenerator<DefaultRandomGenerator>,
+        fourier: &Fourier,
+        scratch: &mut Scratch,
+    ) {
+        let (ring, half) = (fourier.size(), fourier.half());
+        // On a torus read as fractions, a coefficient 2^UNIT_LOG2 is the integer 1 scaled by 2^(UNIT_LOG2 - 64).
+        const UNIT_LOG2: i32 = 56;
+        let mut blind = vec![0u64; ring];
+        random.fill_slice_with_random_uniform_binary(&mut blind);
+        blind.iter_mut().for_each(|u| *u <<= UNIT_LOG2);
+        let mut transformed = vec![c64::default(); half];
+        fourier.forward_torus(&blind, &mut transformed, scratch);
+        let scale = 2f64.powi(64 - UNIT_LOG2);
+        let mut product = vec![c64::default(); half];
+        for (key, out) in self.transformed.chunks_exact(half).zip(out.as_mut_slice().chunks_exact_mut(ring)) {
+            for ((product, u), key) in product.iter_mut().zip(&transformed).zip(key) {
+                *product = u * key * scale;
+            }
+            fourier.add_inverse(&mut product, out, scratch);
+        }
+        let noise = TUniform::new(parameters.glwe_noise_log2);
+        let mask = &mut out.as_mut_slice()[..ring];
+        random.unsigned_integer_slice_wrapping_add_random_from_distribution_assign(mask, noise);
+    }
+}
+
+/// Appends the payload of a reply: every ciphertext re-randomised and flooded, and of its body only the scores.
+pub(crate) fn write(
+    ciphertexts: Vec<Glwe>,
+    returned: &[Vec<Returned>],
+    plan: &TripPlan,
+    parameters: &ParameterSet,
+    zero_key: &ZeroKey,
+    seed: Seed,
+    fourier: &Fourier,
+    out: &mut Vec<u8>,
+) {
+    let mut random = RandomGenerator::<DefaultRandomGenerator>::new(seed);
+    let mut scratch = fourier.scratch();
+    let noise = TUniform::new(parameters.glwe_noise_log2);
+    let mut values = Vec::with_capacity(returned.iter().map(|scores| fourier.size() + scores.len()).sum());
+    for (mut glwe, scores) in ciphertexts.into_iter().zip(returned) {
+        zero_key.rerandomise(&mut glwe, parameters, &mut random, fourier, &mut scratch);
+        values.extend_from_slice(glwe.mask());
+        values.extend(scores.iter().map(|score| {
+            let fresh: u64 = random.random_from_distribution(noise);
+            let uniform: u128 = random.random_from_distribution(Uniform);
+            // The remainder of 128 uniform bits is uniform up to a bias of 2^-64.
+            let flood = (uniform % u128::from(2 * plan.flood.max(1))) as u64;
+            let flood = flood.wrapping_sub(plan.flood);
+            glwe.body()[score.coefficient].wrapping_add(fresh).wrapping_add(flood)
+        }));
+    }
+    pack(values, plan.envelope.reply_bits, out);
+}

@@ -1,0 +1,151 @@
+//! [`PreparedModel`]: a model ready to answer encrypted queries.
+
+use sordino_model::{Circuit, Counts, Hierarchy, Input, ModelHash};
+use tfhe::core_crypto::prelude::new_seeder;
+
+use crate::FheError;
+use crate::fourier::Fourier;
+use crate::linear::LinearStage;
+use crate::machine::{Tfhe, TfheValue};
+use crate::messages::{Header, Kind};
+use crate::params::ParameterSet;
+use crate::plan::{Plan, TripPlan};
+use crate::reply::{self, Returned, ZeroKey};
+use crate::seeded::{expand, seeded_len};
+use crate::select;
+
+/// The server's half of a protocol: every trip's weights in the Fourier domain. Holds no secret of any client and can answer
+/// any number of queries at once.
+pub struct PreparedModel {
+    model: ModelHash,
+    plan: Plan,
+    digest: ModelHash,
+    trips: Vec<PreparedTrip>,
+    fourier: Fourier,
+}
+
+struct PreparedTrip {
+    plan: TripPlan,
+    circuit: Circuit,
+    linear: LinearStage,
+    returned: Vec<Vec<Returned>>,
+}
+
+impl PreparedModel {
+    /// Prepares the stages of `hierarchy` that `plan` uses. `model` is the hash of the server half, which queries must carry.
+    ///
+    /// # Errors
+    /// [`FheError::Plan`] if the plan was made for another model, or its bounds are below the model's.
+    pub fn new(model: ModelHash, hierarchy: &Hierarchy, plan: Plan) -> Result<Self, FheError> {
+        plan.check_shape(hierarchy.shape())?;
+        let fourier = Fourier::new(plan.parameters().ring());
+        let trips = plan.trips().iter().map(|trip| {
+            let stage = &hierarchy.stages()[trip.stage];
+            if stage.score_bound() > trip.score_bound {
+                return Err(FheError::Plan { what: "the model's scores exceed its bound" });
+            }
+            Ok(PreparedTrip {
+                plan: *trip,
+                circuit: trip.circuit(hierarchy.shape())?,
+                linear: LinearStage::new(stage, trip.layout.packing, trip.encoding(), &fourier),
+                returned: reply::returned(trip, stage.counts()),
+            })
+        });
+        let trips = trips.collect::<Result<_, _>>()?;
+        Ok(Self { model, digest: plan.digest(), plan, trips, fourier })
+    }
+
+    /// The plan, to hand out to clients.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Bytes of the prepared weights.
+    pub fn weight_bytes(&self) -> usize {
+        self.trips.iter().map(|trip| trip.linear.bytes()).sum()
+    }
+
+    /// Answers one query message with one reply message. Runs on the rayon pool it is called in.
+    ///
+    /// # Errors
+    /// [`FheError`] for anything that is no query for this trip of this model under this plan. Every length is checked against
+    /// the plan before anything is allocated.
+    pub fn answer(&self, trip: usize, query: &[u8]) -> Result<Vec<u8>, FheError> {
+        self.answer_and_count(trip, query).map(|(reply, _)| reply)
+    }
+
+    /// [`PreparedModel::answer`], with the operations that it took.
+    ///
+    /// # Errors
+    /// As [`PreparedModel::answer`].
+    pub fn answer_and_count(&self, trip: usize, query: &[u8]) -> Result<(Vec<u8>, Counts), FheError> {
+        self.plan.trip(trip)?;
+        let prepared = &self.trips[trip];
+        let parameters = self.plan.parameters();
+        let payload =
+            self.header(trip, Kind::Query).read(query, query_len(&prepared.plan, parameters, &prepared.circuit))?;
+        let (zero_key, inputs, mut counts) = self.read(prepared, payload);
+        let mut machine = Tfhe::new(&prepared.plan, &prepared.linear, &self.fourier);
+        let values = prepared.circuit.run(&mut machine, inputs)?;
+        counts += machine.counts();
+        let mut ciphertexts = Vec::new();
+        for value in values {
+            let (TfheValue::Scores(scores) | TfheValue::Selected(scores)) = value else {
+                return Err(FheError::Kind { op: "reply", found: "an input", expected: "scores" });
+            };
+            ciphertexts.extend(scores);
+        }
+        counts += Counts::reply().times(ciphertexts.len());
+        let (plan, returned, seed) = (&prepared.plan, &prepared.returned, new_seeder().seed());
+        let mut out = self.header(trip, Kind::Reply).write(reply::reply_len(plan, returned));
+        reply::write(ciphertexts, returned, plan, parameters, &zero_key, seed, &self.fourier, &mut out);
+        Ok((out, counts))
+    }
+
+    fn header(&self, trip: usize, kind: Kind) -> Header {
+        // A plan has at most 64 trips.
+        Header { kind, trip: trip as u16, parameters: self.plan.parameters().id, model: self.model, plan: self.digest }
+    }
+
+    /// Splits a payload of the right length into the zero key and the circuit's inputs.
+    fn read(&self, trip: &PreparedTrip, payload: &[u8]) -> (ZeroKey, Vec<TfheValue>, Counts) {
+        let ring = self.plan.parameters().ring();
+        let TripPlan { layout, envelope, .. } = trip.plan;
+        let mut rest = payload;
+        let mut next = |count: usize, bits: u32| {
+            let (list, tail) = rest.split_at(seeded_len(count, ring, bits));
+            rest = tail;
+            expand(list, count, ring, bits)
+        };
+        let zero_key = ZeroKey::new(&next(1, envelope.zero_key_bits)[0], &self.fourier);
+        let mut counts = Counts::zero_key();
+        let inputs = trip.circuit.inputs.iter().map(|input| match (input, layout.index) {
+            (Input::Index { .. }, Some(index)) => {
+                let rows = next(layout.packing.index_bits() * index.rows(), index.body_bits);
+                TfheValue::Index(select::transform(&rows, index, &self.fourier))
+            }
+            _ => {
+                counts += Counts::vector(layout.packing.inputs());
+                TfheValue::Vector(LinearStage::transform(
+                    &next(layout.packing.inputs(), layout.body_bits),
+                    &self.fourier,
+                ))
+            }
+        });
+        let inputs = inputs.collect();
+        (zero_key, inputs, counts)
+    }
+}
+
+/// Bytes of a query's payload.
+pub(crate) fn query_len(plan: &TripPlan, parameters: &ParameterSet, circuit: &Circuit) -> usize {
+    let TripPlan { layout, envelope, .. } = plan;
+    let ring = parameters.ring();
+    let inputs = circuit.inputs.iter().map(|input| match (input, layout.index) {
+        (Input::Index { .. }, Some(index)) => {
+            seeded_len(layout.packing.index_bits() * index.rows(), ring, index.body_bits)
+        }
+        _ => seeded_len(layout.packing.inputs(), ring, layout.body_bits),
+    });
+    seeded_len(1, ring, envelope.zero_key_bits) + inputs.sum::<usize>()
+}
