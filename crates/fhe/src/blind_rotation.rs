@@ -146,3 +146,12 @@ fn subtract_rotated(p: &Glwe, q: &Glwe, power: usize, offset: u64, out: &mut [u6
         rotate_and_subtract(p, q, power, offset, out);
     }
 }
+
+#[cfg(test)]
+impl Exponents {
+    /// The index, for the holder of the key, modulo `2^v 2N` or more.
+    pub(crate) fn phase(&self, bits: &[u64]) -> u64 {
+        let masked = self.mask.iter().zip(bits).fold(0u64, |sum, (a, s)| sum + u64::from(*a) * s);
+        u64::from(self.body).wrapping_sub(masked)
+    }
+}

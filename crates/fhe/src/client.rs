@@ -135,7 +135,7 @@ impl<'a> QueryEncryptor<'a> {
             let (mask, tail) = rest.split_at(ring);
             let (bodies, tail) = tail.split_at(ciphertext.len());
             rest = tail;
-            let pad = self.mask_times_key(mask);
+            let pad = self.key.times(&Polynomial::from_container(mask));
             for (score, body) in ciphertext.iter().zip(bodies) {
                 let phase = body.wrapping_sub(pad[score.coefficient]);
                 scores[score.group][score.slot] = encoding.decode(phase);
@@ -151,14 +151,6 @@ impl<'a> QueryEncryptor<'a> {
     fn header(&self, trip: usize, kind: Kind) -> Header {
         // A plan has at most 64 trips.
         Header { kind, trip: trip as u16, parameters: self.plan.parameters().id, model: self.model, plan: self.digest }
-    }
-
-    /// `mask * s`, exactly.
-    fn mask_times_key(&self, mask: &[u64]) -> Vec<u64> {
-        let mut product = Polynomial::new(0u64, self.plan.parameters().polynomial_size);
-        let key = self.key.glwe().as_polynomial_list();
-        polynomial_algorithms::polynomial_wrapping_mul(&mut product, &Polynomial::from_container(mask), &key.get(0));
-        product.into_container()
     }
 }
 

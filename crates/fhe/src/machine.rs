@@ -1,5 +1,7 @@
 //! [`Tfhe`]: the machine that walks a circuit on ciphertexts.
 
+use std::time::{Duration, Instant};
+
 use sordino_model::{Counts, Machine, StageId};
 
 use crate::FheError;
@@ -9,6 +11,28 @@ use crate::glwe::Glwe;
 use crate::linear::{FourierVector, LinearStage};
 use crate::plan::TripPlan;
 use crate::select;
+
+/// What the server did for one query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Operations, by kind.
+    pub counts: Counts,
+    /// Time spent on reading the query: checking it, expanding its masks, and bringing it to the Fourier domain.
+    pub read: Duration,
+    /// Time spent on linear stages.
+    pub linear: Duration,
+    /// Time spent on selections.
+    pub select: Duration,
+    /// Time spent on re-randomising and writing the reply.
+    pub reply: Duration,
+}
+
+impl Work {
+    /// All of the time.
+    pub fn total(&self) -> Duration {
+        self.read + self.linear + self.select + self.reply
+    }
+}
 
 /// A register of the [`Tfhe`] machine.
 pub(crate) enum TfheValue {
@@ -38,18 +62,18 @@ pub(crate) struct Tfhe<'a> {
     plan: &'a TripPlan,
     linear: &'a LinearStage,
     fourier: &'a Fourier,
-    counts: Counts,
+    work: Work,
 }
 
 impl<'a> Tfhe<'a> {
     /// A machine for one trip.
     pub(crate) fn new(plan: &'a TripPlan, linear: &'a LinearStage, fourier: &'a Fourier) -> Self {
-        Self { plan, linear, fourier, counts: Counts::default() }
+        Self { plan, linear, fourier, work: Work::default() }
     }
 
-    /// Operations so far.
-    pub(crate) fn counts(&self) -> Counts {
-        self.counts
+    /// What was done so far.
+    pub(crate) fn work(&self) -> Work {
+        self.work
     }
 }
 
@@ -64,8 +88,11 @@ impl Machine for Tfhe<'_> {
         let TfheValue::Vector(vector) = input else {
             return Err(FheError::Kind { op: "linear", found: input.kind(), expected: "a vector" });
         };
-        self.counts += self.linear.counts();
-        Ok(TfheValue::Scores(self.linear.evaluate(vector, self.fourier)))
+        let start = Instant::now();
+        let scores = self.linear.evaluate(vector, self.fourier);
+        self.work.linear += start.elapsed();
+        self.work.counts += self.linear.counts();
+        Ok(TfheValue::Scores(scores))
     }
 
     fn select(&mut self, scores: &TfheValue, index: &TfheValue) -> Result<TfheValue, FheError> {
@@ -75,8 +102,10 @@ impl Machine for Tfhe<'_> {
         let (TfheValue::Index(bits), Some(layout)) = (index, self.plan.layout.index) else {
             return Err(FheError::Kind { op: "select", found: index.kind(), expected: "an index" });
         };
+        let start = Instant::now();
         let (selected, gates) = select::select(all, &self.plan.layout.packing, bits, self.fourier);
-        self.counts += select::counts(bits.len(), layout, gates);
+        self.work.select += start.elapsed();
+        self.work.counts += select::counts(bits.len(), layout, gates);
         Ok(TfheValue::Selected(selected))
     }
 }

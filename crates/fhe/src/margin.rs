@@ -29,6 +29,10 @@ pub struct DecisionNoise {
     ring: f64,
     /// Dimension of the small key.
     dimension: f64,
+    /// Most set bits of the ring's key, but with probability 2^-80.
+    weight: f64,
+    /// Most set bits of the small key, but with probability 2^-80.
+    small_weight: f64,
     lwe_fresh: f64,
     extension: f64,
     noise: Noise,
@@ -38,14 +42,25 @@ pub struct DecisionNoise {
 impl DecisionNoise {
     /// The formulas for `parameters`.
     pub fn new(parameters: &ParameterSet, resolution: Resolution) -> Self {
+        let (noise, dimension) = (Noise::new(parameters), parameters.lwe_dimension.0 as f64);
+        // Hoeffding, as for the ring's key.
+        let excess = (dimension * 80.0 / LOG2_E / 2.0).sqrt();
         Self {
             ring: parameters.ring() as f64,
-            dimension: parameters.lwe_dimension.0 as f64,
+            dimension,
+            weight: noise.weight(),
+            small_weight: (dimension / 2.0 + excess).min(dimension),
             lwe_fresh: t_uniform(parameters.lwe_noise_log2),
             extension: f64::from(1 << resolution.extension_log2()),
-            noise: Noise::new(parameters),
+            noise,
             gadgets: DecisionGadgets::STANDARD,
         }
+    }
+
+    /// The formulas for keys of known weights.
+    #[cfg(test)]
+    pub(crate) fn with_weights(self, weight: f64, small_weight: f64) -> Self {
+        Self { weight, small_weight, ..self }
     }
 
     /// Keyswitch to the small key: the key's noise through the digits, the rounding of the key to 32 bits through the digits (and the
@@ -53,9 +68,9 @@ impl DecisionNoise {
     pub fn keyswitch(&self) -> f64 {
         let gadget = self.gadgets.keyswitch;
         let rows = self.ring * f64::from(gadget.levels);
-        let key_rounding = (1.0 + self.dimension) * self.noise.truncation(32);
+        let key_rounding = (1.0 + self.small_weight) * self.noise.truncation(32);
         rows * digit(gadget) * (self.lwe_fresh + key_rounding)
-            + self.noise.weight() * self.noise.truncation(bits(gadget))
+            + self.weight * self.noise.truncation(bits(gadget))
             + self.noise.truncation(32)
     }
 
@@ -71,8 +86,8 @@ impl DecisionNoise {
     pub fn rotation(&self, gadget: Gadget) -> f64 {
         let digits = 2.0 * f64::from(gadget.levels) * self.ring * digit(gadget);
         let gate = digits * self.noise.sent(KEY_BODY_BITS) + self.noise.fourier(digits);
-        let rounding = (1.0 + self.noise.weight()) * self.noise.truncation(bits(gadget));
-        self.dimension * gate + self.set_bits() * rounding
+        let rounding = (1.0 + self.weight) * self.noise.truncation(bits(gadget));
+        self.dimension * gate + self.small_weight * rounding
     }
 
     /// What a comparison gets wrong: keyswitch and modulus switch, at the resolution asked for.
@@ -91,7 +106,7 @@ impl DecisionNoise {
         let gadget = self.gadgets.trace;
         let digits = f64::from(gadget.levels) * self.ring * digit(gadget);
         digits * self.noise.sent(KEY_BODY_BITS)
-            + self.noise.weight() * self.noise.truncation(bits(gadget))
+            + self.weight * self.noise.truncation(bits(gadget))
             + self.noise.fourier(digits)
     }
 
@@ -119,15 +134,10 @@ impl DecisionNoise {
         let gadget = self.gadgets.selector;
         let levels = f64::from(gadget.levels);
         let row = self.rotation(self.gadgets.refresh) + self.trace();
-        let both = levels * digit(gadget) * (1.0 + self.noise.weight()) * row;
+        let both = levels * digit(gadget) * (1.0 + self.weight) * row;
         let partner = levels * self.ring * digit(gadget) * self.square();
-        let rounding = (1.0 + self.noise.weight()) * self.noise.truncation(bits(gadget));
+        let rounding = (1.0 + self.weight) * self.noise.truncation(bits(gadget));
         both + partner + rounding + self.noise.fourier(2.0 * levels * self.ring * digit(gadget))
-    }
-
-    /// Most set bits of the small key, but with probability 2^-80.
-    fn set_bits(&self) -> f64 {
-        (self.dimension / 2.0 + (self.dimension * 80.0 / LOG2_E / 2.0).sqrt()).min(self.dimension)
     }
 }
 
@@ -151,8 +161,8 @@ impl Contest {
         self.occupied.len().next_power_of_two().ilog2()
     }
 
-    /// Variance of the difference of two candidates that meet after `below` rounds, the first of which came from the right `first`
-    /// times before, and the second `second` times; and of reading its sign.
+    /// Variance of the difference of two candidates that meet after `below` rounds and won `wins` matches from the right before, both
+    /// together; and of reading its sign.
     fn variance(&self, noise: &DecisionNoise, below: u32, wins: u32) -> f64 {
         2.0 * self.input
             + f64::from(wins + 1) * noise.comparison()
@@ -192,7 +202,8 @@ impl Contest {
     /// How far from a quarter of the torus all differences must stay, so that noise carries none of them beyond it but with
     /// probability `2^target_log2`.
     pub fn slack(&self, noise: &DecisionNoise, target_log2: f64) -> f64 {
-        let variance = self.variance(noise, self.rounds(), 2 * self.rounds());
+        let below = self.rounds().saturating_sub(1);
+        let variance = self.variance(noise, below, 2 * below);
         let readings = 2.0 * (self.matches() + self.rounds() as usize).max(1) as f64;
         (2.0 * variance * (readings.log2() - target_log2) / LOG2_E).sqrt()
     }

@@ -6,8 +6,6 @@
 //! does not.
 
 use sordino_model::Packing;
-use tfhe::core_crypto::commons::math::random::{RandomGenerator, Seed, Uniform};
-use tfhe::core_crypto::prelude::*;
 use tfhe_fft::c64;
 
 use crate::bits::{pack, packed_len};
@@ -15,6 +13,7 @@ use crate::fourier::{Fourier, Scratch};
 use crate::glwe::Glwe;
 use crate::params::ParameterSet;
 use crate::plan::TripPlan;
+use crate::random::{Random, RandomSeed};
 
 /// A score of a reply: where it is, and whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +87,7 @@ impl ZeroKey {
         &self,
         out: &mut Glwe,
         parameters: &ParameterSet,
-        random: &mut RandomGenerator<DefaultRandomGenerator>,
+        random: &mut Random,
         fourier: &Fourier,
         scratch: &mut Scratch,
     ) {
@@ -96,7 +95,7 @@ impl ZeroKey {
         // On a torus read as fractions, a coefficient 2^UNIT_LOG2 is the integer 1 scaled by 2^(UNIT_LOG2 - 64).
         const UNIT_LOG2: i32 = 56;
         let mut blind = vec![0u64; ring];
-        random.fill_slice_with_random_uniform_binary(&mut blind);
+        random.binary(&mut blind);
         blind.iter_mut().for_each(|u| *u <<= UNIT_LOG2);
         let mut transformed = vec![c64::default(); half];
         fourier.forward_torus(&blind, &mut transformed, scratch);
@@ -108,9 +107,7 @@ impl ZeroKey {
             }
             fourier.add_inverse(&mut product, out, scratch);
         }
-        let noise = TUniform::new(parameters.glwe_noise_log2);
-        let mask = &mut out.as_mut_slice()[..ring];
-        random.unsigned_integer_slice_wrapping_add_random_from_distribution_assign(mask, noise);
+        random.add_noise(parameters.glwe_noise_log2, &mut out.as_mut_slice()[..ring]);
     }
 }
 
@@ -121,24 +118,20 @@ pub(crate) fn write(
     plan: &TripPlan,
     parameters: &ParameterSet,
     zero_key: &ZeroKey,
-    seed: Seed,
+    seed: RandomSeed,
     fourier: &Fourier,
     out: &mut Vec<u8>,
 ) {
-    let mut random = RandomGenerator::<DefaultRandomGenerator>::new(seed);
     let mut scratch = fourier.scratch();
-    let noise = TUniform::new(parameters.glwe_noise_log2);
     let mut values = Vec::with_capacity(returned.iter().map(|scores| fourier.size() + scores.len()).sum());
-    for (mut glwe, scores) in ciphertexts.into_iter().zip(returned) {
+    for (i, (mut glwe, scores)) in ciphertexts.into_iter().zip(returned).enumerate() {
+        let mut random = Random::new(seed, i as u64);
         zero_key.rerandomise(&mut glwe, parameters, &mut random, fourier, &mut scratch);
         values.extend_from_slice(glwe.mask());
         values.extend(scores.iter().map(|score| {
-            let fresh: u64 = random.random_from_distribution(noise);
-            let uniform: u128 = random.random_from_distribution(Uniform);
-            // The remainder of 128 uniform bits is uniform up to a bias of 2^-64.
-            let flood = (uniform % u128::from(2 * plan.flood.max(1))) as u64;
-            let flood = flood.wrapping_sub(plan.flood);
-            glwe.body()[score.coefficient].wrapping_add(fresh).wrapping_add(flood)
+            let mut body = [glwe.body()[score.coefficient]];
+            random.add_noise(parameters.glwe_noise_log2, &mut body);
+            body[0].wrapping_add(random.below(2 * plan.flood)).wrapping_sub(plan.flood)
         }));
     }
     pack(values, plan.envelope.reply_bits, out);

@@ -1,15 +1,18 @@
 //! [`PreparedModel`]: a model ready to answer encrypted queries.
 
+use std::time::Instant;
+
 use sordino_model::{Circuit, Counts, Hierarchy, Input, ModelHash};
 use tfhe::core_crypto::prelude::new_seeder;
 
 use crate::FheError;
 use crate::fourier::Fourier;
 use crate::linear::LinearStage;
-use crate::machine::{Tfhe, TfheValue};
+use crate::machine::{Tfhe, TfheValue, Work};
 use crate::messages::{Header, Kind};
 use crate::params::ParameterSet;
 use crate::plan::{Plan, TripPlan};
+use crate::random::fresh_seed;
 use crate::reply::{self, Returned, ZeroKey};
 use crate::seeded::{expand, seeded_len};
 use crate::select;
@@ -71,23 +74,27 @@ impl PreparedModel {
     /// [`FheError`] for anything that is no query for this trip of this model under this plan. Every length is checked against
     /// the plan before anything is allocated.
     pub fn answer(&self, trip: usize, query: &[u8]) -> Result<Vec<u8>, FheError> {
-        self.answer_and_count(trip, query).map(|(reply, _)| reply)
+        self.answer_and_measure(trip, query).map(|(reply, _)| reply)
     }
 
-    /// [`PreparedModel::answer`], with the operations that it took.
+    /// [`PreparedModel::answer`], with the operations and the time that it took.
     ///
     /// # Errors
     /// As [`PreparedModel::answer`].
-    pub fn answer_and_count(&self, trip: usize, query: &[u8]) -> Result<(Vec<u8>, Counts), FheError> {
+    pub fn answer_and_measure(&self, trip: usize, query: &[u8]) -> Result<(Vec<u8>, Work), FheError> {
+        let start = Instant::now();
         self.plan.trip(trip)?;
         let prepared = &self.trips[trip];
         let parameters = self.plan.parameters();
         let payload =
             self.header(trip, Kind::Query).read(query, query_len(&prepared.plan, parameters, &prepared.circuit))?;
-        let (zero_key, inputs, mut counts) = self.read(prepared, payload);
+        let (zero_key, inputs, counts) = self.read(prepared, payload);
+        let read = start.elapsed();
         let mut machine = Tfhe::new(&prepared.plan, &prepared.linear, &self.fourier);
         let values = prepared.circuit.run(&mut machine, inputs)?;
-        counts += machine.counts();
+        let mut work = Work { read, ..machine.work() };
+        work.counts += counts;
+        let start = Instant::now();
         let mut ciphertexts = Vec::new();
         for value in values {
             let (TfheValue::Scores(scores) | TfheValue::Selected(scores)) = value else {
@@ -95,11 +102,12 @@ impl PreparedModel {
             };
             ciphertexts.extend(scores);
         }
-        counts += Counts::reply().times(ciphertexts.len());
-        let (plan, returned, seed) = (&prepared.plan, &prepared.returned, new_seeder().seed());
+        work.counts += Counts::reply().times(ciphertexts.len());
+        let (plan, returned, seed) = (&prepared.plan, &prepared.returned, fresh_seed(&mut *new_seeder()));
         let mut out = self.header(trip, Kind::Reply).write(reply::reply_len(plan, returned));
         reply::write(ciphertexts, returned, plan, parameters, &zero_key, seed, &self.fourier, &mut out);
-        Ok((out, counts))
+        work.reply = start.elapsed();
+        Ok((out, work))
     }
 
     fn header(&self, trip: usize, kind: Kind) -> Header {

@@ -11,7 +11,7 @@ use crate::{Circuit, CircuitError, Machine, Packing, StageId};
 pub const MESSAGE_HEADER: usize = 74;
 
 /// Bytes of a seed from which the masks of a list of ciphertexts are expanded.
-pub const SEED_BYTES: usize = 16;
+pub const SEED_BYTES: usize = 32;
 
 /// Bytes of a polynomial in the Fourier domain: `N/2` complex numbers of two 8-byte floats.
 pub fn fourier_bytes(ring: usize) -> usize {
