@@ -28,7 +28,11 @@ impl Resampler {
         if from == to {
             return Ok(Self { fft: None, pending, chunk: Vec::new(), skip: 0, taken, given, ratio: 1.0 });
         }
-        let chunk = (BLOCK as u64 * u64::from(from) / u64::from(from.min(to))) as usize;
+        // An even number of the shortest blocks that hold whole samples at both rates: an odd length would put the
+        // filter's centre between two samples.
+        let shortest = (from / gcd(from, to)) as usize;
+        let wanted = (BLOCK as u64 * u64::from(from) / u64::from(from.min(to))) as usize;
+        let chunk = shortest * wanted.div_ceil(shortest).next_multiple_of(2);
         let window = WindowFunction::BlackmanHarris2;
         let fft = Fft::new_custom(from as usize, to as usize, chunk, 1, 1, window, FixedSync::Both)
             .map_err(|_| AudioError::UnsupportedRate { found: from })?;
@@ -84,6 +88,10 @@ impl Resampler {
         self.given += (written - skipped) as u64;
         out.extend_from_slice(&self.chunk[skipped..written]);
     }
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Converts a whole mono signal from one rate to another.

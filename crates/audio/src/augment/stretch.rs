@@ -43,25 +43,31 @@ pub fn time_stretch(samples: &[f32], ratio: f32) -> Result<Vec<f32>, AudioError>
     };
 
     let (mut here, mut next) = (forward.make_output_vec(), forward.make_output_vec());
-    let (mut phase, mut mixed) = (Vec::new(), forward.make_output_vec());
+    // Unit phasors of the output, and what they turn.
+    let mut phase = vec![Complex32::new(1.0, 0.0); SIZE / 2 + 1];
+    let (mut magnitude, mut mixed) = (vec![0.0_f32; SIZE / 2 + 1], forward.make_output_vec());
     let mut frame_out = inverse.make_output_vec();
     let mut loaded = usize::MAX;
     let mut out = vec![0.0_f32; length + SIZE];
     let mut weight = vec![0.0_f32; length + SIZE];
     for step in 0..=length.div_ceil(HOP) {
-        let place = step as f32 / ratio;
+        let place = step as f64 / f64::from(ratio);
         let frame = place as usize;
         if frame != loaded {
             analyse(frame, &mut here);
             analyse(frame + 1, &mut next);
             loaded = frame;
         }
-        if phase.is_empty() {
-            phase = here.iter().map(|z| unit(*z)).collect();
+        let along = place.fract() as f32;
+        for ((m, a), b) in magnitude.iter_mut().zip(&here).zip(&next) {
+            *m = a.norm() * (1.0 - along) + b.norm() * along;
         }
-        let along = place.fract();
-        for (((m, p), a), b) in mixed.iter_mut().zip(&mut phase).zip(&here).zip(&next) {
-            *m = *p * (a.norm() * (1.0 - along) + b.norm() * along) / SIZE as f32;
+        if step == 0 {
+            phase.iter_mut().zip(&here).for_each(|(p, z)| *p = unit(*z));
+        }
+        lock_to_peaks(&magnitude, &here, &mut phase);
+        for (((out, p), m), (a, b)) in mixed.iter_mut().zip(&mut phase).zip(&magnitude).zip(here.iter().zip(&next)) {
+            *out = *p * *m / SIZE as f32;
             // Analysis and synthesis share a hop, so the phase advances by what it advanced between the two frames.
             *p = unit(*p * unit(b * a.conj()));
         }
@@ -77,6 +83,29 @@ pub fn time_stretch(samples: &[f32], ratio: f32) -> Result<Vec<f32>, AudioError>
     }
     let centre = SIZE / 2..SIZE / 2 + length;
     Ok(out[centre.clone()].iter().zip(&weight[centre]).map(|(o, g)| o / g.max(1e-3)).collect())
+}
+
+/// Gives the bins around each spectral peak the peak's turn of phase, so that they keep the relation that the analysis
+/// found (identity phase locking; Laroche and Dolson, 1999). Left alone they drift apart and cancel.
+fn lock_to_peaks(magnitude: &[f32], analysed: &[Complex32], phase: &mut [Complex32]) {
+    let mut start = 0;
+    let mut turn_region = |end: usize, phase: &mut [Complex32]| {
+        let highest = (start..end).max_by(|&a, &b| magnitude[a].total_cmp(&magnitude[b]));
+        if let Some(peak) = highest {
+            let turn = unit(phase[peak] * unit(analysed[peak]).conj());
+            for (p, z) in phase[start..end].iter_mut().zip(&analysed[start..end]) {
+                *p = turn * unit(*z);
+            }
+        }
+        start = end;
+    };
+    // Regions meet at the local minima.
+    for bin in 1..magnitude.len() - 1 {
+        if magnitude[bin] < magnitude[bin - 1] && magnitude[bin] <= magnitude[bin + 1] {
+            turn_region(bin, phase);
+        }
+    }
+    turn_region(magnitude.len(), phase);
 }
 
 /// Shifts the pitch by semitones and keeps the duration: a time stretch played at another speed.
