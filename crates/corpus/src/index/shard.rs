@@ -96,7 +96,7 @@ pub(crate) fn write(
     }
     let rejected = json(serde_json::to_string(&rejected)).map_err(failed)?;
     writer.append_key_value_metadata(KeyValue::new(REJECTED_KEY.to_owned(), rejected));
-    writer.finish().map_err(failed)?;
+    // Writes the footer.
     let Hashing { inner, hash, bytes } = writer.into_inner().map_err(failed)?;
     let finish = || inner.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all();
     finish().map_err(CorpusError::io(&unfinished, "write to disk"))?;

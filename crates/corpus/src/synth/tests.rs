@@ -1,3 +1,6 @@
+use rayon::prelude::*;
+use sordino_audio::{FeatureSpec, MelFrontEnd, Statistics, log_mel};
+
 use super::*;
 
 #[test]
@@ -48,4 +51,43 @@ fn a_wav_file_reads_back_within_half_a_step() {
     let read: Vec<f32> = reader.samples::<i16>().map(|x| f32::from(x.unwrap()) / f32::from(i16::MAX)).collect();
     assert_eq!(read.len(), samples.len());
     assert!(read.iter().zip(&samples).all(|(a, b)| (a - b).abs() <= 0.51 / f32::from(i16::MAX)));
+}
+
+/// What makes a library of composed tracks worth searching: a crop resembles its own track more than any other.
+#[test]
+fn two_hundred_tracks_are_well_separated() {
+    const TRACKS: u64 = 200;
+    let spec = FeatureSpec::default();
+    let front = MelFrontEnd::new(&spec).unwrap();
+    let features: Vec<[Vec<f32>; 2]> = (0..TRACKS)
+        .into_par_iter()
+        .map(|item| {
+            let mel = front.mel_power(&render(seed::derive(11, item), 8_000, 30.0));
+            let crop = mel.crop(200 + item as usize, spec.query_frames()).unwrap();
+            [mel.0.view(), crop].map(|mel| Statistics::Moments.of(log_mel(mel, spec.log_floor).view()))
+        })
+        .collect();
+    // Every statistic counts alike: divided by its standard deviation over the tracks.
+    let width = features[0][0].len();
+    let scale: Vec<f32> = (0..width)
+        .map(|i| {
+            let mean = features.iter().map(|f| f[0][i]).sum::<f32>() / TRACKS as f32;
+            let variance = features.iter().map(|f| (f[0][i] - mean).powi(2)).sum::<f32>() / TRACKS as f32;
+            variance.sqrt().recip()
+        })
+        .collect();
+    let distance =
+        |a: &[f32], b: &[f32]| -> f32 { (0..width).map(|i| ((a[i] - b[i]) * scale[i]).powi(2)).sum::<f32>().sqrt() };
+    let mut ratios: Vec<f32> = (0..features.len())
+        .map(|track| {
+            let crop = &features[track][1];
+            let others = (0..features.len()).filter(|&other| other != track);
+            let nearest = others.map(|other| distance(crop, &features[other][0])).fold(f32::INFINITY, f32::min);
+            nearest / distance(crop, &features[track][0])
+        })
+        .collect();
+    ratios.sort_by(f32::total_cmp);
+    let confused = ratios.iter().filter(|&&ratio| ratio <= 1.0).count();
+    assert!(confused <= 10, "{confused} of {TRACKS} crops are nearer to another track");
+    assert!(ratios[100] > 2.0, "the median crop is only {:.2} times nearer to its own track", ratios[100]);
 }

@@ -1,0 +1,271 @@
+//! An index is built, resumed from every state that a kill can leave, and read; what is broken is refused by name.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use indicatif::ProgressBar;
+use sordino_audio::{DecodeLimits, FeatureSpec, MelFrontEnd};
+use sordino_corpus::{
+    Catalogue, CorpusError, IndexOptions, IndexReport, MelStream, MelTable, SoundOptions, Source, index, synth,
+};
+
+fn options() -> IndexOptions {
+    let sound =
+        SoundOptions { limits: DecodeLimits { min_seconds: 1.0, ..DecodeLimits::default() }, synthetic_seconds: 2.0 };
+    IndexOptions { sound, shard_tracks: 4 }
+}
+
+/// Ten tracks, two of which cannot be read, in three shards.
+fn catalogue() -> Catalogue {
+    let mut catalogue = synth::catalogue(10, 3);
+    catalogue.tracks[2].source = Source::File("missing.mp3".into());
+    catalogue.tracks[9].source = Source::File("missing too.mp3".into());
+    catalogue
+}
+
+fn build(dir: &Path) -> Result<IndexReport, CorpusError> {
+    index::build(&catalogue(), &FeatureSpec::default(), dir, &options(), &ProgressBar::hidden())
+}
+
+/// Every file below a folder with its contents.
+fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap())).collect()
+}
+
+#[test]
+fn an_index_holds_what_the_front_end_measures() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = build(folder.path()).unwrap();
+    assert_eq!((report.indexed, report.resumed, report.rejected.len()), (8, 0, 2));
+    assert_eq!(report.sound_seconds, 16.0);
+
+    let table = MelTable::open(folder.path()).unwrap();
+    let front = MelFrontEnd::new(&FeatureSpec::default()).unwrap();
+    assert_eq!(table.len(), 8);
+    assert_eq!(table.spec(), &FeatureSpec::default());
+    for i in 0..table.len() {
+        let Source::Synthetic(seed) = table.track(i).source else { panic!("a file was indexed") };
+        let exact = front.mel_power(&synth::render(seed, 8_000, 2.0));
+        let stored = table.mel(i);
+        assert_eq!(stored.0.dim(), exact.0.dim());
+        let floor = 1e-6 * exact.mean();
+        assert!(exact.0.iter().zip(&stored.0).all(|(a, b)| ((a + floor) / (b + floor)).ln().abs() < 0.004 + 1e-4));
+    }
+    let listed = catalogue();
+    assert!(table.tracks().iter().all(|track| listed.tracks.contains(track)));
+    assert_eq!(table.position(2), Some(1));
+    assert_eq!(table.position(3), None);
+
+    let streamed: Vec<_> = MelStream::open(folder.path()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(streamed.len(), 8);
+    assert!(streamed.iter().enumerate().all(|(i, (track, mel))| track == table.track(i) && mel.mel() == table.mel(i)));
+
+    let some = MelTable::open_where(folder.path(), |track| track.id > 5).unwrap();
+    assert_eq!(some.tracks(), &table.tracks()[4..]);
+    let (measured, rejected) = MelTable::measure(&listed, &FeatureSpec::default(), &options().sound).unwrap();
+    assert_eq!((measured.tracks(), rejected.len()), (table.tracks(), 2));
+    assert_eq!(measured.mel(3), table.mel(3));
+}
+
+#[test]
+fn every_rejected_entry_is_listed_with_its_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut listed = catalogue();
+    listed.rejected.push(sordino_corpus::Rejected {
+        source: Source::File("a, \"b\".mp3".into()),
+        id: None,
+        reason: "reported silent".into(),
+    });
+    let spec = FeatureSpec::default();
+    index::build(&listed, &spec, folder.path(), &options(), &ProgressBar::hidden()).unwrap();
+    let mut reader = csv::Reader::from_path(folder.path().join("rejected.csv")).unwrap();
+    let rows: Vec<Vec<String>> = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
+    assert_eq!(rows[0], ["", "a, \"b\".mp3", "reported silent"]);
+    assert_eq!(rows[1], ["3", "missing.mp3", "the file does not exist"]);
+    assert_eq!(rows[2][0], "10");
+    assert_eq!(rows.len(), 3);
+}
+
+#[test]
+fn files_do_not_depend_on_threads() {
+    let [one, four] = [1, 4].map(|threads| {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| build(folder.path())).unwrap();
+        contents(folder.path())
+    });
+    assert_eq!(
+        one.keys().collect::<Vec<_>>(),
+        ["index.json", "rejected.csv", "shard-00000.parquet", "shard-00001.parquet", "shard-00002.parquet"]
+    );
+    assert!(one == four);
+}
+
+/// The states in which a kill can leave an index, made by hand from a finished one.
+#[test]
+fn every_interrupted_state_is_finished_to_the_same_files() {
+    let finished = tempfile::tempdir().unwrap();
+    build(finished.path()).unwrap();
+    let whole = contents(finished.path());
+    let interrupted = |manifest: &[u8]| {
+        let text = String::from_utf8(manifest.to_vec()).unwrap();
+        let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        value["complete"] = false.into();
+        value["shards"] = serde_json::json!([]);
+        serde_json::to_vec(&value).unwrap()
+    };
+    type Damage = Box<dyn Fn(&Path)>;
+    let write = |name: &'static str, bytes: Vec<u8>| -> Damage {
+        Box::new(move |dir| {
+            let path = dir.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, &bytes).unwrap();
+        })
+    };
+    let remove = |name: &'static str| -> Damage { Box::new(move |dir| fs::remove_file(dir.join(name)).unwrap()) };
+    let shard = whole["shard-00001.parquet"].clone();
+    let unfinished = || write("index.json", interrupted(&whole["index.json"]));
+    let states: Vec<(&str, usize, Vec<Damage>)> = vec![
+        ("nothing happened since", 10, vec![]),
+        ("before the manifest was complete", 10, vec![unfinished()]),
+        ("before the rejected were listed", 10, vec![unfinished(), remove("rejected.csv")]),
+        ("while the manifest was written", 10, vec![unfinished(), write("index.json.tmp", b"{\"for".to_vec())]),
+        ("before the last shard", 8, vec![unfinished(), remove("shard-00002.parquet")]),
+        (
+            "while a shard was written",
+            6,
+            vec![unfinished(), remove("shard-00001.parquet"), write("shard-00001.parquet.tmp", shard[..900].to_vec())],
+        ),
+        ("while a track was staged", 10, vec![unfinished(), write("staging/00000005.track.tmp", b"sordm".to_vec())]),
+        (
+            "with a staged track lost to a power cut",
+            6,
+            vec![unfinished(), remove("shard-00001.parquet"), write("staging/00000005.track", vec![])],
+        ),
+        (
+            "with a shard lost to a power cut",
+            6,
+            vec![unfinished(), write("shard-00001.parquet", shard[..900].to_vec())],
+        ),
+        (
+            "right after the folder was made",
+            0,
+            vec![
+                remove("index.json"),
+                remove("rejected.csv"),
+                remove("shard-00000.parquet"),
+                remove("shard-00001.parquet"),
+                remove("shard-00002.parquet"),
+                write("staging/lock", vec![]),
+                write("index.json.tmp", vec![]),
+            ],
+        ),
+    ];
+    for (state, resumed, damages) in states {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in &whole {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        damages.iter().for_each(|damage| damage(folder.path()));
+        let report = build(folder.path()).unwrap_or_else(|error| panic!("{state}: {error}"));
+        assert_eq!(report.resumed, resumed, "{state}");
+        assert!(contents(folder.path()) == whole, "{state}");
+    }
+}
+
+#[test]
+fn other_work_is_not_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    build(folder.path()).unwrap();
+    let dir = folder.path();
+    let (spec, hidden) = (FeatureSpec::default(), ProgressBar::hidden());
+    let message = |result: Result<IndexReport, CorpusError>| result.unwrap_err().to_string();
+
+    let other_spec = FeatureSpec { mel_bands: 32, ..spec.clone() };
+    let error = message(index::build(&catalogue(), &other_spec, dir, &options(), &hidden));
+    assert!(error.contains("the feature spec") && error.contains("\"mel_bands\":32"), "{error}");
+
+    let error = message(index::build(&synth::catalogue(11, 3), &spec, dir, &options(), &hidden));
+    assert!(error.contains("catalogue") && error.contains("another folder"), "{error}");
+
+    let other_span = IndexOptions { shard_tracks: 5, ..options() };
+    assert!(message(index::build(&catalogue(), &spec, dir, &other_span, &hidden)).contains("tracks per shard"));
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::write(elsewhere.path().join("holiday.jpg"), b"not ours").unwrap();
+    assert!(message(build(elsewhere.path())).contains("holiday.jpg"));
+}
+
+#[test]
+fn broken_indexes_are_errors_that_name_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    build(folder.path()).unwrap();
+    let whole = contents(folder.path());
+    let shard = folder.path().join("shard-00001.parquet");
+    let manifest = folder.path().join("index.json");
+    let message = || MelTable::open(folder.path()).unwrap_err().to_string();
+    let bytes = &whole["shard-00001.parquet"];
+
+    for length in [0, 4, bytes.len() / 2, bytes.len() - 1] {
+        fs::write(&shard, &bytes[..length]).unwrap();
+        assert!(message().contains("shard-00001.parquet"), "{}", message());
+    }
+    for place in (0..bytes.len()).step_by(bytes.len() / 50) {
+        let mut flipped = bytes.clone();
+        flipped[place] ^= 0x10;
+        fs::write(&shard, flipped).unwrap();
+        assert!(message().contains("SHA-256"), "{}", message());
+    }
+    fs::write(&shard, &whole["shard-00000.parquet"]).unwrap();
+    assert!(message().contains("SHA-256"));
+    fs::remove_file(&shard).unwrap();
+    assert!(message().contains("shard-00001.parquet"));
+    fs::write(&shard, bytes).unwrap();
+
+    let text = String::from_utf8(whole["index.json"].clone()).unwrap();
+    for (from, to, expected) in [
+        ("\"version\": 1", "\"version\": 2", "version 2"),
+        ("\"complete\": true", "\"complete\": false", "interrupted"),
+        ("\"mel_bands\": 64", "\"mel_bands\": 32", "feature spec"),
+        ("\"mel_bands\": 64", "\"mel_bands\": 0", "mel_bands"),
+        ("sordino-mel-index", "something", "something"),
+        ("\"listed\": 10", "\"listed\": 400", "400"),
+        ("{", "[", "index manifest"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        fs::write(&manifest, text.replacen(from, to, 1)).unwrap();
+        assert!(message().contains(expected), "{to}: {}", message());
+    }
+    fs::write(&manifest, &text).unwrap();
+    assert_eq!(MelTable::open(folder.path()).unwrap().len(), 8);
+    fs::remove_file(&manifest).unwrap();
+    assert!(message().contains("index.json"));
+}
+
+#[test]
+fn a_shard_describes_itself() {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    let folder = tempfile::tempdir().unwrap();
+    build(folder.path()).unwrap();
+    let file = fs::File::open(folder.path().join("shard-00000.parquet")).unwrap();
+    let reader = SerializedFileReader::new(file).unwrap();
+    let metadata: BTreeMap<String, String> = reader
+        .metadata()
+        .file_metadata()
+        .key_value_metadata()
+        .unwrap()
+        .iter()
+        .filter_map(|pair| Some((pair.key.clone(), pair.value.clone()?)))
+        .collect();
+    let spec: FeatureSpec = serde_json::from_str(&metadata["sordino.feature_spec"]).unwrap();
+    assert_eq!(spec, FeatureSpec::default());
+    assert_eq!(metadata["sordino.version"], "1");
+    let columns: BTreeMap<String, String> = serde_json::from_str(&metadata["sordino.columns"]).unwrap();
+    let schema = reader.metadata().file_metadata().schema_descr().root_schema();
+    let mut named: Vec<_> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
+    named.sort();
+    assert_eq!(columns.into_keys().collect::<Vec<_>>(), named);
+    assert!(metadata["sordino.rejected"].contains("missing.mp3"));
+}
