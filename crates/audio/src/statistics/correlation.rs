@@ -27,8 +27,9 @@ pub(super) fn cepstral_correlations(log_mel: ArrayView2<'_, f32>) -> Vec<f32> {
         return out;
     }
     let scale = (2.0 / bands as f32).sqrt();
-    let dct =
-        Array2::from_shape_fn((bands, kept), |(b, c)| (PI * (b as f32 + 0.5) * c as f32 / bands as f32).cos() * scale);
+    // cos(pi (b + 1/2) c / bands) has a period of 4 bands in (2 b + 1) c: few cosines for a whole matrix.
+    let cosines: Vec<f32> = (0..4 * bands).map(|i| (PI * i as f32 / (2 * bands) as f32).cos() * scale).collect();
+    let dct = Array2::from_shape_fn((bands, kept), |(b, c)| cosines[(2 * b + 1) * c % (4 * bands)]);
     let mut coefficients = log_mel.dot(&dct);
     for mut column in coefficients.axis_iter_mut(Axis(1)) {
         let mean = column.sum() / frames as f32;
