@@ -1,10 +1,13 @@
-//! Decoding and front-end speed in multiples of real time on one core, over every file of a folder:
+//! Decoding and front-end speed in multiples of real time on one core over every file of a folder, and augmentation's:
 //! `cargo run --release -p sordino-audio --example speed -- FOLDER`.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use sordino_audio::{DecodeLimits, FeatureSpec, MelFrontEnd, decode_file, log_mel};
+use sordino_audio::{
+    AugmentSpec, DecodeLimits, FeatureSpec, ImpulseBank, Level, MelAugment, MelFrontEnd, NoiseBank, NoiseKind, Span,
+    WaveAugment, decode_file, item_rng, log_mel,
+};
 
 fn files(folder: PathBuf, out: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
@@ -50,5 +53,31 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("mel power           {:.0} x", times(mel));
     println!("log and statistics  {:.0} x", times(pool));
     println!("all                 {:.0} x", times(decode + mel + pool));
+    augmentation(&spec, &front_end)
+}
+
+/// Time of one augmented query in both domains, per level.
+fn augmentation(spec: &FeatureSpec, front_end: &MelFrontEnd) -> Result<(), Box<dyn std::error::Error>> {
+    const TURNS: u32 = 200;
+    let noise = NoiseBank::synthetic(1, 24, 10.0, spec.sample_rate);
+    let impulses = ImpulseBank::synthetic(2, 24, Span(0.2, 1.5), spec.sample_rate);
+    let track = NoiseKind::Babble.synthesise(3.0 * spec.query_seconds, spec.sample_rate, &mut item_rng(3, 0));
+    let power = front_end.mel_power(&track);
+    for level in [Level::Small, Level::Medium, Level::Large] {
+        let augment = AugmentSpec::level(level);
+        let on_mel = MelAugment::new(&augment, front_end, &noise, &impulses)?;
+        let on_samples = WaveAugment::new(&augment, spec, &noise, &impulses)?;
+        let mut rng = item_rng(4, 0);
+        let start = Instant::now();
+        for _ in 0..TURNS {
+            std::hint::black_box(on_mel.apply(power.0.view(), spec.query_frames(), &mut rng)?);
+        }
+        let mel = start.elapsed() / TURNS;
+        let start = Instant::now();
+        for _ in 0..TURNS {
+            std::hint::black_box(on_samples.apply(&track, spec.query_samples(), &mut rng)?);
+        }
+        println!("{level:?}: a query augmented in {mel:?} on mel power, {:?} on samples", start.elapsed() / TURNS);
+    }
     Ok(())
 }

@@ -190,6 +190,7 @@ impl<'s> Decoding<'s> {
         if level < limits.min_dbfs {
             return Err(AudioError::Silent { found_dbfs: level, expected_dbfs: limits.min_dbfs });
         }
+        self.out.shrink_to_fit();
         Ok(Samples { rate: self.target_rate, data: self.out })
     }
 }
