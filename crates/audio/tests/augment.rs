@@ -341,4 +341,6 @@ fn specs_are_checked_and_travel_as_text() {
     let medium = AugmentSpec::level(Level::Medium);
     assert!(WaveAugment::new(&medium, &spec, &none, &impulses).is_err());
     assert!(WaveAugment::new(&medium, &spec, &noise, &other).is_err());
+    let brief = NoiseBank::synthetic(0, 2, 0.01, RATE);
+    assert!(MelAugment::new(&medium, &MelFrontEnd::new(&spec).unwrap(), &brief, &impulses).is_err());
 }

@@ -54,7 +54,14 @@ impl MelAugment {
             .par_iter()
             .map(|clip| front_end.mel_power(&clip.samples).0)
             .filter(|power| power.sum() > 0.0)
-            .collect();
+            .collect::<Vec<_>>();
+        if spec.needs_noise() && noise.is_empty() {
+            return Err(AudioError::Parameter {
+                what: "noise bank",
+                found: "clips shorter than a frame".into(),
+                expected: "at least one clip of a frame or more",
+            });
+        }
         let impulses = impulses.clips()[..needed(spec.needs_impulses(), impulses.clips().len())]
             .par_iter()
             .map(|clip| ImpulseMel::new(front_end, &clip.samples))
