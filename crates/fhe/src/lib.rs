@@ -18,6 +18,8 @@ mod keyswitch;
 mod linear;
 mod machine;
 mod margin;
+#[cfg(test)]
+mod measured;
 mod messages;
 pub mod noise;
 pub mod params;

@@ -19,7 +19,7 @@ const EPSILON: f64 = 1.0 / 9_007_199_254_740_992.0;
 
 /// Squared relative error of a product through the Fourier domain, in units of [`EPSILON`] squared: three transforms of
 /// `log2 N` layers, conversions and the product itself. An upper estimate; the tests measure it.
-const FOURIER_SQUARED: f64 = 16.0;
+const FOURIER_SQUARED: f64 = 32.0;
 
 /// Variance of the conversion from the Fourier domain, which keeps 51 bits.
 const CONVERSION: f64 = 8192.0 * 8192.0 / 12.0;
@@ -82,17 +82,103 @@ impl Noise {
         self.fresh + self.truncation(body_bits)
     }
 
-    /// Rounding in the Fourier domain of a product of which one factor is uniform on the torus and the others have squared
-    /// norm `norm_squared`: an error on the body, and one on the mask that the key multiplies.
+    /// Rounding in the Fourier domain of one coefficient of a sum of products, whose one factors are uniform on the torus and
+    /// whose other factors have squared norm `norm_squared` in all.
+    pub(crate) fn fourier_coefficient(&self, norm_squared: f64) -> f64 {
+        FOURIER_SQUARED * EPSILON * EPSILON * TORUS * TORUS / 12.0 * norm_squared + CONVERSION
+    }
+
+    /// The same for a ciphertext: an error on the body, and one on the mask that the key multiplies.
     pub(crate) fn fourier(&self, norm_squared: f64) -> f64 {
-        let relative = FOURIER_SQUARED * EPSILON * EPSILON * TORUS * TORUS / 12.0;
-        (1.0 + self.weight) * (relative * norm_squared + CONVERSION)
+        (1.0 + self.weight) * self.fourier_coefficient(norm_squared)
+    }
+
+    /// [`Noise::fourier`] for factors whose coefficients may all have one sign. Rounding errors then gather at the lowest
+    /// frequencies, where a binary key, whose mean is 1/2, has half of its energy as well: up to `N/6` times the variance.
+    fn fourier_aligned(&self, norm_squared: f64) -> f64 {
+        (1.0 + self.weight * self.ring / 6.0) * self.fourier_coefficient(norm_squared)
     }
 
     /// A linear stage whose output ciphertext has weights of squared norm `norm_squared`.
     pub fn linear(&self, body_bits: u32, norm_squared: u64) -> f64 {
         let norm = norm_squared as f64;
-        norm * self.sent(body_bits) + self.fourier(norm)
+        norm * self.sent(body_bits) + self.fourier_aligned(norm)
+    }
+
+    /// One CMUX gate, driven by an encrypted bit whose bodies were truncated as `index` says.
+    pub fn gate(&self, index: IndexLayout) -> f64 {
+        let count = 2.0 * f64::from(index.levels) * self.ring;
+        // Digits are uniform on -B/2 .. B/2 - 1: their variance is (B^2 - 1) / 12, their mean -1/2.
+        let (variance, mean_squared) = ((4f64.powi(index.base_log as i32) - 1.0) / 12.0, 0.25);
+        let last = 64 - (index.base_log * index.levels).min(63) as i32;
+        let rounding = (1.0 + self.weight) * 4f64.powi(last) / 12.0;
+        count * (variance + mean_squared) * self.sent(index.body_bits)
+            + rounding
+            + self.fourier(count * variance)
+            + self.fourier_aligned(count * mean_squared)
+    }
+
+    /// The encryption of zero that re-randomises the reply.
+    pub zero: f64,
+    /// Rounding to the reply's modulus.
+    pub reply: f64,
+    /// Largest absolute value of the flooding noise.
+    pub flood: f64,
+    /// Half of a score unit: noise beyond it changes a score.
+    pub margin: f64,
+}
+
+impl Noise {
+    /// The formulas for `parameters`.
+    pub fn new(parameters: &ParameterSet) -> Self {
+        let ring = parameters.ring() as f64;
+        let fresh = (2f64.powi(2 * parameters.glwe_noise_log2 as i32 + 1) + 1.0) / 6.0;
+        // Hoeffding: a binary key of N coefficients has more than N/2 + t ones with probability at most exp(-2 t^2 / N).
+        let excess = (ring * -KEY_TAIL_LOG2 / LOG2_E / 2.0).sqrt();
+        Self { ring, fresh, weight: (ring / 2.0 + excess).min(ring) }
+    }
+
+    /// Most set bits of the ring's key, but with probability 2^-80.
+    pub(crate) fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// A fresh ciphertext, whose noise is TUniform.
+    pub fn fresh(&self) -> f64 {
+        self.fresh
+    }
+
+    /// Keeping the leading `bits` bits of a coefficient.
+    pub fn truncation(&self, bits: u32) -> f64 {
+        if bits >= 64 { 0.0 } else { 4f64.powi(64 - bits as i32) / 12.0 }
+    }
+
+    /// A seeded ciphertext whose body was truncated on the wire.
+    pub fn sent(&self, body_bits: u32) -> f64 {
+        self.fresh + self.truncation(body_bits)
+    }
+
+    /// Rounding in the Fourier domain of one coefficient of a sum of products, whose one factors are uniform on the torus and
+    /// whose other factors have squared norm `norm_squared` in all.
+    pub(crate) fn fourier_coefficient(&self, norm_squared: f64) -> f64 {
+        FOURIER_SQUARED * EPSILON * EPSILON * TORUS * TORUS / 12.0 * norm_squared + CONVERSION
+    }
+
+    /// The same for a ciphertext: an error on the body, and one on the mask that the key multiplies.
+    pub(crate) fn fourier(&self, norm_squared: f64) -> f64 {
+        (1.0 + self.weight) * self.fourier_coefficient(norm_squared)
+    }
+
+    /// [`Noise::fourier`] for factors whose coefficients may all have one sign. Rounding errors then gather at the lowest
+    /// frequencies, where a binary key, whose mean is 1/2, has half of its energy as well: up to `N/6` times the variance.
+    fn fourier_aligned(&self, norm_squared: f64) -> f64 {
+        (1.0 + self.weight * self.ring / 6.0) * self.fourier_coefficient(norm_squared)
+    }
+
+    /// A linear stage whose output ciphertext has weights of squared norm `norm_squared`.
+    pub fn linear(&self, body_bits: u32, norm_squared: u64) -> f64 {
+        let norm = norm_squared as f64;
+        norm * self.sent(body_bits) + self.fourier_aligned(norm)
     }
 
     /// One CMUX gate, driven by an encrypted bit whose bodies were truncated as `index` says.
@@ -103,7 +189,8 @@ impl Noise {
         digits * self.sent(index.body_bits) + rounding + self.fourier(digits)
     }
 
-    /// The encryption of zero `u (pk_a, pk_b) + (e_1, e_2)` that re-randomises a reply: `u e_pk + e_2 - s e_1`.
+    /// The encryption of zero `u (pk_a, pk_b) + (e_1, e_2)` that re-randomises a reply: `u e_pk + e_2 - s e_1`, for `u` of
+    /// independent coefficients -1, 0, 0, 1, of which as many are not 0 as the key has ones.
     pub fn zero(&self, key_bits: u32) -> f64 {
         self.weight * self.sent(key_bits) + self.fresh + self.weight * self.fresh + self.fourier(self.weight)
     }
