@@ -1,2 +1,74 @@
-//! The `sordino` program.
-fn main() {}
+//! The `sordino` program: verbs in the order of the flow.
+
+mod disturbances;
+mod evaluation;
+mod library;
+mod protocol;
+mod report;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Name a piece of music under encryption: the server learns neither the clip, nor the cluster, nor the answer.
+#[derive(Parser)]
+#[command(name = "sordino", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "Start with `sordino demo`, which composes a library and does everything below in one go.")]
+struct Program {
+    #[command(subcommand)]
+    verb: Verb,
+    /// Print the result as JSON on standard output (progress and notes go to standard error).
+    #[arg(long, global = true)]
+    json: bool,
+    /// Threads to use; 0 means one per core.
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    threads: usize,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Synth(verbs::synth::Synth),
+    Index(verbs::index::Index),
+    Train(verbs::train::Train),
+    Inspect(verbs::inspect::Inspect),
+    Keygen(verbs::keygen::Keygen),
+    Identify(verbs::identify::Identify),
+    Evaluate(verbs::evaluate::Evaluate),
+    Demo(verbs::demo::Demo),
+}
+
+impl Verb {
+    fn run(self, json: bool) -> anyhow::Result<()> {
+        match self {
+            Self::Synth(verb) => verb.run(json),
+            Self::Index(verb) => verb.run(json),
+            Self::Train(verb) => verb.run(json),
+            Self::Inspect(verb) => verb.run(json),
+            Self::Keygen(verb) => verb.run(json),
+            Self::Identify(verb) => verb.run(json),
+            Self::Evaluate(verb) => verb.run(json),
+            Self::Demo(verb) => verb.run(json),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let program = Program::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("SORDINO_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    let outcome = rayon::ThreadPoolBuilder::new()
+        .num_threads(program.threads)
+        .build_global()
+        .map_err(anyhow::Error::from)
+        .and_then(|()| program.verb.run(program.json));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sordino: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

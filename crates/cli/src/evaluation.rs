@@ -1,0 +1,295 @@
+//! Queries asked of a model in several ways, judged and tallied.
+
+use std::path::Path;
+
+use anyhow::Context;
+use ndarray::Array2;
+use serde::Serialize;
+use sordino_corpus::{Catalogue, Condition, CropSplit, QuerySet, QuerySpec, SoundOptions};
+use sordino_learn::FloatModel;
+use sordino_model::{ClientModel, Front, Pair, Protocol, Ranking};
+
+use crate::disturbances::Disturbances;
+use crate::report::{note, percent};
+
+/// Tracks kept of every ranking.
+const TOP: usize = 3;
+
+/// A query's features, and what it was.
+pub(crate) struct Asked {
+    pub(crate) track: u32,
+    pub(crate) crop: usize,
+    pub(crate) condition: String,
+    pub(crate) offset: usize,
+    pub(crate) known: bool,
+}
+
+/// The features of many queries, shape `[queries, width]`, beside what they were.
+pub(crate) struct Queries {
+    pub(crate) asked: Vec<Asked>,
+    pub(crate) features: Array2<f32>,
+}
+
+/// What is asked of every track.
+pub(crate) struct Questions {
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) crops: usize,
+    pub(crate) split: CropSplit,
+    pub(crate) seed: u64,
+}
+
+impl Queries {
+    /// Renders every query in the waveform domain and puts it through the front end. A track counts as known where
+    /// `known` says so.
+    pub(crate) fn render(
+        catalogue: &Catalogue,
+        front: &Front,
+        questions: &Questions,
+        hearing: &Disturbances,
+        known: impl Fn(u32) -> bool + Sync,
+    ) -> anyhow::Result<Self> {
+        let spec = QuerySpec {
+            seconds: front.spec().query_seconds,
+            conditions: questions.conditions.clone(),
+            crops: questions.crops,
+            split: questions.split,
+            seed: questions.seed,
+        };
+        let sound = SoundOptions::default();
+        let set = QuerySet::new(catalogue, front.spec(), &spec, &hearing.noise, &hearing.impulses, sound)?;
+        let bar = crate::report::bar(set.len() as u64, "queries");
+        let (rendered, rejected) = set.map(|query| {
+            let features = front.features(&query.samples);
+            bar.inc(1);
+            let condition = spec.conditions[query.condition].to_string();
+            let asked =
+                Asked { track: query.id, crop: query.crop, condition, offset: query.offset, known: known(query.id) };
+            (asked, features)
+        });
+        bar.finish_and_clear();
+        for entry in rejected {
+            note!("not asked: {}: {}", entry.source, entry.reason);
+        }
+        let mut asked = Vec::with_capacity(rendered.len());
+        let mut flat = Vec::with_capacity(rendered.len() * front.width());
+        for (query, features) in rendered {
+            match features {
+                Ok(features) => {
+                    flat.extend(features);
+                    asked.push(query);
+                }
+                Err(error) => note!("not asked: track {} at {}: {error}", query.track, query.offset),
+            }
+        }
+        let features = Array2::from_shape_vec((asked.len(), front.width()), flat)?;
+        Ok(Self { asked, features })
+    }
+}
+
+/// One way to answer: a precision and a protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Method {
+    pub(crate) precision: &'static str,
+    pub(crate) protocol: Protocol,
+}
+
+impl Method {
+    fn protocol_name(self) -> &'static str {
+        match self.protocol {
+            Protocol::Flat => "flat",
+            Protocol::Trips { .. } => "two-stage",
+        }
+    }
+
+    fn probes(self) -> usize {
+        match self.protocol {
+            Protocol::Flat => 0,
+            Protocol::Trips { probes } => probes,
+        }
+    }
+}
+
+/// An answer to one query: the best tracks' ids, and whether the best one counts as known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Judged {
+    top: Vec<u32>,
+    known: bool,
+}
+
+impl Judged {
+    /// From a ranking of labels.
+    pub(crate) fn of(ranking: &Ranking, client: &ClientModel) -> Self {
+        let top = ranking.top(TOP).map(|label| client.labels()[label].track_id).collect();
+        Self { top, known: ranking.known().is_some() }
+    }
+}
+
+/// Answers in integers, in the clear.
+pub(crate) fn integer(
+    pair: Pair<'_>,
+    client: &ClientModel,
+    protocol: Protocol,
+    queries: &Queries,
+) -> anyhow::Result<Vec<Judged>> {
+    let rankings = pair.identify_batch(protocol, queries.features.view(), TOP)?;
+    Ok(rankings.iter().map(|ranking| Judged::of(ranking, client)).collect())
+}
+
+/// Answers in floating point, before any rounding.
+pub(crate) fn float(
+    model: &FloatModel,
+    client: &ClientModel,
+    protocol: Protocol,
+    queries: &Queries,
+) -> anyhow::Result<Vec<Judged>> {
+    let probes = match protocol {
+        Protocol::Flat => None,
+        Protocol::Trips { probes } => Some(probes),
+    };
+    let above = model.known_above(protocol == Protocol::Flat)?;
+    let ranked = model.rank(queries.features.view(), probes, TOP)?;
+    let judge = |scored: &Vec<sordino_learn::Scored>| Judged {
+        top: scored.iter().map(|s| client.labels()[s.track as usize].track_id).collect(),
+        known: scored.first().is_some_and(|best| best.score > above),
+    };
+    Ok(ranked.iter().map(judge).collect())
+}
+
+/// A row of the results: one condition, one method.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) condition: String,
+    pub(crate) protocol: &'static str,
+    pub(crate) probes: usize,
+    pub(crate) precision: &'static str,
+    pub(crate) queries: usize,
+    /// Per cent of known songs whose best track is theirs.
+    pub(crate) top1: f64,
+    /// Per cent of known songs among the best three.
+    pub(crate) top3: f64,
+    /// Per cent of known songs reported unknown.
+    pub(crate) known_lost: f64,
+    pub(crate) unknown_queries: usize,
+    /// Per cent of unknown songs reported unknown.
+    pub(crate) unknown_rejected: f64,
+}
+
+/// Counts of one condition and method.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    known: usize,
+    top1: usize,
+    top3: usize,
+    lost: usize,
+    strangers: usize,
+    rejected: usize,
+}
+
+/// Everything that was asked and answered, over all folds.
+#[derive(Default)]
+pub(crate) struct Results {
+    tallies: Vec<(String, Method, Tally)>,
+    raw: Vec<[String; 11]>,
+}
+
+impl Results {
+    /// Adds one method's answers, in the order of the queries (or of the first of them).
+    pub(crate) fn add(&mut self, fold: usize, method: Method, queries: &[Asked], judged: &[Judged]) {
+        for (query, judged) in queries.iter().zip(judged) {
+            let place = self.tallies.iter().position(|(c, m, _)| *c == query.condition && *m == method);
+            let place = place.unwrap_or_else(|| {
+                self.tallies.push((query.condition.clone(), method, Tally::default()));
+                self.tallies.len() - 1
+            });
+            let tally = &mut self.tallies[place].2;
+            if query.known {
+                tally.known += 1;
+                tally.top1 += usize::from(judged.top.first() == Some(&query.track));
+                tally.top3 += usize::from(judged.top.contains(&query.track));
+                tally.lost += usize::from(!judged.known);
+            } else {
+                tally.strangers += 1;
+                tally.rejected += usize::from(!judged.known);
+            }
+            let top = judged.top.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            self.raw.push([
+                fold.to_string(),
+                query.track.to_string(),
+                query.crop.to_string(),
+                query.offset.to_string(),
+                query.condition.clone(),
+                query.known.to_string(),
+                method.protocol_name().into(),
+                method.probes().to_string(),
+                method.precision.into(),
+                top,
+                judged.known.to_string(),
+            ]);
+        }
+    }
+
+    /// One row per condition and method.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let row = |(condition, method, t): &(String, Method, Tally)| Row {
+            condition: condition.clone(),
+            protocol: method.protocol_name(),
+            probes: method.probes(),
+            precision: method.precision,
+            queries: t.known,
+            top1: percent(t.top1, t.known),
+            top3: percent(t.top3, t.known),
+            known_lost: percent(t.lost, t.known),
+            unknown_queries: t.strangers,
+            unknown_rejected: percent(t.rejected, t.strangers),
+        };
+        self.tallies.iter().map(row).collect()
+    }
+
+    /// Writes `rows.csv` (the table) and `queries.csv` (one line per query and method) to a folder.
+    pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let mut table = csv::Writer::from_path(folder.join("rows.csv"))?;
+        self.rows().iter().try_for_each(|row| table.serialize(row))?;
+        table.flush()?;
+        let mut raw = csv::Writer::from_path(folder.join("queries.csv"))?;
+        raw.write_record([
+            "fold",
+            "track",
+            "crop",
+            "offset",
+            "condition",
+            "in_library",
+            "protocol",
+            "probes",
+            "precision",
+            "top",
+            "reported_known",
+        ])?;
+        self.raw.iter().try_for_each(|line| raw.write_record(line))?;
+        raw.flush()?;
+        Ok(())
+    }
+}
+
+/// Prints rows for people.
+pub(crate) fn human(rows: &[Row]) {
+    println!(
+        "{:<14} {:<10} {:>6} {:<10} {:>7} {:>6} {:>6} {:>6} {:>9} {:>9}",
+        "condition", "protocol", "probes", "precision", "queries", "top-1", "top-3", "lost", "strangers", "rejected"
+    );
+    for r in rows {
+        println!(
+            "{:<14} {:<10} {:>6} {:<10} {:>7} {:>6.1} {:>6.1} {:>6.1} {:>9} {:>9.1}",
+            r.condition,
+            r.protocol,
+            r.probes,
+            r.precision,
+            r.queries,
+            r.top1,
+            r.top3,
+            r.known_lost,
+            r.unknown_queries,
+            r.unknown_rejected
+        );
+    }
+}

@@ -1,0 +1,262 @@
+//! `sordino evaluate`: accuracy on noisy queries, in floating point, in integers and encrypted.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use serde::Serialize;
+use sordino_corpus::{Catalogue, Condition, CropSplit, MelTable, folds};
+use sordino_fhe::{SecretKey, params};
+use sordino_learn::FloatModel;
+use sordino_model::{ClientModel, Pair, Protocol, ServerModel, load_pair};
+use sordino_service::Server;
+
+use crate::disturbances::{DisturbanceArgs, Disturbances};
+use crate::evaluation::{self, Method, Queries, Questions, Results, Row};
+use crate::report;
+use crate::verbs::identify::Session;
+use crate::verbs::train::{self, SettingArgs};
+
+/// Measure accuracy on queries at unseen offsets with unseen noise and rooms. Tracks of the index that the model does not
+/// know are the unknown songs.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  sordino evaluate models/mine --index runs/index --encrypted 20\n  \
+    sordino evaluate --train --folds 10 --index runs/index --noise esc50/ --ir rooms/ --out results/")]
+pub(crate) struct Evaluate {
+    /// Model folder; not with --train.
+    #[arg(required_unless_present = "train", conflicts_with = "train")]
+    model: Option<PathBuf>,
+    /// Train in this run instead of loading a model, so that floating point is measured too.
+    #[arg(long)]
+    train: bool,
+    /// With --train: leave out this many parts of the library in turn, as unknown songs; 1 leaves out nothing.
+    #[arg(long, default_value_t = 1, value_name = "K", requires = "train")]
+    folds: usize,
+    /// Index with the tracks to ask about.
+    #[arg(long, value_name = "DIR")]
+    index: PathBuf,
+    /// Conditions: `clean`, or parts such as `5dB`, `reverb`, `300-3400Hz` joined with `+`.
+    #[arg(long, value_delimiter = ',', default_value = "clean,10dB,5dB,0dB,5dB+reverb")]
+    conditions: Vec<Condition>,
+    /// Random excerpts per track.
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    crops: usize,
+    /// Numbers of clusters to follow in two-stage.
+    #[arg(long, value_delimiter = ',', default_value = "1,2", value_name = "M[,M]")]
+    probes: Vec<usize>,
+    /// Ask this many of the queries encrypted too, in every protocol, and compare every score with the clear.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    encrypted: usize,
+    /// Secret keys among which the encrypted queries are divided.
+    #[arg(long, default_value_t = 3, value_name = "K")]
+    keys: usize,
+    /// Seed of the queries.
+    #[arg(long, default_value_t = 1, value_name = "SEED")]
+    query_seed: u64,
+    /// Folder for `rows.csv`, `queries.csv` and `evaluation.json`.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingArgs,
+    #[command(flatten)]
+    disturbances: DisturbanceArgs,
+}
+
+#[derive(Serialize)]
+struct Outcome {
+    command: Vec<String>,
+    version: &'static str,
+    tracks: usize,
+    folds: usize,
+    training_seconds: f64,
+    rows: Vec<Row>,
+    encrypted: Vec<Agreement>,
+}
+
+/// How encrypted answers compare with the clear ones.
+#[derive(Clone, Serialize)]
+pub(crate) struct Agreement {
+    pub(crate) protocol: &'static str,
+    pub(crate) probes: usize,
+    pub(crate) keys: usize,
+    pub(crate) queries: usize,
+    /// Queries of which every returned score equals the clear one.
+    pub(crate) equal: usize,
+    pub(crate) server_milliseconds_median: f64,
+    pub(crate) client_milliseconds_median: f64,
+    pub(crate) bytes_up: usize,
+    pub(crate) bytes_down: usize,
+}
+
+impl Evaluate {
+    pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        anyhow::ensure!(self.folds >= 1 && self.crops >= 1, "--folds and --crops must be at least 1");
+        let table = MelTable::open(&self.index)?;
+        let catalogue = table.catalogue();
+        let (training, hearing) = self.disturbances.load(table.spec().sample_rate)?;
+        let mut results = Results::default();
+        let mut encrypted = Vec::new();
+        let mut training_seconds = 0.0;
+        match &self.model {
+            Some(folder) => {
+                let (client, server) = load_pair(folder)?;
+                encrypted = self.judge(0, None, &client, &server, &catalogue, &hearing, &mut results)?;
+            }
+            None => {
+                let config = self.settings.config()?;
+                for (fold, known) in self.libraries(&catalogue)?.into_iter().enumerate() {
+                    let start = Instant::now();
+                    let part = table.select(&known);
+                    let model = train::train(&part, &training, &config, None)?;
+                    training_seconds += start.elapsed().as_secs_f64();
+                    let (client, server) = model.halves("evaluated", sordino_learn::labels(&part))?;
+                    encrypted.extend(self.judge(
+                        fold,
+                        Some(&model),
+                        &client,
+                        &server,
+                        &catalogue,
+                        &hearing,
+                        &mut results,
+                    )?);
+                }
+            }
+        }
+        let outcome = Outcome {
+            command: std::env::args().collect(),
+            version: env!("CARGO_PKG_VERSION"),
+            tracks: catalogue.tracks.len(),
+            folds: self.folds,
+            training_seconds,
+            rows: results.rows(),
+            encrypted,
+        };
+        if let Some(folder) = &self.out {
+            results.write(folder)?;
+            std::fs::write(folder.join("evaluation.json"), serde_json::to_string_pretty(&outcome)?)?;
+        }
+        report::print(json, &outcome, |o| {
+            evaluation::human(&o.rows);
+            o.encrypted.iter().for_each(print_agreement);
+        })
+    }
+
+    /// The positions of the tracks of each fold's library.
+    fn libraries(&self, catalogue: &Catalogue) -> anyhow::Result<Vec<Vec<usize>>> {
+        if self.folds == 1 {
+            return Ok(vec![(0..catalogue.tracks.len()).collect()]);
+        }
+        Ok(folds(catalogue, self.folds, self.query_seed)?.into_iter().map(|fold| fold.known).collect())
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one fold is one model and everything that is asked of it")]
+    fn judge(
+        &self,
+        fold: usize,
+        float: Option<&FloatModel>,
+        client: &ClientModel,
+        server: &ServerModel,
+        catalogue: &Catalogue,
+        hearing: &Disturbances,
+        results: &mut Results,
+    ) -> anyhow::Result<Vec<Agreement>> {
+        let ids: HashSet<u32> = client.labels().iter().map(|label| label.track_id).collect();
+        let questions = Questions {
+            conditions: self.conditions.clone(),
+            crops: self.crops,
+            split: CropSplit::UnseenOffset,
+            seed: self.query_seed,
+        };
+        let queries = Queries::render(catalogue, client.front(), &questions, hearing, |id| ids.contains(&id))?;
+        let pair = Pair::new(client, server)?;
+        let mut agreements = Vec::new();
+        for protocol in self.protocols() {
+            if let Some(model) = float {
+                let judged = evaluation::float(model, client, protocol, &queries)?;
+                results.add(fold, Method { precision: "float", protocol }, &queries.asked, &judged);
+            }
+            let judged = evaluation::integer(pair, client, protocol, &queries)?;
+            results.add(fold, Method { precision: "integer", protocol }, &queries.asked, &judged);
+            if self.encrypted > 0 {
+                agreements.push(encrypted(pair, client, server, protocol, &queries, self.encrypted, self.keys)?);
+            }
+        }
+        Ok(agreements)
+    }
+
+    fn protocols(&self) -> Vec<Protocol> {
+        let trips = self.probes.iter().map(|&probes| Protocol::Trips { probes });
+        std::iter::once(Protocol::Flat).chain(trips).collect()
+    }
+}
+
+/// Asks `count` queries, spread evenly over all of them, encrypted under `keys` fresh keys, and compares whole rankings, every
+/// score of them, with the clear.
+fn encrypted(
+    pair: Pair<'_>,
+    client: &ClientModel,
+    server: &ServerModel,
+    protocol: Protocol,
+    queries: &Queries,
+    count: usize,
+    keys: usize,
+) -> anyhow::Result<Agreement> {
+    let server = Server::new(server, protocol, &params::STANDARD)?;
+    let count = count.min(queries.asked.len());
+    let keys = keys.clamp(1, count.max(1));
+    let bar = report::bar(count as u64, "encrypted");
+    let (mut equal, mut server_times, mut client_times) = (0, Vec::new(), Vec::new());
+    let (mut up, mut down) = (0, 0);
+    for k in 0..keys {
+        let key = SecretKey::generate(&params::STANDARD);
+        let mut session = Session::new(client, &server, &key, protocol)?;
+        for i in (k..count).step_by(keys) {
+            let row = queries.features.row(i * queries.asked.len() / count).to_vec();
+            let answer = session.ask(&row)?;
+            equal += usize::from(answer.ranking == pair.identify(protocol, &row)?);
+            server_times.push(1e3 * answer.trips.iter().map(|t| t.wait.as_secs_f64()).sum::<f64>());
+            client_times.push(1e3 * answer.trips.iter().map(|t| (t.encrypt + t.decrypt).as_secs_f64()).sum::<f64>());
+            up = answer.trips.iter().map(|t| t.up).sum();
+            down = answer.trips.iter().map(|t| t.down).sum();
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    let (name, probes) = match protocol {
+        Protocol::Flat => ("flat", 0),
+        Protocol::Trips { probes } => ("two-trip", probes),
+    };
+    Ok(Agreement {
+        protocol: name,
+        probes,
+        keys,
+        queries: count,
+        equal,
+        server_milliseconds_median: median(server_times),
+        client_milliseconds_median: median(client_times),
+        bytes_up: up,
+        bytes_down: down,
+    })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+pub(crate) fn print_agreement(a: &Agreement) {
+    println!(
+        "encrypted {} (probes {}): {} of {} queries equal the clear in every score, {} keys; median {:.1} ms server, \
+         {:.1} ms client; {} up, {} down",
+        a.protocol,
+        a.probes,
+        a.equal,
+        a.queries,
+        a.keys,
+        a.server_milliseconds_median,
+        a.client_milliseconds_median,
+        report::bytes(a.bytes_up as u64),
+        report::bytes(a.bytes_down as u64)
+    );
+}

@@ -1,0 +1,10 @@
+//! One module per verb, in the order of the flow.
+
+pub(crate) mod demo;
+pub(crate) mod evaluate;
+pub(crate) mod identify;
+pub(crate) mod index;
+pub(crate) mod inspect;
+pub(crate) mod keygen;
+pub(crate) mod synth;
+pub(crate) mod train;

@@ -1,0 +1,189 @@
+//! `sordino train`: from an index to a model of two halves.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use sordino_corpus::MelTable;
+use sordino_learn::{Bars, Effort, FloatModel, TrainConfig};
+use sordino_model::{Card, ClientModel, ServerModel, save};
+
+use crate::disturbances::{DisturbanceArgs, Disturbances};
+use crate::report;
+
+/// How much time to spend on training.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum EffortArg {
+    /// Seconds for a few hundred tracks.
+    Quick,
+    /// Minutes.
+    #[default]
+    Standard,
+    /// As long as it takes.
+    Thorough,
+}
+
+impl From<EffortArg> for Effort {
+    fn from(effort: EffortArg) -> Self {
+        match effort {
+            EffortArg::Quick => Self::Quick,
+            EffortArg::Standard => Self::Standard,
+            EffortArg::Thorough => Self::Thorough,
+        }
+    }
+}
+
+/// The settings that are worth a flag; the rest are in the configuration file.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct SettingArgs {
+    /// Preset of all settings.
+    #[arg(long, value_enum, default_value_t)]
+    effort: EffortArg,
+    /// A TOML file with settings; what it does not name keeps the value of the standard preset.
+    #[arg(long, value_name = "TOML", conflicts_with = "effort")]
+    config: Option<PathBuf>,
+    /// Slots of every routing stage, e.g. `40` or `20,20`; 0 balances the stages, `flat` trains no hierarchy.
+    #[arg(long, value_name = "K[,K]")]
+    clusters: Option<String>,
+    /// In how many clusters a track may live.
+    #[arg(long, value_name = "S")]
+    spill: Option<usize>,
+    /// Seed of everything random in training.
+    #[arg(long, value_name = "SEED")]
+    train_seed: Option<u64>,
+}
+
+impl SettingArgs {
+    pub(crate) fn new(effort: EffortArg) -> Self {
+        Self { effort, ..Self::default() }
+    }
+
+    pub(crate) fn config(&self) -> anyhow::Result<TrainConfig> {
+        let mut config = match &self.config {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+                toml::from_str(&text).with_context(|| format!("{} is no training configuration", path.display()))?
+            }
+            None => TrainConfig::effort(self.effort.into()),
+        };
+        if let Some(clusters) = &self.clusters {
+            config.stages = parse_clusters(clusters)?;
+        }
+        config.spill = self.spill.unwrap_or(config.spill);
+        config.seed = self.train_seed.unwrap_or(config.seed);
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+fn parse_clusters(text: &str) -> anyhow::Result<Vec<usize>> {
+    if text == "flat" {
+        return Ok(Vec::new());
+    }
+    let parsed: Result<Vec<usize>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+    parsed.with_context(|| format!("--clusters is {text:?}, expected numbers such as 40 or 20,20, or `flat`"))
+}
+
+/// Train a model from an index: features, clusters, quantisation-aware classifiers, unknown threshold.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  sordino train --index runs/index --out models/mine\n  \
+    sordino train --index runs/fma --out models/fma --noise esc50/ --ir rooms/ --clusters 158 --spill 2")]
+pub(crate) struct Train {
+    /// Folder that `sordino index` wrote.
+    #[arg(long, value_name = "DIR")]
+    index: PathBuf,
+    /// Model folder to write; its last part is the model's name.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    settings: SettingArgs,
+    #[command(flatten)]
+    disturbances: DisturbanceArgs,
+    /// Folder for checkpoints, from which a stopped run goes on.
+    #[arg(long, value_name = "DIR")]
+    checkpoints: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Outcome {
+    model: PathBuf,
+    tracks: usize,
+    stages: Vec<usize>,
+    seconds: f64,
+    known_lost: f32,
+    unknown_accepted: f32,
+}
+
+impl Train {
+    pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        let start = std::time::Instant::now();
+        let table = MelTable::open(&self.index)?;
+        let (training, _) = self.disturbances.load(table.spec().sample_rate)?;
+        let config = self.settings.config()?;
+        let model = train(&table, &training, &config, self.checkpoints.as_deref())?;
+        let source = format!("index {}", self.index.display());
+        let (client, server) = export(&model, &table, &self.out, &source)?;
+        std::fs::write(self.out.join("train.toml"), toml::to_string_pretty(&config)?)?;
+        let outcome = Outcome {
+            model: self.out,
+            tracks: client.labels().len(),
+            stages: server.hierarchy().stages().iter().map(|s| s.outputs()).collect(),
+            seconds: start.elapsed().as_secs_f64(),
+            known_lost: model.threshold.lost,
+            unknown_accepted: model.threshold.accepted,
+        };
+        report::print(json, &outcome, |o| {
+            println!("{} tracks, stages {:?}, {:.1} s, in {}", o.tracks, o.stages, o.seconds, o.model.display());
+            println!(
+                "unknown threshold on held-out clips: {:.1} % of known ones lost, {:.1} % of strangers accepted",
+                100.0 * o.known_lost,
+                100.0 * o.unknown_accepted
+            );
+        })
+    }
+}
+
+/// Trains with progress bars.
+pub(crate) fn train(
+    table: &MelTable,
+    training: &Disturbances,
+    config: &TrainConfig,
+    checkpoints: Option<&Path>,
+) -> anyhow::Result<FloatModel> {
+    Ok(sordino_learn::train(table, &training.noise, &training.impulses, config, checkpoints, &Bars::new())?)
+}
+
+/// Rounds a trained model to integers and writes both halves to `out`.
+pub(crate) fn export(
+    model: &FloatModel,
+    table: &MelTable,
+    out: &Path,
+    source: &str,
+) -> anyhow::Result<(ClientModel, ServerModel)> {
+    let name = out.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned());
+    let (client, server) = model.halves(&name, sordino_learn::labels(table))?;
+    let card = Card {
+        source: source.into(),
+        unknown: format!(
+            "on held-out disturbed clips {:.1} % of known ones are lost and {:.1} % of strangers accepted",
+            100.0 * model.threshold.lost,
+            100.0 * model.threshold.accepted
+        ),
+        ..Card::default()
+    };
+    save(out, &client, &server, &card)?;
+    Ok((client, server))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clusters_are_numbers_or_flat() {
+        assert_eq!(parse_clusters("20, 30").unwrap(), [20, 30]);
+        assert!(parse_clusters("flat").unwrap().is_empty());
+        assert!(parse_clusters("many").unwrap_err().to_string().contains("expected numbers"));
+    }
+}
