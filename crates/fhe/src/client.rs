@@ -1,6 +1,6 @@
 //! [`QueryEncryptor`]: integers to query messages, reply messages to scores.
 
-use sordino_model::{Circuit, HierarchyShape, ModelHash};
+use sordino_model::{Circuit, HierarchyShape, IndexLayout, ModelHash};
 use tfhe::core_crypto::commons::generators::DeterministicSeeder;
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
@@ -165,19 +165,22 @@ fn vector_plaintexts(plan: &TripPlan, x: &[i32]) -> Vec<u64> {
     out
 }
 
-/// The plaintexts of the rows of a group's index: for every bit `m` and every level `l`, most significant first, `-s m q/B^l`
-/// and `m q/B^l`.
+/// The plaintexts of the rows of a group's index, bit after bit.
 fn index_plaintexts(plan: &TripPlan, key: &SecretKey, group: usize) -> Vec<u64> {
-    let packing = plan.layout.packing;
     let Some(index) = plan.layout.index else { return Vec::new() };
-    let mut out = Vec::with_capacity(packing.index_bits() * index.rows() * packing.ring());
-    for bit in packing.index(group) {
-        for level in 1..=index.levels {
-            let weight = u64::from(bit) << (64 - index.base_log * level);
-            out.extend(key.glwe().as_ref().iter().map(|s| s.wrapping_mul(weight).wrapping_neg()));
-            out.push(weight);
-            out.resize(out.len() + packing.ring() - 1, 0);
-        }
+    let bits = plan.layout.packing.index(group).into_iter();
+    bits.flat_map(|bit| bit_plaintexts(bit, index, key)).collect()
+}
+
+/// The plaintexts of the rows of a bit `m`: for every level `l`, most significant first, `-s m q/B^l` and `m q/B^l`.
+pub(crate) fn bit_plaintexts(bit: bool, index: IndexLayout, key: &SecretKey) -> Vec<u64> {
+    let ring = key.parameters().ring();
+    let mut out = Vec::with_capacity(index.rows() * ring);
+    for level in 1..=index.levels {
+        let weight = u64::from(bit) << (64 - index.base_log * level);
+        out.extend(key.glwe().as_ref().iter().map(|s| s.wrapping_mul(weight).wrapping_neg()));
+        out.push(weight);
+        out.resize(out.len() + ring - 1, 0);
     }
     out
 }

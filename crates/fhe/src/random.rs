@@ -47,12 +47,12 @@ impl Random {
         (wide % u128::from(bound.max(1))) as u64
     }
 
-    /// Fills `out` with uniform bits, one per element.
-    pub(crate) fn binary(&mut self, out: &mut [u64]) {
-        for out in out.chunks_mut(64) {
+    /// Fills `out` with differences of two uniform bits: 0 in half of all cases, 1 and -1 in a quarter each.
+    pub(crate) fn ternary(&mut self, out: &mut [u64]) {
+        for out in out.chunks_mut(32) {
             let bits = self.0.next_u64();
             for (i, out) in out.iter_mut().enumerate() {
-                *out = bits >> i & 1;
+                *out = (bits >> (2 * i) & 1).wrapping_sub(bits >> (2 * i + 1) & 1);
             }
         }
     }
@@ -102,10 +102,12 @@ mod tests {
         assert_eq!(draw(1, 1), draw(1, 1));
         assert_ne!(draw(1, 1), draw(1, 2));
         assert_ne!(draw(1, 1), draw(2, 1));
-        let mut bits = vec![0; 1 << 14];
-        Random::new([3; SEED_BYTES], 0).binary(&mut bits);
-        assert!(bits.iter().all(|&b| b < 2));
-        assert!((bits.iter().sum::<u64>() as i64 - (1 << 13)).abs() < 400);
+        let mut ternary = vec![0; 1 << 14];
+        Random::new([3; SEED_BYTES], 0).ternary(&mut ternary);
+        let count = |value: i64| ternary.iter().filter(|&&t| t as i64 == value).count();
+        assert_eq!(count(-1) + count(0) + count(1), ternary.len());
+        // Standard deviations are 64 and 55.
+        assert!(count(0).abs_diff(1 << 13) < 400 && count(1).abs_diff(1 << 12) < 350);
         let mut random = Random::new([4; SEED_BYTES], 0);
         assert!((0..1000).all(|_| random.below(7) < 7));
     }

@@ -81,9 +81,9 @@ impl ZeroKey {
         Self { transformed }
     }
 
-    /// Adds `u (a, a s + e) + (e_1, 0)` with a fresh binary `u` and fresh noise to a ciphertext: a new mask, the same
-    /// message.
-    fn rerandomise(
+    /// Adds `u (a, a s + e) + (e_1, 0)` with a fresh ternary `u` and fresh noise to a ciphertext: a new mask, the same
+    /// message. A `u` of mean zero keeps the rounding of the product away from the frequencies at which the key is strong.
+    pub(crate) fn rerandomise(
         &self,
         out: &mut Glwe,
         parameters: &ParameterSet,
@@ -95,7 +95,7 @@ impl ZeroKey {
         // On a torus read as fractions, a coefficient 2^UNIT_LOG2 is the integer 1 scaled by 2^(UNIT_LOG2 - 64).
         const UNIT_LOG2: i32 = 56;
         let mut blind = vec![0u64; ring];
-        random.binary(&mut blind);
+        random.ternary(&mut blind);
         blind.iter_mut().for_each(|u| *u <<= UNIT_LOG2);
         let mut transformed = vec![c64::default(); half];
         fourier.forward_torus(&blind, &mut transformed, scratch);
