@@ -5,7 +5,7 @@ use crate::FeatureSpec;
 /// What to do with a file longer than [`DecodeLimits::max_seconds`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overlong {
-    /// [`AudioError::TooLong`], before decoding where the header states the length.
+    /// [`crate::AudioError::TooLong`], before decoding where the header states the length.
     Reject,
     /// Keep the first `max_seconds`; the rest is not read.
     Truncate,
@@ -27,7 +27,7 @@ pub struct DecodeLimits {
     pub min_dbfs: f32,
     /// Least fraction of the stream that must decode, by duration, and of the length stated by the header that must be
     /// there. A file with a few bad packets is accepted with those packets left out; below this it is
-    /// [`AudioError::Corrupt`] or [`AudioError::Truncated`].
+    /// [`crate::AudioError::Corrupt`] or [`crate::AudioError::Truncated`].
     pub min_intact: f32,
 }
 
