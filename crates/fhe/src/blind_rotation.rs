@@ -96,7 +96,7 @@ impl RotationKey {
         let order = 2 * size * extension;
         let mut accumulators: Vec<Vec<Glwe>> = batch.iter().map(|e| start(table, order - e.body as usize)).collect();
         let mut differences = vec![avec![0u64; 2 * size].into_boxed_slice(); extension];
-        let offset = self.gadget.offset();
+        let offsets = self.gadget.offsets();
         for (i, ggsw) in self.bits.iter().enumerate() {
             for (accumulator, exponents) in accumulators.iter_mut().zip(batch) {
                 let power = exponents.mask[i] as usize;
@@ -105,7 +105,7 @@ impl RotationKey {
                 }
                 for (j, difference) in differences.iter_mut().enumerate() {
                     let (source, power) = shift(j, power, extension);
-                    subtract_rotated(&accumulator[source], &accumulator[j], power, offset, difference);
+                    subtract_rotated(&accumulator[source], &accumulator[j], power, offsets, difference);
                 }
                 for (component, difference) in accumulator.iter_mut().zip(&differences) {
                     fourier.add_product(self.gadget, difference, ggsw, component.as_mut_slice(), scratch);
@@ -130,20 +130,20 @@ fn start(table: &Table, power: usize) -> Vec<Glwe> {
         .map(|j| {
             let (source, power) = shift(j, power, extension);
             let mut out = zero.clone();
-            subtract_rotated(&table.components[source], &zero, power % (2 * zero.size()), 0, out.as_mut_slice());
+            subtract_rotated(&table.components[source], &zero, power % (2 * zero.size()), [0; 2], out.as_mut_slice());
             out
         })
         .collect()
 }
 
-/// `out = X^power p - q + offset`.
-fn subtract_rotated(p: &Glwe, q: &Glwe, power: usize, offset: u64, out: &mut [u64]) {
+/// `out = X^power p - q + offsets`.
+fn subtract_rotated(p: &Glwe, q: &Glwe, power: usize, offsets: [u64; 2], out: &mut [u64]) {
     let size = p.size();
     let power = power % (2 * size);
     for ((p, q), out) in
         p.as_slice().chunks_exact(size).zip(q.as_slice().chunks_exact(size)).zip(out.chunks_exact_mut(size))
     {
-        rotate_and_subtract(p, q, power, offset, out);
+        rotate_and_subtract(p, q, power, offsets, out);
     }
 }
 

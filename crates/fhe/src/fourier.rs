@@ -86,7 +86,7 @@ impl Fourier {
     }
 
     /// Adds `sum_{level, i} digit_level(input_i) key[level][i]` to the GLWE ciphertext `out`, for one or two input polynomials
-    /// with the gadget's offset added, and a `key` of shape `[levels, inputs, 2, N/2]`.
+    /// with the gadget's offsets added, and a `key` of shape `[levels, inputs, 2, N/2]`.
     pub(crate) fn add_product(&self, gadget: Gadget, input: &[u64], key: &[c64], out: &mut [u64], s: &mut Scratch) {
         let (size, half) = (self.size(), self.half());
         let inputs = input.len() / size;
@@ -111,7 +111,7 @@ impl Fourier {
         self.add_untwisted(sum, out);
     }
 
-    /// One digit of every coefficient, twisted. Digits of `base_log` bits lie in `[-B/2, B/2)`.
+    /// One digit of every coefficient, twisted: in `[-B/2, B/2)` for even coefficients, and `(-B/2, B/2]` for odd ones.
     fn digit(&self, polynomial: &[u64], gadget: Gadget, level: u32, out: &mut [c64]) {
         let (re, im) = polynomial.split_at(self.half());
         let shift = 64 - gadget.base_log * level;
@@ -151,8 +151,9 @@ fn digit_body(re: &[u64], im: &[u64], w_re: &[f64], w_im: &[f64], shift: u32, ma
     let n = out.len();
     let (re, im, w_re, w_im) = (&re[..n], &im[..n], &w_re[..n], &w_im[..n]);
     for j in 0..n {
-        let x = f64::from_bits(((re[j] >> shift) & mask) | EXPONENT) - centre;
-        let y = f64::from_bits(((im[j] >> shift) & mask) | EXPONENT) - centre;
+        let odd = j as u64 & 1;
+        let x = f64::from_bits((((re[j] >> shift) & mask) + odd) | EXPONENT) - centre;
+        let y = f64::from_bits((((im[j] >> shift) & mask) + odd) | EXPONENT) - centre;
         out[j] = c64 { re: x * w_re[j] - y * w_im[j], im: x * w_im[j] + y * w_re[j] };
     }
 }
@@ -178,39 +179,43 @@ fn untwist_body(sum: &[c64], w_re: &[f64], w_im: &[f64], re: &mut [u64], im: &mu
     }
 }
 
-/// `out = X^power p - q + offset` for polynomials of N coefficients and `power < 2N`.
-pub(crate) fn rotate_and_subtract(p: &[u64], q: &[u64], power: usize, offset: u64, out: &mut [u64]) {
-    vectorised!(rotate_body(p: &'a [u64] = p, q: &'a [u64] = q, power: usize = power, offset: u64 = offset, out: &'a mut [u64] = out));
+/// `out = X^power p - q + offsets` for polynomials of N coefficients and `power < 2N`, with one offset for even and one for odd
+/// coefficients.
+pub(crate) fn rotate_and_subtract(p: &[u64], q: &[u64], power: usize, offsets: [u64; 2], out: &mut [u64]) {
+    vectorised!(rotate_body(
+        p: &'a [u64] = p, q: &'a [u64] = q, power: usize = power, offsets: [u64; 2] = offsets, out: &'a mut [u64] = out
+    ));
 }
 
 #[inline(always)]
-fn rotate_body(p: &[u64], q: &[u64], power: usize, offset: u64, out: &mut [u64]) {
+fn rotate_body(p: &[u64], q: &[u64], power: usize, offsets: [u64; 2], out: &mut [u64]) {
     let n = p.len();
     let (power, negative) = if power >= n { (power - n, true) } else { (power, false) };
     // Coefficients that pass the end of the polynomial come back negated.
     let (stay, wrap) = p.split_at(n - power);
     let (low, high) = out[..n].split_at_mut(power);
     let (q_low, q_high) = q[..n].split_at(power);
+    let high_offsets = if power & 1 == 0 { offsets } else { [offsets[1], offsets[0]] };
     if negative {
-        plus(low, wrap, q_low, offset);
-        minus(high, stay, q_high, offset);
+        plus(low, wrap, q_low, offsets);
+        minus(high, stay, q_high, high_offsets);
     } else {
-        minus(low, wrap, q_low, offset);
-        plus(high, stay, q_high, offset);
+        minus(low, wrap, q_low, offsets);
+        plus(high, stay, q_high, high_offsets);
     }
 }
 
 #[inline(always)]
-fn plus(out: &mut [u64], p: &[u64], q: &[u64], offset: u64) {
-    for ((out, p), q) in out.iter_mut().zip(p).zip(q) {
-        *out = p.wrapping_sub(*q).wrapping_add(offset);
+fn plus(out: &mut [u64], p: &[u64], q: &[u64], offsets: [u64; 2]) {
+    for (i, ((out, p), q)) in out.iter_mut().zip(p).zip(q).enumerate() {
+        *out = p.wrapping_sub(*q).wrapping_add(if i & 1 == 0 { offsets[0] } else { offsets[1] });
     }
 }
 
 #[inline(always)]
-fn minus(out: &mut [u64], p: &[u64], q: &[u64], offset: u64) {
-    for ((out, p), q) in out.iter_mut().zip(p).zip(q) {
-        *out = offset.wrapping_sub(*p).wrapping_sub(*q);
+fn minus(out: &mut [u64], p: &[u64], q: &[u64], offsets: [u64; 2]) {
+    for (i, ((out, p), q)) in out.iter_mut().zip(p).zip(q).enumerate() {
+        *out = (if i & 1 == 0 { offsets[0] } else { offsets[1] }).wrapping_sub(*p).wrapping_sub(*q);
     }
 }
 

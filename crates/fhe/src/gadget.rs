@@ -35,9 +35,18 @@ impl Gadget {
     /// round. With it added, digit `level` of `x` is the bit field at [`Gadget::weight`] minus `B/2`, no carry needed.
     pub(crate) fn offset(self) -> u64 {
         let half_base = 1 << (self.base_log - 1);
-        let halves =
-            (1..=self.levels).fold(0u64, |sum, level| sum.wrapping_add(self.weight(level).wrapping_mul(half_base)));
-        halves.wrapping_add(self.weight(self.levels) / 2)
+        self.ones().wrapping_mul(half_base).wrapping_add(self.weight(self.levels) / 2)
+    }
+
+    /// The offsets of even and odd coefficients of a polynomial. Digits in `[-B/2, B/2)` are on average -1/2, which the key of a
+    /// selector, whose rows share one noise, would add up over half the ring; so odd coefficients take theirs from `(-B/2, B/2]`.
+    pub(crate) fn offsets(self) -> [u64; 2] {
+        [self.offset(), self.offset().wrapping_sub(self.ones())]
+    }
+
+    /// The sum of all weights: one in every digit.
+    fn ones(self) -> u64 {
+        (1..=self.levels).fold(0, |sum, level| sum.wrapping_add(self.weight(level)))
     }
 }
 
@@ -105,8 +114,8 @@ impl GadgetKey {
 }
 
 fn shifted(input: &[u64], gadget: Gadget) -> Vec<u64> {
-    let offset = gadget.offset();
-    input.iter().map(|x| x.wrapping_add(offset)).collect()
+    let offsets = gadget.offsets();
+    input.iter().enumerate().map(|(i, x)| x.wrapping_add(offsets[i & 1])).collect()
 }
 
 /// The GLWE ciphertexts `rows`, one after the other, in the Fourier domain.
