@@ -34,7 +34,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Rows of norm about 96, as unit vectors quantised to 6 bits have.
-fn stage(groups: usize, outputs: usize, width: usize, rng: &mut ChaCha8Rng) -> Result<Stage, Box<dyn std::error::Error>> {
+fn stage(
+    groups: usize,
+    outputs: usize,
+    width: usize,
+    rng: &mut ChaCha8Rng,
+) -> Result<Stage, Box<dyn std::error::Error>> {
     let weights = (0..groups * outputs).flat_map(|_| unit(width, rng)).map(|w| w as i8).collect();
     let bias = (0..groups * outputs).map(|_| -rng.random_range(3_000..5_000)).collect();
     Ok(Stage::new(outputs, bound(width), weights, bias, vec![outputs; groups])?)
@@ -127,7 +132,11 @@ fn run(
                 median(|w| w.reply)
             );
         }
-        println!("  server, all trips: {sum:.2?}; client: encrypt {:.2?}, decrypt {:.2?}", encrypt / queries as u32, decrypt / queries as u32);
+        println!(
+            "  server, all trips: {sum:.2?}; client: encrypt {:.2?}, decrypt {:.2?}",
+            encrypt / queries as u32,
+            decrypt / queries as u32
+        );
     }
     Ok(())
 }

@@ -115,7 +115,7 @@ fn linear_stages() {
         (2000, 5, 1, 127, false, 32, 0.85),
         (2000, 5, 1, 127, false, 40, 0.4),
         (512, 16, 4, 31, false, 64, 0.001),
-        (2000, 5, 1, 127, true, 64, 0.1),
+        (2000, 5, 1, 127, true, 64, 0.02),
     ];
     for (outputs, width, features, weight, one_sign, body_bits, low) in cases {
         let stage = stage(outputs, width, weight, one_sign);

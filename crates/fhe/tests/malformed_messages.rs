@@ -1,0 +1,211 @@
+//! Whatever arrives, in either direction, is answered or refused with a typed error: no panic, no allocation by its claims.
+
+mod common;
+
+use common::{MODEL, Pair, hierarchy, key};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sordino_fhe::params::{INSECURE_N256, INSECURE_N512};
+use sordino_fhe::{FheError, Plan, PlannerOptions, PreparedModel, QueryEncryptor, SecretKey};
+use sordino_model::{Hierarchy, MESSAGE_HEADER, ModelHash};
+
+struct Setup {
+    key: SecretKey,
+    hierarchy: Hierarchy,
+}
+
+fn setup() -> Setup {
+    Setup { key: key(&INSECURE_N256, 1), hierarchy: hierarchy(&[(5, 4), (3, 6)], 1) }
+}
+
+impl Setup {
+    fn pair(&self) -> Pair<'_> {
+        Pair::staged(&self.key, &self.hierarchy, 2, 1)
+    }
+
+    fn x(&self, stage: usize) -> Vec<i32> {
+        vec![1; self.hierarchy.stages()[stage].input().width]
+    }
+}
+
+/// A valid query and reply of the second trip.
+fn messages(pair: &mut Pair<'_>, x: &[i32]) -> (Vec<u8>, Vec<u8>) {
+    let query = pair.client.query(1, x, &[4, 0]).unwrap();
+    let reply = pair.server.answer(1, &query).unwrap();
+    (query, reply)
+}
+
+#[test]
+fn every_truncation_and_extension_is_refused() {
+    let setup = setup();
+    let mut pair = setup.pair();
+    let (query, reply) = messages(&mut pair, &setup.x(1));
+    let expect = |result: Result<(), FheError>, length: usize, whole: usize| match result {
+        Err(FheError::NotAMessage { .. }) => assert!(length < MESSAGE_HEADER),
+        Err(FheError::Length { found, expected }) => assert_eq!((found, expected), (length, whole)),
+        other => panic!("{length} bytes of {whole}: {other:?}"),
+    };
+    for length in 0..query.len() {
+        expect(pair.server.answer(1, &query[..length]).map(drop), length, query.len());
+    }
+    for length in 0..reply.len() {
+        expect(pair.client.scores(1, &reply[..length], &[4, 0]).map(drop), length, reply.len());
+    }
+    for extra in [1, 2, 100, 1 << 20] {
+        let longer = [&query[..], &vec![0; extra]].concat();
+        expect(pair.server.answer(1, &longer).map(drop), longer.len(), query.len());
+        let longer = [&reply[..], &vec![0; extra]].concat();
+        expect(pair.client.scores(1, &longer, &[4, 0]).map(drop), longer.len(), reply.len());
+    }
+}
+
+#[test]
+fn every_flipped_header_bit_is_refused_and_flipped_payloads_are_answered() {
+    let setup = setup();
+    let mut pair = setup.pair();
+    let (query, reply) = messages(&mut pair, &setup.x(1));
+    for bit in 0..8 * MESSAGE_HEADER {
+        for message in [&query, &reply] {
+            let mut flipped = message.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(pair.server.answer(1, &flipped).is_err(), "query bit {bit}");
+            assert!(pair.client.scores(1, &flipped, &[4, 0]).is_err(), "reply bit {bit}");
+        }
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for _ in 0..60 {
+        let mut flipped = query.clone();
+        for _ in 0..rng.random_range(1..50) {
+            let bit = rng.random_range(8 * MESSAGE_HEADER..8 * query.len());
+            flipped[bit / 8] ^= 1 << (bit % 8);
+        }
+        assert_eq!(pair.server.answer(1, &flipped).unwrap().len(), reply.len());
+        let mut flipped = reply.clone();
+        rng.fill_bytes(&mut flipped[MESSAGE_HEADER..]);
+        let scores = pair.client.scores(1, &flipped, &[4, 0]).unwrap();
+        assert_eq!(scores.iter().map(Vec::len).collect::<Vec<_>>(), [4, 0].map(|g| setup.hierarchy.last().count(g)));
+    }
+}
+
+#[test]
+fn noise_is_refused() {
+    let setup = setup();
+    let pair = setup.pair();
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    for _ in 0..500 {
+        let mut noise = vec![0; rng.random_range(0..5_000)];
+        rng.fill_bytes(&mut noise);
+        assert!(matches!(pair.server.answer(1, &noise), Err(FheError::NotAMessage { .. })));
+        assert!(matches!(pair.client.scores(1, &noise, &[4, 0]), Err(FheError::NotAMessage { .. })));
+        assert!(matches!(Plan::from_bytes(&noise), Err(FheError::Plan { .. })));
+    }
+}
+
+#[test]
+fn messages_for_something_else_say_what_differs() {
+    let setup = setup();
+    let mut pair = setup.pair();
+    let (query, reply) = messages(&mut pair, &setup.x(1));
+    let plan = pair.server.plan().clone();
+    let shape = setup.hierarchy.shape();
+
+    // Another trip: the messages of trip 0 and 1 differ in length, but the trip is what is reported.
+    let first = pair.client.query(0, &setup.x(0), &[]).unwrap();
+    assert!(matches!(pair.server.answer(1, &first), Err(FheError::Trip { found: 0, expected: 1 })));
+    assert!(matches!(pair.server.answer(0, &query), Err(FheError::Trip { found: 1, expected: 0 })));
+    assert!(matches!(pair.server.answer(2, &query), Err(FheError::NoTrip { found: 2, trips: 2 })));
+    assert!(matches!(pair.client.scores(0, &reply, &[]), Err(FheError::Trip { found: 1, expected: 0 })));
+
+    // A reply is no query, and the other way round.
+    assert!(matches!(pair.server.answer(1, &reply), Err(FheError::NotAMessage { expected: "query", .. })));
+    assert!(matches!(pair.client.scores(1, &query, &[4, 0]), Err(FheError::NotAMessage { expected: "reply", .. })));
+
+    // Another model.
+    let other = ModelHash([8; 32]);
+    let mut stranger = QueryEncryptor::from_insecure_seed(&setup.key, plan.clone(), other, shape, 2).unwrap();
+    let strange = stranger.query(1, &setup.x(1), &[4, 0]).unwrap();
+    assert!(
+        matches!(pair.server.answer(1, &strange), Err(FheError::Model { found, expected }) if found == other && expected == MODEL)
+    );
+
+    // Another plan of the same model.
+    let options = PlannerOptions { hiding: 2, ..PlannerOptions::default() };
+    let replanned = Plan::trip_per_stage(&INSECURE_N256, &setup.hierarchy, 2, options).unwrap();
+    assert_ne!(replanned.digest(), plan.digest());
+    let mut outdated = QueryEncryptor::from_insecure_seed(&setup.key, replanned, MODEL, shape, 3).unwrap();
+    let outdated = outdated.query(1, &setup.x(1), &[4, 0]).unwrap();
+    assert!(matches!(pair.server.answer(1, &outdated), Err(FheError::OtherPlan { .. })));
+
+    // Another parameter set.
+    let (wide_key, (small, wide)) = (key(&INSECURE_N512, 1), (INSECURE_N256.id.0, INSECURE_N512.id.0));
+    let wide_plan = Plan::trip_per_stage(&INSECURE_N512, &setup.hierarchy, 2, PlannerOptions::default()).unwrap();
+    let mut wide_client = QueryEncryptor::from_insecure_seed(&wide_key, wide_plan, MODEL, shape, 4).unwrap();
+    let wide_query = wide_client.query(1, &setup.x(1), &[4, 0]).unwrap();
+    assert!(
+        matches!(pair.server.answer(1, &wide_query), Err(FheError::Parameters { found, expected }) if (found, expected) == (wide, small))
+    );
+    assert!(matches!(
+        QueryEncryptor::new(&wide_key, plan.clone(), MODEL, shape),
+        Err(FheError::Parameters { found, expected }) if (found, expected) == (wide, small)
+    ));
+
+    // A plan for a model of another shape, on both sides.
+    let larger = hierarchy(&[(5, 4), (4, 6)], 1);
+    assert!(matches!(PreparedModel::new(MODEL, &larger, plan.clone()), Err(FheError::Plan { .. })));
+    assert!(matches!(QueryEncryptor::new(&setup.key, plan, MODEL, larger.shape()), Err(FheError::Plan { .. })));
+}
+
+#[test]
+fn a_wrong_key_decrypts_to_noise_and_not_to_an_error() {
+    let setup = setup();
+    let mut pair = setup.pair();
+    let (_, reply) = messages(&mut pair, &setup.x(1));
+    let right = pair.client.scores(1, &reply, &[4, 0]).unwrap();
+    let other = key(&INSECURE_N256, 2);
+    let stranger = QueryEncryptor::new(&other, pair.server.plan().clone(), MODEL, setup.hierarchy.shape()).unwrap();
+    assert_ne!(stranger.scores(1, &reply, &[4, 0]).unwrap(), right);
+}
+
+#[test]
+fn queries_that_break_their_promise_are_not_sent() {
+    let setup = setup();
+    let mut pair = setup.pair();
+    let x = setup.x(1);
+    let client = &mut pair.client;
+    assert!(matches!(client.query(1, &x[1..], &[0, 1]), Err(FheError::Vector { width: 6, .. })));
+    assert!(matches!(client.query(1, &[32, 0, 0, 0, 0, 0], &[0, 1]), Err(FheError::Vector { max_abs: 31, .. })));
+    assert!(matches!(client.query(1, &[31; 6], &[0, 1]), Err(FheError::Vector { .. })));
+    assert!(matches!(client.query(1, &x, &[0]), Err(FheError::Groups { found: 1, expected: 2 })));
+    assert!(matches!(client.query(1, &x, &[0, 5]), Err(FheError::Group { groups: 5 })));
+    assert!(matches!(client.query(0, &setup.x(0), &[0]), Err(FheError::Groups { found: 1, expected: 0 })));
+    assert!(matches!(client.query(7, &x, &[]), Err(FheError::NoTrip { found: 7, trips: 2 })));
+}
+
+#[test]
+fn damaged_plans_are_refused_or_harmless() {
+    let setup = setup();
+    let pair = setup.pair();
+    let bytes = pair.server.plan().to_bytes();
+    assert_eq!(&Plan::from_bytes(&bytes).unwrap(), pair.server.plan());
+    for length in 0..bytes.len() {
+        assert!(Plan::from_bytes(&bytes[..length]).is_err(), "{length} bytes");
+    }
+    assert!(Plan::from_bytes(&[&bytes[..], &[0]].concat()).is_err());
+    for bit in 0..8 * bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let Ok(plan) = Plan::from_bytes(&flipped) else { continue };
+        // What is still a plan is another plan, for this model or for none, and both sides can work with it.
+        assert_ne!(plan.digest(), pair.server.plan().digest());
+        let _: f64 = plan.failure_log2();
+        if plan.parameters().is_insecure() && plan.check_shape(setup.hierarchy.shape()).is_ok() {
+            let key = key(plan.parameters(), 1);
+            let mut client = QueryEncryptor::from_insecure_seed(&key, plan, MODEL, setup.hierarchy.shape(), 5).unwrap();
+            client.query(1, &setup.x(1), &[0, 1]).map(drop).unwrap_or(());
+        }
+    }
+    // A length field of 2^64 - 1 trips.
+    let mut claim = bytes[..8 + 2].to_vec();
+    claim.extend([0xff; 8]);
+    assert!(matches!(Plan::from_bytes(&claim), Err(FheError::Plan { .. })));
+}
