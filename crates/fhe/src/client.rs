@@ -1,14 +1,13 @@
 //! [`QueryEncryptor`]: integers to query messages, reply messages to scores.
 
 use sordino_model::{Circuit, HierarchyShape, IndexLayout, ModelHash};
-use tfhe::core_crypto::commons::generators::DeterministicSeeder;
-use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
 use crate::FheError;
 use crate::bits::unpack;
 use crate::messages::{Header, Kind};
 use crate::plan::{Plan, TripPlan};
+use crate::random::Random;
 use crate::reply::{reply_len, returned};
 use crate::secret_key::SecretKey;
 use crate::seeded;
@@ -21,7 +20,7 @@ pub struct QueryEncryptor<'a> {
     digest: ModelHash,
     model: ModelHash,
     shape: &'a HierarchyShape,
-    seeder: Box<dyn Seeder>,
+    random: Random,
 }
 
 impl<'a> QueryEncryptor<'a> {
@@ -30,7 +29,7 @@ impl<'a> QueryEncryptor<'a> {
     /// # Errors
     /// [`FheError::Parameters`] for a key of another parameter set, [`FheError::Plan`] for a plan that does not fit the shape.
     pub fn new(key: &'a SecretKey, plan: Plan, model: ModelHash, shape: &'a HierarchyShape) -> Result<Self, FheError> {
-        Self::with_seeder(key, plan, model, shape, new_seeder())
+        Self::with_random(key, plan, model, shape, Random::from_system())
     }
 
     /// [`QueryEncryptor::new`] with masks and noise drawn from `seed`, for tests and benches that must be repeatable. Two clients
@@ -45,23 +44,24 @@ impl<'a> QueryEncryptor<'a> {
         shape: &'a HierarchyShape,
         seed: u128,
     ) -> Result<Self, FheError> {
-        let seeder = DeterministicSeeder::<DefaultRandomGenerator>::new(Seed(seed));
-        Self::with_seeder(key, plan, model, shape, Box::new(seeder))
+        let halves = [seed.to_le_bytes(), [0; 16]];
+        let random = Random::new(std::array::from_fn(|i| halves[i / 16][i % 16]), 0);
+        Self::with_random(key, plan, model, shape, random)
     }
 
-    fn with_seeder(
+    fn with_random(
         key: &'a SecretKey,
         plan: Plan,
         model: ModelHash,
         shape: &'a HierarchyShape,
-        seeder: Box<dyn Seeder>,
+        random: Random,
     ) -> Result<Self, FheError> {
         let (found, expected) = (key.parameters().id.0, plan.parameters().id.0);
         if found != expected {
             return Err(FheError::Parameters { found, expected });
         }
         plan.check_shape(shape)?;
-        Ok(Self { key, digest: plan.digest(), plan, model, shape, seeder })
+        Ok(Self { key, digest: plan.digest(), plan, model, shape, random })
     }
 
     /// The plan.
@@ -93,13 +93,13 @@ impl<'a> QueryEncryptor<'a> {
         let circuit: Circuit = plan.circuit(self.shape)?;
         let mut out = self.header(trip, Kind::Query).write(query_len(&plan, parameters, &circuit));
         let zero = vec![0; parameters.ring()];
-        let seeder = &mut *self.seeder;
-        seeded::encrypt(self.key, &zero, plan.envelope.zero_key_bits, seeder, &mut out);
-        seeded::encrypt(self.key, &vector_plaintexts(&plan, x), plan.layout.body_bits, seeder, &mut out);
+        let random = &mut self.random;
+        seeded::encrypt(self.key, &zero, plan.envelope.zero_key_bits, random, &mut out);
+        seeded::encrypt(self.key, &vector_plaintexts(&plan, x), plan.layout.body_bits, random, &mut out);
         if let Some(index) = plan.layout.index {
             for &group in groups {
                 let rows = index_plaintexts(&plan, self.key, group);
-                seeded::encrypt(self.key, &rows, index.body_bits, seeder, &mut out);
+                seeded::encrypt(self.key, &rows, index.body_bits, random, &mut out);
             }
         }
         Ok(out)

@@ -39,6 +39,8 @@ pub use error::FheError;
 pub use evaluation_key::{DecisionGadgets, EvaluationKey, ServerKey};
 pub use evaluator::{DecisionCounts, Resolution};
 pub use gadget::Gadget;
+#[doc(hidden)]
+pub use linear::LinearKernel;
 pub use machine::Work;
 pub use margin::{Contest, DecisionNoise};
 pub use plan::{Plan, TripPlan};

@@ -23,7 +23,7 @@ use crate::glwe::Glwe;
 const LANES: usize = 8;
 
 /// Output ciphertexts that are computed together.
-const TILE: usize = 2;
+const TILE: usize = 4;
 
 /// Weights of one stage and one packing.
 pub(crate) struct LinearStage {
@@ -225,5 +225,48 @@ fn accumulate<S: Simd>(simd: S, weights: &[f64], query: &[f64], out: &mut [[[f64
                 S::as_mut_simd_f64s(out).0[r] = sum;
             }
         }
+    }
+}
+
+/// The kernel of the linear stage on its own, for benches: random weights, one query, no transforms.
+#[doc(hidden)]
+pub struct LinearKernel {
+    weights: ABox<[f64]>,
+    query: ABox<[f64]>,
+    sums: Vec<c64>,
+    inputs: usize,
+}
+
+impl LinearKernel {
+    /// A stage of `inputs` query ciphertexts of ring degree `ring` and about `bytes` bytes of weights.
+    pub fn new(ring: usize, inputs: usize, bytes: usize) -> Self {
+        let tile = TILE * inputs * ring;
+        let tiles = (bytes / size_of::<f64>()).div_ceil(tile).max(1);
+        let wave = |i: usize| ((i * 2_654_435_761) % 1_000) as f64 / 500.0 - 1.0;
+        let mut weights = avec![0.0; tiles * tile].into_boxed_slice();
+        let mut query = avec![0.0; inputs * 2 * ring].into_boxed_slice();
+        weights.iter_mut().enumerate().for_each(|(i, w)| *w = wave(i));
+        query.iter_mut().enumerate().for_each(|(i, q)| *q = wave(i));
+        Self { weights, query, sums: vec![c64::default(); TILE * ring], inputs }
+    }
+
+    /// Bytes of the weights.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.weights)
+    }
+
+    /// The weights as they lie in memory.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    /// One pass over all weights; returns something that depends on every product.
+    pub fn run(&mut self) -> f64 {
+        let mut total = 0.0;
+        for tile in self.weights.chunks_exact(self.inputs * self.sums.len()) {
+            multiply_accumulate(tile, &self.query, self.inputs, &mut self.sums);
+            total += self.sums[0].re;
+        }
+        total
     }
 }

@@ -5,7 +5,6 @@
 //! expected below 1 by as much as these matter; above 1 only by sampling error.
 
 use sordino_model::{Hierarchy, IndexLayout, ModelHash, Packing, SEED_BYTES, Stage, VectorBound};
-use tfhe::core_crypto::commons::generators::DeterministicSeeder;
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
@@ -24,10 +23,6 @@ use crate::{PreparedModel, QueryEncryptor, seeded, select};
 
 const KEYS: u128 = 3;
 
-fn seeder(seed: u128) -> DeterministicSeeder<DefaultRandomGenerator> {
-    DeterministicSeeder::new(Seed(seed))
-}
-
 fn key(seed: u128) -> SecretKey {
     SecretKey::generate_from_seed(&STANDARD, Seed(seed))
 }
@@ -40,7 +35,7 @@ fn phase(key: &SecretKey, glwe: &Glwe) -> Vec<u64> {
 /// Encrypts polynomials and reads them back as the server does.
 fn sent(key: &SecretKey, plaintexts: &[u64], body_bits: u32, seed: u128) -> Vec<Glwe> {
     let mut bytes = Vec::new();
-    seeded::encrypt(key, plaintexts, body_bits, &mut seeder(seed), &mut bytes);
+    seeded::encrypt(key, plaintexts, body_bits, &mut Random::new([seed as u8; SEED_BYTES], 0), &mut bytes);
     let ring = key.parameters().ring();
     seeded::expand(&bytes, plaintexts.len() / ring, ring, body_bits)
 }

@@ -6,16 +6,10 @@
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sordino_model::SEED_BYTES;
-use tfhe::core_crypto::prelude::Seeder;
+use tfhe::core_crypto::prelude::new_seeder;
 
 /// A seed of [`Random`], public where it stands for masks.
 pub(crate) type RandomSeed = [u8; SEED_BYTES];
-
-/// Draws a fresh seed: 256 bits from a tfhe seeder, that is from the system or from a deterministic one in tests.
-pub(crate) fn fresh_seed(seeder: &mut dyn Seeder) -> RandomSeed {
-    let halves = [seeder.seed().0.to_le_bytes(), seeder.seed().0.to_le_bytes()];
-    std::array::from_fn(|i| halves[i / 16][i % 16])
-}
 
 /// A stream of random numbers.
 pub(crate) struct Random(ChaCha20Rng);
@@ -26,6 +20,20 @@ impl Random {
         let mut generator = ChaCha20Rng::from_seed(seed);
         generator.set_stream(stream);
         Self(generator)
+    }
+
+    /// A stream seeded with 256 bits from the system.
+    pub(crate) fn from_system() -> Self {
+        let mut seeder = new_seeder();
+        let halves = [seeder.seed().0.to_le_bytes(), seeder.seed().0.to_le_bytes()];
+        Self::new(std::array::from_fn(|i| halves[i / 16][i % 16]), 0)
+    }
+
+    /// Draws a seed for other streams. Seeds tell nothing of each other.
+    pub(crate) fn seed(&mut self) -> RandomSeed {
+        let mut seed = RandomSeed::default();
+        self.0.fill_bytes(&mut seed);
+        seed
     }
 
     /// Fills `out` with uniform torus elements.

@@ -5,6 +5,7 @@
 //! to the body, which hides most of what the computed noise tells. `docs/crypto.md` states what that gives and what it
 //! does not.
 
+use rayon::prelude::*;
 use sordino_model::Packing;
 use tfhe_fft::c64;
 
@@ -122,17 +123,21 @@ pub(crate) fn write(
     fourier: &Fourier,
     out: &mut Vec<u8>,
 ) {
-    let mut scratch = fourier.scratch();
-    let mut values = Vec::with_capacity(returned.iter().map(|scores| fourier.size() + scores.len()).sum());
-    for (i, (mut glwe, scores)) in ciphertexts.into_iter().zip(returned).enumerate() {
-        let mut random = Random::new(seed, i as u64);
-        zero_key.rerandomise(&mut glwe, parameters, &mut random, fourier, &mut scratch);
-        values.extend_from_slice(glwe.mask());
-        values.extend(scores.iter().map(|score| {
-            let mut body = [glwe.body()[score.coefficient]];
-            random.add_noise(parameters.glwe_noise_log2, &mut body);
-            body[0].wrapping_add(random.below(2 * plan.flood)).wrapping_sub(plan.flood)
-        }));
-    }
-    pack(values, plan.envelope.reply_bits, out);
+    let ciphertexts = ciphertexts.into_par_iter().zip(returned).enumerate();
+    let values = ciphertexts.map_init(
+        || fourier.scratch(),
+        |scratch, (i, (mut glwe, scores))| {
+            let mut random = Random::new(seed, i as u64);
+            zero_key.rerandomise(&mut glwe, parameters, &mut random, fourier, scratch);
+            let mut values = glwe.mask().to_vec();
+            values.extend(scores.iter().map(|score| {
+                let mut body = [glwe.body()[score.coefficient]];
+                random.add_noise(parameters.glwe_noise_log2, &mut body);
+                body[0].wrapping_add(random.below(2 * plan.flood)).wrapping_sub(plan.flood)
+            }));
+            values
+        },
+    );
+    let values: Vec<Vec<u64>> = values.collect();
+    pack(values.into_iter().flatten(), plan.envelope.reply_bits, out);
 }

@@ -6,7 +6,7 @@ use tfhe::core_crypto::prelude::*;
 
 use crate::bits::{pack, unpack};
 use crate::glwe::Glwe;
-use crate::random::{Random, RandomSeed, fresh_seed};
+use crate::random::{Random, RandomSeed};
 use crate::secret_key::SecretKey;
 
 /// Bytes of `count` ciphertexts.
@@ -17,9 +17,9 @@ pub(crate) fn seeded_len(count: usize, ring: usize, body_bits: u32) -> usize {
 /// Encrypts `plaintexts`, one polynomial of N torus elements after another: ciphertext `j` has mask `a_j` from stream `j` of a
 /// fresh seed and body `a_j s + e_j + plaintext_j`. Appends the seed and the leading `body_bits` bits of the bodies to
 /// `out`.
-pub(crate) fn encrypt(key: &SecretKey, plaintexts: &[u64], body_bits: u32, seeder: &mut dyn Seeder, out: &mut Vec<u8>) {
+pub(crate) fn encrypt(key: &SecretKey, plaintexts: &[u64], body_bits: u32, random: &mut Random, out: &mut Vec<u8>) {
     let (ring, noise_log2) = (key.parameters().ring(), key.parameters().glwe_noise_log2);
-    let (masks, noise): (RandomSeed, RandomSeed) = (fresh_seed(seeder), fresh_seed(seeder));
+    let (masks, noise) = (random.seed(), random.seed());
     out.extend(masks);
     let bodies = plaintexts.par_chunks_exact(ring).enumerate().map(|(j, plaintext)| {
         let mut mask = Polynomial::new(0u64, PolynomialSize(ring));

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use sordino_model::{Circuit, Counts, Hierarchy, Input, ModelHash};
-use tfhe::core_crypto::prelude::new_seeder;
 
 use crate::FheError;
 use crate::fourier::Fourier;
@@ -12,7 +11,7 @@ use crate::machine::{Tfhe, TfheValue, Work};
 use crate::messages::{Header, Kind};
 use crate::params::ParameterSet;
 use crate::plan::{Plan, TripPlan};
-use crate::random::fresh_seed;
+use crate::random::Random;
 use crate::reply::{self, Returned, ZeroKey};
 use crate::seeded::{expand, seeded_len};
 use crate::select;
@@ -103,7 +102,7 @@ impl PreparedModel {
             ciphertexts.extend(scores);
         }
         work.counts += Counts::reply().times(ciphertexts.len());
-        let (plan, returned, seed) = (&prepared.plan, &prepared.returned, fresh_seed(&mut *new_seeder()));
+        let (plan, returned, seed) = (&prepared.plan, &prepared.returned, Random::from_system().seed());
         let mut out = self.header(trip, Kind::Reply).write(reply::reply_len(plan, returned));
         reply::write(ciphertexts, returned, plan, parameters, &zero_key, seed, &self.fourier, &mut out);
         work.reply = start.elapsed();

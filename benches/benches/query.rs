@@ -1,0 +1,43 @@
+//! Whole queries at 25,000 tracks as the server sees them, on one thread, with 1 and 2 probes; and the client's side.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use sordino_benches::{Exchange, Failure, two_stages};
+use sordino_fhe::params::STANDARD;
+use sordino_fhe::{Plan, PlannerOptions, SecretKey};
+
+fn queries(c: &mut Criterion) {
+    run(c).unwrap_or_else(|e| panic!("{e}"));
+}
+
+fn run(c: &mut Criterion) -> Result<(), Failure> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    let key = SecretKey::generate(&STANDARD);
+    let two = two_stages(158, 158)?;
+    let mut group = c.benchmark_group("two-trip");
+    group.sample_size(20);
+    for probes in [1, 2] {
+        let plan = Plan::trip_per_stage(&STANDARD, &two, probes, PlannerOptions::default())?;
+        let mut exchange = Exchange::new(&key, &two, plan)?;
+        let queries = [exchange.query(0)?, exchange.query(1)?];
+        for (trip, query) in queries.iter().enumerate() {
+            let (reply, _) = exchange.answer(trip, query)?;
+            exchange.check(trip, query, &reply)?;
+        }
+        group.bench_function(format!("server, {probes} probe(s)"), |b| {
+            b.iter(|| {
+                pool.install(|| {
+                    let answer = |trip: usize| exchange.server.answer(trip, &queries[trip].message);
+                    (answer(0), answer(1))
+                })
+            });
+        });
+        group.bench_function(format!("client encrypts, {probes} probe(s)"), |b| {
+            b.iter(|| (exchange.query(0).map(|q| q.message), exchange.query(1).map(|q| q.message)));
+        });
+    }
+    group.finish();
+    Ok(())
+}
+
+criterion_group!(benches, queries);
+criterion_main!(benches);
