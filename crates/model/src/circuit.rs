@@ -41,9 +41,36 @@ pub enum Op {
     Select {
         /// What to select from.
         scores: Register,
-        /// The group's index.
+        /// The group's index, or the choice that leads to it.
         index: Register,
     },
+    /// The largest of all scores of one or more groups of a stage, and where it is.
+    Argmax {
+        /// The stage.
+        stage: StageId,
+        /// Where the scores are.
+        entries: Vec<Entry>,
+    },
+    /// The next best of the scores that a choice was made from.
+    RunnerUp {
+        /// The choice.
+        choice: Register,
+    },
+    /// A choice of the last stage if its score is above zero, nothing otherwise.
+    Threshold {
+        /// The choice.
+        choice: Register,
+    },
+}
+
+/// The scores of one group, as [`Op::Argmax`] takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// The scores: `[1, outputs]`.
+    pub scores: Register,
+    /// The choice that selected the group; `None` in stage 0, which has only one.
+    pub path: Option<Register>,
 }
 
 /// A straight-line program over registers.
@@ -81,6 +108,22 @@ pub enum CircuitError {
     Repeated {
         /// The register.
         register: usize,
+    },
+    /// More choices asked for than the smallest group of a stage has slots.
+    #[error("circuit: {found} choices of stage {stage} asked for, expected between 1 and {slots}")]
+    Choices {
+        /// The stage.
+        stage: usize,
+        /// Choices asked for.
+        found: usize,
+        /// Slots of the smallest group.
+        slots: usize,
+    },
+    /// An op that the machine does not have.
+    #[error("circuit: {op} asked for, expected only ops that this machine has")]
+    NoOp {
+        /// The op.
+        op: &'static str,
     },
     /// A stage that the hierarchy does not have.
     #[error("circuit: stage {stage} asked for, the model has {stages}")]
@@ -130,6 +173,56 @@ impl Circuit {
         Ok(Self { inputs, ops, reply })
     }
 
+    /// The protocol in which the server decides: every stage's vector in, `answers` tracks or nothing out, the best first. The
+    /// `probes` best groups of every stage are followed.
+    ///
+    /// Takes a [`Hierarchy`] on the server and its [`HierarchyShape`] on the client.
+    ///
+    /// # Errors
+    /// [`CircuitError::Choices`] for no probes, no answers, or more probes than the smallest group of some stage but the last
+    /// has slots.
+    pub fn one_trip(
+        hierarchy: &impl AsRef<HierarchyShape>,
+        probes: usize,
+        answers: usize,
+    ) -> Result<Self, CircuitError> {
+        let stages = hierarchy.as_ref().stages();
+        let inputs = stages.iter().map(|s| Input::Vector(s.input())).collect();
+        let mut ops: Vec<Op> = Vec::new();
+        let mut push = |op| {
+            ops.push(op);
+            Register(stages.len() + ops.len() - 1)
+        };
+        let mut choices: Vec<Register> = Vec::new();
+        for (s, shape) in stages.iter().enumerate() {
+            let stage = StageId(s);
+            let scores = push(Op::Linear { stage, input: Register(s) });
+            let entries = match s {
+                0 => vec![Entry { scores, path: None }],
+                _ => {
+                    let select =
+                        |&index: &Register| Entry { scores: push(Op::Select { scores, index }), path: Some(index) };
+                    choices.iter().map(select).collect()
+                }
+            };
+            let last = s + 1 == stages.len();
+            let slots =
+                if last { usize::MAX } else { shape.counts().iter().copied().filter(|&c| c > 0).min().unwrap_or(0) };
+            let found = if last { answers } else { probes };
+            if found == 0 || found > slots {
+                return Err(CircuitError::Choices { stage: s, found, slots });
+            }
+            let mut choice = push(Op::Argmax { stage, entries });
+            choices = vec![choice];
+            for _ in 1..found {
+                choice = push(Op::RunnerUp { choice });
+                choices.push(choice);
+            }
+        }
+        let reply = choices.iter().map(|&choice| push(Op::Threshold { choice })).collect();
+        Ok(Self { inputs, ops, reply })
+    }
+
     /// Walks the circuit on `machine` and returns the reply.
     ///
     /// # Errors
@@ -145,6 +238,15 @@ impl Circuit {
                 Op::Select { scores, index } => {
                     machine.select(read(&registers, *scores)?, read(&registers, *index)?)?
                 }
+                Op::Argmax { stage, entries } => {
+                    let entry = |entry: &Entry| -> Result<_, CircuitError> {
+                        let path = entry.path.map(|path| read(&registers, path)).transpose()?;
+                        Ok((read(&registers, entry.scores)?, path))
+                    };
+                    machine.argmax(*stage, &entries.iter().map(entry).collect::<Result<Vec<_>, _>>()?)?
+                }
+                Op::RunnerUp { choice } => machine.runner_up(read(&registers, *choice)?)?,
+                Op::Threshold { choice } => machine.threshold(read(&registers, *choice)?)?,
             };
             registers.push(value);
         }
@@ -184,6 +286,35 @@ pub trait Machine {
     /// # Errors
     /// Where the values are no scores and index.
     fn select(&mut self, scores: &Self::Value, index: &Self::Value) -> Result<Self::Value, Self::Error>;
+
+    /// The largest score of all `entries`: scores of one group of `stage` each, and the choice that selected it. Of equal scores,
+    /// the first.
+    ///
+    /// # Errors
+    /// [`CircuitError::NoOp`] for a machine that leaves decisions to the client; otherwise where the values are no scores.
+    fn argmax(
+        &mut self,
+        _stage: StageId,
+        _entries: &[(&Self::Value, Option<&Self::Value>)],
+    ) -> Result<Self::Value, Self::Error> {
+        Err(CircuitError::NoOp { op: "argmax" }.into())
+    }
+
+    /// The choice after `choice` among the same scores.
+    ///
+    /// # Errors
+    /// As [`Machine::argmax`].
+    fn runner_up(&mut self, _choice: &Self::Value) -> Result<Self::Value, Self::Error> {
+        Err(CircuitError::NoOp { op: "runner-up" }.into())
+    }
+
+    /// `choice` if its score is above zero.
+    ///
+    /// # Errors
+    /// As [`Machine::argmax`].
+    fn threshold(&mut self, _choice: &Self::Value) -> Result<Self::Value, Self::Error> {
+        Err(CircuitError::NoOp { op: "threshold" }.into())
+    }
 }
 
 /// The stage that an op names.

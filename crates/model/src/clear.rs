@@ -1,5 +1,7 @@
 //! [`Clear`]: the circuit on plain integers, the reference for every other machine.
 
+use std::cmp::Reverse;
+
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use thiserror::Error;
 
@@ -21,6 +23,20 @@ pub enum ClearValue {
     Index(usize),
     /// Scores of some groups of a stage, used slots only.
     Scores(Vec<Vec<i64>>),
+    /// Slots of one or more groups, the best first, named by their paths: slot `t` of group `g` is path `g outputs + t`, which is
+    /// also the group of the next stage that it leads to. Empty where every slot has been passed over.
+    Choice(Vec<ScoredPath>),
+    /// The path of a known track.
+    Answer(Option<usize>),
+}
+
+/// A slot of a stage and its score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScoredPath {
+    /// `g outputs + t` for slot `t` of group `g`.
+    pub path: usize,
+    /// Its score.
+    pub score: i64,
 }
 
 /// Plain integers.
@@ -70,6 +86,8 @@ impl ClearValue {
             Self::Vector(_) => "a vector",
             Self::Index(_) => "an index",
             Self::Scores(_) => "scores",
+            Self::Choice(_) => "a choice",
+            Self::Answer(_) => "an answer",
         }
     }
 }
@@ -140,10 +158,53 @@ impl Machine for Clear<'_> {
         let ClearValue::Scores(groups) = scores else {
             return Err(ClearError::Kind { op: "select", found: scores.kind(), expected: "scores" });
         };
-        let ClearValue::Index(i) = *index else {
-            return Err(ClearError::Kind { op: "select", found: index.kind(), expected: "an index" });
+        let i = match index {
+            ClearValue::Index(i) => *i,
+            // A choice among no slots leads nowhere.
+            ClearValue::Choice(paths) => paths.first().map_or(groups.len(), |best| best.path),
+            _ => return Err(ClearError::Kind { op: "select", found: index.kind(), expected: "an index" }),
         };
         let group = groups.get(i).ok_or(ClearError::Index { found: i, groups: groups.len() })?;
         Ok(ClearValue::Scores(vec![group.clone()]))
+    }
+
+    fn argmax(
+        &mut self,
+        stage: StageId,
+        entries: &[(&ClearValue, Option<&ClearValue>)],
+    ) -> Result<ClearValue, ClearError> {
+        let outputs = stage_of(self.hierarchy, stage)?.outputs();
+        let mut paths = Vec::new();
+        for (scores, path) in entries {
+            let ClearValue::Scores(groups) = scores else {
+                return Err(ClearError::Kind { op: "argmax", found: scores.kind(), expected: "scores" });
+            };
+            let group = match path {
+                None => 0,
+                Some(ClearValue::Choice(paths)) => paths.first().map_or(0, |best| best.path),
+                Some(other) => {
+                    return Err(ClearError::Kind { op: "argmax", found: other.kind(), expected: "a choice" });
+                }
+            };
+            let slots = groups.iter().flatten().enumerate();
+            paths.extend(slots.map(|(slot, &score)| ScoredPath { path: group * outputs + slot, score }));
+        }
+        // A stable sort keeps the first of equal scores first.
+        paths.sort_by_key(|p| Reverse(p.score));
+        Ok(ClearValue::Choice(paths))
+    }
+
+    fn runner_up(&mut self, choice: &ClearValue) -> Result<ClearValue, ClearError> {
+        let ClearValue::Choice(paths) = choice else {
+            return Err(ClearError::Kind { op: "runner-up", found: choice.kind(), expected: "a choice" });
+        };
+        Ok(ClearValue::Choice(paths.iter().skip(1).copied().collect()))
+    }
+
+    fn threshold(&mut self, choice: &ClearValue) -> Result<ClearValue, ClearError> {
+        let ClearValue::Choice(paths) = choice else {
+            return Err(ClearError::Kind { op: "threshold", found: choice.kind(), expected: "a choice" });
+        };
+        Ok(ClearValue::Answer(paths.first().filter(|best| best.score > 0).map(|best| best.path)))
     }
 }

@@ -11,6 +11,7 @@ mod clear;
 mod client;
 mod cost;
 mod decide;
+mod draw;
 mod files;
 mod front;
 mod hash;
@@ -22,14 +23,15 @@ mod shape;
 mod stage;
 
 pub use card::Card;
-pub use circuit::{Circuit, CircuitError, Input, Machine, Op, Register, StageId};
-pub use clear::{Clear, ClearError, ClearValue};
+pub use circuit::{Circuit, CircuitError, Entry, Input, Machine, Op, Register, StageId};
+pub use clear::{Clear, ClearError, ClearValue, ScoredPath};
 pub use client::{ClientError, ClientModel, Label, Outline};
 pub use cost::{
     Cost, CostReport, CostValue, Counts, Envelope, IndexLayout, MESSAGE_HEADER, SEED_BYTES, StageLayout, body_bytes,
     fourier_bytes,
 };
 pub use decide::{GroupScores, Next, Ranked, Ranking, Shortlist, Trips};
+pub use draw::{Decisions, Draw};
 pub use files::{FileError, load_client, load_pair, load_server, save};
 pub use front::{
     Activation, Conv1d, Crop, Front, FrontError, Head, Layer, Network, POOL_EPSILON, Pool, Quantiser, Step,

@@ -22,6 +22,20 @@ pub enum RangeValue {
         /// Largest absolute score.
         bound: u64,
     },
+    /// A choice among paths.
+    Choice {
+        /// Paths to choose from.
+        paths: usize,
+        /// Largest absolute score.
+        bound: u64,
+        /// Largest difference of two scores that were compared.
+        difference: u64,
+    },
+    /// A track or nothing.
+    Answer {
+        /// Paths to choose from.
+        paths: usize,
+    },
 }
 
 /// Propagates bounds, and refuses what the message space cannot hold.
@@ -86,6 +100,8 @@ impl RangeValue {
             Self::Vector(_) => "a vector",
             Self::Index { .. } => "an index",
             Self::Scores { .. } => "scores",
+            Self::Choice { .. } => "a choice",
+            Self::Answer { .. } => "an answer",
         }
     }
 }
@@ -138,12 +154,47 @@ impl Machine for Range<'_> {
         let RangeValue::Scores { groups, bound } = *scores else {
             return Err(RangeError::Kind { op: "select", found: scores.kind(), expected: "scores" });
         };
-        let RangeValue::Index { bound: found } = *index else {
+        let (RangeValue::Index { bound: found } | RangeValue::Choice { paths: found, .. }) = *index else {
             return Err(RangeError::Kind { op: "select", found: index.kind(), expected: "an index" });
         };
         if found > groups {
             return Err(RangeError::Index { found, groups });
         }
         Ok(RangeValue::Scores { groups: 1, bound })
+    }
+
+    fn argmax(
+        &mut self,
+        stage: StageId,
+        entries: &[(&RangeValue, Option<&RangeValue>)],
+    ) -> Result<RangeValue, RangeError> {
+        let s = stage_of(self.hierarchy, stage)?;
+        let mut bound = 0;
+        for (scores, _) in entries {
+            let RangeValue::Scores { groups: 1, bound: found } = **scores else {
+                return Err(RangeError::Kind {
+                    op: "argmax",
+                    found: scores.kind(),
+                    expected: "the scores of one group",
+                });
+            };
+            bound = bound.max(found);
+        }
+        let difference = if entries.len() == 1 { s.difference_bound() } else { s.spread_bound() };
+        Ok(RangeValue::Choice { paths: s.groups() * s.outputs(), bound, difference })
+    }
+
+    fn runner_up(&mut self, choice: &RangeValue) -> Result<RangeValue, RangeError> {
+        match choice {
+            RangeValue::Choice { .. } => Ok(*choice),
+            _ => Err(RangeError::Kind { op: "runner-up", found: choice.kind(), expected: "a choice" }),
+        }
+    }
+
+    fn threshold(&mut self, choice: &RangeValue) -> Result<RangeValue, RangeError> {
+        match *choice {
+            RangeValue::Choice { paths, .. } => Ok(RangeValue::Answer { paths }),
+            _ => Err(RangeError::Kind { op: "threshold", found: choice.kind(), expected: "a choice" }),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! [`Stage`]: one layer of integer classifiers, the only part of a model that runs encrypted.
 
+use rayon::prelude::*;
+
 use crate::shape::{HierarchyShape, StageError, StageShape, VectorBound};
 
 /// A bank of linear classifiers over one input vector: `groups` classifiers of up to `outputs` classes each.
@@ -124,6 +126,42 @@ impl Stage {
             })
             .max()
             .unwrap_or(0)
+    }
+
+    /// The smallest and the largest score that any admitted input can reach in any used slot, by Cauchy-Schwarz.
+    pub fn score_range(&self) -> (i64, i64) {
+        let slots = (0..self.groups()).flat_map(|g| (0..self.count(g)).map(move |t| (g, t)));
+        slots.fold((0, 0), |(low, high), (g, t)| {
+            let product = u128::from(self.row_norm_squared(g, t)) * u128::from(self.input().norm_squared);
+            let (reach, bias) = (product.isqrt() as i64, i64::from(self.bias(g, t)));
+            (low.min(bias.saturating_sub(reach)), high.max(bias.saturating_add(reach)))
+        })
+    }
+
+    /// Largest difference of any two scores, of whatever groups, for one admitted input.
+    pub fn spread_bound(&self) -> u64 {
+        let (low, high) = self.score_range();
+        high.abs_diff(low)
+    }
+
+    /// Largest difference of two scores of one group for one admitted input: by Cauchy-Schwarz `|w_i - w_j| |x|`, plus the
+    /// difference of the biases, maximised over all pairs of used slots. At most twice [`Stage::score_bound`], and below it by as
+    /// much as no two rows are opposite.
+    pub fn difference_bound(&self) -> u64 {
+        let norm = u128::from(self.input().norm_squared);
+        let group = |g: usize| {
+            let norms: Vec<i64> = (0..self.count(g)).map(|t| self.row_norm_squared(g, t) as i64).collect();
+            let pairs = (0..norms.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
+            let bound = |(i, j): (usize, usize)| {
+                let rows = self.row(g, i).iter().zip(self.row(g, j));
+                let dot: i32 = rows.map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
+                let squared = (norms[i] + norms[j] - 2 * i64::from(dot)).unsigned_abs();
+                let reach = (u128::from(squared) * norm).isqrt() as u64;
+                reach.saturating_add(self.bias(g, i).abs_diff(self.bias(g, j)).into())
+            };
+            pairs.map(bound).max().unwrap_or(0)
+        };
+        (0..self.groups()).into_par_iter().map(group).max().unwrap_or(0)
     }
 }
 

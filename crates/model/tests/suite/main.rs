@@ -1,6 +1,7 @@
 //! What a user of the crate relies on, one file per noun.
 
 mod cards;
+mod choices;
 mod circuits;
 mod decisions;
 mod files;

@@ -1,0 +1,150 @@
+//! [`Draw`]: who meets whom in a knockout tournament, and what playing it encrypted takes.
+
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+
+/// The steps of encrypted decisions, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decisions {
+    /// Keyswitches to the small key, one before every blind rotation.
+    pub keyswitches: usize,
+    /// Blind rotations that compare two scores, or a score with zero.
+    pub comparisons: usize,
+    /// Blind rotations that refresh a bit so that it can become a selector.
+    pub refreshes: usize,
+    /// Conversions of refreshed bits into selectors.
+    pub conversions: usize,
+    /// CMUX gates, and other products with a selector.
+    pub gates: usize,
+}
+
+impl AddAssign for Decisions {
+    fn add_assign(&mut self, other: Self) {
+        self.keyswitches += other.keyswitches;
+        self.comparisons += other.comparisons;
+        self.refreshes += other.refreshes;
+        self.conversions += other.conversions;
+        self.gates += other.gates;
+    }
+}
+
+impl Decisions {
+    /// All blind rotations.
+    pub fn rotations(&self) -> usize {
+        self.comparisons + self.refreshes
+    }
+
+    /// Comparisons of pairs.
+    pub fn comparisons(count: usize) -> Self {
+        Self { keyswitches: count, comparisons: count, ..Self::default() }
+    }
+
+    /// Signs read and made into selectors.
+    pub fn bits(count: usize) -> Self {
+        Self { keyswitches: 2 * count, comparisons: count, refreshes: count, conversions: count, gates: 0 }
+    }
+
+    /// Gates.
+    pub fn gates(count: usize) -> Self {
+        Self { gates: count, ..Self::default() }
+    }
+}
+
+/// The draw of a tournament: which of `2^rounds` positions are taken. In round `r` (from 0), the winners of positions that
+/// differ only in their `r` lowest bits meet those that differ in bit `r`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// How many stand before every round, and after the last: `taken[r][i]` for the candidates whose position shifted by `r` is `i`.
+    taken: Vec<Vec<bool>>,
+}
+
+impl Draw {
+    /// The draw of the given positions, `true` where taken; those up to the next power of two are empty.
+    pub fn new(mut positions: Vec<bool>) -> Self {
+        positions.resize(positions.len().next_power_of_two(), false);
+        let mut taken = vec![positions];
+        while let Some(last) = taken.last().filter(|last| last.len() > 1) {
+            taken.push(last.chunks_exact(2).map(|pair| pair[0] || pair[1]).collect());
+        }
+        Self { taken }
+    }
+
+    /// Positions, a power of two.
+    pub fn positions(&self) -> &[bool] {
+        &self.taken[0]
+    }
+
+    /// Candidates.
+    pub fn candidates(&self) -> usize {
+        self.count(0)
+    }
+
+    /// Rounds, and bits of a position.
+    pub fn rounds(&self) -> usize {
+        self.taken.len() - 1
+    }
+
+    /// Playing all matches.
+    pub fn play(&self) -> Decisions {
+        Decisions::comparisons(self.candidates().saturating_sub(1))
+    }
+
+    /// Reading the winner's position: for every round, selecting the match and making its sign a selector.
+    pub fn read(&self) -> Decisions {
+        let gates = (0..self.rounds()).map(|r| self.count(r + 1).saturating_sub(1)).sum();
+        let mut decisions = Decisions::bits(self.rounds());
+        decisions += Decisions::gates(gates);
+        decisions
+    }
+
+    /// Playing the path of the winner again without it.
+    pub fn replay(&self) -> Decisions {
+        let mut gates = 0;
+        for r in 0..self.rounds() {
+            let (standing, matches) = (self.taken[r].len(), self.taken[r + 1].len());
+            // The old value and the old lead of the path, their replacements, and both sides of the match.
+            gates += self.count(r).saturating_sub(1) + scatter(standing);
+            gates += self.count(r + 1).saturating_sub(1) + scatter(matches);
+            gates += 2 * (matches - 1);
+        }
+        let mut decisions = Decisions::comparisons(self.rounds());
+        decisions += Decisions::gates(gates);
+        decisions
+    }
+
+    /// Candidates that stand before round `r`.
+    fn count(&self, round: usize) -> usize {
+        self.taken[round].iter().filter(|taken| **taken).count()
+    }
+}
+
+/// Gates that place a value at one of `count` positions, a power of two.
+fn scatter(count: usize) -> usize {
+    count - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matches_are_one_fewer_than_candidates() {
+        for count in 1..40 {
+            let draw = Draw::new(vec![true; count]);
+            assert_eq!(draw.play().comparisons, count - 1);
+            assert_eq!(1 << draw.rounds(), count.next_power_of_two());
+        }
+    }
+
+    #[test]
+    fn gates_follow_whoever_is_there() {
+        // Positions 1 and 6 of 8: the root is the only match, and every selection is among at most two.
+        let draw = Draw::new(vec![false, true, false, false, false, false, true]);
+        assert_eq!((draw.candidates(), draw.rounds()), (2, 3));
+        assert_eq!(draw.play(), Decisions::comparisons(1));
+        assert_eq!(draw.read().gates, 2);
+        assert_eq!(draw.read().refreshes, 3);
+    }
+}
