@@ -6,6 +6,7 @@
 
 mod cached;
 mod catalogue;
+mod condition;
 mod error;
 pub mod fma;
 pub mod folder;
@@ -19,9 +20,10 @@ mod table;
 
 pub use cached::CachedMel;
 pub use catalogue::{Catalogue, Rejected, Source, Track};
+pub use condition::Condition;
 pub use error::CorpusError;
 pub use index::{IndexOptions, IndexReport};
-pub use queries::{Condition, CropSplit, Query, QuerySet, QuerySpec};
+pub use queries::{CropSplit, Query, QuerySet, QuerySpec};
 pub use sound::SoundOptions;
 pub use split::{Fold, Holdout, folds, split_unknown};
 pub use table::{MelStream, MelTable};

@@ -74,6 +74,29 @@ impl MelTable {
         Ok((table, rejected))
     }
 
+    /// The same mel power under another spec: one that differs only in what happens after mel power is measured.
+    ///
+    /// # Errors
+    /// [`CorpusError::Setting`] where the specs measure mel power differently, [`CorpusError::Spec`] for an invalid one.
+    pub fn with_spec(self, spec: &FeatureSpec) -> Result<Self, CorpusError> {
+        spec.validate()?;
+        // Of a spec, these fields do not touch mel power.
+        let measured = FeatureSpec {
+            query_seconds: self.spec.query_seconds,
+            log_floor: self.spec.log_floor,
+            statistics: self.spec.statistics,
+            ..spec.clone()
+        };
+        if measured != self.spec {
+            return Err(CorpusError::Setting {
+                setting: "feature spec",
+                found: format!("{spec:?}"),
+                expected: format!("mel power as in {:?}; index again for another", self.spec),
+            });
+        }
+        Ok(Self { spec: spec.clone(), ..self })
+    }
+
     /// Number of tracks.
     pub fn len(&self) -> usize {
         self.tracks.len()

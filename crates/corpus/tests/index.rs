@@ -67,6 +67,11 @@ fn an_index_holds_what_the_front_end_measures() {
     let (measured, rejected) = MelTable::measure(&listed, &FeatureSpec::default(), &options().sound).unwrap();
     assert_eq!((measured.tracks(), rejected.len()), (table.tracks(), 2));
     assert_eq!(measured.mel(3), table.mel(3));
+
+    let shorter = FeatureSpec { query_seconds: 5.0, ..FeatureSpec::default() };
+    assert_eq!(table.clone().with_spec(&shorter).unwrap().spec(), &shorter);
+    let coarser = FeatureSpec { hop: 512, ..FeatureSpec::default() };
+    assert!(matches!(table.with_spec(&coarser), Err(CorpusError::Setting { .. })));
 }
 
 #[test]

@@ -181,6 +181,7 @@ impl Builder<'_> {
         let remaining: Vec<AtomicUsize> = found.iter().map(|(_, pending)| AtomicUsize::new(pending.len())).collect();
         let resumed = total - pending.len();
         progress.set_position(resumed as u64);
+        tracing::info!(total, resumed, "indexing");
 
         let seconds = Mutex::new(0.0);
         let entries: Vec<Mutex<Option<ShardEntry>>> = found.into_iter().map(|(entry, _)| Mutex::new(entry)).collect();
@@ -195,7 +196,10 @@ impl Builder<'_> {
                 let track = &self.catalogue.tracks[position];
                 let outcome = match measure(track, self.front, scratch, &self.options.sound) {
                     Ok((samples, mel)) => Outcome::Indexed { samples, mel },
-                    Err(reason) => Outcome::Rejected(reason),
+                    Err(reason) => {
+                        tracing::warn!(id = track.id, source = %track.source, reason, "track rejected");
+                        Outcome::Rejected(reason)
+                    }
                 };
                 self.staging.put(position, &outcome)?;
                 if let Outcome::Indexed { samples, .. } = &outcome {

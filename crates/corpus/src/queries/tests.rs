@@ -16,17 +16,6 @@ fn sound() -> SoundOptions {
 }
 
 #[test]
-fn conditions_are_read_as_they_are_written() {
-    for text in ["clean", "10dB", "-2.5dB", "reverb", "5dB+reverb", "0dB+reverb+300-3400Hz", "200-3000Hz"] {
-        assert_eq!(text.parse::<Condition>().unwrap().to_string(), text);
-    }
-    assert_eq!(" 5 dB + Reverb ".parse::<Condition>().unwrap(), Condition::noise(5.0).with_reverb());
-    for text in ["", "loud", "dB", "5dB+", "5dB+3dB", "clean+reverb", "3400-300Hz", "NaNdB", "300Hz", "infdB"] {
-        assert!(text.parse::<Condition>().is_err(), "{text}");
-    }
-}
-
-#[test]
 fn queries_do_not_depend_on_threads_or_on_other_tracks() {
     let (noise, impulses) = banks();
     let features = FeatureSpec::default();

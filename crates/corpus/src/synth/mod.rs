@@ -15,6 +15,7 @@ mod score;
 mod style;
 mod theory;
 mod timbre;
+mod voices;
 mod wavetable;
 
 use std::path::Path;

@@ -1,0 +1,97 @@
+//! [`Condition`]: under which circumstances a query is heard.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::CorpusError;
+
+/// What happens to a query on its way to the listener: room first, then noise, then the line.
+///
+/// Written `clean`, or joined with `+`: `5dB`, `reverb`, `300-3400Hz`; for instance `5dB+reverb`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Condition {
+    /// Background noise at this signal-to-noise ratio in dB, over the length of the query.
+    pub noise_db: Option<f32>,
+    /// Convolution with an impulse response.
+    pub reverb: bool,
+    /// Band limits in Hz.
+    pub band_hz: Option<(f32, f32)>,
+}
+
+impl Condition {
+    /// The clip itself.
+    pub const CLEAN: Self = Self { noise_db: None, reverb: false, band_hz: None };
+
+    /// Background noise at a signal-to-noise ratio in dB.
+    pub const fn noise(snr_db: f32) -> Self {
+        Self { noise_db: Some(snr_db), ..Self::CLEAN }
+    }
+
+    /// The same in a room.
+    pub const fn with_reverb(self) -> Self {
+        Self { reverb: true, ..self }
+    }
+
+    /// The same through a line that passes this band, in Hz.
+    pub const fn with_band(self, low: f32, high: f32) -> Self {
+        Self { band_hz: Some((low, high)), ..self }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let noise = self.noise_db.map(|db| format!("{db}dB"));
+        let reverb = self.reverb.then(|| "reverb".to_owned());
+        let band = self.band_hz.map(|(low, high)| format!("{low}-{high}Hz"));
+        let parts: Vec<String> = [noise, reverb, band].into_iter().flatten().collect();
+        f.write_str(if parts.is_empty() { "clean".into() } else { parts.join("+") }.as_str())
+    }
+}
+
+impl FromStr for Condition {
+    type Err = CorpusError;
+
+    fn from_str(text: &str) -> Result<Self, CorpusError> {
+        let bad = || CorpusError::Setting {
+            setting: "condition",
+            found: format!("\"{text}\""),
+            expected: "clean, or parts such as 5dB, reverb, 300-3400Hz joined with +".into(),
+        };
+        let number = |text: &str| text.trim().parse::<f32>().ok().filter(|x| x.is_finite()).ok_or_else(bad);
+        let mut condition = Self::CLEAN;
+        for part in text.split('+').map(str::trim) {
+            let lower = part.to_ascii_lowercase();
+            if lower == "reverb" && !condition.reverb {
+                condition.reverb = true;
+            } else if let Some(snr) = lower.strip_suffix("db").filter(|_| condition.noise_db.is_none()) {
+                condition.noise_db = Some(number(snr)?);
+            } else if let Some(band) = lower.strip_suffix("hz").filter(|_| condition.band_hz.is_none()) {
+                let (low, high) = band.split_once('-').ok_or_else(bad)?;
+                let (low, high) = (number(low)?, number(high)?);
+                if !(0.0 < low && low < high) {
+                    return Err(bad());
+                }
+                condition.band_hz = Some((low, high));
+            } else if !(lower == "clean" && text.trim().eq_ignore_ascii_case("clean")) {
+                return Err(bad());
+            }
+        }
+        Ok(condition)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_read_as_they_are_written() {
+        for text in ["clean", "10dB", "-2.5dB", "reverb", "5dB+reverb", "0dB+reverb+300-3400Hz", "200-3000Hz"] {
+            assert_eq!(text.parse::<Condition>().unwrap().to_string(), text);
+        }
+        assert_eq!(" 5 dB + Reverb ".parse::<Condition>().unwrap(), Condition::noise(5.0).with_reverb());
+        for text in ["", "loud", "dB", "5dB+", "5dB+3dB", "clean+reverb", "3400-300Hz", "NaNdB", "300Hz", "infdB"] {
+            assert!(text.parse::<Condition>().is_err(), "{text}");
+        }
+    }
+}
