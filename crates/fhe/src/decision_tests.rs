@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use sordino_model::Draw;
 use tfhe::core_crypto::commons::generators::DeterministicSeeder;
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
@@ -129,7 +130,7 @@ fn planted(random: &mut Random<'_>, count: usize, winner: usize, margin: f64, sp
 fn check_tournament(keys: &Keys, resolution: Resolution, occupied: &[bool], seed: u128) {
     let evaluator = Evaluator::new(&keys.server, resolution);
     let noise = DecisionNoise::new(keys.secret.parameters(), resolution);
-    let contest = Contest { occupied: occupied.to_vec(), input: 0.0 };
+    let contest = Contest { draw: Draw::new(occupied.to_vec()), input: 0.0 };
     let mut random = keys.random(seed);
     let margin = contest.margin(&noise, -40.0) / TORUS;
     let spread = 0.25 - contest.slack(&noise, -40.0) / TORUS;
@@ -141,12 +142,13 @@ fn check_tournament(keys: &Keys, resolution: Resolution, occupied: &[bool], seed
     let floor = (-spread / 2.0 * TORUS) as i64 as u64;
     let bracket = Bracket::play(&evaluator, candidates, floor).expect("somebody is there");
     let bits = bracket.index(&evaluator);
+    let counts = evaluator.counts();
     assert_eq!(keys.position(&evaluator, &bits), winner, "{} candidates, seed {seed}", taken.len());
     let error = keys.phase(bracket.winner()) as i64 as f64 / TORUS - spread / 2.0;
     assert!(error.abs() < margin, "the winner's score is off by {error}, expected below {margin}");
-    let counts = evaluator.counts();
-    assert_eq!(counts.comparisons, contest.matches() + contest.rounds() as usize);
-    assert_eq!(counts.refreshes, contest.rounds() as usize);
+    let mut priced = contest.draw.play();
+    priced += contest.draw.read();
+    assert_eq!(counts, priced, "steps as priced");
 }
 
 #[test]
@@ -177,7 +179,7 @@ fn finer_resolutions_decide_finer_margins() {
     }
     let margin = |resolution| {
         let noise = DecisionNoise::new(&STANDARD, resolution);
-        Contest { occupied: vec![true; 158], input: 0.0 }.margin(&noise, -40.0)
+        Contest { draw: Draw::new(vec![true; 158]), input: 0.0 }.margin(&noise, -40.0)
     };
     assert!(margin(Resolution::Fine) < 0.6 * margin(Resolution::Standard));
 }
@@ -201,10 +203,16 @@ fn the_tournament_without_its_winner_finds_the_next() {
         let floor = (-0.1 * TORUS) as i64 as u64;
         let mut bracket = Bracket::play(&evaluator, candidates, floor).expect("somebody is there");
         let mut found = Vec::new();
+        let draw = Draw::new(values.iter().map(Option::is_some).collect());
         for _ in 0..3 {
+            let before = evaluator.counts();
             let bits = bracket.index(&evaluator);
-            found.push(keys.position(&evaluator, &bits));
             bracket = bracket.without(&evaluator, &bits);
+            let mut priced = before;
+            priced += draw.read();
+            priced += draw.replay();
+            assert_eq!(evaluator.counts(), priced, "steps as priced");
+            found.push(keys.position(&evaluator, &bits));
         }
         assert_eq!(found, [4, 9, 2], "key {k}");
     }

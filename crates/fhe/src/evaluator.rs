@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use sordino_model::Decisions;
 
 use crate::ServerKey;
 use crate::blind_rotation::{RotationKey, Table};
@@ -17,7 +19,7 @@ const BATCH: usize = 16;
 const SIGN: u64 = 1 << 62;
 
 /// How finely differences are resolved: blind rotations use `2^v` accumulators and cost `2^v` times as much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resolution {
     /// One accumulator: the modulus switch has 2N steps.
@@ -27,21 +29,6 @@ pub enum Resolution {
     Fine,
     /// Four accumulators, 8N steps.
     Finest,
-}
-
-/// Operations done, by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct DecisionCounts {
-    /// LWE keyswitches to the small key.
-    pub keyswitches: usize,
-    /// Blind rotations that compare two scores, or a score and zero.
-    pub comparisons: usize,
-    /// Blind rotations that make selectors.
-    pub refreshes: usize,
-    /// Conversions of a rotation's result into a selector.
-    pub conversions: usize,
-    /// CMUX gates and other products with a selector.
-    pub gates: usize,
 }
 
 /// Carries out operations under one key, and counts them.
@@ -95,9 +82,9 @@ impl<'k> Evaluator<'k> {
     }
 
     /// What has been done so far.
-    pub(crate) fn counts(&self) -> DecisionCounts {
+    pub(crate) fn counts(&self) -> Decisions {
         let c = &self.counts;
-        DecisionCounts {
+        Decisions {
             keyswitches: c.keyswitches.load(Ordering::Relaxed),
             comparisons: c.comparisons.load(Ordering::Relaxed),
             refreshes: c.refreshes.load(Ordering::Relaxed),
@@ -168,6 +155,17 @@ impl<'k> Evaluator<'k> {
             nodes = alone.into_iter().map(|alone| alone.unwrap_or_else(|| chosen.next())).collect();
         }
         nodes.into_iter().next().flatten()
+    }
+
+    /// [`Evaluator::select`] for nodes of several ciphertexts each, the same number in all.
+    pub(crate) fn select_each(&self, nodes: Vec<Option<Vec<Glwe>>>, bits: &[Ggsw]) -> Vec<Glwe> {
+        let width = nodes.iter().flatten().map(Vec::len).next().unwrap_or(0);
+        let mut columns: Vec<Vec<Option<Glwe>>> = (0..width).map(|_| Vec::with_capacity(nodes.len())).collect();
+        for node in nodes {
+            let mut parts = node.into_iter().flatten();
+            columns.iter_mut().for_each(|column| column.push(parts.next()));
+        }
+        columns.into_iter().filter_map(|column| self.select(column, bits)).collect()
     }
 
     /// Places `input` at the position that `bits` point at, most significant first, and zero elsewhere: `2^bits` outputs, of which

@@ -37,7 +37,7 @@ pub use client::QueryEncryptor;
 pub use encoding::Encoding;
 pub use error::FheError;
 pub use evaluation_key::{DecisionGadgets, EvaluationKey, ServerKey};
-pub use evaluator::{DecisionCounts, Resolution};
+pub use evaluator::Resolution;
 pub use gadget::Gadget;
 #[doc(hidden)]
 pub use linear::LinearKernel;

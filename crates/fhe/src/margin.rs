@@ -11,6 +11,8 @@
 
 use std::f64::consts::LOG2_E;
 
+use sordino_model::Draw;
+
 use crate::evaluation_key::DecisionGadgets;
 use crate::evaluator::Resolution;
 use crate::gadget::Gadget;
@@ -141,24 +143,18 @@ impl DecisionNoise {
     }
 }
 
-/// A tournament to be played: which positions are taken, and the noise of the scores that come in.
+/// A tournament to be played, and the noise of the scores that come in.
 #[derive(Clone, Debug)]
 pub struct Contest {
-    /// Positions below the next power of two; empty ones play no match.
-    pub occupied: Vec<bool>,
+    /// Who meets whom.
+    pub draw: Draw,
     /// Variance of every score before the first match.
     pub input: f64,
 }
 
 impl Contest {
-    /// Matches played.
-    pub fn matches(&self) -> usize {
-        self.occupied.iter().filter(|o| **o).count().saturating_sub(1)
-    }
-
-    /// Rounds, and bits of the winner's position.
-    pub fn rounds(&self) -> u32 {
-        self.occupied.len().next_power_of_two().ilog2()
+    fn rounds(&self) -> u32 {
+        self.draw.rounds() as u32
     }
 
     /// Variance of the difference of two candidates that meet after `below` rounds and won `wins` matches from the right before, both
@@ -176,7 +172,8 @@ impl Contest {
     /// Sums of independent symmetric uniform variables are sub-Gaussian with their own variance: `P(E >= t) <= exp(-t^2 / (2
     /// sigma^2))`.
     pub fn failure_log2(&self, noise: &DecisionNoise, margin: f64) -> f64 {
-        let taken: Vec<usize> = (0..self.occupied.len()).filter(|&i| self.occupied[i]).collect();
+        let positions = self.draw.positions();
+        let taken: Vec<usize> = (0..positions.len()).filter(|&i| positions[i]).collect();
         let rounds = self.rounds();
         // The variance depends only on the round in which two meet and on how often they won from the right before.
         let tail = |below: u32, wins: u32| (-margin * margin / (2.0 * self.variance(noise, below, wins))).exp();
@@ -204,7 +201,7 @@ impl Contest {
     pub fn slack(&self, noise: &DecisionNoise, target_log2: f64) -> f64 {
         let below = self.rounds().saturating_sub(1);
         let variance = self.variance(noise, below, 2 * below);
-        let readings = 2.0 * (self.matches() + self.rounds() as usize).max(1) as f64;
+        let readings = 2.0 * (self.draw.candidates() + self.draw.rounds()) as f64;
         (2.0 * variance * (readings.log2() - target_log2) / LOG2_E).sqrt()
     }
 
