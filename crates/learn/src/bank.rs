@@ -12,12 +12,18 @@ use crate::{Grid, LearnError};
 pub(crate) struct Bank {
     rows: Param<Tensor<3>>,
     log_scale: Param<Tensor<1>>,
+    #[module(skip)]
+    learn_scale: bool,
 }
 
 impl Bank {
-    /// A bank that starts from `rows`, any length, with `scale` as inverse temperature.
-    pub(crate) fn new(rows: ArrayView3<f32>, scale: f32, device: &Device) -> Self {
-        Self { rows: Param::from_data(data(rows), device), log_scale: Param::from_data([scale.max(1e-3).ln()], device) }
+    /// A bank that starts from `rows`, any length, with `scale` as inverse temperature, learned or fixed.
+    pub(crate) fn new(rows: ArrayView3<f32>, scale: f32, learn_scale: bool, device: &Device) -> Self {
+        Self {
+            rows: Param::from_data(data(rows), device),
+            log_scale: Param::from_data([scale.max(1e-3).ln()], device),
+            learn_scale,
+        }
     }
 
     /// The rows as the integers will have them, up to their common scale: unit length, then rounded.
@@ -37,7 +43,9 @@ impl Bank {
 
     /// Scores times inverse temperature. Any shape.
     pub(crate) fn logits<const D: usize>(&self, scores: Tensor<D>) -> Tensor<D> {
-        scores * self.log_scale.val().exp().reshape([1; D])
+        let log_scale = self.log_scale.val();
+        let log_scale = if self.learn_scale { log_scale } else { log_scale.detach() };
+        scores * log_scale.exp().reshape([1; D])
     }
 }
 

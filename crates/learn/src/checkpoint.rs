@@ -75,7 +75,8 @@ impl Checkpoints {
     ) -> Result<(), LearnError> {
         let Some(path) = self.path(phase) else { return Ok(()) };
         let bad = |reason: String| LearnError::Checkpoint { path: path.clone(), reason };
-        let module = module.clone().into_record().into_bytes().map_err(|e| bad(e.to_string()))?;
+        // A record of the module itself lacks the last update of the running statistics; `valid` brings them up to date.
+        let module = module.valid().into_record().into_bytes().map_err(|e| bad(e.to_string()))?;
         let optimiser = optimiser.into_bytes().map_err(|e| bad(e.to_string()))?;
         let header = Header {
             format: FORMAT.into(),

@@ -72,30 +72,32 @@ impl Default for TrainConfig {
 impl TrainConfig {
     /// The preset of an effort.
     pub fn effort(effort: Effort) -> Self {
-        let (clips_per_track, router_epochs, track_epochs) = match effort {
-            Effort::Quick => (20, 12, 2),
-            Effort::Standard => (48, 20, 4),
-            Effort::Thorough => (96, 30, 6),
+        let (clips_per_track, hidden, router_epochs, track_epochs, held_out) = match effort {
+            Effort::Quick => (20, 1_024, 15, 1, 4),
+            Effort::Standard => (48, 2_048, 20, 2, 8),
+            Effort::Thorough => (96, 2_048, 40, 2, 16),
         };
-        let router = RouterSettings::default();
-        let tracks = TrackSettings::default();
+        let (router, tracks, unknown) =
+            (RouterSettings::default(), TrackSettings::default(), UnknownSettings::default());
+        let router_descent = Descent { epochs: router_epochs, ..router.descent };
+        let track_descent = Descent { epochs: track_epochs, ..tracks.descent };
         Self {
             seed: 1,
             clips_per_track,
             statistics: true,
             stages: vec![0],
             spill: 1,
-            width: 128,
+            width: 256,
             ridge: 1e-4,
             flat: true,
             checkpoint_every: 500,
             device: DeviceChoice::Cpu,
             augment: AugmentSpec::level(Level::Medium),
-            embedding: (effort == Effort::Thorough).then(EmbeddingSettings::default),
+            embedding: None,
             clusters: ClusterSettings::default(),
-            router: RouterSettings { descent: Descent { epochs: router_epochs, ..router.descent }, ..router },
-            tracks: TrackSettings { descent: Descent { epochs: track_epochs, ..tracks.descent }, ..tracks },
-            unknown: UnknownSettings::default(),
+            router: RouterSettings { hidden: vec![hidden], descent: router_descent, ..router },
+            tracks: TrackSettings { descent: track_descent, ..tracks },
+            unknown: UnknownSettings { clips: held_out, ..unknown },
         }
     }
 

@@ -7,6 +7,7 @@ use sordino_model::{Front, FrontError};
 
 use crate::LearnError;
 use crate::clips::Clips;
+use crate::product::times_transposed;
 use crate::progress::Report;
 use crate::routing::Examples;
 use crate::trainer::{Session, stream};
@@ -69,9 +70,15 @@ impl Pool {
         self.tracks.len()
     }
 
-    /// The `width` strongest directions of every clip.
-    pub(crate) fn directions(&self, width: usize) -> ArrayView2<'_, f32> {
-        self.projected.slice_axis(Axis(1), (..width.min(self.projected.ncols())).into())
+    /// Unit vectors of the clips in the `width` strongest directions, `[clips, width]`, after a rotation where one is given.
+    pub(crate) fn unit_vectors(&self, width: usize, rotation: Option<ArrayView2<f32>>) -> Array2<f32> {
+        let directions = self.projected.slice_axis(Axis(1), (..width.min(self.projected.ncols())).into());
+        let mut vectors = match rotation {
+            Some(rotation) => times_transposed(directions, rotation),
+            None => directions.to_owned(),
+        };
+        normalise_rows(&mut vectors);
+        vectors
     }
 
     /// The clips as training examples with other inputs, shape `[clips, n]`.

@@ -15,7 +15,7 @@ use crate::bank::{Bank, scores_in_groups};
 use crate::product::times_transposed;
 use crate::progress::Metric;
 use crate::stage::FloatStage;
-use crate::tensor::{NEVER, array2, array3, marginal_cross_entropy, rows, tensor};
+use crate::tensor::{NEVER, array2, array3, marginal_cross_entropy, tensor};
 use crate::trainer::{Batches, Descent, Session, Step, stream};
 use crate::tree::Tree;
 use crate::trunk::{Affine, Trunk};
@@ -36,23 +36,33 @@ pub struct RouterSettings {
     pub input_bits: u8,
     /// Bits of a weight, 3 to 8.
     pub weight_bits: u8,
-    /// Inverse temperature that the softmax over cosines starts from; it is learned.
+    /// Inverse temperature of the softmax over cosines.
     pub scale: f32,
+    /// Whether that is only where it starts, to be learned with the weights.
+    pub learn_scale: bool,
+    /// In training, normal noise is added to what the trunk sees, whose entries are of size 1, before its unit length: of
+    /// a standard deviation drawn for every clip between 0 and this. Whitening made the scatter of a track's clips round, so
+    /// this stands for any number of further disturbed clips.
+    pub noise: f32,
+    /// Share of the hidden units that are left out in every training step.
+    pub dropout: f32,
     /// How to descend.
     pub descent: Descent,
 }
 
 impl Default for RouterSettings {
     fn default() -> Self {
-        let descent = Descent { epochs: 30, batch: 256, learning_rate: 2e-3, weight_decay: 1e-3 };
         Self {
             directions: 256,
-            hidden: vec![1_024],
+            hidden: vec![2_048],
             bottleneck: 128,
             input_bits: 6,
             weight_bits: 6,
-            scale: 16.0,
-            descent,
+            scale: 8.0,
+            learn_scale: false,
+            noise: 2.0,
+            dropout: 0.0,
+            descent: Descent { epochs: 20, batch: 256, learning_rate: 3e-3, weight_decay: 1e-4 },
         }
     }
 }
@@ -61,8 +71,10 @@ impl RouterSettings {
     pub(crate) fn validate(&self) -> Result<(), LearnError> {
         self.descent.validate("router.descent")?;
         let sizes = self.directions > 0 && self.bottleneck > 1 && !self.hidden.contains(&0);
-        if !(sizes && self.scale > 0.0 && self.scale.is_finite()) {
-            let expected = "positive directions, hidden layers and scale, and a bottleneck of at least 2".into();
+        let rates = self.noise >= 0.0 && self.noise.is_finite() && (0.0..0.95).contains(&self.dropout);
+        if !(sizes && rates && self.scale > 0.0 && self.scale.is_finite()) {
+            let expected =
+                "positive directions, hidden layers and scale, a bottleneck of at least 2, dropout below 0.95".into();
             return Err(LearnError::Setting { setting: "router", found: format!("{self:?}"), expected });
         }
         Ok(())
@@ -71,7 +83,7 @@ impl RouterSettings {
 
 /// What a routing stage is trained from.
 pub(crate) struct Examples<'a> {
-    /// What the trunk sees of every clip, shape `[clips, directions]`.
+    /// Unit vectors of the clips, shape `[clips, width]`.
     pub(crate) inputs: ArrayView2<'a, f32>,
     /// Track of every clip.
     pub(crate) tracks: &'a [u32],
@@ -92,7 +104,7 @@ pub(crate) struct Routing {
 }
 
 impl Routing {
-    /// Logarithms of the choices' probabilities within their groups: `[clips, directions]` to `[clips, groups * slots]`.
+    /// Logarithms of the choices' probabilities within their groups: `[clips, width]` to `[clips, groups * slots]`.
     pub(crate) fn log_probabilities(&self, inputs: ArrayView2<f32>) -> Array2<f32> {
         let last = self.trunk.len().saturating_sub(1);
         let mut z = self.trunk.iter().enumerate().fold(inputs.to_owned(), |x, (i, map)| {
@@ -125,6 +137,7 @@ pub(crate) fn train(
     tree: &Tree,
     stage: usize,
     settings: &RouterSettings,
+    phase: &str,
     session: &Session<'_>,
 ) -> Result<Routing, LearnError> {
     settings.validate()?;
@@ -138,18 +151,24 @@ pub(crate) fn train(
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let widths = [&[inputs.ncols()], settings.hidden.as_slice(), &[settings.bottleneck]].concat();
     let start = Array3::from_shape_simple_fn((groups, slots, settings.bottleneck), || StandardNormal.sample(&mut rng));
-    let bank = Bank::new(start.view(), settings.scale, device);
+    let bank = Bank::new(start.view(), settings.scale, settings.learn_scale, device);
     let network = Network { trunk: Trunk::new(&widths, &mut rng, device), bank };
 
+    let loudness = (inputs.ncols() as f32).sqrt();
     let targets = Targets::new(tree, stage, track_count);
     let mut batches = Batches::new(tracks.len(), settings.descent.batch, seed);
     let steps = settings.descent.steps(tracks.len());
-    let phase = format!("routing stage {stage}");
-    let network = session.train(&phase, settings.descent, steps, network, |network: &Network, step| {
+    let network = session.train(phase, settings.descent, steps, network, |network: &Network, step| {
         let clips = batches.at(step);
         let mut rng = stream(seed, (1 << 40) + step as u64);
+        // Entries of size 1 suit weights that start with variance 2 / in.
+        let x = scattered(inputs.select(Axis(0), clips), settings.noise, &mut rng);
         let (groups, allowed) = targets.draw(clips.iter().map(|&c| tracks[c] as usize), &mut rng);
-        let z = input.fake(network.trunk.forward(rows(inputs, clips, device)));
+        let x = x * loudness;
+        let keep = |width| dropout_mask(clips.len(), width, settings.dropout, &mut rng);
+        let masks: Vec<Array2<f32>> = settings.hidden.iter().copied().map(keep).collect();
+        let masks = masks.iter().map(|mask| tensor(mask.view(), device)).collect();
+        let z = input.fake(network.trunk.forward(tensor(x.view(), device), masks));
         let scores = scores_in_groups(z, network.bank.rows(grid), &groups);
         let correct = share_correct(array2(scores.clone().detach())?.view(), &allowed);
         let loss = marginal_cross_entropy(network.bank.logits(scores), tensor(allowed.view(), device));
@@ -157,7 +176,35 @@ pub(crate) fn train(
     })?;
     let counts = vec![slots; groups];
     let stage = FloatStage { rows: array3(network.bank.unit_rows())?, counts, grid };
-    Ok(Routing { trunk: network.trunk.affines()?, input, stage, scale: network.bank.scale()? })
+    let mut trunk = network.trunk.affines()?;
+    if let Some(first) = trunk.first_mut() {
+        first.weight *= loudness;
+    }
+    Ok(Routing { trunk, input, stage, scale: network.bank.scale()? })
+}
+
+/// Unit vectors with normal noise, of unit length again. The noise's standard deviation, in units of the root mean square
+/// entry of a unit vector, is drawn for every row between 0 and `noise`.
+pub(crate) fn scattered(mut vectors: Array2<f32>, noise: f32, rng: &mut ChaCha8Rng) -> Array2<f32> {
+    if noise > 0.0 {
+        let unit = (vectors.ncols() as f32).sqrt().recip();
+        for mut row in vectors.rows_mut() {
+            let deviation = noise * unit * rng.random::<f32>();
+            row.mapv_inplace(|v| v + deviation * rng.sample::<f32, _>(StandardNormal));
+        }
+        normalise_rows(&mut vectors);
+    }
+    vectors
+}
+
+/// Zero for a share `dropout` of the entries, and so much above one for the others that the mean is one.
+fn dropout_mask(rows: usize, columns: usize, dropout: f32, rng: &mut ChaCha8Rng) -> Array2<f32> {
+    if dropout == 0.0 {
+        return Array2::ones((1, 1));
+    }
+    Array2::from_shape_simple_fn((rows, columns), || {
+        if rng.random::<f32>() < dropout { 0.0 } else { 1.0 / (1.0 - dropout) }
+    })
 }
 
 /// The right choices of every track at one stage.

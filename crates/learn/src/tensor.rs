@@ -1,7 +1,7 @@
 //! Between `ndarray` and Burn.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use ndarray::{Array1, Array2, Array3, ArrayView, ArrayView2, Axis, Dimension};
+use ndarray::{Array1, Array2, Array3, ArrayView, Dimension};
 
 use crate::LearnError;
 
@@ -14,11 +14,6 @@ pub(crate) fn data<D: Dimension>(array: ArrayView<f32, D>) -> TensorData {
 /// `array` as a tensor of the same shape.
 pub(crate) fn tensor<const N: usize, D: Dimension>(array: ArrayView<f32, D>, device: &Device) -> Tensor<N> {
     Tensor::from_data(data(array), device)
-}
-
-/// Some rows of `array` as a tensor of shape `[rows.len(), width]`.
-pub(crate) fn rows(array: ArrayView2<f32>, rows: &[usize], device: &Device) -> Tensor<2> {
-    tensor(array.select(Axis(0), rows).view(), device)
 }
 
 /// Indices as a tensor.

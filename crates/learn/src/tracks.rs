@@ -5,16 +5,16 @@
 //! comparable between leaves: with several probes, and for the unknown threshold, they meet.
 
 use burn::tensor::Tensor;
-use ndarray::{Array2, Array3, ArrayView2};
-use rand::RngExt;
+use ndarray::{Array2, Array3, ArrayView2, Axis};
 use rand::seq::index;
+use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use crate::bank::{Bank, scores_in_groups};
 use crate::progress::Metric;
-use crate::routing::{Examples, share_correct};
+use crate::routing::{Examples, scattered, share_correct};
 use crate::stage::FloatStage;
-use crate::tensor::{NEVER, array2, array3, indices, marginal_cross_entropy, rows, tensor};
+use crate::tensor::{NEVER, array2, array3, indices, marginal_cross_entropy, tensor};
 use crate::trainer::{Batches, Descent, Session, Step, stream};
 use crate::tree::Tree;
 use crate::{Grid, LearnError};
@@ -27,18 +27,23 @@ pub struct TrackSettings {
     pub input_bits: u8,
     /// Bits of a weight, 3 to 8.
     pub weight_bits: u8,
-    /// Rows of all leaves that every clip is weighed against in each step.
+    /// Rows of all leaves that every clip is weighed against in each step. Leaves of more slots than this (a large flat
+    /// library is one) are only seen through them: a sampled softmax.
     pub negatives: usize,
-    /// Inverse temperature that the softmax over cosines starts from; it is learned.
+    /// Inverse temperature of the softmax over cosines.
     pub scale: f32,
+    /// Whether that is only where it starts, to be learned with the weights.
+    pub learn_scale: bool,
+    /// Noise added in training to the unit vectors, as in [`crate::RouterSettings`].
+    pub noise: f32,
     /// How to descend from the mean of a track's clips. With no epochs, that mean is the row.
     pub descent: Descent,
 }
 
 impl Default for TrackSettings {
     fn default() -> Self {
-        let descent = Descent { epochs: 4, batch: 256, learning_rate: 2e-3, weight_decay: 0.0 };
-        Self { input_bits: 6, weight_bits: 6, negatives: 1_024, scale: 16.0, descent }
+        let descent = Descent { epochs: 2, batch: 256, learning_rate: 1e-3, weight_decay: 0.0 };
+        Self { input_bits: 6, weight_bits: 6, negatives: 1_024, scale: 16.0, learn_scale: false, noise: 2.0, descent }
     }
 }
 
@@ -79,17 +84,19 @@ pub(crate) fn train(
     let rivals = Rivals::new(tree, settings.negatives);
     let mut batches = Batches::new(tracks.len(), settings.descent.batch, seed);
     let steps = settings.descent.steps(tracks.len());
-    let bank = Bank::new(start.view(), settings.scale, device);
+    let bank = Bank::new(start.view(), settings.scale, settings.learn_scale, device);
     let bank = session.train(phase, settings.descent, steps, bank, |bank: &Bank, step| {
         let clips = batches.at(step);
         let mut rng = stream(seed, (1 << 40) + step as u64);
         let of: Vec<u32> = clips.iter().map(|&c| tracks[c]).collect();
-        let mut pick = |p: &[(usize, usize)]| p[if p.len() > 1 { rng.random_range(0..p.len()) } else { 0 }];
-        let chosen: Vec<(usize, usize)> = of.iter().map(|&t| pick(&places[t as usize])).collect();
+        let chosen: Vec<(usize, usize)> = of.iter().map(|&t| pick(&places[t as usize], &mut rng)).collect();
         let groups: Vec<usize> = chosen.iter().map(|c| c.0).collect();
 
-        let x = input.fake(rows(inputs, clips, device));
+        let x = input.fake(tensor(scattered(inputs.select(Axis(0), clips), settings.noise, &mut rng).view(), device));
         let weights = bank.rows(grid);
+        if tree.slots() > settings.negatives {
+            return Ok(Step { loss: rivals.loss(bank, x, weights, &of, &chosen, &mut rng), metric: None });
+        }
         let (valid, allowed) = leaf_masks(tree, &chosen);
         let scores = scores_in_groups(x.clone(), weights.clone(), &groups);
         let correct = share_correct((array2(scores.clone().detach())? + &valid).view(), &allowed);
@@ -101,6 +108,10 @@ pub(crate) fn train(
         Ok(Step { loss, metric: Some(Metric { name: "top-1", value: correct }) })
     })?;
     Ok(FloatStage { rows: array3(bank.unit_rows())?, counts, grid })
+}
+
+fn pick(places: &[(usize, usize)], rng: &mut impl Rng) -> (usize, usize) {
+    places[if places.len() > 1 { rng.random_range(0..places.len()) } else { 0 }]
 }
 
 /// Every track's prototype in each of its slots, zeros elsewhere.
@@ -148,7 +159,7 @@ impl Rivals {
         weights: Tensor<3>,
         tracks: &[u32],
         chosen: &[(usize, usize)],
-        rng: &mut impl rand::Rng,
+        rng: &mut impl Rng,
     ) -> Tensor<1> {
         let device = x.device();
         let [leaves, slots, width] = weights.dims();

@@ -13,7 +13,6 @@ use crate::checkpoint::Checkpoints;
 use crate::clips::Clips;
 use crate::float_model::FloatModel;
 use crate::pool::{Pool, Purpose, Rounds};
-use crate::product::times_transposed;
 use crate::progress::Progress;
 use crate::routing::Routing;
 use crate::stage::FloatStage;
@@ -21,7 +20,7 @@ use crate::trainer::{Session, stream};
 use crate::tree::Tree;
 use crate::trunk::Affine;
 use crate::unknown::{Held, Threshold};
-use crate::whiten::{Whitening, WhiteningSettings, normalise_rows, random_rotation};
+use crate::whiten::{Whitening, WhiteningSettings, random_rotation};
 use crate::{Grid, LearnError, TrainConfig, embedding, routing, tracks};
 
 /// Trains a model for a table of cached mel power, disturbed with the training parts of the banks. With a folder for
@@ -74,21 +73,27 @@ pub fn train_on(
     let narrow = pool.whitening.narrowed(config.width);
     let rotation = random_rotation(narrow.width(), config.seed);
     let space = narrow.rotated(rotation.view());
-    let mut vectors = times_transposed(pool.directions(config.width), rotation.view());
-    normalise_rows(&mut vectors);
+    let vectors = pool.unit_vectors(config.width, Some(rotation.view()));
     let prototypes = pool.prototypes(vectors.view());
     let branching = config.branching(pool.track_count);
     let tree = Tree::grow(prototypes.view(), &branching, config.clusters, config.seed)?;
 
-    let inputs = pool.directions(config.router.directions);
-    let routings = (0..branching.len())
-        .map(|stage| routing::train(&pool.examples(inputs), &tree, stage, &config.router, &session))
-        .collect::<Result<Vec<Routing>, _>>()?;
-    let tree = if config.spill > 1 {
-        let candidates = candidates(&pool, inputs, &tree, &routings, config.spill + 4);
-        tree.spilled(&candidates, config.spill, config.clusters.balance)
-    } else {
-        tree
+    let inputs = pool.unit_vectors(config.router.directions, None);
+    let route = |tree: &Tree, suffix: &str| {
+        let stage = |stage| {
+            let phase = format!("routing {stage}{suffix}");
+            routing::train(&pool.examples(inputs.view()), tree, stage, &config.router, &phase, &session)
+        };
+        (0..branching.len()).map(stage).collect::<Result<Vec<Routing>, LearnError>>()
+    };
+    let (tree, routings) = match (route(&tree, "")?, config.spill) {
+        (routings, ..=1) => (tree, routings),
+        (routings, spill) => {
+            let candidates = candidates(&pool, inputs.view(), &tree, &routings, spill + 4);
+            let tree = tree.spilled(&candidates, spill, config.clusters.balance);
+            let routings = route(&tree, ", spilled")?;
+            (tree, routings)
+        }
     };
 
     let examples = pool.examples(vectors.view());
@@ -100,8 +105,8 @@ pub fn train_on(
         None
     };
 
+    drop(inputs);
     let router_space = pool.whitening.narrowed(config.router.directions);
-    drop(pool);
     let front = assemble(&features, config, &router_space, &space, &routings)?;
     let (threshold, flat_threshold) = calibrate(library, &front, config, &tree, &last, flat.as_ref(), &session)?;
     let stages = routings.into_iter().map(|routing| routing.stage).chain([last]).collect();
@@ -175,7 +180,7 @@ fn assemble(
     let width = features.width();
     let mut heads = Vec::new();
     for (stage, routing) in routings.iter().enumerate() {
-        let mut layers = vec![affine(router_space.affine())];
+        let mut layers = vec![affine(router_space.affine()), Layer::UnitNorm];
         for (i, map) in routing.trunk.iter().enumerate() {
             if i > 0 {
                 layers.push(Layer::Activation(Activation::Relu));

@@ -137,7 +137,6 @@ impl Session<'_> {
         let mut start = 0;
         if let Some(saved) = self.checkpoints.load(phase)? {
             (module, optimiser, start) = saved.restore(module, optimiser)?;
-            module = module.to_device(&self.device);
         }
         for step in start..steps {
             let Step { loss, metric } = forward(&module, step)?;

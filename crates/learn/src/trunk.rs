@@ -30,11 +30,16 @@ impl Trunk {
         Self { maps: widths.windows(2).map(|w| random_linear(w[0], w[1], rng, device)).collect() }
     }
 
-    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let last = self.maps.len().saturating_sub(1);
-        let through = self.maps.iter().enumerate().fold(x, |x, (i, map)| {
+    /// `masks` multiply the hidden layers, shape `[batch, hidden]` or `[1, 1]`.
+    pub(crate) fn forward(&self, x: Tensor<2>, masks: Vec<Tensor<2>>) -> Tensor<2> {
+        let mut masks = masks.into_iter();
+        let through = self.maps.iter().fold(x, |x, map| {
             let y = map.forward(x);
-            if i < last { activation::relu(y) } else { y }
+            // One mask for every hidden layer, so the last map has none.
+            match masks.next() {
+                Some(mask) => activation::relu(y) * mask,
+                None => y,
+            }
         });
         unit_length(through)
     }

@@ -77,7 +77,8 @@ impl Held {
     pub(crate) fn threshold(mut self, lost: f32) -> Threshold {
         let clips = self.own.len().max(1);
         self.own.sort_unstable();
-        let spare = (f64::from(lost) * self.own.len() as f64).floor() as usize;
+        // A share like 0.02 is a little less than it says in binary; what is meant is what is written.
+        let spare = (f64::from(lost) * self.own.len() as f64 * (1.0 + 1e-6)).floor() as usize;
         // `own[spare]` must stay above the threshold, with all that follow it.
         let score = self.own.get(spare).map_or(0, |s| s.saturating_sub(1)).clamp(-(1 << 24), 1 << 24);
         let share = |count: usize| count as f32 / clips as f32;

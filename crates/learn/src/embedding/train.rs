@@ -43,7 +43,7 @@ pub(crate) fn train(
         Loss::NtXent { .. } => (1, 1.0),
     };
     let rows = Array3::from_shape_simple_fn((1, rows, settings.width), || StandardNormal.sample(&mut rng));
-    let learner = Learner { encoder, bank: Bank::new(rows.view(), scale, device) };
+    let learner = Learner { encoder, bank: Bank::new(rows.view(), scale, true, device) };
 
     let descent = Descent { batch: (settings.descent.batch / 2).max(2), ..settings.descent };
     let mut batches = Batches::new(library.tracks(), descent.batch, seed);

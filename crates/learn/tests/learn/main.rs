@@ -1,0 +1,6 @@
+//! Training end to end, on a small library that needs no files.
+
+mod embedding;
+mod patterns;
+mod resume;
+mod training;
