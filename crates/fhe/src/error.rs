@@ -47,7 +47,10 @@ pub enum FheError {
         what: &'static str,
     },
     /// No packing keeps the failure probability.
-    #[error("stage {stage}: no plan decodes scores of up to {bound} reliably; use fewer input or weight bits")]
+    #[error(
+        "stage {stage}: no plan keeps the failure probability and the hiding asked for with scores of up to {bound}; use fewer \
+         input or weight bits, or ask for less hiding"
+    )]
     NoPlan {
         /// The stage.
         stage: usize,

@@ -24,8 +24,8 @@ const FOURIER_SQUARED: f64 = 32.0;
 /// Variance of the conversion from the Fourier domain, which keeps 51 bits.
 const CONVERSION: f64 = 8192.0 * 8192.0 / 12.0;
 
-/// A wrong answer through a key of exceptional weight is at most this likely.
-const KEY_TAIL_LOG2: f64 = -80.0;
+/// Base-2 logarithm of the probability that a key, or the blinding of a reply, is heavier than the formulas assume.
+pub(crate) const TAIL_LOG2: f64 = -80.0;
 
 /// Noise of one kind of operation under one parameter set.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ impl Noise {
         let ring = parameters.ring() as f64;
         let fresh = (2f64.powi(2 * parameters.glwe_noise_log2 as i32 + 1) + 1.0) / 6.0;
         // Hoeffding: a binary key of N coefficients has more than N/2 + t ones with probability at most exp(-2 t^2 / N).
-        let excess = (ring * -KEY_TAIL_LOG2 / LOG2_E / 2.0).sqrt();
+        let excess = (ring * -TAIL_LOG2 / LOG2_E / 2.0).sqrt();
         Self { ring, fresh, weight: (ring / 2.0 + excess).min(ring) }
     }
 
@@ -107,15 +107,11 @@ impl Noise {
 
     /// One CMUX gate, driven by an encrypted bit whose bodies were truncated as `index` says.
     pub fn gate(&self, index: IndexLayout) -> f64 {
-        let count = 2.0 * f64::from(index.levels) * self.ring;
-        // Digits are uniform on -B/2 .. B/2 - 1: their variance is (B^2 - 1) / 12, their mean -1/2.
-        let (variance, mean_squared) = ((4f64.powi(index.base_log as i32) - 1.0) / 12.0, 0.25);
+        // Digits are uniform on -B/2 .. B/2 - 1 or on -B/2 + 1 .. B/2 by turns: their mean square is (B^2 + 2) / 12.
+        let digits = 2.0 * f64::from(index.levels) * self.ring * (4f64.powi(index.base_log as i32) + 2.0) / 12.0;
         let last = 64 - (index.base_log * index.levels).min(63) as i32;
         let rounding = (1.0 + self.weight) * 4f64.powi(last) / 12.0;
-        count * (variance + mean_squared) * self.sent(index.body_bits)
-            + rounding
-            + self.fourier(count * variance)
-            + self.fourier_aligned(count * mean_squared)
+        digits * self.sent(index.body_bits) + rounding + self.fourier(digits)
     }
 
     /// The encryption of zero `u (pk_a, pk_b) + (e_1, e_2)` that re-randomises a reply: `u e_pk + e_2 - s e_1`, for `u` of

@@ -8,7 +8,7 @@ use sordino_model::{Circuit, Cost, CostReport, Envelope, HierarchyShape, ModelHa
 
 use crate::FheError;
 use crate::encoding::Encoding;
-use crate::noise::{Noise, NoiseBudget, sum_log2};
+use crate::noise::{Noise, NoiseBudget, TAIL_LOG2, sum_log2};
 use crate::params::{ParameterId, ParameterSet};
 
 const MAGIC: &[u8; 8] = b"SRDNPLN\x01";
@@ -58,6 +58,12 @@ impl TripPlan {
     /// Scores in a reply.
     pub fn scores(&self) -> usize {
         self.probes.map_or(self.layout.used, |probes| probes.saturating_mul(self.layout.packing.outputs()))
+    }
+
+    /// Ciphertexts in a reply.
+    pub(crate) fn replies(&self) -> usize {
+        let packing = &self.layout.packing;
+        self.probes.map_or(packing.ciphertexts(), |probes| probes.saturating_mul(packing.lanes()))
     }
 
     /// Where the noise of a returned score comes from.
@@ -166,7 +172,9 @@ impl Plan {
 
     /// Base-2 logarithm of a bound on the probability that any score of a query, over all trips, is decoded wrongly.
     pub fn failure_log2(&self) -> f64 {
-        sum_log2(self.trips.iter().map(|trip| trip.noise(self.parameters).failure_log2(trip.scores())))
+        let trips = self.trips.iter().map(|trip| trip.noise(self.parameters).failure_log2(trip.scores()));
+        let blindings: usize = self.trips.iter().map(TripPlan::replies).sum();
+        sum_log2(trips.chain([TAIL_LOG2 + (1.0 + blindings as f64).log2()]))
     }
 
     /// SHA-256 of the serialised plan, which every message carries.
