@@ -1,7 +1,7 @@
 //! The noise of every operation, measured on several keys against its formula in [`crate::noise`].
 //!
 //! Each test states the ratio of measured to predicted variance that it accepts. Formulas use an upper bound on the weight of
-//! the key (1,263 of 2,048 where 1,024 are expected) and an upper estimate of rounding in the Fourier domain, so ratios are
+//! the key (1,262 of 2,048 where 1,024 are expected) and an upper estimate of rounding in the Fourier domain, so ratios are
 //! expected below 1 by as much as these matter; above 1 only by sampling error.
 
 use sordino_model::{Hierarchy, IndexLayout, ModelHash, Packing, SEED_BYTES, Stage, VectorBound};

@@ -16,6 +16,9 @@ const MAGIC: &[u8; 8] = b"SRDNPLN\x01";
 /// Largest serialised plan: one trip is below 200 bytes.
 const MAX_BYTES: usize = 1 << 14;
 
+/// Most slots of a stage: a trillion tracks.
+const MAX_SLOTS: usize = 1 << 40;
+
 /// How one trip is packed and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,6 +92,9 @@ impl TripPlan {
         let bits = |b: u32| (1..=64).contains(&b);
         if layout.packing.ring() != parameters.ring() {
             return refuse("its packing is for another ring");
+        }
+        if layout.packing.groups().saturating_mul(layout.packing.outputs()) > MAX_SLOTS || layout.used > MAX_SLOTS {
+            return refuse("it has more scores than any model");
         }
         if ![layout.body_bits, envelope.zero_key_bits, envelope.reply_bits].into_iter().all(bits) {
             return refuse("a number of bits is not between 1 and 64");
