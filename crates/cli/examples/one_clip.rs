@@ -1,0 +1,53 @@
+//! The whole path in a page: music, an index, a model, and one noisy clip named under encryption.
+//!
+//!     cargo run --release -p sordino-cli --example one_clip
+//!
+//! The library's owner holds `server`: integer weights, and whatever arrives in messages. The listener holds `client`, which is
+//! public, and `key`, which nobody else ever sees.
+
+use sordino_audio::{FeatureSpec, ImpulseBank, NoiseBank, Span, mix_at_snr};
+use sordino_corpus::{IndexOptions, MelTable, SoundOptions, index, synth};
+use sordino_fhe::{SecretKey, params};
+use sordino_learn::{Effort, Quiet, TrainConfig, labels, train};
+use sordino_model::Protocol;
+use sordino_service::{Client, Server};
+
+fn main() -> anyhow::Result<()> {
+    // A library of two dozen composed tracks, and its cached mel power.
+    let spec = FeatureSpec::default();
+    let folder = tempfile::tempdir()?;
+    let catalogue = synth::catalogue(24, 1);
+    let silent = indicatif::ProgressBar::hidden();
+    index::build(&catalogue, &spec, folder.path(), &IndexOptions::for_spec(&spec), &silent)?;
+    let table = MelTable::open(folder.path())?;
+
+    // Noise and rooms: training hears some, the listener stands among others.
+    let (noise, street) = NoiseBank::synthetic(1, 32, 5.0, spec.sample_rate).split(0.3, 1);
+    let rooms = ImpulseBank::synthetic(1, 12, Span(0.2, 1.0), spec.sample_rate);
+
+    // Clusters, a public trunk, quantisation-aware classifiers; then integers, in two halves.
+    let model = train(&table, &noise, &rooms, &TrainConfig::effort(Effort::Quick), None, &Quiet)?;
+    let (client, server) = model.halves("one-clip", labels(&table))?;
+
+    // Ten seconds of track 7, with as much noise as music 5 dB down.
+    let track = &catalogue.tracks[7];
+    let sound = track.samples(spec.sample_rate, &SoundOptions::default()).map_err(anyhow::Error::msg)?;
+    let mut clip = sound.data[60_000..][..spec.query_samples()].to_vec();
+    mix_at_snr(&mut clip, &street.clips()[0].samples, 5.0);
+
+    // The listener encrypts; the server answers two messages and learns nothing; the listener decrypts.
+    let protocol = Protocol::Trips { probes: 2 };
+    let server = Server::new(&server, protocol, &params::STANDARD)?;
+    let key = SecretKey::generate(&params::STANDARD);
+    let mut listener = Client::new(&client, &key, protocol, &server.plan())?;
+    let features = client.front().features(&clip)?;
+    let answer = listener.identify(&features, &mut |trip, query| server.answer(trip, query))?;
+
+    match answer.ranking.known() {
+        Some(best) => println!("{} - {}", client.labels()[best.label].artist, client.labels()[best.label].title),
+        None => println!("unknown"),
+    }
+    let best = answer.ranking.known().map(|best| client.labels()[best.label].track_id);
+    anyhow::ensure!(best == Some(track.id), "expected track {}, found {best:?}", track.id);
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! The program as its users run it: every verb on a small composed library, and what it says when something is wrong.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn sordino(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sordino")).args(arguments).output().unwrap()
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let output = sordino(&[arguments, &["--json"]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {errors}"))
+}
+
+fn refusal(arguments: &[&str]) -> String {
+    let output = sordino(arguments);
+    assert!(!output.status.success(), "{arguments:?} should have been refused");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn every_verb_explains_itself_with_an_example() {
+    for verb in ["synth", "index", "train", "inspect", "keygen", "identify", "evaluate", "demo"] {
+        let help = String::from_utf8(sordino(&[verb, "--help"]).stdout).unwrap();
+        assert!(help.contains("Example") && help.contains(&format!("sordino {verb}")), "{verb}: {help}");
+    }
+}
+
+#[test]
+fn a_folder_of_music_is_named_step_by_step() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name);
+    let (music, index, model, key) = (path("music"), path("index"), path("model"), path("client.key"));
+
+    let made = json(&["synth", "--tracks", "16", "--rate", "8000", "--out", text(&music)]);
+    assert_eq!(made["tracks"], 16);
+    std::fs::write(music.join("not music.mp3"), b"text").unwrap();
+
+    let indexed = json(&["index", "--music", text(&music), "--out", text(&index)]);
+    assert_eq!(indexed["tracks"], 16);
+    assert_eq!(indexed["rejected"].as_array().unwrap().len(), 1);
+    let again = json(&["index", "--music", text(&music), "--out", text(&index)]);
+    assert_eq!(again["resumed"], 17, "finished tracks, and the rejected one, are not done again");
+
+    let trained = json(&["train", "--index", text(&index), "--out", text(&model), "--effort", "quick"]);
+    assert_eq!(trained["tracks"], 16);
+
+    let inspected = json(&["inspect", text(&model)]);
+    for protocol in inspected["protocols"].as_array().unwrap() {
+        assert!(protocol["failure_log2"].as_f64().unwrap() <= -64.0);
+    }
+
+    json(&["keygen", "--out", text(&key)]);
+    assert!(refusal(&["keygen", "--out", text(&key)]).contains("--force"));
+
+    let mut clips: Vec<_> = std::fs::read_dir(&music).unwrap().map(|e| e.unwrap().path()).collect();
+    clips.retain(|clip| clip.extension().is_some_and(|e| e == "wav"));
+    clips.sort();
+    for protocol in ["flat", "two-trip"] {
+        let arguments =
+            ["identify", text(&model), text(&clips[3]), text(&clips[9]), "--key", text(&key), "--protocol", protocol];
+        let answer = json(&arguments);
+        let found = answer["identified"].as_array().unwrap();
+        assert_eq!(found.len(), 2);
+        for (clip, answer) in [&clips[3], &clips[9]].into_iter().zip(found) {
+            let title = answer["best"][0]["title"].as_str().unwrap();
+            assert!(text(clip).contains(title), "{protocol}: {answer}");
+            assert!(answer["known"].as_bool().unwrap() && answer["bytes_up"].as_u64().unwrap() > 0);
+        }
+    }
+    let refused = refusal(&["identify", text(&model), text(&music.join("not music.mp3"))]);
+    assert!(refused.contains("not music.mp3") && refused.contains("1 of 1"), "{refused}");
+
+    let out = path("results");
+    let evaluated = json(&[
+        "evaluate", text(&model), "--index", text(&index), "--conditions", "clean,5dB", "--crops", "1", "--encrypted", "4",
+        "--keys", "2", "--out", text(&out),
+    ]);
+    for agreement in evaluated["encrypted"].as_array().unwrap() {
+        assert_eq!(agreement["equal"], agreement["queries"], "{agreement}");
+    }
+    assert!(out.join("rows.csv").exists() && out.join("queries.csv").exists());
+}
+
+#[test]
+fn the_demo_names_its_own_music() {
+    let answer = json(&["demo", "--tracks", "24"]);
+    let (right, asked) = (answer["right"].as_u64().unwrap(), answer["asked"].as_u64().unwrap());
+    assert_eq!(asked, 14, "five known and two unknown clips in two protocols");
+    assert!(right >= 12, "{right} of {asked}: {answer}");
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    let nowhere = home.path().join("nowhere");
+    assert!(refusal(&["train", "--index", text(&nowhere), "--out", text(home.path())]).contains("nowhere"));
+    assert!(refusal(&["inspect", text(&nowhere)]).contains("nowhere"));
+    assert!(refusal(&["identify", text(&nowhere), "clip.mp3"]).contains("nowhere"));
+    assert!(refusal(&["demo", "--music", text(home.path())]).contains("expected at least"));
+    assert!(refusal(&["index", "--out", text(&nowhere)]).contains("--music"));
+    assert!(refusal(&["evaluate", "--index", text(&nowhere)]).contains("MODEL"));
+}
