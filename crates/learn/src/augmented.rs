@@ -1,9 +1,9 @@
 //! [`Augmented`]: a library's cached mel power, disturbed.
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use rand_chacha::ChaCha8Rng;
 use sordino_audio::{AugmentSpec, ImpulseBank, MelAugment, MelFrontEnd, NoiseBank};
-use sordino_corpus::MelTable;
+use sordino_corpus::{CropSplit, MelTable};
 use sordino_model::Label;
 
 use crate::LearnError;
@@ -13,28 +13,32 @@ use crate::clips::Clips;
 pub struct Augmented<'a> {
     table: &'a MelTable,
     augment: MelAugment,
+    split: CropSplit,
     frames: usize,
 }
 
 impl<'a> Augmented<'a> {
-    /// Puts the training parts of the banks through the table's front end.
+    /// Puts the training parts of the banks through the table's front end. Excerpts lie within the frames that `split` leaves
+    /// to training.
     ///
     /// # Errors
     /// [`LearnError::Audio`] where the spec is out of range or a bank that it needs is empty, [`LearnError::TooFew`] where a
-    /// track is shorter than a query.
+    /// track has too little sound for a query.
     pub fn new(
         table: &'a MelTable,
         noise: &NoiseBank,
         impulses: &ImpulseBank,
         augment: &AugmentSpec,
+        split: CropSplit,
     ) -> Result<Self, LearnError> {
         let frames = table.spec().query_frames();
-        let shortest = (0..table.len()).map(|i| table.frames(i)).min().unwrap_or(frames);
+        let heard = |i| split.training_frames(table.spec(), table.frames(i)).len();
+        let shortest = (0..table.len()).map(heard).min().unwrap_or(frames);
         if shortest < frames {
             return Err(LearnError::TooFew { what: "frames in every track", found: shortest, expected: frames });
         }
         let front_end = MelFrontEnd::new(table.spec()).map_err(sordino_model::FrontError::from)?;
-        Ok(Self { table, augment: MelAugment::new(augment, &front_end, noise, impulses)?, frames })
+        Ok(Self { table, augment: MelAugment::new(augment, &front_end, noise, impulses)?, split, frames })
     }
 }
 
@@ -44,7 +48,9 @@ impl Clips for Augmented<'_> {
     }
 
     fn draw(&self, track: usize, rng: &mut ChaCha8Rng) -> Result<Array2<f32>, LearnError> {
-        Ok(self.augment.apply(self.table.mel(track).0.view(), self.frames, rng)?.0)
+        let mel = self.table.mel(track).0;
+        let heard = self.split.training_frames(self.table.spec(), mel.nrows());
+        Ok(self.augment.apply(mel.slice_axis(Axis(0), heard.into()), self.frames, rng)?.0)
     }
 }
 

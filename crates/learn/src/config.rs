@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sordino_audio::{AugmentSpec, Level};
+use sordino_corpus::CropSplit;
 
 use crate::LearnError;
 use crate::cluster::ClusterSettings;
@@ -32,6 +33,9 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Disturbed clips of every track.
     pub clips_per_track: usize,
+    /// How many seconds from the start of every track are heard; all where there is no number. With a number, queries from
+    /// behind it ask for music that was never heard.
+    pub train_seconds: Option<f32>,
     /// Whether the hand-made statistics are among the base features.
     pub statistics: bool,
     /// Slots of every routing stage, first to last; 0 stands for the number that makes the largest groups of all
@@ -84,6 +88,7 @@ impl TrainConfig {
         Self {
             seed: 1,
             clips_per_track,
+            train_seconds: None,
             statistics: true,
             stages: vec![0],
             spill: 1,
@@ -109,6 +114,12 @@ impl TrainConfig {
         self.stages.iter().map(|&slots| if slots == 0 { even } else { slots }).collect()
     }
 
+    /// Which part of every track training hears.
+    pub fn split(&self) -> CropSplit {
+        let heard = |train_seconds| CropSplit::UnseenSound { train_seconds };
+        self.train_seconds.map_or(CropSplit::UnseenOffset, heard)
+    }
+
     /// Checks the settings against each other; [`crate::train`] does so first.
     ///
     /// # Errors
@@ -122,6 +133,9 @@ impl TrainConfig {
         }
         if !self.statistics && self.embedding.is_none() {
             return bad("statistics", "false".into(), "true where there is no embedding network");
+        }
+        if self.train_seconds.is_some_and(|seconds| !(seconds > 0.0 && seconds.is_finite())) {
+            return bad("train_seconds", format!("{:?}", self.train_seconds), "a positive number, or none");
         }
         if self.width < 2 {
             return bad("width", self.width.to_string(), "at least 2");

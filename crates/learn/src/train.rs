@@ -37,7 +37,7 @@ pub fn train(
     progress: &dyn Progress,
 ) -> Result<FloatModel, LearnError> {
     config.validate()?;
-    let library = Augmented::new(table, noise, impulses, &config.augment)?;
+    let library = Augmented::new(table, noise, impulses, &config.augment, config.split())?;
     train_on(&library, table.spec(), config, checkpoints, progress)
 }
 
