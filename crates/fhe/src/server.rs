@@ -12,7 +12,7 @@ use crate::messages::{Header, Kind};
 use crate::params::ParameterSet;
 use crate::plan::{Plan, TripPlan};
 use crate::random::Random;
-use crate::reply::{self, Returned, ZeroKey};
+use crate::reply::{self, Returned, Seal, ZeroKey};
 use crate::seeded::{expand, seeded_len};
 use crate::select;
 
@@ -102,9 +102,10 @@ impl PreparedModel {
             ciphertexts.extend(scores);
         }
         work.counts += Counts::reply().times(ciphertexts.len());
-        let (plan, returned, seed) = (&prepared.plan, &prepared.returned, Random::from_system().seed());
+        let (plan, returned) = (&prepared.plan, &prepared.returned);
         let mut out = self.header(trip, Kind::Reply).write(reply::reply_len(plan, returned));
-        reply::write(ciphertexts, returned, plan, parameters, &zero_key, seed, &self.fourier, &mut out);
+        let seal = Seal { plan, parameters, zero_key: &zero_key, fourier: &self.fourier };
+        seal.write(ciphertexts, returned, Random::from_system().seed(), &mut out);
         work.reply = start.elapsed();
         Ok((out, work))
     }

@@ -10,7 +10,7 @@ use sordino_model::{Circuit, Clear, ClearValue, Hierarchy, ModelHash, Stage, Vec
 use tfhe::core_crypto::commons::math::random::Seed;
 
 /// A stage of random weights up to `max_weight` and random counts, of which the first is full.
-pub fn stage(groups: usize, outputs: usize, width: usize, max_weight: i8, rng: &mut ChaCha8Rng) -> Stage {
+pub(crate) fn stage(groups: usize, outputs: usize, width: usize, max_weight: i8, rng: &mut ChaCha8Rng) -> Stage {
     let weights = (0..groups * outputs * width).map(|_| rng.random_range(-max_weight..=max_weight)).collect();
     let bias = (0..groups * outputs).map(|_| rng.random_range(-40..=40)).collect();
     let counts = (0..groups).map(|g| if g == 0 { outputs } else { rng.random_range(1..=outputs) }).collect();
@@ -20,7 +20,7 @@ pub fn stage(groups: usize, outputs: usize, width: usize, max_weight: i8, rng: &
 
 /// A hierarchy of stages with the given numbers of slots and features; every slot of every stage is used where another
 /// stage follows.
-pub fn hierarchy(stages: &[(usize, usize)], seed: u64) -> Hierarchy {
+pub(crate) fn hierarchy(stages: &[(usize, usize)], seed: u64) -> Hierarchy {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut groups = 1;
     let stages = stages.iter().enumerate().map(|(s, &(outputs, width))| {
@@ -36,7 +36,7 @@ pub fn hierarchy(stages: &[(usize, usize)], seed: u64) -> Hierarchy {
 }
 
 /// A random vector within the bound.
-pub fn vector(bound: VectorBound, rng: &mut ChaCha8Rng) -> Vec<i32> {
+pub(crate) fn vector(bound: VectorBound, rng: &mut ChaCha8Rng) -> Vec<i32> {
     loop {
         let x: Vec<i32> = (0..bound.width).map(|_| rng.random_range(-bound.max_abs..=bound.max_abs) / 2).collect();
         if bound.admits(&x) {
@@ -46,20 +46,20 @@ pub fn vector(bound: VectorBound, rng: &mut ChaCha8Rng) -> Vec<i32> {
 }
 
 /// A client and a server of one model.
-pub struct Pair<'a> {
-    pub client: QueryEncryptor<'a>,
-    pub server: PreparedModel,
-    pub hierarchy: &'a Hierarchy,
+pub(crate) struct Pair<'a> {
+    pub(crate) client: QueryEncryptor<'a>,
+    pub(crate) server: PreparedModel,
+    pub(crate) hierarchy: &'a Hierarchy,
 }
 
-pub const MODEL: ModelHash = ModelHash([7; 32]);
+pub(crate) const MODEL: ModelHash = ModelHash([7; 32]);
 
-pub fn key(parameters: &'static ParameterSet, seed: u128) -> SecretKey {
+pub(crate) fn key(parameters: &'static ParameterSet, seed: u128) -> SecretKey {
     SecretKey::generate_from_seed(parameters, Seed(seed))
 }
 
 impl<'a> Pair<'a> {
-    pub fn new(key: &'a SecretKey, hierarchy: &'a Hierarchy, plan: Plan, seed: u128) -> Self {
+    pub(crate) fn new(key: &'a SecretKey, hierarchy: &'a Hierarchy, plan: Plan, seed: u128) -> Self {
         let server = PreparedModel::new(MODEL, hierarchy, plan).unwrap();
         // The plan travels as bytes.
         let plan = Plan::from_bytes(&server.plan().to_bytes()).unwrap();
@@ -67,18 +67,18 @@ impl<'a> Pair<'a> {
         Self { client, server, hierarchy }
     }
 
-    pub fn staged(key: &'a SecretKey, hierarchy: &'a Hierarchy, probes: usize, seed: u128) -> Self {
+    pub(crate) fn staged(key: &'a SecretKey, hierarchy: &'a Hierarchy, probes: usize, seed: u128) -> Self {
         let plan = Plan::trip_per_stage(key.parameters(), hierarchy, probes, PlannerOptions::default()).unwrap();
         Self::new(key, hierarchy, plan, seed)
     }
 
-    pub fn flat(key: &'a SecretKey, hierarchy: &'a Hierarchy, seed: u128) -> Self {
+    pub(crate) fn flat(key: &'a SecretKey, hierarchy: &'a Hierarchy, seed: u128) -> Self {
         let plan = Plan::flat(key.parameters(), hierarchy, PlannerOptions::default()).unwrap();
         Self::new(key, hierarchy, plan, seed)
     }
 
     /// The scores of one trip, through messages.
-    pub fn encrypted(&mut self, trip: usize, x: &[i32], groups: &[usize]) -> Vec<Vec<i64>> {
+    pub(crate) fn encrypted(&mut self, trip: usize, x: &[i32], groups: &[usize]) -> Vec<Vec<i64>> {
         let query = self.client.query(trip, x, groups).unwrap();
         let (reply, work) = self.server.answer_and_measure(trip, &query).unwrap();
         let cost = self.server.plan().cost(trip, self.hierarchy.shape()).unwrap();
@@ -88,7 +88,7 @@ impl<'a> Pair<'a> {
     }
 
     /// The same scores on plain integers.
-    pub fn clear(&self, trip: usize, x: &[i32], groups: &[usize]) -> Vec<Vec<i64>> {
+    pub(crate) fn clear(&self, trip: usize, x: &[i32], groups: &[usize]) -> Vec<Vec<i64>> {
         let circuit: Circuit = self.server.plan().trips()[trip].circuit(self.hierarchy.shape()).unwrap();
         let mut inputs = vec![ClearValue::Vector(x.to_vec())];
         inputs.extend(groups.iter().map(|&group| ClearValue::Index(group)));
