@@ -89,6 +89,7 @@ fn trip(
     let rows: Vec<u64> = (0..weights.groups() * weights.outputs())
         .map(|i| weights.row_norm_squared(i / weights.outputs(), i % weights.outputs()))
         .collect();
+    let score_bound = weights.score_bound();
     let mut best: Option<(f64, TripPlan)> = None;
     let mut features = 1;
     while features <= parameters.ring().min(weights.input().width.next_power_of_two()) {
@@ -98,7 +99,7 @@ fn trip(
         let indices =
             probes.map_or(vec![None], |_| if bits == 0 { vec![Some(NO_DIGITS)] } else { digits().map(Some).collect() });
         for index in indices {
-            let candidate = Candidate { parameters, weights, packing, norm_squared, stage, probes, index };
+            let candidate = Candidate { parameters, weights, packing, score_bound, norm_squared, stage, probes, index };
             if let Some(plan) = candidate.fit(options) {
                 let report = candidate.price(&plan, hierarchy)?;
                 let cost = candidate.nanoseconds(&report)
@@ -110,7 +111,7 @@ fn trip(
         }
         features *= 2;
     }
-    best.map(|(_, plan)| plan).ok_or(FheError::NoPlan { stage, bound: weights.score_bound() })
+    best.map(|(_, plan)| plan).ok_or(FheError::NoPlan { stage, bound: score_bound })
 }
 
 /// The layout of indices of no bits: written, never used.
@@ -138,6 +139,7 @@ struct Candidate<'a> {
     parameters: &'static ParameterSet,
     weights: &'a Stage,
     packing: Packing,
+    score_bound: u64,
     norm_squared: u64,
     stage: usize,
     probes: Option<usize>,
@@ -154,7 +156,7 @@ impl Candidate<'_> {
     fn fit(&self, options: PlannerOptions) -> Option<TripPlan> {
         let noise = Noise::new(self.parameters);
         let (packing, ring) = (self.packing, self.parameters.ring());
-        let score_bound = self.weights.score_bound();
+        let score_bound = self.score_bound;
         let margin = Encoding::new(score_bound).delta() / 2;
         let flood = margin as f64 / 2.0;
         let used = self.weights.shape().used();

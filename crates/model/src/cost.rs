@@ -254,3 +254,35 @@ impl Machine for Cost<'_> {
         Ok(CostValue::Scores { stage, ciphertexts: p.lanes(), coefficients: p.outputs(), depth })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HierarchyShape, StageShape, VectorBound};
+
+    #[test]
+    fn a_trip_is_priced_as_counted_by_hand() {
+        let input = VectorBound { width: 10, max_abs: 3, norm_squared: 90 };
+        let first = StageShape::new(6, input, vec![6]).unwrap();
+        let last = StageShape::new(5, input, vec![5; 6]).unwrap();
+        let packing = Packing::new(64, 4, &last).unwrap();
+        // 3 query ciphertexts; 16 slots, so 3 groups a column and 2 columns; 1 bit for the column, 2 for the block.
+        let index = IndexLayout { base_log: 8, levels: 2, body_bits: 40 };
+        let layout = StageLayout { packing, body_bits: 30, index: Some(index), used: 30 };
+        let envelope = Envelope { zero_key_bits: 25, reply_bits: 20 };
+        let circuit = Circuit::trip(&HierarchyShape::new(vec![first, last]).unwrap(), 1, 2).unwrap();
+        let report = Cost::new(&[(StageId(1), layout)], envelope).price(&circuit).unwrap();
+
+        let query = 32 + 3 * 64 * 30 / 8;
+        let indices = 2 * (32 + 3 * 4 * 64 * 40 / 8);
+        assert_eq!(report.bytes_up, MESSAGE_HEADER + 32 + 64 * 25 / 8 + query + indices);
+        assert_eq!(report.bytes_down, MESSAGE_HEADER + (2 * (64 + 5) * 20usize).div_ceil(8));
+        assert_eq!(report.depth, 3);
+        assert_eq!(report.weight_bytes, 2 * 3 * 32 * 16);
+        // Two probes, each one gate over the columns and two over the blocks.
+        assert_eq!(report.counts.gates, 2 * 3);
+        assert_eq!(report.counts.products, 2 * 2 * 3 + 6 * 8 + 2 * 2);
+        assert_eq!(report.counts.forward, 2 + 2 * 3 + 2 * 3 * 8 + 6 * 4 + 2);
+        assert_eq!(report.counts.inverse, 2 * 2 + 6 * 2 + 2 * 2);
+    }
+}
