@@ -110,8 +110,9 @@ impl Bracket {
 
 /// The entry that `bits` point at.
 fn selected(evaluator: &Evaluator<'_>, entries: &[Option<Lwe>], bits: &[Ggsw]) -> Lwe {
-    let nodes = entries.iter().map(|entry| entry.as_ref().map(Glwe::embed)).collect();
-    evaluator.select(nodes, bits).map_or_else(|| trivial_lwe(0, evaluator.size()), |node| node.extract(0))
+    let nodes: Vec<Option<Glwe>> = entries.iter().map(|entry| entry.as_ref().map(Glwe::embed)).collect();
+    let node = evaluator.select(nodes.iter().map(Option::as_ref), bits);
+    node.map_or_else(|| trivial_lwe(0, evaluator.size()), |node| node.extract(0))
 }
 
 /// The entries, with `value` in the place of the one that `bits` point at.

@@ -13,6 +13,11 @@ impl Encoding {
         Self { delta: (1 << 63) / (bound.min(1 << 62) + 1) }
     }
 
+    /// An encoding with a given score unit.
+    pub(crate) fn with_delta(delta: u64) -> Self {
+        Self { delta }
+    }
+
     /// The torus element of one score unit. Noise below half of it is rounded away.
     pub fn delta(&self) -> u64 {
         self.delta

@@ -5,6 +5,8 @@ use std::io;
 use sordino_model::{CircuitError, ModelHash, PackingError};
 use thiserror::Error;
 
+use crate::KeyId;
+
 /// Why a key, a plan, a message or a model is refused. No variant carries secret or personal data.
 #[derive(Debug, Error)]
 pub enum FheError {
@@ -26,6 +28,25 @@ pub enum FheError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// An evaluation key of other secret keys.
+    #[error("evaluation key {found} given, expected {expected}; keygen makes an evaluation key for every secret key")]
+    Key {
+        /// The key given.
+        found: KeyId,
+        /// The key that the query asks for.
+        expected: KeyId,
+    },
+    /// The wrong number of vectors.
+    #[error("query: {found} vectors given, expected {expected}, one per stage")]
+    Vectors {
+        /// Vectors given.
+        found: usize,
+        /// Stages of the model.
+        expected: usize,
+    },
+    /// An answer that names no track.
+    #[error("reply: it names no track of this model; the key or the server is not the one that the query was for")]
+    NoTrack,
     /// Reading or writing a file failed.
     #[error("{path}: {source}")]
     Io {

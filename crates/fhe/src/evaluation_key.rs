@@ -1,9 +1,10 @@
 //! [`EvaluationKey`]: what the client gives the server once, so that it can decide encrypted; [`ServerKey`]: the same, ready for use.
 //!
 //! All of it but the keyswitch key is one kind of thing: GLWE encryptions, under the ring's key, of polynomials in the secret
-//! keys. They are made, sent and expanded in blocks: a block is a seed, from which the masks follow, and the bodies, cut to their
-//! 48 leading bits (the cut is a sixteenth of the noise's variance). The server expands a block straight into the Fourier domain.
+//! keys. They are made, sent and expanded in blocks: a seed, from which the masks follow, and the bodies, cut to their 48
+//! leading bits (which adds a sixteenth to the noise's variance). The server expands a block straight into the Fourier domain.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
@@ -11,25 +12,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aligned_vec::ABox;
 use rayon::prelude::*;
-use tfhe::core_crypto::commons::generators::DeterministicSeeder;
-use tfhe::core_crypto::commons::math::random::{CompressionSeed, Seed};
-use tfhe::core_crypto::prelude::*;
+use sordino_model::{ModelHash, SEED_BYTES};
 use tfhe_fft::c64;
 
 use crate::blind_rotation::RotationKey;
 use crate::circuit_bootstrap::{CircuitBootstrapKey, automorphism, trace_exponents};
 use crate::fourier::Fourier;
 use crate::gadget::{Gadget, GadgetKey, transform};
-use crate::keyswitch::KeyswitchKey;
+use crate::glwe::Glwe;
+use crate::keyswitch::{KeyswitchKey, SeededKeyswitchKey};
 use crate::params::{ParameterId, ParameterSet};
-use crate::{FheError, SecretKey};
+use crate::random::{Random, RandomSeed};
+use crate::secret_key::wipe;
+use crate::{FheError, SecretKey, seeded};
 
 const MAGIC: &[u8; 8] = b"SRDNEVK\x01";
-/// Bytes of a body coefficient: its leading 48 bits.
-const BODY_BYTES: usize = 6;
-/// Bytes of a keyswitch body: the server keeps that key modulo 2^32.
-const KEYSWITCH_BODY_BYTES: usize = 4;
-const SEED_BYTES: usize = 16;
+/// Bytes of a [`KeyId`].
+pub(crate) const KEY_ID_BYTES: usize = 32;
+/// Magic number, parameter set, key.
+const HEADER_BYTES: usize = MAGIC.len() + 2 + KEY_ID_BYTES;
+/// Bits kept of the bodies.
+pub(crate) const BODY_BITS: u32 = 48;
 
 /// The gadgets of the encrypted decisions.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,8 +52,8 @@ pub struct DecisionGadgets {
 }
 
 impl DecisionGadgets {
-    /// The comparison is that of the standard set; the others keep a selector's noise below that of a
-    /// comparison (`docs/one-trip.md` has the table they were chosen from).
+    /// The comparison is that of the standard set; the others keep a selector's noise below that of a comparison
+    /// (`docs/one-trip.md` has the table they were chosen from).
     pub const STANDARD: Self = Self {
         keyswitch: Gadget::new(3, 6),
         compare: Gadget::new(23, 1),
@@ -61,29 +64,52 @@ impl DecisionGadgets {
     };
 }
 
+/// Names the secret keys to which an evaluation key belongs: SHA-256 of their bits, which tells nothing of them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyId(pub [u8; KEY_ID_BYTES]);
+
+impl KeyId {
+    /// The identifier of a secret key.
+    pub fn of(secret: &SecretKey) -> Self {
+        let bits = secret.glwe().as_ref().iter().chain(secret.lwe().as_ref());
+        let mut bytes: Vec<u8> = b"sordino evaluation key".to_vec();
+        bytes.extend(secret.parameters().id.0.to_le_bytes());
+        bytes.extend(bits.map(|bit| *bit as u8));
+        let id = Self(ModelHash::of(&bytes).0);
+        wipe(&mut bytes);
+        id
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// Seeded encryptions under both secret keys. Not secret, but of no use to anyone but the server.
 pub struct EvaluationKey {
+    id: KeyId,
     parameters: &'static ParameterSet,
     compare: Vec<Block>,
     refresh: Vec<Block>,
     trace: Vec<Block>,
     square: Block,
-    keyswitch: KeyswitchBodies,
+    keyswitch: SeededKeyswitchKey,
 }
 
-/// Seeded GLWE ciphertexts: a seed for the masks, and the bodies one after the other.
-struct Block {
-    seed: Seed,
-    bodies: Vec<u64>,
-}
-
-struct KeyswitchBodies {
-    seed: Seed,
-    bodies: Vec<u64>,
-}
+/// Seeded GLWE ciphertexts as they travel: the seed of the masks, and the bodies.
+struct Block(Vec<u8>);
 
 /// An [`EvaluationKey`] expanded, for [`crate::OneTripServer`]. Shared by all queries under its secret key.
 pub struct ServerKey {
+    id: KeyId,
     pub(crate) parameters: &'static ParameterSet,
     pub(crate) fourier: Fourier,
     pub(crate) keyswitch: KeyswitchKey,
@@ -94,93 +120,89 @@ pub struct ServerKey {
 
 /// How many GLWE blocks, and ciphertexts in each, a section of the key has.
 #[derive(Clone, Copy)]
-struct Shape {
+struct Section {
     blocks: usize,
     rows: usize,
 }
 
-struct Layout {
-    compare: Shape,
-    refresh: Shape,
-    trace: Shape,
-    square: Shape,
+struct Sections {
+    compare: Section,
+    refresh: Section,
+    trace: Section,
+    square: Section,
 }
 
-impl Layout {
+impl Sections {
     fn of(p: &ParameterSet) -> Self {
         let g = DecisionGadgets::STANDARD;
         let bits = p.lwe_dimension.0;
         Self {
-            compare: Shape { blocks: bits, rows: 2 * g.compare.levels as usize },
-            refresh: Shape { blocks: bits, rows: 2 * g.refresh.levels as usize },
-            trace: Shape { blocks: p.ring().ilog2() as usize, rows: g.trace.levels as usize },
-            square: Shape { blocks: 1, rows: g.square.levels as usize },
+            compare: Section { blocks: bits, rows: 2 * g.compare.levels as usize },
+            refresh: Section { blocks: bits, rows: 2 * g.refresh.levels as usize },
+            trace: Section { blocks: trace_exponents(p.ring()).len(), rows: g.trace.levels as usize },
+            square: Section { blocks: 1, rows: g.square.levels as usize },
         }
     }
 
-    fn blocks(&self) -> usize {
-        self.compare.blocks + self.refresh.blocks + self.trace.blocks + self.square.blocks
+    fn all(&self) -> [Section; 4] {
+        [self.compare, self.refresh, self.trace, self.square]
     }
-
-    fn bytes(&self, p: &ParameterSet) -> usize {
-        let shapes = [self.compare, self.refresh, self.trace, self.square];
-        let glwe: usize = shapes.iter().map(|s| s.blocks * (SEED_BYTES + s.rows * p.ring() * BODY_BYTES)).sum();
-        glwe + SEED_BYTES + keyswitch_bodies(p) * KEYSWITCH_BODY_BYTES
-    }
-}
-
-fn keyswitch_bodies(p: &ParameterSet) -> usize {
-    p.ring() * DecisionGadgets::STANDARD.keyswitch.levels as usize
 }
 
 impl EvaluationKey {
     /// Makes the key. `progress` is called from several threads with the fraction done.
     pub fn generate(secret: &SecretKey, progress: impl Fn(f64) + Sync) -> Self {
-        Self::generate_from_seeder(secret, new_seeder().as_mut(), progress)
+        Self::generate_from(secret, &mut Random::from_system(), progress)
     }
 
-    /// The same with a chosen source of seeds: for tests and benches that must be repeatable.
-    pub fn generate_from_seeder(secret: &SecretKey, seeder: &mut dyn Seeder, progress: impl Fn(f64) + Sync) -> Self {
+    /// [`EvaluationKey::generate`] with masks and noise drawn from `seed`: for tests and benches that must be repeatable. Whoever knows
+    /// the seed can compute the secret keys.
+    pub fn generate_from_insecure_seed(secret: &SecretKey, seed: u8, progress: impl Fn(f64) + Sync) -> Self {
+        Self::generate_from(secret, &mut Random::new([seed; SEED_BYTES], 0), progress)
+    }
+
+    fn generate_from(secret: &SecretKey, random: &mut Random, progress: impl Fn(f64) + Sync) -> Self {
         let p = secret.parameters();
-        let (gadgets, layout) = (DecisionGadgets::STANDARD, Layout::of(p));
+        let (gadgets, sections) = (DecisionGadgets::STANDARD, Sections::of(p));
+        let blocks: usize = sections.all().iter().map(|s| s.blocks).sum();
         let done = AtomicUsize::new(0);
-        let tick = || progress((done.fetch_add(1, Ordering::Relaxed) + 1) as f64 / layout.blocks() as f64);
-        let ring_key: Vec<u64> = secret.glwe().as_ref().to_vec();
-        let mut encrypt = |messages: &(dyn Fn(usize) -> Vec<u64> + Sync), blocks: usize| -> Vec<Block> {
-            let seeds: Vec<(Seed, Seed)> = (0..blocks).map(|_| (seeder.seed(), seeder.seed())).collect();
-            let blocks = seeds.into_par_iter().enumerate().map(|(i, (masks, noise))| {
-                let block = Block::encrypt(secret, messages(i), masks, noise);
+        let tick = || progress((done.fetch_add(1, Ordering::Relaxed) + 1) as f64 / blocks as f64);
+        let mut encrypt = |section: Section, messages: &(dyn Fn(usize) -> Vec<u64> + Sync)| -> Vec<Block> {
+            let seeds: Vec<RandomSeed> = (0..section.blocks).map(|_| random.seed()).collect();
+            let block = |(i, seed)| {
+                let mut messages = messages(i);
+                let mut bytes = Vec::with_capacity(seeded::seeded_len(section.rows, p.ring(), BODY_BITS));
+                seeded::encrypt(secret, &messages, BODY_BITS, &mut Random::new(seed, 0), &mut bytes);
+                wipe(&mut messages);
                 tick();
-                block
-            });
-            blocks.collect()
+                Block(bytes)
+            };
+            seeds.into_par_iter().enumerate().map(block).collect()
         };
-        let minus_key: Vec<u64> = ring_key.iter().map(|s| s.wrapping_neg()).collect();
+        let ring_key = secret.glwe().as_ref();
+        let mut minus_key: Vec<u64> = ring_key.iter().map(|s| s.wrapping_neg()).collect();
         let bits = secret.lwe().as_ref();
-        let ggsw = |gadget: Gadget| {
-            let minus_key = &minus_key;
-            move |bit: usize| -> Vec<u64> {
-                let rows = (1..=gadget.levels).flat_map(|level| {
-                    let weight = gadget.weight(level).wrapping_mul(bits[bit]);
-                    let constant = (0..minus_key.len()).map(move |i| if i == 0 { weight } else { 0 });
-                    minus_key.iter().map(move |s| s.wrapping_mul(weight)).chain(constant)
-                });
-                rows.collect()
-            }
+        let ggsw = |gadget: Gadget, bit: usize| -> Vec<u64> {
+            let rows = (1..=gadget.levels).flat_map(|level| {
+                let weight = gadget.weight(level).wrapping_mul(bits[bit]);
+                let constant = (0..p.ring()).map(move |i| if i == 0 { weight } else { 0 });
+                minus_key.iter().map(move |s| s.wrapping_mul(weight)).chain(constant)
+            });
+            rows.collect()
         };
         let turned = |step: usize| -> Vec<u64> {
-            let mut out = vec![0; minus_key.len()];
-            let exponent = trace_exponents(minus_key.len()).nth(step).unwrap_or(1);
-            automorphism(&minus_key, exponent, &mut out);
+            let mut out = vec![0; p.ring()];
+            trace_exponents(p.ring()).nth(step).iter().for_each(|&t| automorphism(&minus_key, t, &mut out));
             at_every_level(&out, gadgets.trace)
         };
-        let square = |_: usize| at_every_level(&negacyclic_square(&ring_key), gadgets.square);
-        let compare = encrypt(&ggsw(gadgets.compare), layout.compare.blocks);
-        let refresh = encrypt(&ggsw(gadgets.refresh), layout.refresh.blocks);
-        let trace = encrypt(&turned, layout.trace.blocks);
-        let square = encrypt(&square, 1).swap_remove(0);
-        let keyswitch = KeyswitchBodies::encrypt(secret, seeder);
-        Self { parameters: p, compare, refresh, trace, square, keyswitch }
+        let compare = encrypt(sections.compare, &|bit| ggsw(gadgets.compare, bit));
+        let refresh = encrypt(sections.refresh, &|bit| ggsw(gadgets.refresh, bit));
+        let trace = encrypt(sections.trace, &turned);
+        let square = encrypt(sections.square, &|_| at_every_level(&negacyclic_square(ring_key), gadgets.square));
+        let square = square.into_iter().next().unwrap_or(Block(Vec::new()));
+        let keyswitch = SeededKeyswitchKey::encrypt(secret, gadgets.keyswitch, random);
+        wipe(&mut minus_key);
+        Self { id: KeyId::of(secret), parameters: p, compare, refresh, trace, square, keyswitch }
     }
 
     /// The parameter set of the secret keys.
@@ -188,49 +210,54 @@ impl EvaluationKey {
         self.parameters
     }
 
-    /// Bytes that [`EvaluationKey::write`] writes.
-    pub fn wire_bytes(parameters: &ParameterSet) -> usize {
-        MAGIC.len() + 2 + Layout::of(parameters).bytes(parameters)
+    /// Which secret keys it belongs to.
+    pub fn id(&self) -> KeyId {
+        self.id
     }
 
-    /// Writes the key: magic number, parameter set, then the sections in order.
+    /// Bytes that [`EvaluationKey::write`] writes.
+    pub fn wire_bytes(parameters: &ParameterSet) -> usize {
+        let block = |s: &Section| s.blocks * seeded::seeded_len(s.rows, parameters.ring(), BODY_BITS);
+        let keyswitch = SeededKeyswitchKey::wire_bytes(parameters, DecisionGadgets::STANDARD.keyswitch);
+        HEADER_BYTES + Sections::of(parameters).all().iter().map(block).sum::<usize>() + keyswitch
+    }
+
+    /// Writes the key: magic number, parameter set, identifier, then the sections in order.
     ///
     /// # Errors
     /// Those of `out`.
     pub fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
         out.write_all(MAGIC)?;
         out.write_all(&self.parameters.id.0.to_le_bytes())?;
-        let blocks = self.compare.iter().chain(&self.refresh).chain(&self.trace).chain([&self.square]);
-        for block in blocks {
-            write_block(out, block.seed, &block.bodies, BODY_BYTES)?;
-        }
-        write_block(out, self.keyswitch.seed, &self.keyswitch.bodies, KEYSWITCH_BODY_BYTES)
+        out.write_all(&self.id.0)?;
+        let mut blocks = self.compare.iter().chain(&self.refresh).chain(&self.trace).chain([&self.square]);
+        blocks.try_for_each(|block| out.write_all(&block.0))?;
+        out.write_all(self.keyswitch.as_bytes())
     }
 
-    /// Reads a key that [`EvaluationKey::write`] wrote. Takes exactly the bytes that its parameter set implies.
+    /// Reads a key that [`EvaluationKey::write`] wrote. Takes exactly the bytes that its parameter set implies, block by block.
     ///
     /// # Errors
     /// [`FheError::EvaluationKey`] or [`FheError::UnknownParameters`].
     pub fn read(input: &mut impl Read) -> Result<Self, FheError> {
-        let mut header = [0; MAGIC.len() + 2];
-        fill(input, &mut header)?;
-        let (magic, id) = header.split_at(MAGIC.len());
+        let header = take(input, HEADER_BYTES)?;
+        let (magic, rest) = header.split_at(MAGIC.len());
         if magic != MAGIC {
             return Err(FheError::EvaluationKey { what: "its first bytes are not those of a key of this version" });
         }
-        let parameters = ParameterSet::by_id(ParameterId(u16::from_le_bytes([id[0], id[1]])))?;
-        let layout = Layout::of(parameters);
-        let mut blocks = |shape: Shape| -> Result<Vec<Block>, FheError> {
-            let block = |_| {
-                let (seed, bodies) = read_block(input, shape.rows * parameters.ring(), BODY_BYTES)?;
-                Ok(Block { seed, bodies })
-            };
-            (0..shape.blocks).map(block).collect()
+        let parameters = ParameterSet::by_id(ParameterId(u16::from_le_bytes([rest[0], rest[1]])))?;
+        let id = KeyId(std::array::from_fn(|i| rest[2 + i]));
+        let sections = Sections::of(parameters);
+        let mut blocks = |section: Section| -> Result<Vec<Block>, FheError> {
+            let bytes = seeded::seeded_len(section.rows, parameters.ring(), BODY_BITS);
+            (0..section.blocks).map(|_| take(input, bytes).map(Block)).collect()
         };
-        let (compare, refresh, trace) = (blocks(layout.compare)?, blocks(layout.refresh)?, blocks(layout.trace)?);
-        let square = blocks(layout.square)?.swap_remove(0);
-        let (seed, bodies) = read_block(input, keyswitch_bodies(parameters), KEYSWITCH_BODY_BYTES)?;
-        Ok(Self { parameters, compare, refresh, trace, square, keyswitch: KeyswitchBodies { seed, bodies } })
+        let (compare, refresh, trace) = (blocks(sections.compare)?, blocks(sections.refresh)?, blocks(sections.trace)?);
+        let square = blocks(sections.square)?.into_iter().next().unwrap_or(Block(Vec::new()));
+        let gadget = DecisionGadgets::STANDARD.keyswitch;
+        let keyswitch =
+            SeededKeyswitchKey::from_bytes(take(input, SeededKeyswitchKey::wire_bytes(parameters, gadget))?);
+        Ok(Self { id, parameters, compare, refresh, trace, square, keyswitch })
     }
 
     /// Writes the key to a file.
@@ -260,20 +287,21 @@ impl EvaluationKey {
 
     /// Expands the key for use: masks from seeds, GLWE rows into the Fourier domain.
     pub fn expand(&self) -> ServerKey {
-        let (p, gadgets) = (self.parameters, DecisionGadgets::STANDARD);
+        let (p, gadgets, sections) = (self.parameters, DecisionGadgets::STANDARD, Sections::of(self.parameters));
         let fourier = Fourier::new(p.ring());
-        let gadget_key = |gadget: Gadget, block: &Block| GadgetKey::new(gadget, block.expand(p, &fourier));
-        let rotation = |gadget: Gadget, blocks: &[Block]| {
-            let blocks: Vec<ABox<[c64]>> = blocks.par_iter().map(|b| b.expand(p, &fourier)).collect();
+        let rotation = |gadget: Gadget, section: Section, blocks: &[Block]| {
+            let blocks: Vec<ABox<[c64]>> = blocks.par_iter().map(|b| b.expand(section, p, &fourier)).collect();
             RotationKey::new(gadget, blocks)
         };
-        let trace = self.trace.iter().map(|b| gadget_key(gadgets.trace, b)).collect();
+        let trace = self.trace.iter().map(|b| GadgetKey::new(gadgets.trace, b.expand(sections.trace, p, &fourier)));
+        let square = GadgetKey::new(gadgets.square, self.square.expand(sections.square, p, &fourier));
         ServerKey {
+            id: self.id,
             parameters: p,
-            keyswitch: self.keyswitch.expand(p),
-            compare: rotation(gadgets.compare, &self.compare),
-            refresh: rotation(gadgets.refresh, &self.refresh),
-            circuit: CircuitBootstrapKey::new(gadgets.selector, trace, gadget_key(gadgets.square, &self.square)),
+            keyswitch: self.keyswitch.expand(p, gadgets.keyswitch),
+            compare: rotation(gadgets.compare, sections.compare, &self.compare),
+            refresh: rotation(gadgets.refresh, sections.refresh, &self.refresh),
+            circuit: CircuitBootstrapKey::new(gadgets.selector, trace.collect(), square),
             fourier,
         }
     }
@@ -285,6 +313,11 @@ impl ServerKey {
         self.parameters
     }
 
+    /// Which secret keys it belongs to.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
     /// Memory that the key takes.
     pub fn bytes(&self) -> usize {
         self.keyswitch.bytes() + self.compare.bytes() + self.refresh.bytes() + self.circuit.bytes()
@@ -292,73 +325,9 @@ impl ServerKey {
 }
 
 impl Block {
-    /// Encrypts polynomials, given one after the other.
-    fn encrypt(secret: &SecretKey, messages: Vec<u64>, masks: Seed, noise: Seed) -> Self {
-        let p = secret.parameters();
-        let count = GlweCiphertextCount(messages.len() / p.ring());
-        let modulus = CiphertextModulus::new_native();
-        let mut list = SeededGlweCiphertextList::new(0, p.glwe_size(), p.polynomial_size, count, masks.into(), modulus);
-        encrypt_seeded_glwe_ciphertext_list(
-            secret.glwe(),
-            &mut list,
-            &PlaintextList::from_container(messages),
-            p.glwe_noise(),
-            &mut DeterministicSeeder::<DefaultRandomGenerator>::new(noise),
-        );
-        Self { seed: masks, bodies: list.into_container().into_iter().map(|x| cut(x, BODY_BYTES)).collect() }
-    }
-
-    fn expand(&self, p: &ParameterSet, fourier: &Fourier) -> ABox<[c64]> {
-        let seed = CompressionSeed::from(self.seed);
-        let modulus = CiphertextModulus::new_native();
-        let list = SeededGlweCiphertextList::from_container(
-            self.bodies.as_slice(),
-            p.glwe_size(),
-            p.polynomial_size,
-            seed,
-            modulus,
-        );
-        let mut rows =
-            GlweCiphertextList::new(0, p.glwe_size(), p.polynomial_size, list.glwe_ciphertext_count(), modulus);
-        decompress_seeded_glwe_ciphertext_list::<_, _, _, DefaultRandomGenerator>(&mut rows, &list);
-        transform(rows.as_ref().chunks_exact(2 * p.ring()), fourier, &mut fourier.scratch())
-    }
-}
-
-impl KeyswitchBodies {
-    fn encrypt(secret: &SecretKey, seeder: &mut dyn Seeder) -> Self {
-        let (p, gadget) = (secret.parameters(), DecisionGadgets::STANDARD.keyswitch);
-        let seed = seeder.seed();
-        let mut key = SeededLweKeyswitchKey::new(
-            0u64,
-            DecompositionBaseLog(gadget.base_log as usize),
-            DecompositionLevelCount(gadget.levels as usize),
-            LweDimension(p.ring()),
-            p.lwe_dimension,
-            seed.into(),
-            CiphertextModulus::new_native(),
-        );
-        generate_seeded_lwe_keyswitch_key(
-            &secret.glwe().as_lwe_secret_key(),
-            secret.lwe(),
-            &mut key,
-            p.lwe_noise(),
-            seeder,
-        );
-        Self { seed, bodies: key.into_container().into_iter().map(|x| cut(x, KEYSWITCH_BODY_BYTES)).collect() }
-    }
-
-    fn expand(&self, p: &ParameterSet) -> KeyswitchKey {
-        let gadget = DecisionGadgets::STANDARD.keyswitch;
-        let key = SeededLweKeyswitchKey::from_container(
-            self.bodies.clone(),
-            DecompositionBaseLog(gadget.base_log as usize),
-            DecompositionLevelCount(gadget.levels as usize),
-            p.lwe_dimension.to_lwe_size(),
-            self.seed.into(),
-            CiphertextModulus::new_native(),
-        );
-        KeyswitchKey::from_tfhe(gadget, &key.par_decompress_into_lwe_keyswitch_key())
+    fn expand(&self, section: Section, p: &ParameterSet, fourier: &Fourier) -> ABox<[c64]> {
+        let rows = seeded::expand(&self.0, section.rows, p.ring(), BODY_BITS);
+        transform(rows.iter().map(Glwe::as_slice), fourier, &mut fourier.scratch())
     }
 }
 
@@ -372,40 +341,20 @@ fn at_every_level(p: &[u64], gadget: Gadget) -> Vec<u64> {
 fn negacyclic_square(p: &[u64]) -> Vec<u64> {
     let mut out = vec![0u64; p.len()];
     for (i, x) in p.iter().enumerate().filter(|(_, x)| **x != 0) {
-        let (high, low) = p.split_at(p.len() - i);
-        for (out, y) in out[i..].iter_mut().zip(high) {
+        let (stay, wrap) = p.split_at(p.len() - i);
+        for (out, y) in out[i..].iter_mut().zip(stay) {
             *out = out.wrapping_add(x.wrapping_mul(*y));
         }
-        for (out, y) in out.iter_mut().zip(low) {
+        for (out, y) in out.iter_mut().zip(wrap) {
             *out = out.wrapping_sub(x.wrapping_mul(*y));
         }
     }
     out
 }
 
-/// Rounds to the leading `bytes` bytes.
-fn cut(x: u64, bytes: usize) -> u64 {
-    let dropped = 64 - 8 * bytes;
-    x.wrapping_add(1 << (dropped - 1)) >> dropped << dropped
-}
-
-fn write_block(out: &mut impl Write, seed: Seed, bodies: &[u64], bytes: usize) -> std::io::Result<()> {
-    out.write_all(&seed.0.to_le_bytes())?;
-    let packed: Vec<u8> = bodies.iter().flat_map(|x| x.to_le_bytes().into_iter().skip(8 - bytes)).collect();
-    out.write_all(&packed)
-}
-
-fn read_block(input: &mut impl Read, bodies: usize, bytes: usize) -> Result<(Seed, Vec<u64>), FheError> {
-    let mut seed = [0; SEED_BYTES];
-    fill(input, &mut seed)?;
-    let mut packed = vec![0; bodies * bytes];
-    fill(input, &mut packed)?;
-    let body = |x: &[u8]| x.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)) << (64 - 8 * bytes);
-    Ok((Seed(u128::from_le_bytes(seed)), packed.chunks_exact(bytes).map(body).collect()))
-}
-
-fn fill(input: &mut impl Read, buffer: &mut [u8]) -> Result<(), FheError> {
-    input
-        .read_exact(buffer)
-        .map_err(|_| FheError::EvaluationKey { what: "it is shorter than its parameter set implies" })
+fn take(input: &mut impl Read, bytes: usize) -> Result<Vec<u8>, FheError> {
+    let mut buffer = vec![0; bytes];
+    let short = |_| FheError::EvaluationKey { what: "it is shorter than its parameter set implies" };
+    input.read_exact(&mut buffer).map_err(short)?;
+    Ok(buffer)
 }

@@ -1,5 +1,6 @@
 //! [`Evaluator`]: the few encrypted operations that decisions are made of, batched over the key and over threads.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -115,11 +116,11 @@ impl<'k> Evaluator<'k> {
         rotated.par_iter().map_init(|| fourier.scratch(), convert).collect()
     }
 
-    /// `zero` or `one`, by the bit, for every pair.
-    pub(crate) fn cmux(&self, bit: &Ggsw, pairs: Vec<(Glwe, Glwe)>) -> Vec<Glwe> {
+    /// The first or the second of every pair, by the bit.
+    pub(crate) fn cmux(&self, bit: &Ggsw, pairs: &[(&Glwe, &Glwe)]) -> Vec<Glwe> {
         self.counts.gates.fetch_add(pairs.len(), Ordering::Relaxed);
         let fourier = &self.key.fourier;
-        let gate = |scratch: &mut _, (zero, one): &(Glwe, Glwe)| bit.cmux(zero, one, fourier, scratch);
+        let gate = |scratch: &mut _, (zero, one): &(&Glwe, &Glwe)| bit.cmux(zero, one, fourier, scratch);
         pairs.par_iter().map_init(|| fourier.scratch(), gate).collect()
     }
 
@@ -136,36 +137,28 @@ impl<'k> Evaluator<'k> {
     }
 
     /// The node that `bits`, most significant first, point at. Empty nodes are public, and never pointed at.
-    pub(crate) fn select(&self, mut nodes: Vec<Option<Glwe>>, bits: &[Ggsw]) -> Option<Glwe> {
+    pub(crate) fn select<'n>(&self, nodes: impl IntoIterator<Item = Option<&'n Glwe>>, bits: &[Ggsw]) -> Option<Glwe> {
+        let mut nodes: Vec<Option<Cow<'_, Glwe>>> = nodes.into_iter().map(|node| node.map(Cow::Borrowed)).collect();
         for bit in bits.iter().rev() {
-            if nodes.len() % 2 == 1 {
-                nodes.push(None);
-            }
-            let (mut pairs, mut alone) = (Vec::new(), Vec::new());
-            for pair in nodes.chunks_exact_mut(2) {
-                match (pair[0].take(), pair[1].take()) {
-                    (Some(zero), Some(one)) => {
-                        pairs.push((zero, one));
-                        alone.push(None);
-                    }
-                    (zero, one) => alone.push(Some(zero.or(one))),
-                }
-            }
-            let mut chosen = self.cmux(bit, pairs).into_iter();
-            nodes = alone.into_iter().map(|alone| alone.unwrap_or_else(|| chosen.next())).collect();
+            nodes.resize(nodes.len().next_multiple_of(2), None);
+            let pairs: Vec<(&Glwe, &Glwe)> =
+                nodes.chunks_exact(2).filter_map(|pair| Some((pair[0].as_deref()?, pair[1].as_deref()?))).collect();
+            let mut chosen = self.cmux(bit, &pairs).into_iter();
+            nodes = nodes
+                .chunks_exact_mut(2)
+                .map(|pair| match (pair[0].take(), pair[1].take()) {
+                    (Some(_), Some(_)) => chosen.next().map(Cow::Owned),
+                    (zero, one) => zero.or(one),
+                })
+                .collect();
         }
-        nodes.into_iter().next().flatten()
+        nodes.into_iter().next().flatten().map(Cow::into_owned)
     }
 
     /// [`Evaluator::select`] for nodes of several ciphertexts each, the same number in all.
-    pub(crate) fn select_each(&self, nodes: Vec<Option<Vec<Glwe>>>, bits: &[Ggsw]) -> Vec<Glwe> {
-        let width = nodes.iter().flatten().map(Vec::len).next().unwrap_or(0);
-        let mut columns: Vec<Vec<Option<Glwe>>> = (0..width).map(|_| Vec::with_capacity(nodes.len())).collect();
-        for node in nodes {
-            let mut parts = node.into_iter().flatten();
-            columns.iter_mut().for_each(|column| column.push(parts.next()));
-        }
-        columns.into_iter().filter_map(|column| self.select(column, bits)).collect()
+    pub(crate) fn select_each(&self, nodes: &[Option<&[Glwe]>], bits: &[Ggsw]) -> Vec<Glwe> {
+        let width = nodes.iter().flatten().map(|node| node.len()).next().unwrap_or(0);
+        (0..width).filter_map(|i| self.select(nodes.iter().map(|node| node.map(|node| &node[i])), bits)).collect()
     }
 
     /// Places `input` at the position that `bits` point at, most significant first, and zero elsewhere: `2^bits` outputs, of which

@@ -52,7 +52,7 @@ impl Gadget {
 
 /// A GGSW ciphertext in the Fourier domain, shape `[levels, 2 rows, 2 polynomials, N/2]`: a bit that drives a CMUX.
 #[derive(Clone)]
-pub struct Ggsw {
+pub(crate) struct Ggsw {
     gadget: Gadget,
     rows: ABox<[c64]>,
 }

@@ -1,7 +1,7 @@
 //! [`Glwe`] and [`Lwe`]: the ciphertexts that the encrypted decisions work on, and how one becomes the other.
 
 use aligned_vec::{ABox, avec};
-use tfhe::core_crypto::prelude::{CiphertextModulus, GlweCiphertextView, LweCiphertextOwned, PolynomialSize};
+use tfhe::core_crypto::prelude::{CiphertextModulus, LweCiphertextOwned};
 
 /// An LWE ciphertext under the coefficients of the GLWE key: N mask elements, then the body.
 pub(crate) type Lwe = LweCiphertextOwned<u64>;
@@ -23,15 +23,10 @@ impl Glwe {
         out
     }
 
-    /// A copy of one of tfhe's ciphertexts.
-    pub(crate) fn from_tfhe(ciphertext: GlweCiphertextView<'_, u64>) -> Self {
-        let mut out = Self::zero(ciphertext.polynomial_size().0);
-        out.0.copy_from_slice(ciphertext.as_ref());
-        out
-    }
-
     /// The same ciphertext as tfhe sees it.
-    pub(crate) fn as_tfhe(&self) -> GlweCiphertextView<'_, u64> {
+    #[cfg(test)]
+    pub(crate) fn as_tfhe(&self) -> tfhe::core_crypto::prelude::GlweCiphertextView<'_, u64> {
+        use tfhe::core_crypto::prelude::{GlweCiphertextView, PolynomialSize};
         GlweCiphertextView::from_container(&self.0, PolynomialSize(self.size()), CiphertextModulus::new_native())
     }
 

@@ -1,17 +1,24 @@
 //! [`KeyswitchKey`]: LWE ciphertexts from the ring's key to the small key, many at once.
 //!
-//! The key is kept modulo 2^32: what follows rounds to 2N values, and the rounding of the key adds far less than its noise
-//! (see [`crate::margin`]). That halves the memory to stream, which is what a keyswitch costs; a batch streams it once.
+//! The small key's ciphertexts are modulo 2^32: what follows rounds them to a few thousand values. That halves the memory
+//! to stream, which is what a keyswitch costs, and a batch streams it once.
 
 use aligned_vec::{ABox, avec};
-use tfhe::core_crypto::prelude::{Container, LweKeyswitchKey};
+use rayon::prelude::*;
+use sordino_model::SEED_BYTES;
 
+use crate::SecretKey;
 use crate::gadget::Gadget;
 use crate::glwe::Lwe;
+use crate::params::ParameterSet;
+use crate::random::{Random, RandomSeed};
 use crate::vector::vectorised;
 
 /// An LWE ciphertext under the small key, modulo 2^32: mask, then body.
 pub(crate) type SmallLwe = Vec<u32>;
+
+/// Bytes of a body.
+const BODY_BYTES: usize = 4;
 
 /// Encryptions of `s_i q/B^level` under the small key, shape `[N, levels, n + 1]`, modulo 2^32.
 pub(crate) struct KeyswitchKey {
@@ -20,23 +27,80 @@ pub(crate) struct KeyswitchKey {
     rows: ABox<[u32]>,
 }
 
-impl KeyswitchKey {
-    /// Rounds one of tfhe's keys, whose levels come least significant first.
-    pub(crate) fn from_tfhe<C: Container<Element = u64>>(gadget: Gadget, key: &LweKeyswitchKey<C>) -> Self {
-        let width = key.output_lwe_size().0;
-        let (block, levels) = (gadget.levels as usize * width, gadget.levels as usize);
-        let mut rows = avec![0; key.input_key_lwe_dimension().0 * block].into_boxed_slice();
-        for (key, out) in key.as_ref().chunks_exact(block).zip(rows.chunks_exact_mut(block)) {
-            for (level, out) in out.chunks_exact_mut(width).enumerate() {
-                let row = &key[(levels - 1 - level) * width..(levels - level) * width];
-                for (out, x) in out.iter_mut().zip(row) {
-                    *out = (x.wrapping_add(1 << 31) >> 32) as u32;
-                }
-            }
-        }
-        Self { gadget, width, rows }
+/// The same as it travels: the seed of the masks, and the bodies.
+pub(crate) struct SeededKeyswitchKey(Vec<u8>);
+
+impl SeededKeyswitchKey {
+    /// Bytes on the wire.
+    pub(crate) fn wire_bytes(p: &ParameterSet, gadget: Gadget) -> usize {
+        SEED_BYTES + p.ring() * gadget.levels as usize * BODY_BYTES
     }
 
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Encrypts the ring's key under the small key. The noise is that of the parameter set, on 32 bits.
+    pub(crate) fn encrypt(secret: &SecretKey, gadget: Gadget, random: &mut Random) -> Self {
+        let p = secret.parameters();
+        let (masks, noise): (RandomSeed, RandomSeed) = (random.seed(), random.seed());
+        let (dimension, levels) = (p.lwe_dimension.0, gadget.levels as usize);
+        let small_key = secret.lwe().as_ref();
+        let bodies = secret.glwe().as_ref().par_iter().enumerate().map(|(i, s)| {
+            let mut bodies = vec![0u64; levels];
+            Random::new(noise, i as u64).add_noise(small_noise_log2(p), &mut bodies);
+            let rows = mask_rows(masks, i, dimension, levels);
+            let rows = rows.chunks_exact(dimension).zip(1..).zip(bodies);
+            let body = |((mask, level), noise): ((&[u32], u32), u64)| {
+                let product = mask.iter().zip(small_key).fold(0u32, |sum, (a, s)| sum.wrapping_add(a * *s as u32));
+                let message = (s.wrapping_mul(gadget.weight(level)) >> 32) as u32;
+                product.wrapping_add(message).wrapping_add(noise as u32)
+            };
+            rows.map(body).collect::<Vec<u32>>()
+        });
+        let bodies: Vec<Vec<u32>> = bodies.collect();
+        Self(masks.into_iter().chain(bodies.into_iter().flatten().flat_map(u32::to_le_bytes)).collect())
+    }
+
+    /// Expands the masks.
+    pub(crate) fn expand(&self, p: &ParameterSet, gadget: Gadget) -> KeyswitchKey {
+        let (dimension, levels) = (p.lwe_dimension.0, gadget.levels as usize);
+        let width = dimension + 1;
+        let (seed, bodies) = self.0.split_at(SEED_BYTES);
+        let seed: RandomSeed = std::array::from_fn(|i| seed[i]);
+        let mut rows = avec![0u32; p.ring() * levels * width].into_boxed_slice();
+        let blocks = rows.par_chunks_exact_mut(levels * width).zip(bodies.par_chunks_exact(levels * BODY_BYTES));
+        blocks.enumerate().for_each(|(i, (rows, bodies))| {
+            let masks = mask_rows(seed, i, dimension, levels);
+            let parts = masks.chunks_exact(dimension).zip(bodies.as_chunks().0);
+            for (row, (mask, body)) in rows.chunks_exact_mut(width).zip(parts) {
+                row[..dimension].copy_from_slice(mask);
+                row[dimension] = u32::from_le_bytes(*body);
+            }
+        });
+        KeyswitchKey { gadget, width, rows }
+    }
+}
+
+/// The bound of the small key's noise on 32 bits: that of the parameter set, and not below one.
+pub(crate) fn small_noise_log2(p: &ParameterSet) -> u32 {
+    p.lwe_noise_log2.saturating_sub(32)
+}
+
+/// The masks of all levels for bit `i` of the ring's key.
+fn mask_rows(seed: RandomSeed, i: usize, dimension: usize, levels: usize) -> Vec<u32> {
+    let mut words = vec![0u64; (dimension * levels).div_ceil(2)];
+    Random::new(seed, i as u64).uniform(&mut words);
+    let mut out: Vec<u32> = words.into_iter().flat_map(|word| [word as u32, (word >> 32) as u32]).collect();
+    out.truncate(dimension * levels);
+    out
+}
+
+impl KeyswitchKey {
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&*self.rows)
@@ -44,16 +108,16 @@ impl KeyswitchKey {
 
     /// The same messages under the small key.
     pub(crate) fn switch(&self, inputs: &[Lwe]) -> Vec<SmallLwe> {
-        let dimension = self.rows.len() / (self.width * self.gadget.levels as usize);
+        let block = self.width * self.gadget.levels as usize;
+        let dimension = self.rows.len() / block;
         let offset = self.gadget.offset();
         let mut outputs = vec![vec![0u32; self.width]; inputs.len()];
         for (input, output) in inputs.iter().zip(&mut outputs) {
             output[self.width - 1] = (input.as_ref()[dimension].wrapping_add(1 << 31) >> 32) as u32;
         }
-        for (i, rows) in self.rows.chunks_exact(self.width * self.gadget.levels as usize).enumerate() {
+        for (i, rows) in self.rows.chunks_exact(block).enumerate() {
             for (input, output) in inputs.iter().zip(&mut outputs) {
-                let x = input.as_ref()[i].wrapping_add(offset);
-                subtract_rows(x, self.gadget, rows, output);
+                subtract_rows(input.as_ref()[i].wrapping_add(offset), self.gadget, rows, output);
             }
         }
         outputs
@@ -62,7 +126,12 @@ impl KeyswitchKey {
 
 /// `output -= sum_level digit_level(x) rows[level]`.
 fn subtract_rows(x: u64, gadget: Gadget, rows: &[u32], output: &mut [u32]) {
-    vectorised!(subtract_body(x: u64 = x, gadget: Gadget = gadget, rows: &'a [u32] = rows, output: &'a mut [u32] = output));
+    vectorised!(subtract_body(
+        x: u64 = x,
+        gadget: Gadget = gadget,
+        rows: &'a [u32] = rows,
+        output: &'a mut [u32] = output
+    ));
 }
 
 #[inline(always)]

@@ -1,4 +1,11 @@
-//! Encrypted evaluation of a circuit's stages.
+//! Encrypted evaluation of a model's circuits with TFHE.
+//!
+//! Comes in: small integer vectors and group indices on the client, integer weights on the server. Goes out: query and reply
+//! messages, and on the client the scores, equal to those of [`sordino_model::Clear`] but with a probability that
+//! [`Plan::failure_log2`] bounds. A [`SecretKey`] never leaves the client; a [`Plan`] is public and agreed by both.
+//! Packing follows the coefficient encodings of private inner products, selection the CMUX trees of Chillotti, Gama, Georgieva and
+//! Izabachène (TFHE, Journal of Cryptology 2020); `docs/crypto.md` has the mathematics. This crate alone knows `tfhe`, and
+//! refuses to know files of models, features, and how messages travel.
 
 mod argmax;
 mod bits;
@@ -22,6 +29,7 @@ mod margin;
 mod measured;
 mod messages;
 pub mod noise;
+mod one_trip;
 pub mod params;
 mod plan;
 mod planner;
@@ -36,13 +44,16 @@ mod vector;
 pub use client::QueryEncryptor;
 pub use encoding::Encoding;
 pub use error::FheError;
-pub use evaluation_key::{DecisionGadgets, EvaluationKey, ServerKey};
+pub use evaluation_key::{DecisionGadgets, EvaluationKey, KeyId, ServerKey};
 pub use evaluator::Resolution;
 pub use gadget::Gadget;
 #[doc(hidden)]
 pub use linear::LinearKernel;
 pub use machine::Work;
 pub use margin::{Contest, DecisionNoise};
+pub use one_trip::{
+    Certainty, OneTripClient, OneTripCost, OneTripOptions, OneTripPlan, OneTripServer, OneTripStage, OneTripWork,
+};
 pub use plan::{Plan, TripPlan};
 pub use planner::PlannerOptions;
 pub use secret_key::SecretKey;

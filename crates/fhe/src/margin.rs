@@ -13,17 +13,15 @@ use std::f64::consts::LOG2_E;
 
 use sordino_model::Draw;
 
-use crate::evaluation_key::DecisionGadgets;
+use crate::evaluation_key::{BODY_BITS, DecisionGadgets};
 use crate::evaluator::Resolution;
 use crate::gadget::Gadget;
+use crate::keyswitch::small_noise_log2;
 use crate::noise::Noise;
 use crate::params::ParameterSet;
 
-/// Bits kept of the bodies of an evaluation key.
-pub(crate) const KEY_BODY_BITS: u32 = 48;
-
 /// A quarter of the torus.
-const QUARTER: f64 = 4_611_686_018_427_387_904.0;
+pub(crate) const QUARTER: f64 = 4_611_686_018_427_387_904.0;
 
 /// Noise of the steps of a decision, under one parameter set and resolution.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +50,7 @@ impl DecisionNoise {
             dimension,
             weight: noise.weight(),
             small_weight: (dimension / 2.0 + excess).min(dimension),
-            lwe_fresh: t_uniform(parameters.lwe_noise_log2),
+            lwe_fresh: t_uniform(small_noise_log2(parameters)) * 2f64.powi(64),
             extension: f64::from(1 << resolution.extension_log2()),
             noise,
             gadgets: DecisionGadgets::STANDARD,
@@ -65,13 +63,12 @@ impl DecisionNoise {
         Self { weight, small_weight, ..self }
     }
 
-    /// Keyswitch to the small key: the key's noise through the digits, the rounding of the key to 32 bits through the digits (and the
-    /// small key), and the rounding of the input to what the digits hold.
+    /// Keyswitch to the small key: the key's noise through the digits, and the rounding of the input, to what the digits hold in the
+    /// mask and to 32 bits in the body.
     pub fn keyswitch(&self) -> f64 {
         let gadget = self.gadgets.keyswitch;
         let rows = self.ring * f64::from(gadget.levels);
-        let key_rounding = (1.0 + self.small_weight) * self.noise.truncation(32);
-        rows * digit(gadget) * (self.lwe_fresh + key_rounding)
+        rows * digit(gadget) * self.lwe_fresh
             + self.weight * self.noise.truncation(bits(gadget))
             + self.noise.truncation(32)
     }
@@ -87,7 +84,7 @@ impl DecisionNoise {
     /// is set, what the digits do not hold.
     pub fn rotation(&self, gadget: Gadget) -> f64 {
         let digits = 2.0 * f64::from(gadget.levels) * self.ring * digit(gadget);
-        let gate = digits * self.noise.sent(KEY_BODY_BITS) + self.noise.fourier(digits);
+        let gate = digits * self.noise.sent(BODY_BITS) + self.noise.fourier(digits);
         let rounding = (1.0 + self.weight) * self.noise.truncation(bits(gadget));
         self.dimension * gate + self.small_weight * rounding
     }
@@ -107,7 +104,7 @@ impl DecisionNoise {
     fn automorphism(&self) -> f64 {
         let gadget = self.gadgets.trace;
         let digits = f64::from(gadget.levels) * self.ring * digit(gadget);
-        digits * self.noise.sent(KEY_BODY_BITS)
+        digits * self.noise.sent(BODY_BITS)
             + self.weight * self.noise.truncation(bits(gadget))
             + self.noise.fourier(digits)
     }
@@ -125,7 +122,7 @@ impl DecisionNoise {
         let gadget = self.gadgets.square;
         let digits = f64::from(gadget.levels) * self.ring * digit(gadget);
         let norm_squared = self.ring.powi(3) / 48.0 + self.ring * self.ring / 2.0;
-        digits * self.noise.sent(KEY_BODY_BITS)
+        digits * self.noise.sent(BODY_BITS)
             + norm_squared * self.noise.truncation(bits(gadget))
             + self.noise.fourier(digits)
     }
@@ -199,16 +196,39 @@ impl Contest {
     /// How far from a quarter of the torus all differences must stay, so that noise carries none of them beyond it but with
     /// probability `2^target_log2`.
     pub fn slack(&self, noise: &DecisionNoise, target_log2: f64) -> f64 {
+        let (variance, readings_log2) = self.furthest(noise);
+        (2.0 * variance * (readings_log2 - target_log2).max(0.0) / LOG2_E).sqrt()
+    }
+
+    /// Base-2 logarithm of a bound on the probability that noise carries a difference beyond a quarter of the torus from which all
+    /// stay `slack` away.
+    pub fn slack_failure_log2(&self, noise: &DecisionNoise, slack: f64) -> f64 {
+        let (variance, readings_log2) = self.furthest(noise);
+        readings_log2 - slack * slack / (2.0 * variance) * LOG2_E
+    }
+
+    /// The noisiest difference, and how many are looked at, as a power of two: each match, and each reading, on two sides.
+    fn furthest(&self, noise: &DecisionNoise) -> (f64, f64) {
         let below = self.rounds().saturating_sub(1);
-        let variance = self.variance(noise, below, 2 * below);
-        let readings = 2.0 * (self.draw.candidates() + self.draw.rounds()) as f64;
-        (2.0 * variance * (readings.log2() - target_log2) / LOG2_E).sqrt()
+        let readings = 2.0 * (self.draw.candidates() + self.draw.rounds()).max(1) as f64;
+        (self.variance(noise, below, 2 * below), readings.log2())
     }
 
     /// How far from zero the winner's score must be for its sign to be right but with probability `2^target_log2`.
     pub fn threshold_margin(&self, noise: &DecisionNoise, target_log2: f64) -> f64 {
-        let variance = self.variance(noise, self.rounds(), self.rounds());
-        (2.0 * variance * -target_log2 / LOG2_E).sqrt()
+        (2.0 * self.final_variance(noise) * -target_log2 / LOG2_E).sqrt()
+    }
+
+    /// Base-2 logarithm of a bound on the probability that the sign of a score this far from zero is wrong.
+    pub fn threshold_failure_log2(&self, noise: &DecisionNoise, distance: f64) -> f64 {
+        -distance * distance / (2.0 * self.final_variance(noise)) * LOG2_E
+    }
+
+    /// Variance of the winner's score and of reading its sign.
+    fn final_variance(&self, noise: &DecisionNoise) -> f64 {
+        self.input
+            + f64::from(self.rounds() + 1) * noise.comparison()
+            + f64::from(self.rounds()) * noise.rotation(noise.gadgets.compare)
     }
 }
 

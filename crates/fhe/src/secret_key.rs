@@ -54,12 +54,15 @@ impl SecretKey {
     /// `polynomial * s`, exactly, modulo `X^N + 1` and 2^64.
     pub(crate) fn times(&self, polynomial: &Polynomial<impl Container<Element = u64>>) -> Vec<u64> {
         let mut product = Polynomial::new(0, self.parameters.polynomial_size);
-        polynomial_algorithms::polynomial_wrapping_mul(&mut product, polynomial, &self.glwe.as_polynomial_list().get(0));
+        polynomial_algorithms::polynomial_wrapping_mul(
+            &mut product,
+            polynomial,
+            &self.glwe.as_polynomial_list().get(0),
+        );
         product.into_container()
     }
 
     /// The small LWE key.
-    #[allow(dead_code, reason = "for evaluation keys")]
     pub(crate) fn lwe(&self) -> &LweSecretKeyOwned<u64> {
         &self.lwe
     }
@@ -141,7 +144,7 @@ impl fmt::Debug for SecretKey {
 }
 
 /// Overwrites secret data; `black_box` keeps the compiler from dropping writes that nothing reads.
-fn wipe<T: Default + Copy>(secret: &mut [T]) {
+pub(crate) fn wipe<T: Default + Copy>(secret: &mut [T]) {
     secret.fill(T::default());
     black_box(secret);
 }

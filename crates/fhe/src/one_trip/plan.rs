@@ -1,0 +1,436 @@
+//! [`OneTripPlan`]: how a one-trip query is packed, encoded and decided, agreed between client and server.
+//!
+//! The server makes it from its model and hands it out; it is public. Scores of every stage are scaled so that the largest
+//! difference that any admitted query can cause, plus what noise may add, just fills a quarter of the torus.
+
+use std::f64::consts::LOG2_E;
+
+use serde::{Deserialize, Serialize};
+use sordino_model::{Circuit, Hierarchy, HierarchyShape, ModelHash, SEED_BYTES, Stage};
+
+use super::layout::{Layout, bits_below};
+use crate::FheError;
+use crate::bits::packed_len;
+use crate::evaluation_key::KEY_ID_BYTES;
+use crate::evaluator::Resolution;
+use crate::margin::{Contest, DecisionNoise, QUARTER, quarter_failure_log2};
+use crate::noise::{Noise, sum_log2};
+use crate::params::{ParameterId, ParameterSet};
+use crate::seeded::seeded_len;
+
+const MAGIC: &[u8; 8] = b"SRDN1TP\x01";
+/// Largest serialised plan: a stage is below 100 bytes.
+const MAX_BYTES: usize = 1 << 13;
+/// Most stages, groups followed and answers that a plan may have.
+const MAX_STAGES: usize = 8;
+const MAX_CHOICES: usize = 64;
+
+/// What a one-trip plan aims at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OneTripOptions {
+    /// Groups of every stage that are followed to the next.
+    pub probes: usize,
+    /// Tracks returned, the best first.
+    pub answers: usize,
+    /// How finely scores are compared.
+    pub resolution: Resolution,
+    /// Base-2 logarithm of the largest probability that a query whose winners lead by their margins is answered wrongly.
+    pub failure_log2: f64,
+}
+
+impl Default for OneTripOptions {
+    /// One probe, one answer, standard resolution, failure 2^-40.
+    fn default() -> Self {
+        Self { probes: 1, answers: 1, resolution: Resolution::Standard, failure_log2: -40.0 }
+    }
+}
+
+/// How one stage is packed and encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OneTripStage {
+    /// Features in one ciphertext of the query, a power of two.
+    pub features: usize,
+    /// Bits kept of every body coefficient of the query.
+    pub body_bits: u32,
+    /// The torus element of one score unit.
+    pub delta: u64,
+    /// The score that an empty slot counts as; below zero in the last stage.
+    pub floor: i64,
+    /// Largest difference of two scores that are compared.
+    pub difference: u64,
+    /// Largest squared norm of the weights in one output ciphertext.
+    pub norm_squared: u64,
+}
+
+/// How a one-trip query is packed, encoded and decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OneTripPlan {
+    parameters: &'static ParameterSet,
+    options: OneTripOptions,
+    stages: Vec<OneTripStage>,
+    envelope: ReplyEnvelope,
+}
+
+/// How the reply is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReplyEnvelope {
+    /// Bits kept of every body coefficient of the zero key that re-randomises the reply.
+    pub(crate) zero_key_bits: u32,
+    /// Bits of every coefficient of the reply.
+    pub(crate) reply_bits: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RawPlan {
+    parameters: u16,
+    probes: u32,
+    answers: u32,
+    resolution: Resolution,
+    failure_log2: f64,
+    stages: Vec<OneTripStage>,
+    envelope: ReplyEnvelope,
+}
+
+/// How far apart scores must be for an answer to be certain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Certainty {
+    /// For every stage, by how many score units the winner must lead all others.
+    pub margins: Vec<f64>,
+    /// The same as a fraction of the largest difference of two scores.
+    pub relative: Vec<f64>,
+    /// How many score units the best score must be from one half to be told known from unknown: at least this much
+    /// above zero for a known track.
+    pub threshold: f64,
+    /// Base-2 logarithm of a bound on the probability that a query that keeps all these margins is answered wrongly.
+    pub failure_log2: f64,
+}
+
+/// Largest flooding noise: half of the distance from a bit of the reply to a wrong decision.
+pub(crate) const FLOOD: u64 = 1 << 61;
+
+impl OneTripPlan {
+    /// Plans the protocol for a model: the packing that costs least, the fewest bits, the largest scale.
+    ///
+    /// # Errors
+    /// [`FheError::NoPlan`] for scores that noise would drown, [`FheError::Circuit`] for options that do not fit the model,
+    /// [`FheError::Packing`] for stages that fit no ciphertext.
+    pub fn new(
+        parameters: &'static ParameterSet,
+        hierarchy: &Hierarchy,
+        options: OneTripOptions,
+    ) -> Result<Self, FheError> {
+        Circuit::one_trip(hierarchy, options.probes, options.answers)?;
+        let shape = hierarchy.shape();
+        let features: Vec<usize> =
+            (0..shape.stages().len()).map(|s| cheapest_features(parameters.ring(), shape, s)).collect();
+        let layout = Layout::new(parameters.ring(), shape, &features)?;
+        let noise = DecisionNoise::new(parameters, options.resolution);
+        let linear = Noise::new(parameters);
+        let mut plan =
+            Self { parameters, options, stages: Vec::new(), envelope: envelope(parameters, options, &layout) };
+        let target = plan.part_log2(shape.stages().len());
+        for (s, stage) in hierarchy.stages().iter().enumerate() {
+            let refuse = FheError::NoPlan { stage: s, bound: stage.score_bound() };
+            let norm_squared = largest_norm(stage, &layout, s);
+            let (difference, floor) = differences(stage, plan.entries(s), s + 1 == hierarchy.stages().len());
+            // A sixty-fourth of the first comparison's variance, for what comes in.
+            let quiet = |&bits: &u32| linear.linear(bits, norm_squared) <= noise.comparison() / 64.0;
+            let body_bits = (1..=64).find(quiet).unwrap_or(64);
+            plan.stages.push(OneTripStage {
+                features: features[s],
+                body_bits,
+                delta: 0,
+                floor,
+                difference,
+                norm_squared,
+            });
+            let slack = plan.contest(&layout, s).slack(&noise, target);
+            let delta = ((QUARTER - slack) / difference as f64).floor();
+            if delta < 1.0 {
+                return Err(refuse);
+            }
+            plan.stages[s].delta = delta as u64;
+        }
+        Ok(plan)
+    }
+
+    /// The parameter set.
+    pub fn parameters(&self) -> &'static ParameterSet {
+        self.parameters
+    }
+
+    /// What the plan was made for.
+    pub fn options(&self) -> OneTripOptions {
+        self.options
+    }
+
+    /// How every stage is packed and encoded.
+    pub fn stages(&self) -> &[OneTripStage] {
+        &self.stages
+    }
+
+    /// What the server runs.
+    ///
+    /// # Errors
+    /// [`FheError::Circuit`] for a model that the plan does not fit.
+    pub fn circuit(&self, shape: &HierarchyShape) -> Result<Circuit, FheError> {
+        Ok(Circuit::one_trip(shape, self.options.probes, self.options.answers)?)
+    }
+
+    /// How far apart the scores of a model of this shape must be for the answer to be certain.
+    ///
+    /// # Errors
+    /// [`FheError::Plan`] or [`FheError::Packing`] for a shape that the plan does not fit.
+    pub fn certainty(&self, shape: &HierarchyShape) -> Result<Certainty, FheError> {
+        let layout = self.layout(shape)?;
+        let noise = DecisionNoise::new(self.parameters, self.options.resolution);
+        let target = self.part_log2(self.stages.len());
+        let (mut margins, mut relative, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+        let mut threshold = 0.0;
+        for (s, stage) in self.stages.iter().enumerate() {
+            let (contest, finds) = (self.contest(&layout, s), (self.finds(s) as f64).log2());
+            let margin = contest.margin(&noise, target - finds);
+            failures.push(finds + contest.failure_log2(&noise, margin));
+            failures.push(finds + contest.slack_failure_log2(&noise, self.slack(stage)));
+            let bits = (self.finds(s) * contest.draw.rounds()).max(1) as f64;
+            failures.push(bits.log2() + quarter_failure_log2(noise.refresh()));
+            margins.push(margin / stage.delta as f64);
+            relative.push(margin / stage.delta as f64 / stage.difference as f64);
+            if s + 1 == self.stages.len() {
+                let distance = contest.threshold_margin(&noise, target - finds);
+                failures.push(finds + contest.threshold_failure_log2(&noise, distance));
+                threshold = distance / stage.delta as f64 + 0.5;
+            }
+        }
+        failures.push(self.reply_failure_log2(&layout));
+        Ok(Certainty { margins, relative, threshold, failure_log2: sum_log2(failures) })
+    }
+
+    /// Bytes of a query's payload.
+    pub(crate) fn query_len(&self, layout: &Layout) -> usize {
+        let ring = self.parameters.ring();
+        let vectors = self.stages.iter().zip(layout.stages());
+        let vectors = vectors.map(|(stage, layout)| seeded_len(layout.packing.inputs(), ring, stage.body_bits));
+        KEY_ID_BYTES + seeded_len(1, ring, self.envelope.zero_key_bits) + vectors.sum::<usize>()
+    }
+
+    /// Bytes of a reply's payload.
+    pub(crate) fn reply_len(&self, layout: &Layout) -> usize {
+        packed_len(self.parameters.ring() + self.reply_coefficients(layout), self.envelope.reply_bits)
+    }
+
+    /// Bits that an answer takes in the reply: whether it is known, and the position of every stage's slot.
+    pub(crate) fn answer_bits(&self, layout: &Layout) -> usize {
+        1 + layout.address_bits(self.stages.len() - 1)
+    }
+
+    pub(crate) fn reply_coefficients(&self, layout: &Layout) -> usize {
+        self.options.answers * self.answer_bits(layout)
+    }
+
+    pub(crate) fn envelope(&self) -> ReplyEnvelope {
+        self.envelope
+    }
+
+    /// Groups of a stage whose scores meet in one tournament.
+    pub(crate) fn entries(&self, stage: usize) -> usize {
+        if stage == 0 { 1 } else { self.options.probes }
+    }
+
+    /// Choices made from a stage's tournament. While the plan is being made, stages are known by the circuit's options.
+    fn finds(&self, stage: usize) -> usize {
+        if stage + 1 == self.stages.len() { self.options.answers } else { self.options.probes }
+    }
+
+    /// The layout of a model of this shape.
+    ///
+    /// # Errors
+    /// [`FheError::Plan`] or [`FheError::Packing`] for a shape that the plan does not fit.
+    pub(crate) fn layout(&self, shape: &HierarchyShape) -> Result<Layout, FheError> {
+        if shape.stages().len() != self.stages.len() {
+            return Err(FheError::Plan { what: "it has another number of stages than the model" });
+        }
+        let features: Vec<usize> = self.stages.iter().map(|s| s.features).collect();
+        let layout = Layout::new(self.parameters.ring(), shape, &features)?;
+        if self.reply_coefficients(&layout) > self.parameters.ring() {
+            return Err(FheError::Plan { what: "its answers do not fit one ciphertext" });
+        }
+        Ok(layout)
+    }
+
+    /// The tournament of a stage, with the noise that comes in: the linear stage's, that of the gates that selected the groups,
+    /// and that of the gates that put replacements in when a winner was passed over.
+    fn contest(&self, layout: &Layout, s: usize) -> Contest {
+        let noise = DecisionNoise::new(self.parameters, self.options.resolution);
+        let stage = &self.stages[s];
+        let draw = layout.draw(s, self.entries(s));
+        let selected = if s == 0 { 0 } else { layout.address_bits(s - 1) + s * bits_below(self.entries(s)) };
+        let replaced = 4 * draw.rounds() * (self.options.probes.max(self.options.answers) - 1);
+        let input = Noise::new(self.parameters).linear(stage.body_bits, stage.norm_squared)
+            + (selected + replaced) as f64 * noise.gate();
+        Contest { draw, input }
+    }
+
+    /// What the scale leaves between the largest difference and a quarter of the torus.
+    fn slack(&self, stage: &OneTripStage) -> f64 {
+        QUARTER - stage.delta as f64 * stage.difference as f64
+    }
+
+    fn reply_failure_log2(&self, layout: &Layout) -> f64 {
+        let noise = DecisionNoise::new(self.parameters, self.options.resolution);
+        let count = (self.reply_coefficients(layout) as f64).log2();
+        count + reply_failure_log2(self.parameters, self.envelope, noise.gate() * gates_of_a_reply(layout))
+    }
+
+    /// The share of the failure probability of one of the ways in which a query can fail.
+    fn part_log2(&self, stages: usize) -> f64 {
+        part_log2(self.options, stages)
+    }
+
+    /// SHA-256 of the serialised plan, which every message carries.
+    pub fn digest(&self) -> ModelHash {
+        ModelHash::of(&self.to_bytes())
+    }
+
+    /// The plan as a message.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let OneTripOptions { probes, answers, resolution, failure_log2 } = self.options;
+        let raw = RawPlan {
+            parameters: self.parameters.id.0,
+            // At most MAX_CHOICES.
+            probes: probes as u32,
+            answers: answers as u32,
+            resolution,
+            failure_log2,
+            stages: self.stages.clone(),
+            envelope: self.envelope,
+        };
+        let mut bytes = MAGIC.to_vec();
+        // A struct of numbers always has a bincode form.
+        bytes.extend(bincode::serialize(&raw).unwrap_or_default());
+        bytes
+    }
+
+    /// Reads [`OneTripPlan::to_bytes`].
+    ///
+    /// # Errors
+    /// [`FheError::Plan`] or [`FheError::UnknownParameters`]; never a panic, and never an allocation larger than the message.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FheError> {
+        use bincode::Options;
+        let refuse = |what| FheError::Plan { what };
+        let body =
+            bytes.strip_prefix(MAGIC).ok_or(refuse("its first bytes are not those of a plan of this version"))?;
+        if body.len() > MAX_BYTES {
+            return Err(refuse("it is longer than any plan"));
+        }
+        let options = bincode::options().with_fixint_encoding().with_limit(MAX_BYTES as u64);
+        let raw: RawPlan = options.deserialize(body).map_err(|_| refuse("its fields cannot be read"))?;
+        let parameters = ParameterSet::by_id(ParameterId(raw.parameters))?;
+        let (probes, answers) = (raw.probes as usize, raw.answers as usize);
+        if !(1..=MAX_CHOICES).contains(&probes) || !(1..=MAX_CHOICES).contains(&answers) {
+            return Err(refuse("it follows no group, returns no answer, or too many"));
+        }
+        if !(1..=MAX_STAGES).contains(&raw.stages.len()) || !raw.failure_log2.is_finite() || raw.failure_log2 >= 0.0 {
+            return Err(refuse("it has no stages, too many, or no failure probability"));
+        }
+        let bits = |b: u32| (1..=64).contains(&b);
+        let whole = |s: &OneTripStage| {
+            bits(s.body_bits)
+                && s.features.is_power_of_two()
+                && s.features <= parameters.ring()
+                && s.delta > 0
+                && s.difference > 0
+                && s.delta.checked_mul(s.difference).is_some_and(|most| most <= QUARTER as u64)
+                && s.floor.unsigned_abs() <= 1 << 40
+        };
+        if !raw.stages.iter().all(whole) || !bits(raw.envelope.zero_key_bits) || !bits(raw.envelope.reply_bits) {
+            return Err(refuse("its numbers do not fit 64 bits, or each other"));
+        }
+        let options = OneTripOptions { probes, answers, resolution: raw.resolution, failure_log2: raw.failure_log2 };
+        Ok(Self { parameters, options, stages: raw.stages, envelope: raw.envelope })
+    }
+}
+
+/// Ways in which a query can fail: a wrong winner, a difference beyond a quarter and a wrong bit at every stage; the threshold, the reply.
+fn part_log2(options: OneTripOptions, stages: usize) -> f64 {
+    options.failure_log2 - ((3 * stages + 2) as f64).log2()
+}
+
+/// The packing with the least cost in time and bytes. Products with weights are the same number for all.
+fn cheapest_features(ring: usize, shape: &HierarchyShape, s: usize) -> usize {
+    /// Nanoseconds of a gate with the transforms of its output column, at ring degree 2048.
+    const COLUMN: f64 = 14_000.0;
+    /// Nanoseconds that a ciphertext of the query is worth: 2048 coefficients of some 4 bytes at 25 ns, and its expansion.
+    const INPUT: f64 = 220_000.0;
+    let stage = &shape.stages()[s];
+    let (sets, fan) = match s {
+        0 => (1, 1),
+        _ => (shape.stages()[s - 1].groups(), shape.stages()[s - 1].outputs()),
+    };
+    let mut best = (f64::INFINITY, 1);
+    let mut features = 1;
+    while features <= ring && ring / features >= stage.outputs() && features < 2 * stage.input().width {
+        let columns = sets * fan.div_ceil(ring / features / stage.outputs());
+        let inputs = stage.input().width.div_ceil(features);
+        let cost = COLUMN * columns as f64 + INPUT * inputs as f64;
+        if cost < best.0 {
+            best = (cost, features);
+        }
+        features *= 2;
+    }
+    best.1
+}
+
+/// Largest squared norm of the weights in one column.
+fn largest_norm(stage: &Stage, layout: &Layout, s: usize) -> u64 {
+    let arrangement = layout.stage(s);
+    let mut norms = vec![0u64; arrangement.packing.columns()];
+    for group in 0..stage.groups() {
+        let sum = &mut norms[arrangement.empty(group, 0).0];
+        *sum = (0..stage.count(group)).map(|slot| stage.row_norm_squared(group, slot)).fold(*sum, u64::saturating_add);
+    }
+    norms.into_iter().max().unwrap_or(0)
+}
+
+/// The largest difference of two scores that are compared, and the score that empty slots count as: so low that the difference from
+/// every other score is still within bounds, and below zero in the last stage.
+fn differences(stage: &Stage, entries: usize, last: bool) -> (u64, i64) {
+    let (low, high) = stage.score_range();
+    let compared = if entries == 1 { stage.difference_bound() } else { stage.spread_bound() };
+    let mut difference = compared.max(high.abs_diff(low).div_ceil(2)).max(1);
+    if last {
+        // The winner itself is compared with one half, and an empty slot must not pass for a known track.
+        difference = difference.max(low.unsigned_abs() + 1).max(high.unsigned_abs() + 1);
+    }
+    (difference, high.saturating_sub_unsigned(difference))
+}
+
+/// Gates on the way of one bit of the reply: the choice among entries of every stage, the bit itself, and whether it is known.
+fn gates_of_a_reply(layout: &Layout) -> f64 {
+    (8 * layout.stages().len() + 2) as f64
+}
+
+/// The fewest bits for which a reply is read rightly.
+fn envelope(parameters: &ParameterSet, options: OneTripOptions, layout: &Layout) -> ReplyEnvelope {
+    let noise = DecisionNoise::new(parameters, options.resolution);
+    let computed = noise.gate() * gates_of_a_reply(layout);
+    let bits = options.answers * (1 + layout.address_bits(layout.stages().len() - 1));
+    let target = part_log2(options, layout.stages().len()) - (bits as f64).log2();
+    let holds = |reply_bits: u32, zero_key_bits: u32| {
+        reply_failure_log2(parameters, ReplyEnvelope { zero_key_bits, reply_bits }, computed) <= target
+    };
+    let reply_bits = (1..=64).find(|&bits| holds(bits, 64)).unwrap_or(64);
+    let zero_key_bits = (1..=64).find(|&bits| holds(reply_bits, bits)).unwrap_or(64);
+    ReplyEnvelope { zero_key_bits, reply_bits }
+}
+
+fn reply_failure_log2(parameters: &ParameterSet, envelope: ReplyEnvelope, computed: f64) -> f64 {
+    let noise = Noise::new(parameters);
+    let variance = computed + noise.zero(envelope.zero_key_bits) + noise.switch(envelope.reply_bits);
+    let room = QUARTER - FLOOD as f64;
+    1.0 - room * room / (2.0 * variance) * LOG2_E
+}
+
+const _: () = assert!(SEED_BYTES == 32, "the length of seeds is part of the wire format");

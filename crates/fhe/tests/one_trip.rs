@@ -1,0 +1,335 @@
+//! One trip, encrypted, against the same circuit on plain integers.
+
+mod common;
+
+use std::sync::LazyLock;
+
+use common::{MODEL, key};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sordino_fhe::params::{INSECURE_N256, INSECURE_N512, ParameterSet, STANDARD};
+use sordino_fhe::{
+    Certainty, EvaluationKey, FheError, OneTripClient, OneTripOptions, OneTripPlan, OneTripServer, Resolution,
+    SecretKey, ServerKey,
+};
+use sordino_model::{Clear, ClearValue, Hierarchy, ModelHash, Stage, VectorBound};
+
+const SCALE: f64 = 60.0;
+
+struct Keys {
+    secret: SecretKey,
+    server: ServerKey,
+}
+
+impl Keys {
+    fn new(parameters: &'static ParameterSet, seed: u8) -> Self {
+        let secret = key(parameters, seed.into());
+        let server = EvaluationKey::generate_from_insecure_seed(&secret, seed, |_| {}).expand();
+        Self { secret, server }
+    }
+}
+
+static KEYS: LazyLock<Vec<Keys>> = LazyLock::new(|| (1..=5).map(|seed| Keys::new(&INSECURE_N512, seed)).collect());
+
+fn bound(width: usize) -> VectorBound {
+    VectorBound { width, max_abs: 31, norm_squared: (SCALE * SCALE) as u64 }
+}
+
+/// A random direction of norm `SCALE`, rounded towards zero.
+fn direction(width: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
+    let x: Vec<f64> = (0..width).map(|_| (0..6).map(|_| rng.random::<f64>() - 0.5).sum()).collect();
+    let norm = x.iter().map(|v| v * v).sum::<f64>().sqrt();
+    x.iter().map(|v| v / norm * SCALE).collect()
+}
+
+fn integers(x: &[f64]) -> Vec<i32> {
+    x.iter().map(|v| v.trunc().clamp(-31.0, 31.0) as i32).collect()
+}
+
+/// Stages of random directions; in the last one, scores are above zero from about half of a full match on. Where `ragged`, groups
+/// of the last stage use different numbers of slots.
+fn hierarchy(outputs: &[usize], width: usize, ragged: bool, seed: u64) -> Hierarchy {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut groups = 1;
+    let stages = outputs.iter().enumerate().map(|(s, &slots)| {
+        let last = s + 1 == outputs.len();
+        let rows = (0..groups * slots).flat_map(|_| integers(&direction(width, &mut rng)));
+        let weights = rows.map(|w| w as i8).collect();
+        let bias = vec![if last { -(SCALE * SCALE * 0.55) as i32 } else { 0 }; groups * slots];
+        let counts = (0..groups).map(|_| if last && ragged { rng.random_range(1..=slots) } else { slots }).collect();
+        groups *= slots;
+        Stage::new(slots, bound(width), weights, bias, counts).unwrap()
+    });
+    Hierarchy::new(stages.collect()).unwrap()
+}
+
+/// Vectors close to the rows on the way to a random track, or to nothing.
+fn query(model: &Hierarchy, known: bool, rng: &mut ChaCha8Rng) -> Vec<Vec<i32>> {
+    let mut group = 0;
+    let stages = model.stages().iter().enumerate().map(|(s, stage)| {
+        let slot = rng.random_range(0..stage.count(group).max(1));
+        let row: Vec<f64> = stage.row(group, slot).iter().map(|&w| f64::from(w)).collect();
+        let width = row.len();
+        let noise = direction(width, rng);
+        let mix = if known || s + 1 < model.stages().len() { 0.15 } else { 3.0 };
+        let x: Vec<f64> = row.iter().zip(&noise).map(|(a, b)| a + mix * b).collect();
+        let norm = x.iter().map(|v| v * v).sum::<f64>().sqrt();
+        group = group * stage.outputs() + slot;
+        integers(&x.iter().map(|v| v / norm * SCALE).collect::<Vec<_>>())
+    });
+    stages.collect()
+}
+
+fn clear(model: &Hierarchy, plan: &OneTripPlan, vectors: &[Vec<i32>]) -> Vec<Option<usize>> {
+    let circuit = plan.circuit(model.shape()).unwrap();
+    let inputs = vectors.iter().cloned().map(ClearValue::Vector).collect();
+    let reply = circuit.run(&mut Clear::new(model), inputs).unwrap();
+    let answer = |value: ClearValue| match value {
+        ClearValue::Answer(answer) => answer,
+        other => panic!("a reply of {other:?}"),
+    };
+    reply.into_iter().map(answer).collect()
+}
+
+/// Whether every score that is compared on the way of one probe and one answer is as far from the others as certainty takes.
+fn certain(model: &Hierarchy, plan: &OneTripPlan, certainty: &Certainty, vectors: &[Vec<i32>]) -> bool {
+    let mut group = 0;
+    for (s, (stage, x)) in model.stages().iter().zip(vectors).enumerate() {
+        let mut scores: Vec<i64> = (0..stage.count(group)).map(|t| stage.score(group, t, x)).collect();
+        let best = (0..scores.len()).max_by_key(|&t| scores[t]).unwrap();
+        let top = scores[best];
+        if scores.len() < stage.outputs() {
+            scores.push(plan.stages()[s].floor);
+        }
+        let lead = scores.iter().enumerate().filter(|(t, _)| *t != best).map(|(_, score)| top - score).min();
+        if lead.is_some_and(|lead| (lead as f64) < certainty.margins[s]) {
+            return false;
+        }
+        if s + 1 == model.stages().len() && (top as f64 - 0.5).abs() < certainty.threshold {
+            return false;
+        }
+        group = group * stage.outputs() + best;
+    }
+    true
+}
+
+struct Session<'a> {
+    client: OneTripClient<'a>,
+    server: OneTripServer,
+    keys: &'a Keys,
+    model: &'a Hierarchy,
+}
+
+impl<'a> Session<'a> {
+    fn new(keys: &'a Keys, model: &'a Hierarchy, options: OneTripOptions, seed: u8) -> Self {
+        let plan = OneTripPlan::new(keys.secret.parameters(), model, options).unwrap();
+        let server = OneTripServer::new(MODEL, model, plan).unwrap();
+        // The plan travels as bytes.
+        let plan = OneTripPlan::from_bytes(&server.plan().to_bytes()).unwrap();
+        assert_eq!(&plan, server.plan());
+        let client = OneTripClient::from_insecure_seed(&keys.secret, plan, MODEL, model.shape(), seed).unwrap();
+        Self { client, server, keys, model }
+    }
+
+    fn encrypted(&mut self, vectors: &[Vec<i32>]) -> Vec<Option<usize>> {
+        let query = self.client.query(vectors).unwrap();
+        let (reply, work) = self.server.answer_and_measure(&self.keys.server, &query).unwrap();
+        let cost = self.server.plan().cost(self.model.shape()).unwrap();
+        assert_eq!((query.len(), reply.len()), (cost.bytes_up, cost.bytes_down), "bytes as priced");
+        assert_eq!(work.decisions, cost.decisions, "decisions as priced");
+        assert_eq!(work.counts, cost.counts, "operations as priced");
+        self.client.answers(&reply).unwrap()
+    }
+}
+
+/// Every answer that the margins make certain is that of plain integers; returns how many were, of how many.
+fn agree(
+    keys: &Keys,
+    outputs: &[usize],
+    ragged: bool,
+    options: OneTripOptions,
+    queries: usize,
+    seed: u8,
+) -> (usize, usize) {
+    let model = hierarchy(outputs, 24, ragged, seed.into());
+    let mut session = Session::new(keys, &model, options, seed);
+    let certainty = session.server.plan().certainty(model.shape()).unwrap();
+    assert!(certainty.failure_log2 <= options.failure_log2, "{certainty:?}");
+    let mut rng = ChaCha8Rng::seed_from_u64(1000 + u64::from(seed));
+    let (mut sure, mut right) = (0, 0);
+    for i in 0..queries {
+        let vectors = query(&model, i % 4 != 3, &mut rng);
+        let (found, expected) = (session.encrypted(&vectors), clear(&model, session.server.plan(), &vectors));
+        right += usize::from(found == expected);
+        if certain(&model, session.server.plan(), &certainty, &vectors) {
+            sure += 1;
+            assert_eq!(found, expected, "query {i}, {outputs:?}, seed {seed}");
+        }
+    }
+    (sure, right)
+}
+
+#[test]
+fn two_stages_answer_as_plain_integers_do() {
+    let (mut sure, mut right, mut queries) = (0, 0, 0);
+    for (k, keys) in KEYS.iter().enumerate() {
+        for (i, (outputs, ragged)) in
+            [([11, 7], false), ([5, 13], true), ([1, 6], false), ([9, 1], true)].into_iter().enumerate()
+        {
+            let seed = (10 * k + i) as u8;
+            let (s, r) = agree(keys, &outputs, ragged, OneTripOptions::default(), 6, seed);
+            (sure, right, queries) = (sure + s, right + r, queries + 6);
+        }
+    }
+    // Known tracks at this distance are mostly beyond the margin, and noise seldom reaches it.
+    assert!(sure * 2 > queries, "{sure} of {queries} queries were certain");
+    assert!(right * 20 > queries * 19, "{right} of {queries} queries were right");
+}
+
+#[test]
+fn one_and_three_stages_run_the_same_way() {
+    for (k, keys) in KEYS.iter().enumerate().take(3) {
+        for outputs in [&[23][..], &[4, 3, 5], &[2, 5, 3, 4]] {
+            let (_, right) = agree(keys, outputs, true, OneTripOptions::default(), 6, 60 + k as u8);
+            assert!(right >= 5, "{right} of 6 right, {outputs:?}");
+        }
+    }
+}
+
+#[test]
+fn finer_resolution_is_certain_more_often() {
+    let model = hierarchy(&[11, 7], 24, false, 3);
+    let certainty = |resolution| {
+        let options = OneTripOptions { resolution, ..OneTripOptions::default() };
+        OneTripPlan::new(&STANDARD, &model, options).unwrap().certainty(model.shape()).unwrap()
+    };
+    let (standard, fine) = (certainty(Resolution::Standard), certainty(Resolution::Fine));
+    for (standard, fine) in standard.relative.iter().zip(&fine.relative) {
+        assert!(fine < &(0.7 * standard), "{fine} {standard}");
+    }
+    let options = OneTripOptions { resolution: Resolution::Fine, ..OneTripOptions::default() };
+    let (sure, _) = agree(&KEYS[0], &[11, 7], false, options, 6, 3);
+    assert!(sure >= 3);
+}
+
+#[test]
+fn probes_and_runners_up_are_found() {
+    for (k, keys) in KEYS.iter().enumerate().take(3) {
+        let model = hierarchy(&[6, 5], 24, false, 90 + k as u64);
+        for (probes, answers) in [(3, 1), (1, 3), (2, 2)] {
+            let options = OneTripOptions { probes, answers, ..OneTripOptions::default() };
+            let mut session = Session::new(keys, &model, options, 3);
+            let mut rng = ChaCha8Rng::seed_from_u64(5 + k as u64);
+            for _ in 0..2 {
+                // Only the winner is planted; the others may lie closer together than the noise.
+                let vectors = query(&model, true, &mut rng);
+                let (found, expected) = (session.encrypted(&vectors), clear(&model, session.server.plan(), &vectors));
+                assert_eq!(found.len(), answers);
+                assert_eq!(found[0], expected[0], "{probes} probes, {answers} answers");
+                assert!(expected[0].is_some());
+            }
+        }
+    }
+}
+
+#[test]
+fn runners_up_follow_the_winner_where_they_are_far_apart() {
+    // One stage whose scores are 40, 30, 20 and 10 times the largest feature; three answers are known, the fourth is not.
+    let input = VectorBound { width: 1, max_abs: 31, norm_squared: 31 * 31 };
+    let weights = vec![10, 40, -20, 30, 20, -40];
+    let stage = Stage::new(6, input, weights, vec![-465; 6], vec![6]).unwrap();
+    let model = Hierarchy::new(vec![stage]).unwrap();
+    let options = OneTripOptions { answers: 4, ..OneTripOptions::default() };
+    for keys in KEYS.iter() {
+        let mut session = Session::new(keys, &model, options, 1);
+        assert_eq!(session.encrypted(&[vec![31]]), [Some(1), Some(3), Some(4), None]);
+    }
+}
+
+#[test]
+fn the_standard_parameters_answer_too() {
+    let keys = Keys::new(&STANDARD, 9);
+    let model = hierarchy(&[5, 4], 24, true, 4);
+    let mut session = Session::new(&keys, &model, OneTripOptions::default(), 1);
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    for known in [true, false] {
+        let vectors = query(&model, known, &mut rng);
+        let expected = clear(&model, session.server.plan(), &vectors);
+        assert_eq!(expected[0].is_some(), known);
+        assert_eq!(session.encrypted(&vectors), expected);
+    }
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let model = hierarchy(&[3, 4], 24, false, 1);
+    let mut session = Session::new(&KEYS[0], &model, OneTripOptions::default(), 1);
+    let vectors = query(&model, true, &mut ChaCha8Rng::seed_from_u64(1));
+    let good = session.client.query(&vectors).unwrap();
+    assert_eq!(session.server.key_of(&good).unwrap(), KEYS[0].server.id());
+    let answer = |key: &ServerKey, query: &[u8]| session.server.answer(key, query);
+
+    assert!(matches!(answer(&KEYS[1].server, &good), Err(FheError::Key { .. })));
+    let other = Keys::new(&INSECURE_N256, 3);
+    assert!(matches!(answer(&other.server, &good), Err(FheError::Parameters { .. })));
+    let reply = answer(&KEYS[0].server, &good).unwrap();
+    for length in [0, 3, 73, 74, 200, good.len() - 1] {
+        assert!(answer(&KEYS[0].server, &good[..length]).is_err(), "{length} bytes");
+        assert!(session.client.answers(&reply[..length.min(reply.len() - 1)]).is_err(), "{length} bytes");
+    }
+    let mut long = good.clone();
+    long.push(0);
+    assert!(matches!(answer(&KEYS[0].server, &long), Err(FheError::Length { .. })));
+    for byte in 0..74 + 32 {
+        let mut damaged = good.clone();
+        damaged[byte] ^= 1;
+        assert!(answer(&KEYS[0].server, &damaged).is_err(), "byte {byte}");
+    }
+    assert!(session.client.answers(&good).is_err(), "a query is no reply");
+
+    let plan = session.server.plan().clone();
+    let shape = model.shape();
+    assert!(matches!(OneTripClient::new(&other.secret, plan.clone(), MODEL, shape), Err(FheError::Parameters { .. })));
+    let mut stranger = OneTripClient::new(&KEYS[0].secret, plan.clone(), ModelHash([8; 32]), shape).unwrap();
+    assert!(matches!(answer(&KEYS[0].server, &stranger.query(&vectors).unwrap()), Err(FheError::Model { .. })));
+    let wide = hierarchy(&[3, 4, 2], 24, false, 1);
+    assert!(matches!(OneTripClient::new(&KEYS[0].secret, plan, MODEL, wide.shape()), Err(FheError::Plan { .. })));
+    assert!(matches!(session.client.query(&vectors[..1]), Err(FheError::Vectors { .. })));
+    let large = vec![vec![32; 24], vec![0; 24]];
+    assert!(matches!(session.client.query(&large), Err(FheError::Vector { .. })));
+}
+
+#[test]
+fn damaged_plans_are_refused_or_harmless() {
+    let model = hierarchy(&[3, 4], 24, false, 1);
+    let plan = OneTripPlan::new(&INSECURE_N512, &model, OneTripOptions::default()).unwrap();
+    let bytes = plan.to_bytes();
+    for length in 0..bytes.len() {
+        assert!(OneTripPlan::from_bytes(&bytes[..length]).is_err());
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    for _ in 0..2_000 {
+        let mut damaged = bytes.clone();
+        for _ in 0..rng.random_range(1..4) {
+            let byte = rng.random_range(0..damaged.len());
+            damaged[byte] = rng.random();
+        }
+        if let Ok(plan) = OneTripPlan::from_bytes(&damaged) {
+            // Whatever it says, it is priced, judged and used without a panic.
+            let _ = plan.cost(model.shape());
+            let _ = plan.certainty(model.shape());
+            let _ = OneTripClient::new(&KEYS[0].secret, plan, MODEL, model.shape());
+        }
+    }
+}
+
+#[test]
+fn scores_that_noise_would_drown_are_refused() {
+    // A range of scores beyond what the torus has steps for.
+    let input = VectorBound { width: 2, max_abs: i32::MAX, norm_squared: u64::MAX };
+    let stage = Stage::new(2, input, vec![127, 127, -127, 127], vec![0; 2], vec![2]).unwrap();
+    let model = Hierarchy::new(vec![stage]).unwrap();
+    let plan = OneTripPlan::new(&STANDARD, &model, OneTripOptions::default()).unwrap();
+    // Still a plan: what is certain is a fraction of the range, whatever the range.
+    assert!(plan.certainty(model.shape()).unwrap().relative[0] < 0.2);
+}
