@@ -86,9 +86,7 @@ fn trip(
     // Keys and blindings of exceptional weight take a little of the probability.
     let options = PlannerOptions { failure_log2: options.failure_log2 - 0.05, ..options };
     let weights = &hierarchy.stages()[stage];
-    let rows: Vec<u64> = (0..weights.groups() * weights.outputs())
-        .map(|i| weights.row_norm_squared(i / weights.outputs(), i % weights.outputs()))
-        .collect();
+    let rows = row_norms(weights);
     let score_bound = weights.score_bound();
     let mut best: Option<(f64, TripPlan)> = None;
     let mut features = 1;
@@ -123,8 +121,14 @@ fn digits() -> impl Iterator<Item = IndexLayout> {
         .filter(|d| d.base_log * d.levels <= 52)
 }
 
+/// Squared norms of all rows of weights, slot after slot.
+pub(crate) fn row_norms(stage: &Stage) -> Vec<u64> {
+    let slots = (0..stage.groups()).flat_map(|group| (0..stage.outputs()).map(move |slot| (group, slot)));
+    slots.map(|(group, slot)| stage.row_norm_squared(group, slot)).collect()
+}
+
 /// Largest squared norm of the weights in one output ciphertext.
-fn largest_norm(packing: &Packing, rows: &[u64]) -> u64 {
+pub(crate) fn largest_norm(packing: &Packing, rows: &[u64]) -> u64 {
     let mut norms = vec![0u64; packing.ciphertexts()];
     for (i, &norm) in rows.iter().enumerate() {
         let place = packing.place(i / packing.outputs(), i % packing.outputs());

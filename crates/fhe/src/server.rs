@@ -11,6 +11,7 @@ use crate::machine::{Tfhe, TfheValue, Work};
 use crate::messages::{Header, Kind};
 use crate::params::ParameterSet;
 use crate::plan::{Plan, TripPlan};
+use crate::planner::{largest_norm, row_norms};
 use crate::random::Random;
 use crate::reply::{self, Returned, Seal, ZeroKey};
 use crate::seeded::{expand, seeded_len};
@@ -45,6 +46,9 @@ impl PreparedModel {
             let stage = &hierarchy.stages()[trip.stage];
             if stage.score_bound() > trip.score_bound {
                 return Err(FheError::Plan { what: "the model's scores exceed its bound" });
+            }
+            if largest_norm(&trip.layout.packing, &row_norms(stage)) > trip.norm_squared {
+                return Err(FheError::Plan { what: "the model's weights exceed its bound on their norm" });
             }
             Ok(PreparedTrip {
                 plan: *trip,

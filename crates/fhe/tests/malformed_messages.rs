@@ -149,6 +149,10 @@ fn messages_for_something_else_say_what_differs() {
         Err(FheError::Parameters { found, expected }) if (found, expected) == (wide, small)
     ));
 
+    // A plan for a model of the same shape with larger weights: its noise bounds would not hold.
+    let louder = common::hierarchy_of_weights(&[(5, 4), (3, 6)], 1, 127);
+    assert!(matches!(PreparedModel::new(MODEL, &louder, plan.clone()), Err(FheError::Plan { .. })));
+
     // A plan for a model of another shape, on both sides.
     let larger = hierarchy(&[(5, 4), (4, 6)], 1);
     assert!(matches!(PreparedModel::new(MODEL, &larger, plan.clone()), Err(FheError::Plan { .. })));

@@ -21,10 +21,15 @@ pub(crate) fn stage(groups: usize, outputs: usize, width: usize, max_weight: i8,
 /// A hierarchy of stages with the given numbers of slots and features; every slot of every stage is used where another
 /// stage follows.
 pub(crate) fn hierarchy(stages: &[(usize, usize)], seed: u64) -> Hierarchy {
+    hierarchy_of_weights(stages, seed, 31)
+}
+
+/// [`hierarchy`] with weights up to `max_weight`.
+pub(crate) fn hierarchy_of_weights(stages: &[(usize, usize)], seed: u64, max_weight: i8) -> Hierarchy {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut groups = 1;
     let stages = stages.iter().enumerate().map(|(s, &(outputs, width))| {
-        let mut random = stage(groups, outputs, width, 31, &mut rng);
+        let mut random = stage(groups, outputs, width, max_weight, &mut rng);
         if s + 1 < stages.len() {
             let (weights, biases) = (random.weights().to_vec(), random.biases().to_vec());
             random = Stage::new(outputs, random.input(), weights, biases, vec![outputs; groups]).unwrap();
