@@ -147,6 +147,15 @@ fn subtract_rotated(p: &Glwe, q: &Glwe, power: usize, offsets: [u64; 2], out: &m
     }
 }
 
+impl Exponents {
+    /// Given powers: those of the mask, then that of the body.
+    pub(crate) fn new(powers: impl IntoIterator<Item = u32>) -> Self {
+        let mut mask: Vec<u32> = powers.into_iter().collect();
+        let body = mask.pop().unwrap_or(0);
+        Self { mask, body }
+    }
+}
+
 #[cfg(test)]
 impl Exponents {
     /// The index, for the holder of the key, modulo `2^v 2N` or more.

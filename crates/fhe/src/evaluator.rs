@@ -14,7 +14,7 @@ use crate::gadget::Ggsw;
 use crate::glwe::{Glwe, Lwe};
 
 /// Accumulators that share one pass over a rotation key. At 32 KB each they stay in a core's second-level cache.
-const BATCH: usize = 16;
+pub(crate) const BATCH: usize = 16;
 
 /// Phase of a set bit as [`Evaluator::sign`] returns it; a clear bit has the opposite phase.
 const SIGN: u64 = 1 << 62;
@@ -61,16 +61,21 @@ impl Resolution {
     }
 }
 
+/// The table of `max(x, 0)` for phases within a quarter of the torus.
+pub(crate) fn comparison_table(size: usize, resolution: Resolution) -> Table {
+    let indices = size << resolution.extension_log2();
+    // Index p stands for phases in [p, p + 1) steps of q / (2 * indices); its value is the middle.
+    let half_step = 63 - (2 * indices).ilog2();
+    let middle = |p: usize| (2 * p as u64 + 1) << half_step;
+    Table::new(size, resolution.extension_log2(), 0, |p| if p < indices / 2 { middle(p) } else { 0 })
+}
+
 impl<'k> Evaluator<'k> {
     pub(crate) fn new(key: &'k ServerKey, resolution: Resolution) -> Self {
         let (size, extension) = (key.fourier.size(), resolution.extension_log2());
-        let indices = size << extension;
-        // Index p stands for phases in [p, p + 1) steps of q / (2 * indices); its value is the middle.
-        let half_step = 63 - (2 * indices).ilog2();
-        let middle = |p: usize| (2 * p as u64 + 1) << half_step;
         Self {
             key,
-            positive: Table::new(size, extension, 0, |p| if p < indices / 2 { middle(p) } else { 0 }),
+            positive: comparison_table(size, resolution),
             sign: Table::new(size, extension, 0, |_| SIGN),
             levels: level_table(size, key.circuit.gadget()),
             counts: Counters::default(),

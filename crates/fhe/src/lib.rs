@@ -35,6 +35,7 @@ mod plan;
 mod planner;
 mod random;
 mod reply;
+mod rotation_timer;
 mod secret_key;
 mod seeded;
 mod select;
@@ -56,5 +57,6 @@ pub use one_trip::{
 };
 pub use plan::{Plan, TripPlan};
 pub use planner::PlannerOptions;
+pub use rotation_timer::{RotationTime, RotationTimer};
 pub use secret_key::SecretKey;
 pub use server::PreparedModel;
