@@ -15,11 +15,10 @@ use crate::float_model::FloatModel;
 use crate::pool::{Pool, Purpose, Rounds};
 use crate::progress::Progress;
 use crate::routing::Routing;
-use crate::stage::FloatStage;
 use crate::trainer::{Session, stream};
 use crate::tree::Tree;
 use crate::trunk::Affine;
-use crate::unknown::{Held, Threshold};
+use crate::unknown::{Calibration, relatives};
 use crate::whiten::{Whitening, WhiteningSettings, random_rotation};
 use crate::{Grid, LearnError, TrainConfig, embedding, routing, tracks};
 
@@ -105,12 +104,16 @@ pub fn train_on(
         None
     };
 
+    let relatives = relatives(prototypes.view(), config.unknown.relatives);
     drop(inputs);
     let router_space = pool.whitening.narrowed(config.router.directions);
     let front = assemble(&features, config, &router_space, &space, &routings)?;
-    let (threshold, flat_threshold) = calibrate(library, &front, config, &tree, &last, flat.as_ref(), &session)?;
+    let inputs = held_out(library, &front, config.unknown.clips, &session)?;
+    let calibration = Calibration { inputs, relatives, settings: config.unknown };
+    let threshold = calibration.threshold(&last, tree.leaves());
+    let all = [(0..library.tracks() as u32).collect()];
+    let flat = flat.map(|flat| (calibration.threshold(&flat, &all), flat)).map(|(threshold, flat)| (flat, threshold));
     let stages = routings.into_iter().map(|routing| routing.stage).chain([last]).collect();
-    let flat = flat.zip(flat_threshold);
     Ok(FloatModel { config: config.clone(), front, tree, stages, threshold, flat })
 }
 
@@ -202,31 +205,20 @@ fn quantiser(grid: Grid, width: usize) -> Result<Quantiser, LearnError> {
     Ok(Quantiser::for_unit_vectors(width, u32::from(grid.bits()), grid.scale())?)
 }
 
-/// Unknown thresholds of the last stage and of the flat classifier, on clips that training has not seen.
-fn calibrate(
+/// Integer vectors of clips that training has not seen, as the last stage sees them: `[rounds * tracks, width]`.
+fn held_out(
     library: &dyn Clips,
     front: &Front,
-    config: &TrainConfig,
-    tree: &Tree,
-    last: &FloatStage,
-    flat: Option<&FloatStage>,
+    rounds: usize,
     session: &Session<'_>,
-) -> Result<(Threshold, Option<Threshold>), LearnError> {
-    let tracks: Vec<u32> = (0..library.tracks() as u32).collect();
+) -> Result<Array2<f32>, LearnError> {
     let head = front.head(front.heads().len() - 1)?;
-    let in_leaves: Vec<Option<u32>> =
-        tree.leaves().iter().flat_map(|leaf| (0..tree.slots()).map(|slot| leaf.get(slot).copied())).collect();
-    let in_order: Vec<Option<u32>> = tracks.iter().map(|&t| Some(t)).collect();
-    let (mut held, mut held_flat) = (Held::default(), Held::default());
-    for round in 0..config.unknown.clips {
-        let rounds = Rounds { library, front, purpose: Purpose::Calibration };
-        let features = rounds.draw(round..round + 1, config.unknown.clips, session)?;
-        let inputs = head.input_batch(features.view())?.mapv(|v| v as f32);
-        held.add(last.integer_scores(inputs.view()).view(), &tracks, &in_leaves);
-        if let Some(flat) = flat {
-            held_flat.add(flat.integer_scores(inputs.view()).view(), &tracks, &in_order);
-        }
+    let tracks = library.tracks();
+    let mut inputs = Array2::zeros((rounds * tracks, head.quantiser().bound.width));
+    for (round, mut block) in inputs.axis_chunks_iter_mut(Axis(0), tracks).enumerate() {
+        let source = Rounds { library, front, purpose: Purpose::Calibration };
+        let features = source.draw(round..round + 1, rounds, session)?;
+        block.assign(&head.input_batch(features.view())?.mapv(|v| v as f32));
     }
-    let lost = config.unknown.lost;
-    Ok((held.threshold(lost), flat.map(|_| held_flat.threshold(lost))))
+    Ok(inputs)
 }
