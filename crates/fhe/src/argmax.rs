@@ -77,11 +77,24 @@ impl Bracket {
     }
 
     /// The winner's position, as selectors, the most significant bit first.
+    ///
+    /// While the bit of one round becomes a selector, the signs of both matches that can come next are already taken: two rotations
+    /// in one batch, of which one is thrown away, cost little more than one, and do not wait.
     pub(crate) fn index(&self, evaluator: &Evaluator<'_>) -> Vec<Ggsw> {
-        let mut bits = Vec::with_capacity(self.rounds.len());
-        for round in self.rounds.iter().rev() {
-            let lead = selected(evaluator, &round.leads, &bits);
-            bits.extend(evaluator.selectors(&evaluator.sign(&[lead])));
+        let mut bits: Vec<Ggsw> = Vec::with_capacity(self.rounds.len());
+        let root = self.rounds.last().and_then(|round| round.leads[0].clone());
+        let mut sign = evaluator.signs(&Vec::from_iter(root)).pop();
+        for round in (0..self.rounds.len()).rev() {
+            let children = || match round.checked_sub(1) {
+                Some(below) => children(evaluator, &self.rounds[below].leads, &bits),
+                None => Vec::new(),
+            };
+            let (bit, signs) = rayon::join(|| evaluator.selectors(sign.as_slice()), children);
+            bits.extend(bit);
+            let signs: Vec<Option<Glwe>> = signs.iter().map(|sign| sign.as_ref().map(Glwe::embed)).collect();
+            let last = bits.len().saturating_sub(1);
+            let next = evaluator.select(signs.iter().map(Option::as_ref), &bits[last..]);
+            sign = next.map(|next| next.extract(0));
         }
         bits
     }
@@ -106,6 +119,18 @@ impl Bracket {
         }
         Self { floor: self.floor, rounds, winner: value }
     }
+}
+
+/// The signs of the two leads that can follow `bits`; `None` where nobody is below.
+fn children(evaluator: &Evaluator<'_>, leads: &[Option<Lwe>], bits: &[Ggsw]) -> Vec<Option<Lwe>> {
+    let side = |side: usize| -> Option<Lwe> {
+        let leads: Vec<Option<Lwe>> = leads.iter().skip(side).step_by(2).cloned().collect();
+        leads.iter().any(Option::is_some).then(|| selected(evaluator, &leads, bits))
+    };
+    let sides = [side(0), side(1)];
+    let present: Vec<Lwe> = sides.iter().flatten().cloned().collect();
+    let mut signs = evaluator.signs(&present).into_iter();
+    sides.iter().map(|side| side.as_ref().and_then(|_| signs.next())).collect()
 }
 
 /// The entry that `bits` point at.

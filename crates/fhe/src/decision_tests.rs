@@ -302,7 +302,7 @@ fn measure_selectors(keys: &[&Keys], count: usize) {
                     random.encrypt(phase)
                 })
                 .collect();
-            for bit in evaluator.selectors(&evaluator.sign(&inputs)) {
+            for bit in evaluator.selectors(&evaluator.signs(&inputs)) {
                 // Ciphertexts whose other coefficients are full-size noise, as in a tournament's rounds.
                 let ends = [0.1, -0.07].map(|phase| Glwe::embed(&random.encrypt(phase)));
                 let chosen = evaluator.cmux(&bit, &[(&ends[0], &ends[1])]);

@@ -16,7 +16,7 @@ use crate::glwe::{Glwe, Lwe};
 /// Accumulators that share one pass over a rotation key. At 32 KB each they stay in a core's second-level cache.
 pub(crate) const BATCH: usize = 16;
 
-/// Phase of a set bit as [`Evaluator::sign`] returns it; a clear bit has the opposite phase.
+/// Phase of a set bit as [`Evaluator::signs`] returns it; a clear bit has the opposite phase.
 const SIGN: u64 = 1 << 62;
 
 /// How finely differences are resolved: blind rotations use `2^v` accumulators and cost `2^v` times as much.
@@ -102,20 +102,24 @@ impl<'k> Evaluator<'k> {
     /// `max(x, 0)` of every phase `x`, which lies within a quarter of the torus.
     pub(crate) fn positive_part(&self, inputs: &[Lwe]) -> Vec<Lwe> {
         self.counts.comparisons.fetch_add(inputs.len(), Ordering::Relaxed);
-        self.rotate(&self.key.compare, &self.positive, inputs).iter().map(|r| r.extract(0)).collect()
+        self.rotate(&self.key.compare, &self.positive, inputs, rayon::current_num_threads())
+            .iter()
+            .map(|r| r.extract(0))
+            .collect()
     }
 
-    /// A quarter of the torus where the phase is positive, minus a quarter where it is negative.
-    pub(crate) fn sign(&self, inputs: &[Lwe]) -> Vec<Lwe> {
+    /// A quarter of the torus where the phase is positive, minus a quarter where it is negative. One thread is left to others.
+    pub(crate) fn signs(&self, inputs: &[Lwe]) -> Vec<Lwe> {
         self.counts.comparisons.fetch_add(inputs.len(), Ordering::Relaxed);
-        self.rotate(&self.key.compare, &self.sign, inputs).iter().map(|r| r.extract(0)).collect()
+        let threads = (rayon::current_num_threads() - 1).max(1);
+        self.rotate(&self.key.compare, &self.sign, inputs, threads).iter().map(|r| r.extract(0)).collect()
     }
 
-    /// Selectors from what [`Evaluator::sign`] returns.
+    /// Selectors from what [`Evaluator::signs`] returns.
     pub(crate) fn selectors(&self, signs: &[Lwe]) -> Vec<Ggsw> {
         self.counts.refreshes.fetch_add(signs.len(), Ordering::Relaxed);
         self.counts.conversions.fetch_add(signs.len(), Ordering::Relaxed);
-        let rotated = self.rotate(&self.key.refresh, &self.levels, signs);
+        let rotated = self.rotate(&self.key.refresh, &self.levels, signs, rayon::current_num_threads());
         let fourier = &self.key.fourier;
         let convert = |scratch: &mut _, r: &Glwe| self.key.circuit.selector(r, fourier, scratch);
         rotated.par_iter().map_init(|| fourier.scratch(), convert).collect()
@@ -186,10 +190,10 @@ impl<'k> Evaluator<'k> {
         nodes
     }
 
-    /// Keyswitch, modulus switch and blind rotation of every input, in batches over all threads.
-    fn rotate(&self, rotation: &RotationKey, table: &Table, inputs: &[Lwe]) -> Vec<Glwe> {
+    /// Keyswitch, modulus switch and blind rotation of every input, in batches over `threads` threads.
+    fn rotate(&self, rotation: &RotationKey, table: &Table, inputs: &[Lwe], threads: usize) -> Vec<Glwe> {
         self.counts.keyswitches.fetch_add(inputs.len(), Ordering::Relaxed);
-        let (key, threads) = (self.key, rayon::current_num_threads());
+        let key = self.key;
         // As many batches for every thread, as large as the cache allows, and all of about one size.
         let largest = (BATCH / table.extension()).max(1);
         let batches = threads * inputs.len().div_ceil(threads * largest).max(1);

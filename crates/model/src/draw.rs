@@ -41,9 +41,14 @@ impl Decisions {
         Self { keyswitches: count, comparisons: count, ..Self::default() }
     }
 
-    /// Signs read and made into selectors.
-    pub fn bits(count: usize) -> Self {
-        Self { keyswitches: 2 * count, comparisons: count, refreshes: count, conversions: count, gates: 0 }
+    /// Signs taken.
+    pub fn signs(count: usize) -> Self {
+        Self::comparisons(count)
+    }
+
+    /// Signs made into selectors.
+    pub fn selectors(count: usize) -> Self {
+        Self { keyswitches: count, refreshes: count, conversions: count, ..Self::default() }
     }
 
     /// Gates.
@@ -91,11 +96,18 @@ impl Draw {
         Decisions::comparisons(self.candidates().saturating_sub(1))
     }
 
-    /// Reading the winner's position: for every round, selecting the match and making its sign a selector.
+    /// Reading the winner's position. The sign of the root is taken; then, for every round below, the two matches that can come next
+    /// are selected and their signs taken while the bit above becomes a selector, and that selects one of them.
     pub fn read(&self) -> Decisions {
-        let gates = (0..self.rounds()).map(|r| self.count(r + 1).saturating_sub(1)).sum();
-        let mut decisions = Decisions::bits(self.rounds());
-        decisions += Decisions::gates(gates);
+        let mut decisions = Decisions::default();
+        for r in 0..self.rounds() {
+            let count = self.count(r + 1);
+            // One fewer where all are on one side: then there is nothing to choose.
+            let sides = if r + 1 == self.rounds() { 1 } else { self.sides(r + 1) };
+            decisions += Decisions::signs(sides);
+            decisions += Decisions::selectors(1);
+            decisions += Decisions::gates(count.saturating_sub(1));
+        }
         decisions
     }
 
@@ -112,6 +124,12 @@ impl Draw {
         let mut decisions = Decisions::comparisons(self.rounds());
         decisions += Decisions::gates(gates);
         decisions
+    }
+
+    /// Of the candidates before round `r`, how many of the left and the right half of their matches there are: 1 or 2.
+    fn sides(&self, round: usize) -> usize {
+        let side = |side: usize| self.taken[round].iter().skip(side).step_by(2).any(|taken| *taken);
+        usize::from(side(0)) + usize::from(side(1))
     }
 
     /// Candidates that stand before round `r`.
@@ -145,6 +163,6 @@ mod tests {
         assert_eq!((draw.candidates(), draw.rounds()), (2, 3));
         assert_eq!(draw.play(), Decisions::comparisons(1));
         assert_eq!(draw.read().gates, 2);
-        assert_eq!(draw.read().refreshes, 3);
+        assert_eq!((draw.read().refreshes, draw.read().comparisons), (3, 1 + 2 + 2));
     }
 }

@@ -157,8 +157,8 @@ impl Machine for Pricing<'_> {
         self.decisions += draw.play();
         self.decisions += draw.read();
         let before = entries.iter().map(|(scores, _)| scores.depth).max().unwrap_or(0);
-        // A round of matches, then a sign and a refresh for every bit.
-        let depth = before + 3 * draw.rounds();
+        // A round of matches after the other, the sign of the root, a refresh for every bit.
+        let depth = before + 2 * draw.rounds() + 1;
         let paths = entries.iter().map(|(_, path)| path.cloned()).collect();
         Ok(Priced { kind: Kind::Choice { stage: stage.0, paths, draw }, depth })
     }
@@ -168,14 +168,15 @@ impl Machine for Pricing<'_> {
         if let Kind::Choice { draw, .. } = &choice.kind {
             self.decisions += draw.replay();
             self.decisions += draw.read();
-            next.depth += 3 * draw.rounds();
+            next.depth += 2 * draw.rounds() + 1;
         }
         Ok(next)
     }
 
     fn threshold(&mut self, choice: &Priced) -> Result<Priced, CircuitError> {
         if let Kind::Choice { stage, paths, .. } = &choice.kind {
-            self.decisions += Decisions::bits(1);
+            self.decisions += Decisions::signs(1);
+            self.decisions += Decisions::selectors(1);
             self.address(*stage, paths);
             // Known or not.
             self.gates(1);

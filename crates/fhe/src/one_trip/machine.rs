@@ -292,7 +292,7 @@ impl Machine for Deciding<'_> {
         // Scores are integers: above zero means above one half.
         let mut score = choice.bracket.winner().clone();
         add_constant(&mut score, (self.stage(choice.stage)?.encoding.delta() / 2).wrapping_neg());
-        let known = self.evaluator.selectors(&self.evaluator.sign(&[score]));
+        let known = self.evaluator.selectors(&self.evaluator.signs(&[score]));
         let mut answer = self.address(choice, 1);
         answer.add_assign(&self.marker(0));
         let answer = known.first().map(|known| self.evaluator.gate(known, &[answer]));
