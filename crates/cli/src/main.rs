@@ -55,8 +55,10 @@ impl Verb {
 
 fn main() -> ExitCode {
     let program = Program::parse();
+    // What the decoders complain of comes back as an error for each file; rejected tracks are listed by `index`.
+    let quiet = "warn,symphonia=off,sordino_corpus=error";
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("SORDINO_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("SORDINO_LOG").unwrap_or_else(|_| quiet.into()))
         .with_writer(std::io::stderr)
         .init();
     let outcome = rayon::ThreadPoolBuilder::new()

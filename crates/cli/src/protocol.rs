@@ -11,6 +11,8 @@ pub(crate) enum ProtocolName {
     /// One trip per stage; the client picks clusters, encrypted, and sees the scores in them.
     #[default]
     TwoTrip,
+    /// One trip; the server picks the cluster, the track and the unknown test, all encrypted, and the client learns the answer.
+    OneTrip,
 }
 
 /// A protocol and its setting.
@@ -25,16 +27,26 @@ pub(crate) struct ProtocolArgs {
 }
 
 impl ProtocolArgs {
-    pub(crate) fn protocol(self) -> Protocol {
+    pub(crate) fn choice(self) -> Choice {
         self.protocol.with_probes(self.probes.into())
     }
 }
 
+/// A protocol and its setting, by who decides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Choice {
+    /// The client.
+    Client(Protocol),
+    /// The server, encrypted.
+    Server,
+}
+
 impl ProtocolName {
-    pub(crate) fn with_probes(self, probes: usize) -> Protocol {
+    pub(crate) fn with_probes(self, probes: usize) -> Choice {
         match self {
-            Self::Flat => Protocol::Flat,
-            Self::TwoTrip => Protocol::Trips { probes },
+            Self::Flat => Choice::Client(Protocol::Flat),
+            Self::TwoTrip => Choice::Client(Protocol::Trips { probes }),
+            Self::OneTrip => Choice::Server,
         }
     }
 }

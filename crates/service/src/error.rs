@@ -16,6 +16,9 @@ pub enum ServiceError {
     /// A circuit that is not well formed.
     #[error(transparent)]
     Circuit(#[from] CircuitError),
+    /// A query under an evaluation key that the server does not have.
+    #[error("the server has no evaluation key of this client; register one first")]
+    NoEvaluationKey,
     /// The message could not be carried to the server, or the server refused it.
     #[error("the server could not be asked: {reason}")]
     Transport {

@@ -6,6 +6,7 @@
 
 mod client;
 mod error;
+pub mod one_trip;
 mod server;
 
 pub use client::{Answer, Client, Trip};

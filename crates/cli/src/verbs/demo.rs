@@ -11,12 +11,11 @@ use sordino_corpus::{
     split_unknown, synth,
 };
 use sordino_fhe::{SecretKey, params};
-use sordino_service::Server;
 
 use crate::disturbances::DisturbanceArgs;
 use crate::protocol::ProtocolName;
 use crate::report::{self, note};
-use crate::verbs::identify::{self, Identified, Session};
+use crate::verbs::identify::{self, Host, Identified, Session};
 use crate::verbs::train::{self, EffortArg, SettingArgs};
 
 /// Clips asked about: from the library, and from outside it.
@@ -117,10 +116,17 @@ impl Demo {
         let key = SecretKey::generate(&params::STANDARD);
         clock.lap("keygen");
         let mut answers = Vec::new();
-        for (name, protocol) in [("flat", ProtocolName::Flat), ("two-trip", ProtocolName::TwoTrip)] {
-            let protocol = protocol.with_probes(2);
-            let server = Server::new(&server, protocol, &params::STANDARD)?;
-            let mut session = Session::new(&client, &server, &key, protocol)?;
+        let evaluation = identify::evaluation_key(&key);
+        clock.lap("evaluation key");
+        let protocols =
+            [("flat", ProtocolName::Flat), ("two-trip", ProtocolName::TwoTrip), ("one-trip", ProtocolName::OneTrip)];
+        for (name, protocol) in protocols {
+            let choice = protocol.with_probes(2);
+            let host = Host::new(&server, choice)?;
+            if let Host::Decides(server) = &host {
+                server.register(&evaluation);
+            }
+            let mut session = Session::new(&client, &host, &key, choice)?;
             if !json {
                 println!("\n{name}: {KNOWN} clips of the library and {UNKNOWN} from outside it, at {SNR_DB} dB SNR");
             }

@@ -7,15 +7,15 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 use sordino_corpus::{Catalogue, Condition, CropSplit, MelTable, folds};
-use sordino_fhe::{SecretKey, params};
+use sordino_fhe::{OneTripOptions, SecretKey, params};
 use sordino_learn::FloatModel;
 use sordino_model::{ClientModel, Pair, Protocol, ServerModel, load_pair};
-use sordino_service::Server;
+use sordino_service::{Client, Server, one_trip};
 
 use crate::disturbances::{DisturbanceArgs, Disturbances};
 use crate::evaluation::{self, Method, Queries, Questions, Results, Row};
 use crate::report;
-use crate::verbs::identify::Session;
+use crate::verbs::identify;
 use crate::verbs::train::{self, SettingArgs};
 
 /// Measure accuracy on queries at unseen offsets with unseen noise and rooms. Tracks of the index that the model does not
@@ -48,6 +48,9 @@ pub(crate) struct Evaluate {
     /// Ask this many of the queries encrypted too, in every protocol, and compare every score with the clear.
     #[arg(long, default_value_t = 0, value_name = "N")]
     encrypted: usize,
+    /// Ask this many of the queries in one-trip too, seconds each, and compare the answers with the clear.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    one_trip: usize,
     /// Secret keys among which the encrypted queries are divided.
     #[arg(long, default_value_t = 3, value_name = "K")]
     keys: usize,
@@ -81,7 +84,7 @@ pub(crate) struct Agreement {
     pub(crate) probes: usize,
     pub(crate) keys: usize,
     pub(crate) queries: usize,
-    /// Queries of which every returned score equals the clear one.
+    /// Queries of which every returned score, or in one-trip the answer, equals the clear one.
     pub(crate) equal: usize,
     pub(crate) server_milliseconds_median: f64,
     pub(crate) client_milliseconds_median: f64,
@@ -182,6 +185,9 @@ impl Evaluate {
                 agreements.push(encrypted(pair, client, server, protocol, &queries, self.encrypted, self.keys)?);
             }
         }
+        if self.one_trip > 0 {
+            agreements.push(decided(pair, client, server, &queries, self.one_trip, self.keys)?);
+        }
         Ok(agreements)
     }
 
@@ -203,6 +209,7 @@ fn encrypted(
     keys: usize,
 ) -> anyhow::Result<Agreement> {
     let server = Server::new(server, protocol, &params::STANDARD)?;
+    let plan = server.plan();
     let count = count.min(queries.asked.len());
     let keys = keys.clamp(1, count.max(1));
     let bar = report::bar(count as u64, "encrypted");
@@ -210,10 +217,10 @@ fn encrypted(
     let (mut up, mut down) = (0, 0);
     for k in 0..keys {
         let key = SecretKey::generate(&params::STANDARD);
-        let mut session = Session::new(client, &server, &key, protocol)?;
+        let mut asking = Client::new(client, &key, protocol, &plan)?;
         for i in (k..count).step_by(keys) {
             let row = queries.features.row(i * queries.asked.len() / count).to_vec();
-            let answer = session.ask(&row)?;
+            let answer = asking.identify(&row, &mut |trip, query| server.answer(trip, query))?;
             equal += usize::from(answer.ranking == pair.identify(protocol, &row)?);
             server_times.push(1e3 * answer.trips.iter().map(|t| t.wait.as_secs_f64()).sum::<f64>());
             client_times.push(1e3 * answer.trips.iter().map(|t| (t.encrypt + t.decrypt).as_secs_f64()).sum::<f64>());
@@ -240,6 +247,50 @@ fn encrypted(
     })
 }
 
+/// Asks `count` queries in the protocol where the server decides, and compares its answers with the clear.
+fn decided(
+    pair: Pair<'_>,
+    client: &ClientModel,
+    server: &ServerModel,
+    queries: &Queries,
+    count: usize,
+    keys: usize,
+) -> anyhow::Result<Agreement> {
+    let server = one_trip::Server::new(server, OneTripOptions::default(), &params::STANDARD)?;
+    let count = count.min(queries.asked.len());
+    let keys = keys.clamp(1, count.max(1));
+    let bar = report::bar(count as u64, "one-trip");
+    let (mut equal, mut server_times, mut client_times) = (0, Vec::new(), Vec::new());
+    let (mut up, mut down) = (0, 0);
+    for k in 0..keys {
+        let key = SecretKey::generate(&params::STANDARD);
+        server.register(&identify::evaluation_key(&key));
+        let mut asking = one_trip::Client::new(client, &key, &server.plan())?;
+        for i in (k..count).step_by(keys) {
+            let row = queries.features.row(i * queries.asked.len() / count).to_vec();
+            let verdict = asking.identify(&row, &mut |query| server.answer(query))?;
+            let clear = pair.identify(Protocol::Trips { probes: 1 }, &row)?;
+            equal += usize::from(verdict.labels.first().copied() == clear.known().map(|best| best.label));
+            server_times.push(1e3 * verdict.trip.wait.as_secs_f64());
+            client_times.push(1e3 * (verdict.trip.encrypt + verdict.trip.decrypt).as_secs_f64());
+            (up, down) = (verdict.trip.up, verdict.trip.down);
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(Agreement {
+        protocol: "one-trip",
+        probes: 1,
+        keys,
+        queries: count,
+        equal,
+        server_milliseconds_median: median(server_times),
+        client_milliseconds_median: median(client_times),
+        bytes_up: up,
+        bytes_down: down,
+    })
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
@@ -247,7 +298,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 pub(crate) fn print_agreement(a: &Agreement) {
     println!(
-        "encrypted {} (probes {}): {} of {} queries equal the clear in every score, {} keys; median {:.1} ms server, \
+        "encrypted {} (probes {}): {} of {} queries equal the clear, {} keys; median {:.1} ms server, \
          {:.1} ms client; {} up, {} down",
         a.protocol,
         a.probes,

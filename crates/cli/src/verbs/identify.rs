@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 use sordino_audio::{DecodeLimits, decode_file};
-use sordino_fhe::{SecretKey, params};
-use sordino_model::{ClientModel, Crop, Protocol, load_pair};
-use sordino_service::{Answer, Client, Server};
+use sordino_fhe::{EvaluationKey, OneTripOptions, SecretKey, params};
+use sordino_model::{ClientModel, Crop, ServerModel, load_pair};
+use sordino_service::{Client, Server, Trip, one_trip};
 
-use crate::protocol::ProtocolArgs;
+use crate::protocol::{Choice, ProtocolArgs};
 use crate::report::{self, note};
 
 /// Name one or several clips without the server learning anything. Client and server run in this process, but they speak in
 /// serialised messages: the bytes are real.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  sordino identify models/mine clip.mp3\n  \
+    sordino identify models/mine clip.mp3 --protocol one-trip\n  \
     sordino identify models/mine a.wav b.ogg --protocol flat --key runs/client.key --json")]
 pub(crate) struct Identify {
     /// Model folder.
@@ -29,6 +30,9 @@ pub(crate) struct Identify {
     /// The client's secret key (`sordino keygen`); a fresh one is drawn without it.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// The client's evaluation key for one-trip (`sordino keygen --evaluation`); made from the secret key without it.
+    #[arg(long, value_name = "FILE")]
+    evaluation_key: Option<PathBuf>,
     /// Where in a longer clip the query starts, in seconds; the middle without it.
     #[arg(long, value_name = "S")]
     at: Option<f32>,
@@ -51,7 +55,9 @@ pub(crate) struct Match {
     pub(crate) track_id: u32,
     pub(crate) artist: String,
     pub(crate) title: String,
-    pub(crate) score: i64,
+    /// Where the client sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) score: Option<i64>,
 }
 
 /// Seconds per phase.
@@ -82,10 +88,17 @@ impl Identify {
             Some(path) => SecretKey::load(path)?,
             None => SecretKey::generate(&params::STANDARD),
         };
-        let protocol = self.protocol.protocol();
-        let server = Server::new(&server, protocol, key.parameters())?;
+        let choice = self.protocol.choice();
+        let host = Host::new(&server, choice)?;
+        if let Host::Decides(server) = &host {
+            let evaluation = match &self.evaluation_key {
+                Some(path) => EvaluationKey::load(path)?,
+                None => evaluation_key(&key),
+            };
+            server.register(&evaluation);
+        }
         let crop = self.at.map_or(Crop::Middle, Crop::At);
-        let mut session = Session::new(&client, &server, &key, protocol)?;
+        let mut session = Session::new(&client, &host, &key, choice)?;
         let (mut identified, mut failed) = (Vec::new(), Vec::new());
         for clip in &self.clips {
             match session.file(clip, crop) {
@@ -110,21 +123,67 @@ impl Identify {
     }
 }
 
-/// A client and a server in one process.
+/// Generates the evaluation key of a secret key, with a progress bar.
+pub(crate) fn evaluation_key(key: &SecretKey) -> EvaluationKey {
+    const STEPS: f64 = 1_000.0;
+    let bar = report::bar(STEPS as u64, "evaluation key");
+    let evaluation = EvaluationKey::generate(key, |fraction| bar.set_position((fraction * STEPS) as u64));
+    bar.finish_and_clear();
+    evaluation
+}
+
+/// A server in this process.
+pub(crate) enum Host {
+    /// It returns scores.
+    Scores(Server),
+    /// It decides.
+    Decides(one_trip::Server),
+}
+
+impl Host {
+    pub(crate) fn new(model: &ServerModel, choice: Choice) -> anyhow::Result<Self> {
+        let parameters = &params::STANDARD;
+        Ok(match choice {
+            Choice::Client(protocol) => Self::Scores(Server::new(model, protocol, parameters)?),
+            Choice::Server => Self::Decides(one_trip::Server::new(model, OneTripOptions::default(), parameters)?),
+        })
+    }
+}
+
+/// A client of a server in this process. Messages between them are bytes.
 pub(crate) struct Session<'a> {
     model: &'a ClientModel,
-    server: &'a Server,
-    client: Client<'a>,
+    ends: Ends<'a>,
+}
+
+enum Ends<'a> {
+    Scores(Client<'a>, &'a Server),
+    Decides(one_trip::Client<'a>, &'a one_trip::Server),
+}
+
+/// What a query gave, whoever decided.
+pub(crate) struct Named {
+    /// Labels, the best first, with their scores where the client sees them.
+    best: Vec<(usize, Option<i64>)>,
+    known: bool,
+    trips: Vec<Trip>,
 }
 
 impl<'a> Session<'a> {
     pub(crate) fn new(
         model: &'a ClientModel,
-        server: &'a Server,
+        host: &'a Host,
         key: &'a SecretKey,
-        protocol: Protocol,
+        choice: Choice,
     ) -> anyhow::Result<Self> {
-        Ok(Self { model, server, client: Client::new(model, key, protocol, &server.plan())? })
+        let ends = match (host, choice) {
+            (Host::Scores(server), Choice::Client(protocol)) => {
+                Ends::Scores(Client::new(model, key, protocol, &server.plan())?, server)
+            }
+            (Host::Decides(server), _) => Ends::Decides(one_trip::Client::new(model, key, &server.plan())?, server),
+            (Host::Scores(_), Choice::Server) => anyhow::bail!("the server was prepared for another protocol"),
+        };
+        Ok(Self { model, ends })
     }
 
     fn file(&mut self, path: &Path, crop: Crop) -> anyhow::Result<Identified> {
@@ -133,8 +192,8 @@ impl<'a> Session<'a> {
         let samples = decode_file(path, rate, &DecodeLimits::default())?;
         let features = self.model.front().features_at(&samples.data, crop)?;
         let front = start.elapsed();
-        let answer = self.ask(&features)?;
-        Ok(self.describe(path.display().to_string(), front, &answer))
+        let named = self.ask(&features)?;
+        Ok(self.describe(path.display().to_string(), front, &named))
     }
 
     /// Identifies samples at the model's rate.
@@ -142,28 +201,37 @@ impl<'a> Session<'a> {
         let start = Instant::now();
         let features = self.model.front().features(samples)?;
         let front = start.elapsed();
-        let answer = self.ask(&features)?;
-        Ok(self.describe(name, front, &answer))
+        let named = self.ask(&features)?;
+        Ok(self.describe(name, front, &named))
     }
 
     /// Identifies base features.
-    pub(crate) fn ask(&mut self, features: &[f32]) -> anyhow::Result<Answer> {
-        let server = self.server;
-        Ok(self.client.identify(features, &mut |trip, query| server.answer(trip, query))?)
+    fn ask(&mut self, features: &[f32]) -> anyhow::Result<Named> {
+        Ok(match &mut self.ends {
+            Ends::Scores(client, server) => {
+                let answer = client.identify(features, &mut |trip, query| server.answer(trip, query))?;
+                let best = answer.ranking.0.iter().take(3).map(|ranked| (ranked.label, Some(ranked.score)));
+                Named { best: best.collect(), known: answer.ranking.known().is_some(), trips: answer.trips }
+            }
+            Ends::Decides(client, server) => {
+                let verdict = client.identify(features, &mut |query| server.answer(query))?;
+                let known = !verdict.labels.is_empty();
+                let best = verdict.labels.into_iter().map(|label| (label, None)).collect();
+                Named { best, known, trips: vec![verdict.trip] }
+            }
+        })
     }
 
-    fn describe(&self, clip: String, front: Duration, answer: &Answer) -> Identified {
-        let best = answer.ranking.0.iter().take(3).map(|ranked| {
-            let label = &self.model.labels()[ranked.label];
+    fn describe(&self, clip: String, front: Duration, answer: &Named) -> Identified {
+        let best = answer.best.iter().map(|&(label, score)| {
+            let label = &self.model.labels()[label];
             let (artist, title) = (label.artist.clone(), label.title.clone());
-            Match { track_id: label.track_id, artist, title, score: ranked.score }
+            Match { track_id: label.track_id, artist, title, score }
         });
-        let sum = |phase: fn(&sordino_service::Trip) -> Duration| {
-            answer.trips.iter().map(phase).sum::<Duration>().as_secs_f64()
-        };
+        let sum = |phase: fn(&Trip) -> Duration| answer.trips.iter().map(phase).sum::<Duration>().as_secs_f64();
         Identified {
             clip,
-            known: answer.ranking.known().is_some(),
+            known: answer.known,
             best: best.collect(),
             seconds: Phases {
                 features: front.as_secs_f64(),
@@ -180,11 +248,12 @@ impl<'a> Session<'a> {
 /// Prints one answer.
 pub(crate) fn human(answer: &Identified) {
     let name = |m: &Match| if m.artist.is_empty() { m.title.clone() } else { format!("{} - {}", m.artist, m.title) };
+    let score = |m: &Match| m.score.map(|score| format!(", score {score}")).unwrap_or_default();
     match answer.best.first() {
         Some(best) if answer.known => {
-            println!("{}: {} (track {}, score {})", answer.clip, name(best), best.track_id, best.score);
+            println!("{}: {} (track {}{})", answer.clip, name(best), best.track_id, score(best));
         }
-        Some(best) => println!("{}: unknown (nearest {}, score {})", answer.clip, name(best), best.score),
+        Some(best) => println!("{}: unknown (nearest {}{})", answer.clip, name(best), score(best)),
         None => println!("{}: unknown", answer.clip),
     }
     let time = |s: f64| report::seconds(Duration::from_secs_f64(s));
