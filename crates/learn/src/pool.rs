@@ -5,13 +5,14 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use sordino_model::{Front, FrontError};
 
-use crate::LearnError;
 use crate::clips::Clips;
 use crate::product::times_transposed;
 use crate::progress::Report;
 use crate::routing::Examples;
 use crate::trainer::{Session, stream};
+use crate::unknown::Strangers;
 use crate::whiten::{Whitening, WhiteningSettings, normalise_rows};
+use crate::{LearnError, TrainConfig};
 
 /// Most clips whose raw features are held at once; the whitening is fitted to these.
 const RAW_CLIPS: usize = 65_536;
@@ -26,6 +27,8 @@ pub(crate) struct Pool {
     pub(crate) track_count: usize,
     /// The whitening.
     pub(crate) whitening: Whitening,
+    /// Best cosines of imitated unknown clips.
+    pub(crate) strangers: Vec<f32>,
 }
 
 impl Pool {
@@ -34,13 +37,14 @@ impl Pool {
     pub(crate) fn draw(
         library: &dyn Clips,
         front: &Front,
-        per_track: usize,
+        config: &TrainConfig,
         settings: WhiteningSettings,
         session: &Session<'_>,
     ) -> Result<Self, LearnError> {
-        let track_count = library.tracks();
-        if track_count < 3 {
-            return Err(LearnError::TooFew { what: "tracks", found: track_count, expected: 3 });
+        const FEWEST: usize = 5;
+        let (track_count, per_track) = (library.tracks(), config.clips_per_track);
+        if track_count < FEWEST {
+            return Err(LearnError::TooFew { what: "tracks", found: track_count, expected: FEWEST });
         }
         // Two clips of a track are the fewest that show how its clips differ.
         let at_once = (RAW_CLIPS / track_count).clamp(2, per_track.max(2));
@@ -54,6 +58,11 @@ impl Pool {
             projected.slice_axis_mut(Axis(0), rows).assign(&whitening.project(raw.view()));
         };
         keep(0, &raw);
+        let narrow = whitening.narrowed(config.width);
+        let prototypes = prototypes(narrow.apply(raw.view()).view(), &fitted, track_count);
+        let strangers = Strangers { features: raw.view(), tracks: &fitted, prototypes: prototypes.view() };
+        let settings = WhiteningSettings { width: config.width, ..settings };
+        let strangers = strangers.best(settings, config.unknown.relatives)?;
         drop(raw);
         let mut done = at_once;
         while done < per_track {
@@ -62,7 +71,7 @@ impl Pool {
             keep(done, &raw);
             done = end;
         }
-        Ok(Self { projected, tracks, track_count, whitening })
+        Ok(Self { projected, tracks, track_count, whitening, strangers })
     }
 
     /// Number of clips.
@@ -88,20 +97,19 @@ impl Pool {
 
     /// Unit mean of every track's vectors: `[clips, width]` to `[tracks, width]`.
     pub(crate) fn prototypes(&self, vectors: ArrayView2<f32>) -> Array2<f32> {
-        let mut means = self.means(vectors);
-        normalise_rows(&mut means);
-        means
+        prototypes(vectors, &self.tracks, self.track_count)
     }
+}
 
-    /// Mean over every track's clips of vectors that belong to the clips: `[clips, n]` to `[tracks, n]`.
-    pub(crate) fn means(&self, vectors: ArrayView2<f32>) -> Array2<f32> {
-        let mut sums = Array2::<f32>::zeros((self.track_count, vectors.ncols()));
-        for (row, &track) in vectors.rows().into_iter().zip(&self.tracks) {
-            let mut sum = sums.row_mut(track as usize);
-            sum += &row;
-        }
-        sums / (self.clips() / self.track_count).max(1) as f32
+/// Unit mean of every track's vectors: `[clips, width]` to `[tracks, width]`.
+pub(crate) fn prototypes(vectors: ArrayView2<f32>, tracks: &[u32], track_count: usize) -> Array2<f32> {
+    let mut sums = Array2::<f32>::zeros((track_count, vectors.ncols()));
+    for (row, &track) in vectors.rows().into_iter().zip(tracks) {
+        let mut sum = sums.row_mut(track as usize);
+        sum += &row;
     }
+    normalise_rows(&mut sums);
+    sums
 }
 
 /// What clips are drawn for; each has its own random numbers.

@@ -18,7 +18,7 @@ use crate::routing::Routing;
 use crate::trainer::{Session, stream};
 use crate::tree::Tree;
 use crate::trunk::Affine;
-use crate::unknown::{Calibration, relatives};
+use crate::unknown::Calibration;
 use crate::whiten::{Whitening, WhiteningSettings, random_rotation};
 use crate::{Grid, LearnError, TrainConfig, embedding, routing, tracks};
 
@@ -66,7 +66,7 @@ pub fn train_on(
     let features = extractor(spec, config, network)?;
     let directions = config.width.max(config.router.directions);
     let settings = WhiteningSettings { width: directions, ridge: config.ridge };
-    let pool = Pool::draw(library, &features, config.clips_per_track, settings, &session)?;
+    let pool = Pool::draw(library, &features, config, settings, &session)?;
 
     // The projected features are coordinates in the whitened space already; only the rotation is left to do.
     let narrow = pool.whitening.narrowed(config.width);
@@ -104,12 +104,14 @@ pub fn train_on(
         None
     };
 
-    let relatives = relatives(prototypes.view(), config.unknown.relatives);
     drop(inputs);
     let router_space = pool.whitening.narrowed(config.router.directions);
     let front = assemble(&features, config, &router_space, &space, &routings)?;
     let inputs = held_out(library, &front, config.unknown.clips, &session)?;
-    let calibration = Calibration { inputs, relatives, settings: config.unknown };
+    let strangers = pool.strangers;
+    let scale = front.head(branching.len())?.quantiser().scale;
+    let (track_count, settings) = (library.tracks(), config.unknown);
+    let calibration = Calibration { inputs, scale, track_count, strangers, settings };
     let threshold = calibration.threshold(&last, tree.leaves());
     let all = [(0..library.tracks() as u32).collect()];
     let flat = flat.map(|flat| (calibration.threshold(&flat, &all), flat)).map(|(threshold, flat)| (flat, threshold));

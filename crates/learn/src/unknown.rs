@@ -1,16 +1,18 @@
 //! [`Threshold`]: from which score on a track counts as known.
 //!
-//! Two kinds of scores on held-out disturbed clips of the library, in the units of the integer stage: a clip's score in
-//! its own track's slots (what a known query gets) and its best score in all others (what a song outside the library
-//! would get: the library without the song it is of). The threshold lets a chosen share of the latter through, unless
-//! that would lose more than a chosen share of the former.
+//! Unknown songs are imitated: part of the library is left out, the rest is whitened without it, and the clips of the part
+//! left out are scored against the rest. (To leave a song out of the scores alone would flatter: the whitening that has
+//! seen it keeps it apart from all others.) Known queries are clips that training has not seen. The
+//! threshold lets at most a chosen share of the former through, unless that would lose more than a chosen share of the latter.
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
+use crate::pool::prototypes;
 use crate::product::times_transposed;
 use crate::stage::FloatStage;
+use crate::whiten::{Whitening, WhiteningSettings};
 
 /// How the unknown threshold is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +39,7 @@ impl UnknownSettings {
     pub(crate) fn validate(&self) -> Result<(), LearnError> {
         let shares = (0.0..=0.5).contains(&self.lost) && (0.0..=0.5).contains(&self.accepted);
         if !shares || self.clips == 0 || self.relatives.is_nan() || self.relatives <= 0.0 {
-            let expected = "lost and accepted from 0 to 0.5, and at least one clip a track".into();
+            let expected = "lost and accepted from 0 to 0.5, positive relatives, and at least one clip a track".into();
             return Err(LearnError::Setting { setting: "unknown", found: format!("{self:?}"), expected });
         }
         Ok(())
@@ -49,38 +51,93 @@ impl UnknownSettings {
 pub struct Threshold {
     /// Scores above it mean a known track; the bias of every slot is its negative.
     pub score: i32,
-    /// Share of held-out clips whose own track scores at or below it.
+    /// Share of held-out clips, as disturbed as in training, whose own track scores at or below it.
     pub lost: f32,
-    /// Share of held-out clips for which some other song scores above it.
+    /// Share of imitated unknown clips for which some track scores above it.
     pub accepted: f32,
 }
 
-/// For every track, the others whose unit vectors, shape `[tracks, width]`, agree with its own by a cosine above `limit` times
-/// the root mean square cosine of two tracks.
-pub(crate) fn relatives(vectors: ArrayView2<f32>, limit: f32) -> Vec<Vec<u32>> {
+/// Clips with their tracks, for imitating unknown songs.
+pub(crate) struct Strangers<'a> {
+    /// Base features, shape `[clips, features]`.
+    pub(crate) features: ArrayView2<'a, f32>,
+    /// Track of every clip.
+    pub(crate) tracks: &'a [u32],
+    /// Unit mean of every track in the space of the whole library, shape `[tracks, n]`.
+    pub(crate) prototypes: ArrayView2<'a, f32>,
+}
+
+impl Strangers<'_> {
+    /// Best cosines of clips of tracks left out, against the tracks kept, leaving out relatives.
+    pub(crate) fn best(&self, whitening: WhiteningSettings, relatives: f32) -> Result<Vec<f32>, LearnError> {
+        const PARTS: usize = 5;
+        const ENOUGH: usize = 500;
+        let count = self.prototypes.nrows();
+        // Each part leaves out a fifth of the tracks; a few hundred of them say enough, and a large library needs one part.
+        let parts = (ENOUGH * PARTS).div_ceil(count.max(1)).clamp(1, PARTS);
+        let related = related(self.prototypes, relatives);
+        let mut best = Vec::new();
+        for part in 0..parts {
+            best.extend(self.part(|track| track as usize % PARTS == part, whitening, &related)?);
+        }
+        Ok(best)
+    }
+
+    fn part(
+        &self,
+        left_out: impl Fn(u32) -> bool,
+        settings: WhiteningSettings,
+        related: &[Vec<u32>],
+    ) -> Result<Vec<f32>, LearnError> {
+        let kept: Vec<u32> = (0..related.len() as u32).filter(|&t| !left_out(t)).collect();
+        let (strange, known): (Vec<usize>, Vec<usize>) =
+            (0..self.tracks.len()).partition(|&i| left_out(self.tracks[i]));
+        let class = |&i: &usize| kept.partition_point(|&t| t < self.tracks[i]) as u32;
+        let classes: Vec<u32> = known.iter().map(class).collect();
+        let features = self.features.select(Axis(0), &known);
+        let whitening = Whitening::fit(features.view(), &classes, kept.len(), settings)?;
+        let rows = prototypes(whitening.apply(features.view()).view(), &classes, kept.len());
+        let vectors = whitening.apply(self.features.select(Axis(0), &strange).view());
+        let cosines = times_transposed(vectors.view(), rows.view());
+        let best = |(cosines, &clip): (ndarray::ArrayView1<f32>, &usize)| {
+            let relatives = &related[self.tracks[clip] as usize];
+            let strangers = cosines.iter().zip(&kept).filter(|(_, track)| !relatives.contains(track));
+            strangers.map(|(&cosine, _)| cosine).fold(-1.0, f32::max)
+        };
+        Ok(cosines.rows().into_iter().zip(&strange).map(best).collect())
+    }
+}
+
+/// For every track, the others whose unit vectors, shape `[tracks, n]`, agree with its own by a cosine above `limit` times the
+/// root mean square cosine of two tracks.
+fn related(vectors: ArrayView2<f32>, limit: f32) -> Vec<Vec<u32>> {
     const ROWS: usize = 1_024;
     let some = vectors.slice_axis(Axis(0), (..vectors.nrows().min(ROWS)).into());
     let pairs = (some.nrows() * vectors.nrows().saturating_sub(1)).max(1);
     // Every vector agrees with itself by 1.
     let squares = times_transposed(some, vectors).iter().map(|c| f64::from(c * c)).sum::<f64>() - some.nrows() as f64;
     let limit = limit * (squares.max(0.0) / pairs as f64).sqrt() as f32;
-    let mut relatives = Vec::with_capacity(vectors.nrows());
+    let mut related = Vec::with_capacity(vectors.nrows());
     for (chunk, rows) in vectors.axis_chunks_iter(Axis(0), ROWS).enumerate() {
         for (i, cosines) in times_transposed(rows, vectors).rows().into_iter().enumerate() {
             let own = chunk * ROWS + i;
             let close = cosines.iter().enumerate().filter(|&(other, &cosine)| other != own && cosine > limit);
-            relatives.push(close.map(|(other, _)| other as u32).collect());
+            related.push(close.map(|(other, _)| other as u32).collect());
         }
     }
-    relatives
+    related
 }
 
-/// Clips that training has not seen, round by round: each round has one clip of every track.
+/// What thresholds are chosen by.
 pub(crate) struct Calibration {
-    /// Integer vectors, shape `[rounds * tracks, width]`.
+    /// Integer vectors of clips that training has not seen, one of every track in turn, shape `[clips, width]`.
     pub(crate) inputs: Array2<f32>,
-    /// For every track, those that count as the same song.
-    pub(crate) relatives: Vec<Vec<u32>>,
+    /// Steps to one of those vectors.
+    pub(crate) scale: f32,
+    /// Number of tracks.
+    pub(crate) track_count: usize,
+    /// Best cosines of imitated unknown clips.
+    pub(crate) strangers: Vec<f32>,
     /// What is asked for.
     pub(crate) settings: UnknownSettings,
 }
@@ -90,61 +147,38 @@ impl Calibration {
     pub(crate) fn threshold(&self, stage: &FloatStage, leaves: &[Vec<u32>]) -> Threshold {
         const ROWS: usize = 512;
         let slots = stage.rows.dim().1;
-        let slot_tracks: Vec<Option<u32>> =
-            leaves.iter().flat_map(|leaf| (0..slots).map(|slot| leaf.get(slot).copied())).collect();
-        let mut held = Held::default();
+        let mut places = vec![Vec::new(); self.track_count];
+        for (leaf, tracks) in leaves.iter().enumerate() {
+            tracks.iter().enumerate().for_each(|(slot, &track)| places[track as usize].push(leaf * slots + slot));
+        }
+        let mut own = Vec::with_capacity(self.inputs.nrows());
         for (chunk, rows) in self.inputs.axis_chunks_iter(Axis(0), ROWS).enumerate() {
             for (i, scores) in stage.integer_scores(rows).rows().into_iter().enumerate() {
-                let track = (chunk * ROWS + i) % self.relatives.len().max(1);
-                held.add(scores, track as u32, &self.relatives[track], &slot_tracks);
+                let places = &places[(chunk * ROWS + i) % self.track_count.max(1)];
+                own.push(places.iter().map(|&place| scores[place]).max().unwrap_or(i64::MIN));
             }
         }
-        held.threshold(&self.settings)
+        let score = |cosine: &f32| (cosine * self.scale * stage.grid.scale()) as i64;
+        choose(own, self.strangers.iter().map(score).collect(), &self.settings)
     }
 }
 
-/// Scores of held-out clips, in the units of an integer stage without bias.
-#[derive(Clone, Debug, Default)]
-struct Held {
-    /// Best score in the slots of the clip's own track.
-    own: Vec<i64>,
-    /// Best score in any slot of another song.
-    other: Vec<i64>,
-}
-
-impl Held {
-    /// Adds a clip of `track` with its scores, shape `[slots]`, where slot `i` holds track `slot_tracks[i]`, if any.
-    fn add(&mut self, scores: ArrayView1<i64>, track: u32, relatives: &[u32], slot_tracks: &[Option<u32>]) {
-        let (mut own, mut other) = (i64::MIN, i64::MIN);
-        for (&score, slot) in scores.iter().zip(slot_tracks) {
-            match slot {
-                Some(t) if *t == track => own = own.max(score),
-                Some(t) if relatives.contains(t) => {}
-                Some(_) => other = other.max(score),
-                None => {}
-            }
-        }
-        self.own.push(own);
-        self.other.push(other);
-    }
-
-    /// The threshold that `settings` ask for.
-    fn threshold(mut self, settings: &UnknownSettings) -> Threshold {
-        let clips = self.own.len();
-        // A share like 0.02 is a little less than it says in binary; what is meant is what is written.
-        let count = |share: f32| (f64::from(share) * clips as f64 * (1.0 + 1e-6)).floor() as usize;
-        self.own.sort_unstable();
-        self.other.sort_unstable_by(|a, b| b.cmp(a));
-        // So many may lie below, or above: the next one is the first that must not.
-        let keeps = self.own.get(count(settings.lost)).map_or(0, |s| s.saturating_sub(1));
-        let rejects = self.other.get(count(settings.accepted)).map_or(keeps, |s| *s);
-        let score = keeps.min(rejects).clamp(-(1 << 24), 1 << 24);
-        let share = |count: usize| count as f32 / clips.max(1) as f32;
-        Threshold {
-            score: score as i32,
-            lost: share(self.own.iter().filter(|&&s| s <= score).count()),
-            accepted: share(self.other.iter().filter(|&&s| s > score).count()),
-        }
+/// The threshold on scores of known and unknown clips that `settings` ask for.
+fn choose(mut known: Vec<i64>, mut unknown: Vec<i64>, settings: &UnknownSettings) -> Threshold {
+    // A share like 0.02 is a little less than it says in binary; what is meant is what is written.
+    let count = |share: f32, of: usize| (f64::from(share) * of as f64 * (1.0 + 1e-6)).floor() as usize;
+    known.sort_unstable();
+    unknown.sort_unstable_by(|a, b| b.cmp(a));
+    // So many may lie below, or above: the next one is the first that must not.
+    let keeps = known.get(count(settings.lost, known.len())).map_or(0, |s| s.saturating_sub(1));
+    let rejects = unknown.get(count(settings.accepted, unknown.len())).map_or(keeps, |s| *s);
+    // Where both wishes leave room, the middle of it is safest.
+    let score = if rejects < keeps { rejects.midpoint(keeps) } else { keeps }.clamp(-(1 << 24), 1 << 24);
+    let share = |count: usize, of: usize| count as f32 / of.max(1) as f32;
+    Threshold {
+        score: score as i32,
+        lost: share(known.iter().filter(|&&s| s <= score).count(), known.len()),
+        accepted: share(unknown.iter().filter(|&&s| s > score).count(), unknown.len()),
     }
 }
 
@@ -154,26 +188,16 @@ mod tests {
 
     use super::*;
 
-    fn settings(accepted: f32, lost: f32) -> UnknownSettings {
-        UnknownSettings { accepted, lost, ..UnknownSettings::default() }
-    }
-
     #[test]
     fn shares_are_kept() {
-        // Track 1 sits in two slots, track 2 is its relative, slot 4 is padding: only slot 0 is a stranger's score.
-        let slots = [Some(0), Some(1), Some(1), Some(2), None];
-        let mut held = Held::default();
-        for clip in 0..100 {
-            let scores = array![clip - 80, clip, clip - 5, 1_000_000, 1_000_000];
-            held.add(scores.view(), 1, &[2], &slots);
-        }
-        // Strangers score -80..=19, known clips 0..=99.
-        for (accepted, lost, score) in
-            [(0.0, 0.5, 19), (0.02, 0.5, 17), (0.0, 0.02, 1), (0.0, 0.0, -1), (0.5, 0.5, -31)]
-        {
-            let threshold = held.clone().threshold(&settings(accepted, lost));
+        let (known, unknown): (Vec<i64>, Vec<i64>) = ((0..100).collect(), (-80..20).collect());
+        // Keeping half of the known allows 49, rejecting all of the unknown asks for 19: the middle is 34.
+        let cases = [(0.0, 0.5, 34), (0.02, 0.5, 33), (0.0, 0.02, 1), (0.0, 0.0, -1), (0.5, 0.5, 9)];
+        for (accepted, lost, score) in cases {
+            let settings = UnknownSettings { accepted, lost, ..UnknownSettings::default() };
+            let threshold = choose(known.clone(), unknown.clone(), &settings);
             assert_eq!(threshold.score, score, "accepted {accepted}, lost {lost}");
-            assert!(threshold.lost <= lost && (threshold.accepted <= accepted || lost < 0.1));
+            assert!(threshold.lost <= lost && (threshold.accepted <= accepted || lost < 0.1), "{threshold:?}");
         }
     }
 
@@ -181,7 +205,7 @@ mod tests {
     fn relatives_agree() {
         // Cosines 0.8, 0 and 0.6: a root mean square of 0.577.
         let vectors = array![[1.0f32, 0.0], [0.8, 0.6], [0.0, 1.0]];
-        assert_eq!(relatives(vectors.view(), 1.2), [vec![1], vec![0], vec![]]);
-        assert_eq!(relatives(vectors.view(), 1.0), [vec![1], vec![0, 2], vec![1]]);
+        assert_eq!(related(vectors.view(), 1.2), [vec![1], vec![0], vec![]]);
+        assert_eq!(related(vectors.view(), 1.0), [vec![1], vec![0, 2], vec![1]]);
     }
 }
