@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sordino_fhe::params::STANDARD;
 use sordino_fhe::{
-    EvaluationKey, OneTripClient, OneTripOptions, OneTripPlan, OneTripServer, Resolution, RotationTimer, SecretKey,
+    Calibration, EvaluationKey, OneTripClient, OneTripOptions, OneTripPlan, OneTripServer, Resolution, SecretKey,
 };
 use sordino_model::{Clear, ClearValue, Hierarchy, ModelHash, Stage, VectorBound};
 
@@ -53,29 +53,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = OneTripServer::new(hash, &model, plan)?;
     println!("weights: {:.1} MB in memory", server.weight_bytes() as f64 / 1e6);
     let mut client = OneTripClient::new(&secret, server.plan().clone(), hash, model.shape())?;
-    let timer = RotationTimer::new(&key, resolution);
 
     let mut right = 0;
     for q in 0..queries {
         let vectors = planted(&model, &mut rng);
         let (query, encrypted) = timed(|| client.query(&vectors));
         let query = query?;
-        let before = timer.one_rotation();
+        let before = Calibration::measure(&key, resolution, 1);
         let ((reply, work), total) = {
             let (answer, time) = timed(|| server.answer_and_measure(&key, &query));
             (answer?, time)
         };
-        let bare = before.min(timer.one_rotation());
+        let bare = before.shortest(Calibration::measure(&key, resolution, 1));
+        let predicted = server.plan().predict(model.shape(), &bare, rayon_threads())?;
         let (found, decrypted) = timed(|| client.answers(&reply));
         let (found, expected) = (found?, clear(&model, server.plan(), &vectors)?);
         right += usize::from(found == expected);
         assert_eq!(work.decisions, server.plan().cost(model.shape())?.decisions, "steps as predicted");
         // All rotations at the speed of a full batch, spread evenly over the threads.
-        let rotations = work.decisions.comparisons as f64 * bare.compare.as_secs_f64()
-            + work.decisions.refreshes as f64 * bare.refresh.as_secs_f64();
+        let rotations = work.decisions.comparisons as f64 * bare.full_compare.as_secs_f64()
+            + work.decisions.refreshes as f64 * bare.full_refresh.as_secs_f64();
         let bare_time = rotations / rayon_threads() as f64;
         println!(
-            "\nquery {q}: {total:.2?} on the server; {} (clear: {expected:?}); encrypt {encrypted:.2?}, decrypt {decrypted:.2?}",
+            "\nquery {q}: {total:.2?} on the server, predicted {predicted:.2?}; {} (clear: {expected:?}); encrypt {encrypted:.2?}, decrypt {decrypted:.2?}",
             if found == expected { "right" } else { "WRONG" }
         );
         println!(
@@ -85,9 +85,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!(
             "  {} comparisons of {:.2?} and {} refreshes of {:.2?}, bare: {bare_time:.2} s; the whole is {:.2} times that",
             work.decisions.comparisons,
-            bare.compare,
+            bare.full_compare,
             work.decisions.refreshes,
-            bare.refresh,
+            bare.full_refresh,
             total.as_secs_f64() / bare_time
         );
     }

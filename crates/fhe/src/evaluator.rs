@@ -61,6 +61,13 @@ impl Resolution {
     }
 }
 
+/// Into how many batches `count` rotations are cut: as many for every thread, no larger than the cache allows, all of about one
+/// size.
+pub(crate) fn batches(count: usize, threads: usize, extension_log2: u32) -> usize {
+    let largest = (BATCH >> extension_log2).max(1);
+    threads * count.div_ceil(threads * largest).max(1)
+}
+
 /// The table of `max(x, 0)` for phases within a quarter of the torus.
 pub(crate) fn comparison_table(size: usize, resolution: Resolution) -> Table {
     let indices = size << resolution.extension_log2();
@@ -194,9 +201,7 @@ impl<'k> Evaluator<'k> {
     fn rotate(&self, rotation: &RotationKey, table: &Table, inputs: &[Lwe], threads: usize) -> Vec<Glwe> {
         self.counts.keyswitches.fetch_add(inputs.len(), Ordering::Relaxed);
         let key = self.key;
-        // As many batches for every thread, as large as the cache allows, and all of about one size.
-        let largest = (BATCH / table.extension()).max(1);
-        let batches = threads * inputs.len().div_ceil(threads * largest).max(1);
+        let batches = batches(inputs.len(), threads, table.extension().ilog2());
         let batch = |inputs: &[Lwe]| -> Vec<Glwe> {
             let small = key.keyswitch.switch(inputs);
             let exponents: Vec<_> = small.iter().map(|lwe| table.exponents(lwe)).collect();

@@ -10,6 +10,7 @@
 mod argmax;
 mod bits;
 mod blind_rotation;
+mod calibration;
 mod circuit_bootstrap;
 mod client;
 #[cfg(test)]
@@ -35,13 +36,13 @@ mod plan;
 mod planner;
 mod random;
 mod reply;
-mod rotation_timer;
 mod secret_key;
 mod seeded;
 mod select;
 mod server;
 mod vector;
 
+pub use calibration::Calibration;
 pub use client::QueryEncryptor;
 pub use encoding::Encoding;
 pub use error::FheError;
@@ -57,6 +58,5 @@ pub use one_trip::{
 };
 pub use plan::{Plan, TripPlan};
 pub use planner::PlannerOptions;
-pub use rotation_timer::{RotationTime, RotationTimer};
 pub use secret_key::SecretKey;
 pub use server::PreparedModel;

@@ -126,8 +126,13 @@ impl Draw {
         decisions
     }
 
-    /// Of the candidates before round `r`, how many of the left and the right half of their matches there are: 1 or 2.
-    fn sides(&self, round: usize) -> usize {
+    /// Matches of round `round`, byes not counted.
+    pub fn matches(&self, round: usize) -> usize {
+        self.taken[round].chunks_exact(2).filter(|pair| pair[0] && pair[1]).count()
+    }
+
+    /// Whether candidates stand on the left, on the right or on both sides of the matches of round `round`: 1 or 2.
+    pub fn sides(&self, round: usize) -> usize {
         let side = |side: usize| self.taken[round].iter().skip(side).step_by(2).any(|taken| *taken);
         usize::from(side(0)) + usize::from(side(1))
     }

@@ -1,13 +1,14 @@
 //! [`OneTripCost`]: what a one-trip query will take, counted before anyone pays for it.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sordino_model::{CircuitError, Counts, Decisions, Draw, HierarchyShape, MESSAGE_HEADER, Machine, StageId};
+use sordino_model::{Circuit, CircuitError, Counts, Decisions, Draw, HierarchyShape, MESSAGE_HEADER, Machine, StageId};
 
 use super::layout::{Layout, bits_below};
 use super::plan::OneTripPlan;
-use crate::FheError;
+use crate::{Calibration, FheError};
 
 /// What one query takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,10 +54,8 @@ impl OneTripPlan {
     /// [`FheError::Plan`] or [`FheError::Packing`] for a shape that the plan does not fit.
     pub fn cost(&self, shape: &HierarchyShape) -> Result<OneTripCost, FheError> {
         let layout = self.layout(shape)?;
-        let mut pricing = Pricing { layout: &layout, decisions: Decisions::default(), counts: Counts::default() };
-        let circuit = self.circuit(shape)?;
-        let inputs = circuit.inputs.iter().map(|_| Priced { kind: Kind::Vector, depth: 0 }).collect();
-        let reply = circuit.run(&mut pricing, inputs)?;
+        let mut pricing = Pricing::new(&layout);
+        let reply = pricing.walk(&self.circuit(shape)?)?;
         let mut counts = pricing.counts;
         counts += Counts::reply();
         counts += Counts::zero_key();
@@ -70,6 +69,41 @@ impl OneTripPlan {
             bytes_down: MESSAGE_HEADER + self.reply_len(&layout),
         })
     }
+}
+
+impl OneTripPlan {
+    /// How long one query of a model of this shape will take on `threads` threads of the machine that was measured.
+    ///
+    /// # Errors
+    /// [`FheError::Plan`] or [`FheError::Packing`] for a shape that the plan does not fit.
+    pub fn predict(
+        &self,
+        shape: &HierarchyShape,
+        calibration: &Calibration,
+        threads: usize,
+    ) -> Result<Duration, FheError> {
+        let layout = self.layout(shape)?;
+        let mut pricing = Pricing::new(&layout);
+        pricing.walk(&self.circuit(shape)?)?;
+        let threads = threads.max(1);
+        let step = |step: &Step| match *step {
+            Step::Comparisons(count) => calibration.comparisons(count, threads),
+            Step::Bit(next) => calibration.bit(next, threads),
+        };
+        let decisions: Duration = pricing.steps.iter().map(step).sum();
+        // A gate is about ten transforms and sixteen products, and takes as long as so many products.
+        let products = pricing.counts.products / 26;
+        Ok(decisions + calibration.gates(pricing.decisions.gates + products, threads))
+    }
+}
+
+/// What happens one after another.
+#[derive(Clone, Copy)]
+enum Step {
+    /// Comparisons side by side.
+    Comparisons(usize),
+    /// A bit becomes a selector, while the signs of so many matches are taken.
+    Bit(usize),
 }
 
 /// A register while counting.
@@ -93,9 +127,26 @@ struct Pricing<'a> {
     layout: &'a Layout,
     decisions: Decisions,
     counts: Counts,
+    steps: Vec<Step>,
 }
 
-impl Pricing<'_> {
+impl<'a> Pricing<'a> {
+    fn new(layout: &'a Layout) -> Self {
+        Self { layout, decisions: Decisions::default(), counts: Counts::default(), steps: Vec::new() }
+    }
+
+    fn walk(&mut self, circuit: &Circuit) -> Result<Vec<Priced>, CircuitError> {
+        let inputs = circuit.inputs.iter().map(|_| Priced { kind: Kind::Vector, depth: 0 }).collect();
+        circuit.run(self, inputs)
+    }
+
+    /// Reading the winner's position.
+    fn read(&mut self, draw: &Draw) {
+        self.decisions += draw.read();
+        self.steps.extend((draw.rounds() > 0).then_some(Step::Comparisons(1)));
+        self.steps.extend((0..draw.rounds()).rev().map(|r| Step::Bit(if r == 0 { 0 } else { draw.sides(r) })));
+    }
+
     fn gates(&mut self, count: usize) {
         self.decisions += Decisions::gates(count);
     }
@@ -155,7 +206,8 @@ impl Machine for Pricing<'_> {
         let draw = self.layout.draw(stage.0, entries.len());
         debug_assert_eq!(draw.rounds(), self.layout.position_bits(stage.0) + bits_below(entries.len()));
         self.decisions += draw.play();
-        self.decisions += draw.read();
+        self.steps.extend((0..draw.rounds()).map(|r| Step::Comparisons(draw.matches(r))));
+        self.read(&draw);
         let before = entries.iter().map(|(scores, _)| scores.depth).max().unwrap_or(0);
         // A round of matches after the other, the sign of the root, a refresh for every bit.
         let depth = before + 2 * draw.rounds() + 1;
@@ -167,7 +219,8 @@ impl Machine for Pricing<'_> {
         let mut next = choice.clone();
         if let Kind::Choice { draw, .. } = &choice.kind {
             self.decisions += draw.replay();
-            self.decisions += draw.read();
+            self.steps.extend((0..draw.rounds()).map(|_| Step::Comparisons(1)));
+            self.read(draw);
             next.depth += 2 * draw.rounds() + 1;
         }
         Ok(next)
@@ -177,6 +230,7 @@ impl Machine for Pricing<'_> {
         if let Kind::Choice { stage, paths, .. } = &choice.kind {
             self.decisions += Decisions::signs(1);
             self.decisions += Decisions::selectors(1);
+            self.steps.extend([Step::Comparisons(1), Step::Bit(0)]);
             self.address(*stage, paths);
             // Known or not.
             self.gates(1);
