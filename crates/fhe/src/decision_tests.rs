@@ -329,7 +329,7 @@ fn evaluation_keys_survive_the_wire() {
     let mut again = Vec::new();
     read.write(&mut again).expect("a vector takes all bytes");
     assert!(bytes == again, "a key that was read is written the same");
-    for length in [0, 5, 9, 10, 41, 42, 100, bytes.len() - 1] {
+    for length in [0, 5, 9, 10, 25, 26, 100, bytes.len() - 1] {
         assert!(EvaluationKey::read(&mut &bytes[..length]).is_err(), "{length} bytes");
     }
     for byte in 0..10 {
