@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aligned_vec::ABox;
 use rayon::prelude::*;
-use sordino_model::{ModelHash, SEED_BYTES};
+use sordino_model::SEED_BYTES;
 use tfhe_fft::c64;
 
 use crate::blind_rotation::RotationKey;
@@ -28,7 +28,7 @@ use crate::{FheError, SecretKey, seeded};
 
 const MAGIC: &[u8; 8] = b"SRDNEVK\x01";
 /// Bytes of a [`KeyId`].
-pub(crate) const KEY_ID_BYTES: usize = 32;
+pub(crate) const KEY_ID_BYTES: usize = 16;
 /// Magic number, parameter set, key.
 const HEADER_BYTES: usize = MAGIC.len() + 2 + KEY_ID_BYTES;
 /// Bits kept of the bodies.
@@ -64,20 +64,14 @@ impl DecisionGadgets {
     };
 }
 
-/// Names the secret keys to which an evaluation key belongs: SHA-256 of their bits, which tells nothing of them.
+/// Names the secret key to which an evaluation key belongs: random, and drawn apart from the key's bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId(pub [u8; KEY_ID_BYTES]);
 
 impl KeyId {
     /// The identifier of a secret key.
     pub fn of(secret: &SecretKey) -> Self {
-        let bits = secret.glwe().as_ref().iter().chain(secret.lwe().as_ref());
-        let mut bytes: Vec<u8> = b"sordino evaluation key".to_vec();
-        bytes.extend(secret.parameters().id.0.to_le_bytes());
-        bytes.extend(bits.map(|bit| *bit as u8));
-        let id = Self(ModelHash::of(&bytes).0);
-        wipe(&mut bytes);
-        id
+        Self(secret.name())
     }
 }
 

@@ -13,12 +13,15 @@ use crate::FheError;
 use crate::params::{ParameterId, ParameterSet};
 
 const MAGIC: &[u8; 8] = b"SRDNKEY\x01";
-const HEADER: usize = MAGIC.len() + 2;
+/// Bytes of a key's public name.
+const NAME: usize = 16;
+const HEADER: usize = MAGIC.len() + 2 + NAME;
 
 /// A binary GLWE key, which encrypts queries and decrypts replies, and a small binary LWE key, which only bootstrapping
 /// uses. Overwritten with zeros when dropped, and never printed.
 pub struct SecretKey {
     parameters: &'static ParameterSet,
+    name: [u8; NAME],
     glwe: GlweSecretKeyOwned<u64>,
     lwe: LweSecretKeyOwned<u64>,
 }
@@ -26,11 +29,17 @@ pub struct SecretKey {
 impl SecretKey {
     /// Draws a key from the system's randomness.
     pub fn generate(parameters: &'static ParameterSet) -> Self {
-        Self::generate_from_seed(parameters, new_seeder().seed())
+        let mut seeder = new_seeder();
+        let name = seeder.seed().0.to_le_bytes();
+        Self::draw(parameters, name, seeder.seed())
     }
 
     /// Draws a key from `seed`: for tests and benches that must be repeatable. Whoever knows the seed knows the key.
     pub fn generate_from_seed(parameters: &'static ParameterSet, seed: Seed) -> Self {
+        Self::draw(parameters, seed.0.to_le_bytes(), seed)
+    }
+
+    fn draw(parameters: &'static ParameterSet, name: [u8; NAME], seed: Seed) -> Self {
         let mut generator = SecretRandomGenerator::<DefaultRandomGenerator>::new(seed);
         let glwe = allocate_and_generate_new_binary_glwe_secret_key(
             parameters.glwe_dimension(),
@@ -38,7 +47,12 @@ impl SecretKey {
             &mut generator,
         );
         let lwe = allocate_and_generate_new_binary_lwe_secret_key(parameters.lwe_dimension, &mut generator);
-        Self { parameters, glwe, lwe }
+        Self { parameters, name, glwe, lwe }
+    }
+
+    /// What the key is called in public: random, and drawn apart from its bits, of which it tells nothing.
+    pub(crate) fn name(&self) -> [u8; NAME] {
+        self.name
     }
 
     /// The set this key belongs to.
@@ -99,6 +113,7 @@ impl SecretKey {
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(self.parameters.id.0.to_le_bytes());
+        bytes.extend(self.name);
         for bits in self.bits().chunks(8) {
             bytes.push(bits.iter().enumerate().fold(0, |byte, (i, &bit)| byte | (bit as u8) << i));
         }
@@ -112,7 +127,9 @@ impl SecretKey {
         if magic != MAGIC {
             return Err(damaged("its first bytes are not those of a key of this version"));
         }
+        let (id, name) = id.split_at(2);
         let parameters = ParameterSet::by_id(ParameterId(u16::from_le_bytes([id[0], id[1]])))?;
+        let name = std::array::from_fn(|i| name[i]);
         let (ring, small) = (parameters.ring(), parameters.lwe_dimension.0);
         let packed = &bytes[HEADER..];
         if packed.len() != (ring + small).div_ceil(8) {
@@ -122,7 +139,7 @@ impl SecretKey {
         let lwe = LweSecretKey::from_container(bits[ring..].to_vec());
         let glwe = GlweSecretKey::from_container(bits[..ring].to_vec(), parameters.polynomial_size);
         wipe(&mut bits);
-        Ok(Self { parameters, glwe, lwe })
+        Ok(Self { parameters, name, glwe, lwe })
     }
 
     fn bits(&self) -> Vec<u64> {
@@ -162,7 +179,8 @@ mod tests {
         let _ = std::fs::remove_file(&path);
         let key = SecretKey::generate_from_seed(&INSECURE_N256, Seed(1));
         key.save(&path).unwrap();
-        assert_eq!(SecretKey::load(&path).unwrap().bits(), key.bits());
+        let loaded = SecretKey::load(&path).unwrap();
+        assert_eq!((loaded.bits(), loaded.name()), (key.bits(), key.name()));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -178,7 +196,7 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(SecretKey::from_bytes(&bytes[..length]).is_err());
         }
-        for byte in 0..HEADER {
+        for byte in 0..HEADER - NAME {
             let mut damaged = bytes.clone();
             damaged[byte] ^= 0x40;
             assert!(SecretKey::from_bytes(&damaged).is_err());
