@@ -1,7 +1,7 @@
 //! One trip over 24,964 random tracks: 158 clusters of 158, unit vectors of 96 features on 6 bits, a planted noisy match.
 //!
 //! ```text
-//! cargo run --release -p sordino-fhe --example one_trip_25k [queries] [groups] [fine]
+//! cargo run --release -p sordino-fhe --example one_trip_25k [queries] [groups] [fine | finest]
 //! ```
 //!
 //! Prints time by phase, what was counted beside what was predicted, key sizes, and how far the whole is from its bare
@@ -24,7 +24,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |i: usize, default| arguments.get(i).and_then(|a| a.parse().ok()).unwrap_or(default);
     let (queries, groups) = (number(0, 3), number(1, 158));
-    let resolution = if arguments.iter().any(|a| a == "fine") { Resolution::Fine } else { Resolution::Standard };
+    let resolution = match arguments.get(2).map(String::as_str) {
+        Some("fine") => Resolution::Fine,
+        Some("finest") => Resolution::Finest,
+        _ => Resolution::Standard,
+    };
 
     let mut rng = ChaCha8Rng::seed_from_u64(25);
     let model = Hierarchy::new(vec![stage(1, groups, 0, &mut rng)?, stage(groups, groups, -4_000, &mut rng)?])?;
@@ -82,6 +86,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "  read {:.1?}, linear {:.1?}, select {:.1?}, tournaments {:.0?}, positions {:.0?}, threshold {:.1?}, reply {:.1?}",
             work.read, work.linear, work.select, work.play, work.index, work.threshold, work.reply
         );
+        let elsewhere: Vec<Duration> = [1, 2, 4, 16, 64]
+            .into_iter()
+            .map(|threads| server.plan().predict(model.shape(), &bare, threads))
+            .collect::<Result<_, _>>()?;
+        println!("  predicted for 1, 2, 4, 16 and 64 such threads: {elsewhere:.2?}");
         println!(
             "  {} comparisons of {:.2?} and {} refreshes of {:.2?}, bare: {bare_time:.2} s; the whole is {:.2} times that",
             work.decisions.comparisons,

@@ -4,11 +4,11 @@
 //! coefficients of one GLWE ciphertext. For each level the trace to the integers then clears all coefficients but that one:
 //! `log2 N` steps `c + sigma_t(c)`, each with a keyswitch from `sigma_t(s)` to `s`; it multiplies what stays by N, so the ciphertext is
 //! divided by N first, which is exact up to rounding because multiples of q vanish again. The rows with `-s m` follow from one
-//! product with an encryption of `s^2`. (Wang, Wen, Li, Shen, Lu, Wang and Liu, "Circuit Bootstrapping: Faster and Smaller",
-//! Eurocrypt 2024; Chen, Dai, Kim and Song, ACNS 2021, for the trace.)
+//! product with an encryption of `s^2`. (Wang et al., "Circuit Bootstrapping: Faster and Smaller", Eurocrypt 2024; Chen, Dai,
+//! Kim and Song, ACNS 2021, for the trace.)
 //!
-//! The keys of the trace and of the square are 2 MB together, where private functional keyswitches would take 134 to 268 MB and
-//! ten times the time; `docs/one-trip.md` has both measured.
+//! The keys of the trace and of the square are 2.4 MB together, where private functional keyswitches would take 134 to 269 MB
+//! and forty times the time; `docs/one-trip.md` has both measured.
 
 use crate::blind_rotation::Table;
 use crate::fourier::{Fourier, Scratch};

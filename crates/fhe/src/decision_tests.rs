@@ -163,7 +163,7 @@ fn tournaments_find_whoever_leads_by_the_margin() {
 fn tournaments_skip_empty_positions() {
     let mut random = SMALL[0].random(3);
     for seed in 0..12 {
-        let mut occupied: Vec<bool> = (0..21).map(|_| random.next() % 3 == 0).collect();
+        let mut occupied: Vec<bool> = (0..21).map(|_| random.next().is_multiple_of(3)).collect();
         occupied[20] = true;
         check_tournament(&SMALL[seed % 5], Resolution::Standard, &occupied, 50 + seed as u128);
     }

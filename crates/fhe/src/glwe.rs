@@ -108,8 +108,8 @@ impl Glwe {
         let (lwe, size) = (lwe.as_ref(), lwe.lwe_size().0 - 1);
         let mut out = Self::zero(size);
         out.0[0] = lwe[0];
-        for j in 1..size {
-            out.0[size - j] = lwe[j].wrapping_neg();
+        for (x, out) in lwe[1..size].iter().zip(out.0[1..size].iter_mut().rev()) {
+            *out = x.wrapping_neg();
         }
         out.0[size] = lwe[size];
         out

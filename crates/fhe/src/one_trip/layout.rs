@@ -73,7 +73,7 @@ impl Layout {
     /// The position of a slot of `stage`.
     pub(crate) fn position(&self, stage: usize, slot: usize) -> usize {
         match self.stages.get(stage + 1) {
-            Some(below) => (slot / below.blocks) << below.block_bits() | slot % below.blocks,
+            Some(below) => ((slot / below.blocks) << below.block_bits()) | (slot % below.blocks),
             None => slot,
         }
     }
