@@ -31,6 +31,14 @@ impl Bank {
         grid.fake(unit_length(self.rows.val()))
     }
 
+    /// Some rows of the flattened bank `[groups * slots, width]` as the integers will have them: `[n, width]`.
+    pub(crate) fn some_rows(&self, rows: impl IntoIterator<Item = usize>, grid: Grid) -> Tensor<2> {
+        let all = self.rows.val();
+        let [groups, slots, width] = all.dims();
+        let some = all.clone().reshape([groups * slots, width]).select(0, indices(rows, &all.device()));
+        grid.fake(unit_length(some))
+    }
+
     /// The unit-length rows before rounding.
     pub(crate) fn unit_rows(&self) -> Tensor<3> {
         unit_length(self.rows.val())

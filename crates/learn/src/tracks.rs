@@ -1,21 +1,21 @@
 //! [`train`]: the last stage, one quantised cosine classifier per track, all leaves trained at once.
 //!
 //! With one leaf this is `flat`: quantisation-aware logistic regression over the whole library. With many, every step
-//! weighs each clip against the tracks of its own leaf, and against rows drawn from all leaves, so that scores stay
-//! comparable between leaves: with several probes, and for the unknown threshold, they meet.
+//! takes clips of a few leaves and weighs each against the tracks of its own leaf, and against the other leaves' and rows
+//! drawn from everywhere, so that scores stay comparable between leaves: with several probes, and for the unknown
+//! threshold, they meet.
 
-use burn::tensor::Tensor;
 use ndarray::{Array2, Array3, ArrayView2, Axis};
 use rand::seq::index;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use crate::bank::{Bank, scores_in_groups};
+use crate::bank::Bank;
 use crate::progress::Metric;
-use crate::routing::{Examples, scattered, share_correct};
+use crate::routing::{Examples, argmax, scattered};
 use crate::stage::FloatStage;
-use crate::tensor::{NEVER, array2, array3, indices, marginal_cross_entropy, tensor};
-use crate::trainer::{Batches, Descent, Session, Step, stream};
+use crate::tensor::{NEVER, array2, array3, marginal_cross_entropy, tensor};
+use crate::trainer::{Descent, Session, Step, stream};
 use crate::tree::Tree;
 use crate::{Grid, LearnError};
 
@@ -27,8 +27,8 @@ pub struct TrackSettings {
     pub input_bits: u8,
     /// Bits of a weight, 3 to 8.
     pub weight_bits: u8,
-    /// Rows of all leaves that every clip is weighed against in each step. Leaves of more slots than this (a large flat
-    /// library is one) are only seen through them: a sampled softmax.
+    /// Rows drawn from everywhere that every clip is weighed against in each step, and about as many of whole leaves. Leaves
+    /// of more slots than this (a large flat library is one) are only seen through such rows: a sampled softmax.
     pub negatives: usize,
     /// Inverse temperature of the softmax over cosines.
     pub scale: f32,
@@ -58,8 +58,8 @@ impl TrackSettings {
     }
 }
 
-/// Trains the last stage below `tree`. `examples.inputs` are unit vectors, `prototypes` the unit mean of every track's,
-/// shape `[tracks, width]`.
+/// Trains the last stage below `tree`. `examples.inputs` are unit vectors, one clip of every track in turn, `prototypes` the
+/// unit mean of every track's, shape `[tracks, width]`.
 pub(crate) fn train(
     examples: &Examples<'_>,
     prototypes: ArrayView2<f32>,
@@ -70,7 +70,6 @@ pub(crate) fn train(
 ) -> Result<FloatStage, LearnError> {
     settings.validate()?;
     let Session { device, seed, .. } = session;
-    let seed = *seed;
     let Examples { inputs, tracks, track_count } = *examples;
     let input = Grid::for_unit_vectors(settings.input_bits, inputs.ncols())?;
     let grid = Grid::for_unit_vectors(settings.weight_bits, inputs.ncols())?;
@@ -80,38 +79,28 @@ pub(crate) fn train(
         return Ok(FloatStage { rows: start, counts, grid });
     }
 
-    let places = tree.places(track_count);
-    let rivals = Rivals::new(tree, settings.negatives);
-    let mut batches = Batches::new(tracks.len(), settings.descent.batch, seed);
+    let source = Source { tree, rounds: tracks.len() / track_count.max(1), track_count, settings };
     let steps = settings.descent.steps(tracks.len());
     let bank = Bank::new(start.view(), settings.scale, settings.learn_scale, device);
     let bank = session.train(phase, settings.descent, steps, bank, |bank: &Bank, step| {
-        let clips = batches.at(step);
-        let mut rng = stream(seed, (1 << 40) + step as u64);
-        let of: Vec<u32> = clips.iter().map(|&c| tracks[c]).collect();
-        let chosen: Vec<(usize, usize)> = of.iter().map(|&t| pick(&places[t as usize], &mut rng)).collect();
-        let groups: Vec<usize> = chosen.iter().map(|c| c.0).collect();
+        let mut rng = stream(*seed, (1 << 40) + step as u64);
+        let lesson = source.draw(&mut rng);
+        let x = scattered(inputs.select(Axis(0), &lesson.clips), settings.noise, &mut rng);
+        let rows = bank.some_rows(lesson.columns.iter().map(|c| c.leaf * tree.slots() + c.slot), grid);
+        let logits = bank.logits(input.fake(tensor(x.view(), device)).matmul(rows.transpose()));
 
-        let x = input.fake(tensor(scattered(inputs.select(Axis(0), clips), settings.noise, &mut rng).view(), device));
-        let weights = bank.rows(grid);
-        if tree.slots() > settings.negatives {
-            return Ok(Step { loss: rivals.loss(bank, x, weights, &of, &chosen, &mut rng), metric: None });
-        }
-        let (valid, allowed) = leaf_masks(tree, &chosen);
-        let scores = scores_in_groups(x.clone(), weights.clone(), &groups);
-        let correct = share_correct((array2(scores.clone().detach())? + &valid).view(), &allowed);
-        let logits = bank.logits(scores) + tensor(valid.view(), device);
-        let mut loss = marginal_cross_entropy(logits, tensor(allowed.view(), device));
-        if tree.leaves().len() > 1 {
-            loss = loss + rivals.loss(bank, x, weights, &of, &chosen, &mut rng);
+        let right = tensor(lesson.mask(|sample, column| lesson.own[sample] == column).view(), device);
+        let everywhere = lesson.mask(|sample, column| lesson.rivals(sample, column));
+        let everywhere = logits.clone() + tensor(everywhere.view(), device);
+        let correct = lesson.share_correct(array2(everywhere.clone().detach())?.view());
+        let mut loss = marginal_cross_entropy(everywhere, right.clone());
+        if lesson.whole_leaves && tree.leaves().len() > 1 {
+            let within = lesson.mask(|sample, column| lesson.leaf_mates(sample, column));
+            loss = loss + marginal_cross_entropy(logits + tensor(within.view(), device), right);
         }
         Ok(Step { loss, metric: Some(Metric { name: "top-1", value: correct }) })
     })?;
     Ok(FloatStage { rows: array3(bank.unit_rows())?, counts, grid })
-}
-
-fn pick(places: &[(usize, usize)], rng: &mut impl Rng) -> (usize, usize) {
-    places[if places.len() > 1 { rng.random_range(0..places.len()) } else { 0 }]
 }
 
 /// Every track's prototype in each of its slots, zeros elsewhere.
@@ -125,56 +114,98 @@ fn initial_rows(tree: &Tree, prototypes: ArrayView2<f32>) -> Array3<f32> {
     rows
 }
 
-/// For clips in given leaves and slots: which slots are in use, and which is right; 0 or [`NEVER`], `[clips, slots]`.
-fn leaf_masks(tree: &Tree, chosen: &[(usize, usize)]) -> (Array2<f32>, Array2<f32>) {
-    let mask = |keep: &dyn Fn(usize, usize) -> bool| {
-        Array2::from_shape_fn((chosen.len(), tree.slots()), |(b, slot)| if keep(b, slot) { 0.0 } else { NEVER })
-    };
-    (mask(&|b, slot| slot < tree.leaves()[chosen[b].0].len()), mask(&|b, slot| slot == chosen[b].1))
+/// Where the clips and rows of a step are drawn from.
+struct Source<'a> {
+    tree: &'a Tree,
+    rounds: usize,
+    track_count: usize,
+    settings: &'a TrackSettings,
 }
 
-/// Rows of all leaves, some of which every clip must beat.
-struct Rivals {
-    /// Row in the flattened bank, and track, of every used slot.
-    used: Vec<(usize, u32)>,
-    slots: usize,
-    count: usize,
+/// A slot whose row takes part in a step.
+#[derive(Clone, Copy)]
+struct Column {
+    leaf: usize,
+    slot: usize,
+    track: u32,
 }
 
-impl Rivals {
-    fn new(tree: &Tree, count: usize) -> Self {
-        let slots = tree.slots();
-        let leaf = |(leaf, members): (usize, &Vec<u32>)| {
-            members.iter().enumerate().map(|(slot, &track)| (leaf * slots + slot, track)).collect::<Vec<_>>()
-        };
-        let used: Vec<(usize, u32)> = tree.leaves().iter().enumerate().flat_map(leaf).collect();
-        Self { count: count.min(used.len()), used, slots }
+/// One step's clips and rows.
+struct Lesson {
+    clips: Vec<usize>,
+    columns: Vec<Column>,
+    /// For every clip, the column that is right.
+    own: Vec<usize>,
+    /// Whether the columns hold all slots of every leaf that a clip is of.
+    whole_leaves: bool,
+}
+
+impl Source<'_> {
+    fn draw(&self, rng: &mut impl Rng) -> Lesson {
+        let Self { tree, rounds, track_count, settings } = self;
+        let leaves = tree.leaves();
+        let column = |leaf: usize, slot: usize| Column { leaf, slot, track: leaves[leaf][slot] };
+        let whole_leaves = tree.slots() <= settings.negatives;
+        let at_once = if whole_leaves { (settings.negatives / tree.slots().max(1)).clamp(1, leaves.len()) } else { 1 };
+        // A leaf below a cluster that was too small may be empty.
+        let full: Vec<usize> = (0..leaves.len()).filter(|&leaf| !leaves[leaf].is_empty()).collect();
+        let chosen: Vec<usize> =
+            index::sample(rng, full.len(), at_once.min(full.len())).into_iter().map(|i| full[i]).collect();
+        let mut columns: Vec<Column> = Vec::new();
+        let mut starts = Vec::new();
+        if whole_leaves {
+            for &leaf in &chosen {
+                starts.push(columns.len());
+                columns.extend((0..leaves[leaf].len()).map(|slot| column(leaf, slot)));
+            }
+        }
+        let (mut clips, mut own) = (Vec::new(), Vec::new());
+        for _ in 0..settings.descent.batch {
+            let (right, track) = if whole_leaves {
+                let i = rng.random_range(0..chosen.len());
+                let slot = rng.random_range(0..leaves[chosen[i]].len());
+                (starts[i] + slot, leaves[chosen[i]][slot])
+            } else {
+                let leaf = full[rng.random_range(0..full.len())];
+                columns.push(column(leaf, rng.random_range(0..leaves[leaf].len())));
+                (columns.len() - 1, columns[columns.len() - 1].track)
+            };
+            clips.push(rng.random_range(0..*rounds) * track_count + track as usize);
+            own.push(right);
+        }
+        if full.len() > chosen.len() || !whole_leaves {
+            columns.extend((0..settings.negatives).map(|_| {
+                let leaf = full[rng.random_range(0..full.len())];
+                column(leaf, rng.random_range(0..leaves[leaf].len()))
+            }));
+        }
+        Lesson { clips, columns, own, whole_leaves }
+    }
+}
+
+impl Lesson {
+    /// 0 for the columns that a test admits for a sample, [`NEVER`] for the others: `[samples, columns]`.
+    fn mask(&self, admit: impl Fn(usize, usize) -> bool) -> Array2<f32> {
+        let shape = (self.own.len(), self.columns.len());
+        Array2::from_shape_fn(shape, |(sample, column)| if admit(sample, column) { 0.0 } else { NEVER })
     }
 
-    /// Cross entropy of each clip's own row against `count` random ones; other copies of its track do not count.
-    fn loss(
-        &self,
-        bank: &Bank,
-        x: Tensor<2>,
-        weights: Tensor<3>,
-        tracks: &[u32],
-        chosen: &[(usize, usize)],
-        rng: &mut impl Rng,
-    ) -> Tensor<1> {
-        let device = x.device();
-        let [leaves, slots, width] = weights.dims();
-        let mut picked = index::sample(rng, self.used.len(), self.count).into_vec();
-        picked.sort_unstable();
-        let flat = weights.reshape([leaves * slots, width]);
-        let others = flat.clone().select(0, indices(picked.iter().map(|&i| self.used[i].0), &device));
-        let own = flat.select(0, indices(chosen.iter().map(|&(leaf, slot)| leaf * self.slots + slot), &device));
-        let others = bank.logits(x.clone().matmul(others.transpose()));
-        let own = bank.logits((x * own).sum_dim(1));
-        let same = Array2::from_shape_fn((tracks.len(), picked.len()), |(b, i)| {
-            if self.used[picked[i]].1 == tracks[b] { NEVER } else { 0.0 }
-        });
-        let first = Array2::from_shape_fn((tracks.len(), picked.len() + 1), |(_, i)| if i == 0 { 0.0 } else { NEVER });
-        let logits = Tensor::cat(vec![own, others + tensor(same.view(), &device)], 1);
-        marginal_cross_entropy(logits, tensor(first.view(), &device))
+    /// The right column and those of other tracks: another copy of the same track is not wrong.
+    fn rivals(&self, sample: usize, column: usize) -> bool {
+        let own = self.own[sample];
+        column == own || self.columns[column].track != self.columns[own].track
+    }
+
+    /// The columns of the sample's own leaf, each once.
+    fn leaf_mates(&self, sample: usize, column: usize) -> bool {
+        let own = self.columns[self.own[sample]];
+        // Whole leaves come first, in order of their slots; rows drawn from everywhere come after them.
+        let first = self.own[sample] - own.slot;
+        self.columns[column].leaf == own.leaf && column == first + self.columns[column].slot
+    }
+
+    fn share_correct(&self, scores: ArrayView2<f32>) -> f32 {
+        let right = scores.rows().into_iter().zip(&self.own).filter(|(row, own)| argmax(row.iter()) == Some(**own));
+        right.count() as f32 / self.own.len().max(1) as f32
     }
 }

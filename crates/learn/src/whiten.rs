@@ -260,6 +260,30 @@ mod tests {
     }
 
     #[test]
+    fn vectors_are_those_of_numpy() {
+        // NumPy 2, double precision: generalised eigenvectors of the between-class covariance against the within-class one
+        // of the standardised features, by Cholesky and eigh.
+        let length_squared = [
+            33.097901, 14.870328, 27.324566, 11.0202, 10.491913, 0.096723, 1.98525, 2.674786, 13.533303, 20.168626,
+            18.391625, 8.509356,
+        ];
+        let cosine_with_first = [
+            1.0, 0.953595, 0.958599, 0.994175, -0.875012, 0.997139, -0.652807, 0.253025, -0.999983, -0.870091,
+            -0.999626, -0.972969,
+        ];
+        let (features, classes) = example();
+        let settings = WhiteningSettings { width: 2, ridge: 1e-3 };
+        let whitening = Whitening::fit(features.view(), &classes, 3, settings).unwrap();
+        let (projected, unit) = (whitening.project(features.view()), whitening.apply(features.view()));
+        for clip in 0..12 {
+            let (found, expected) = (projected.row(clip).dot(&projected.row(clip)), length_squared[clip]);
+            assert!((found - expected).abs() < 2e-3 * expected, "clip {clip}: |z|^2 {found}, expected {expected}");
+            let (found, expected) = (unit.row(0).dot(&unit.row(clip)), cosine_with_first[clip]);
+            assert!((found - expected).abs() < 1e-3, "clip {clip}: cosine {found}, expected {expected}");
+        }
+    }
+
+    #[test]
     fn rotation_leaves_cosines_alone() {
         let (features, classes) = example();
         let settings = WhiteningSettings { width: 2, ridge: 1e-3 };
