@@ -151,9 +151,10 @@ fn digit_body(re: &[u64], im: &[u64], w_re: &[f64], w_im: &[f64], shift: u32, ma
     let n = out.len();
     let (re, im, w_re, w_im) = (&re[..n], &im[..n], &w_re[..n], &w_im[..n]);
     for j in 0..n {
+        // No operation here is checked in development builds: a check would keep the loop from being vectorised.
         let odd = j as u64 & 1;
-        let x = f64::from_bits((((re[j] >> shift) & mask) + odd) | EXPONENT) - centre;
-        let y = f64::from_bits((((im[j] >> shift) & mask) + odd) | EXPONENT) - centre;
+        let x = f64::from_bits((re[j].wrapping_shr(shift) & mask).wrapping_add(odd) | EXPONENT) - centre;
+        let y = f64::from_bits((im[j].wrapping_shr(shift) & mask).wrapping_add(odd) | EXPONENT) - centre;
         out[j] = c64 { re: x * w_re[j] - y * w_im[j], im: x * w_im[j] + y * w_re[j] };
     }
 }
