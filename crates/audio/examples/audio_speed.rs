@@ -1,5 +1,5 @@
 //! Decoding and front-end speed in multiples of real time on one core over every file of a folder, and augmentation's:
-//! `cargo run --release -p sordino-audio --example speed -- FOLDER`.
+//! `cargo run --release -p sordino-audio --example audio_speed -- FOLDER`.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

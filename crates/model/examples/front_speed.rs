@@ -1,6 +1,6 @@
 //! How long the client's public work takes, and how fast whole datasets are scored in the clear.
 //!
-//! `cargo run -p sordino-model --example speed`: weights are random, sizes are those of a model of 25,000 tracks.
+//! `cargo run -p sordino-model --example front_speed`: weights are random, sizes are those of a model of 25,000 tracks.
 
 use std::time::Instant;
 
