@@ -198,25 +198,22 @@ fn rotate_body(p: &[u64], q: &[u64], power: usize, offsets: [u64; 2], out: &mut 
     let (q_low, q_high) = q[..n].split_at(power);
     let high_offsets = if power & 1 == 0 { offsets } else { [offsets[1], offsets[0]] };
     if negative {
-        plus(low, wrap, q_low, offsets);
-        minus(high, stay, q_high, high_offsets);
+        subtract::<false>(low, wrap, q_low, offsets);
+        subtract::<true>(high, stay, q_high, high_offsets);
     } else {
-        minus(low, wrap, q_low, offsets);
-        plus(high, stay, q_high, high_offsets);
+        subtract::<true>(low, wrap, q_low, offsets);
+        subtract::<false>(high, stay, q_high, high_offsets);
     }
 }
 
+/// `out = ±p - q + offsets`.
 #[inline(always)]
-fn plus(out: &mut [u64], p: &[u64], q: &[u64], offsets: [u64; 2]) {
-    for (i, ((out, p), q)) in out.iter_mut().zip(p).zip(q).enumerate() {
-        *out = p.wrapping_sub(*q).wrapping_add(if i & 1 == 0 { offsets[0] } else { offsets[1] });
-    }
-}
-
-#[inline(always)]
-fn minus(out: &mut [u64], p: &[u64], q: &[u64], offsets: [u64; 2]) {
-    for (i, ((out, p), q)) in out.iter_mut().zip(p).zip(q).enumerate() {
-        *out = (if i & 1 == 0 { offsets[0] } else { offsets[1] }).wrapping_sub(*p).wrapping_sub(*q);
+fn subtract<const NEGATIVE: bool>(out: &mut [u64], p: &[u64], q: &[u64], offsets: [u64; 2]) {
+    let n = out.len();
+    let (p, q) = (&p[..n], &q[..n]);
+    for i in 0..n {
+        let signed = if NEGATIVE { p[i].wrapping_neg() } else { p[i] };
+        out[i] = signed.wrapping_sub(q[i]).wrapping_add(if i & 1 == 0 { offsets[0] } else { offsets[1] });
     }
 }
 
