@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sordino_fhe::{Plan, QueryEncryptor, SecretKey};
 use sordino_model::{ClientModel, GroupScores, Next, Protocol, Ranking, Trips};
 
-use crate::ServiceError;
+use crate::{Carried, ServiceError};
 
 /// A client of one server, for one protocol.
 pub struct Client<'a> {
@@ -64,7 +64,7 @@ impl<'a> Client<'a> {
     pub fn identify(
         &mut self,
         features: &[f32],
-        ask: &mut dyn FnMut(usize, &[u8]) -> Result<Vec<u8>, ServiceError>,
+        ask: &mut dyn FnMut(usize, &[u8]) -> Carried,
     ) -> Result<Answer, ServiceError> {
         let mut records = Vec::new();
         let ranking = match self.protocol {
@@ -97,7 +97,7 @@ impl<'a> Client<'a> {
         trip: usize,
         x: &[i32],
         groups: &[usize],
-        ask: &mut dyn FnMut(usize, &[u8]) -> Result<Vec<u8>, ServiceError>,
+        ask: &mut dyn FnMut(usize, &[u8]) -> Carried,
         records: &mut Vec<Trip>,
     ) -> Result<Vec<Vec<i64>>, ServiceError> {
         let start = Instant::now();

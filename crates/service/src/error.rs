@@ -26,3 +26,6 @@ pub enum ServiceError {
         reason: String,
     },
 }
+
+/// What carrying a message to the server gives: its reply message.
+pub type Carried = Result<Vec<u8>, ServiceError>;

@@ -10,5 +10,5 @@ pub mod one_trip;
 mod server;
 
 pub use client::{Answer, Client, Trip};
-pub use error::ServiceError;
+pub use error::{Carried, ServiceError};
 pub use server::Server;

@@ -10,7 +10,7 @@ use sordino_fhe::{
 };
 use sordino_model::{ClientModel, ServerModel};
 
-use crate::{ServiceError, Trip};
+use crate::{Carried, ServiceError, Trip};
 
 /// A model prepared for the protocol, and the evaluation keys of its clients, each expanded once.
 pub struct Server {
@@ -91,7 +91,7 @@ impl<'a> Client<'a> {
     pub fn identify(
         &mut self,
         features: &[f32],
-        ask: &mut dyn FnMut(&[u8]) -> Result<Vec<u8>, ServiceError>,
+        ask: &mut dyn FnMut(&[u8]) -> Carried,
     ) -> Result<Verdict, ServiceError> {
         let outline = self.model.hierarchy();
         let start = Instant::now();
