@@ -30,15 +30,19 @@ pub(crate) fn trace_exponents(size: usize) -> impl ExactSizeIterator<Item = usiz
     (0..log2).map(move |i| (size >> i) + 1)
 }
 
-/// `sigma_t(p) = p(X^t)` modulo `X^N + 1`, for odd `t`.
+/// `sigma_t(p) = p(X^t)` modulo `X^N + 1`, for odd `t < 2N`.
 pub(crate) fn automorphism(p: &[u64], t: usize, out: &mut [u64]) {
     let size = p.len();
-    for (i, x) in p.iter().enumerate() {
-        let power = i * t % (2 * size);
+    let mut power = 0;
+    for x in p {
         if power < size {
             out[power] = *x;
         } else {
             out[power - size] = x.wrapping_neg();
+        }
+        power += t;
+        if power >= 2 * size {
+            power -= 2 * size;
         }
     }
 }

@@ -113,9 +113,15 @@ impl GadgetKey {
     }
 }
 
-fn shifted(input: &[u64], gadget: Gadget) -> Vec<u64> {
+/// The input of a product, with the gadget's offsets added.
+fn shifted(input: &[u64], gadget: Gadget) -> ABox<[u64]> {
     let offsets = gadget.offsets();
-    input.iter().enumerate().map(|(i, x)| x.wrapping_add(offsets[i & 1])).collect()
+    let mut out = avec![0u64; input.len()].into_boxed_slice();
+    for (out, x) in out.chunks_exact_mut(2).zip(input.chunks_exact(2)) {
+        out[0] = x[0].wrapping_add(offsets[0]);
+        out[1] = x[1].wrapping_add(offsets[1]);
+    }
+    out
 }
 
 /// The GLWE ciphertexts `rows`, one after the other, in the Fourier domain.
