@@ -47,7 +47,7 @@ pub(crate) fn capacity(entries: usize, clusters: usize, balance: f32) -> usize {
 }
 
 impl Clusters {
-    /// Partitions unit vectors `points`, shape `[points, width]`, into `count` clusters, none above [`capacity`].
+    /// Partitions unit vectors `points`, shape `[points, width]`, into `count` clusters, none above its capacity.
     ///
     /// # Errors
     /// [`LearnError::Setting`] for no clusters or more clusters than points, or a balance below 1.

@@ -85,7 +85,7 @@ impl Tree {
     }
 
     /// The same tree where each track lives in up to `spill` leaves: its own, and the best of `candidates[track]`
-    /// (leaf and how good it is, any order), as long as no leaf passes [`capacity`].
+    /// (leaf and how good it is, any order), as long as no leaf passes its capacity.
     pub fn spilled(&self, candidates: &[Vec<(usize, f32)>], spill: usize, balance: f32) -> Self {
         if spill <= 1 || self.leaves.len() < 2 {
             return self.clone();
