@@ -14,6 +14,7 @@ mod device;
 mod embedding;
 mod error;
 mod evaluate;
+mod examples;
 mod fake_quant;
 mod float_model;
 mod pool;

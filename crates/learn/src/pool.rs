@@ -6,9 +6,8 @@ use rayon::prelude::*;
 use sordino_model::{Front, FrontError};
 
 use crate::clips::Clips;
-use crate::product::times_transposed;
+use crate::examples::Examples;
 use crate::progress::Report;
-use crate::routing::Examples;
 use crate::trainer::{Session, stream};
 use crate::unknown::Strangers;
 use crate::whiten::{Whitening, WhiteningSettings, normalise_rows};
@@ -21,8 +20,6 @@ const RAW_CLIPS: usize = 65_536;
 pub(crate) struct Pool {
     /// Whitened features before the unit length, strongest direction first, shape `[clips, directions]`.
     pub(crate) projected: Array2<f32>,
-    /// Track of every clip.
-    pub(crate) tracks: Vec<u32>,
     /// Number of tracks.
     pub(crate) track_count: usize,
     /// The whitening.
@@ -48,7 +45,6 @@ impl Pool {
         }
         // Two clips of a track are the fewest that show how its clips differ.
         let at_once = (RAW_CLIPS / track_count).clamp(2, per_track.max(2));
-        let tracks: Vec<u32> = (0..per_track).flat_map(|_| 0..track_count as u32).collect();
         let raw = Rounds { library, front, purpose: Purpose::Training }.draw(0..at_once, per_track, session)?;
         let fitted: Vec<u32> = (0..raw.nrows()).map(|i| (i % track_count) as u32).collect();
         let whitening = Whitening::fit(raw.view(), &fitted, track_count, settings)?;
@@ -71,33 +67,12 @@ impl Pool {
             keep(done, &raw);
             done = end;
         }
-        Ok(Self { projected, tracks, track_count, whitening, strangers })
+        Ok(Self { projected, track_count, whitening, strangers })
     }
 
-    /// Number of clips.
-    pub(crate) fn clips(&self) -> usize {
-        self.tracks.len()
-    }
-
-    /// Unit vectors of the clips in the `width` strongest directions, `[clips, width]`, after a rotation where one is given.
-    pub(crate) fn unit_vectors(&self, width: usize, rotation: Option<ArrayView2<f32>>) -> Array2<f32> {
-        let directions = self.projected.slice_axis(Axis(1), (..width.min(self.projected.ncols())).into());
-        let mut vectors = match rotation {
-            Some(rotation) => times_transposed(directions, rotation),
-            None => directions.to_owned(),
-        };
-        normalise_rows(&mut vectors);
-        vectors
-    }
-
-    /// The clips as training examples with other inputs, shape `[clips, n]`.
-    pub(crate) fn examples<'a>(&'a self, inputs: ArrayView2<'a, f32>) -> Examples<'a> {
-        Examples { inputs, tracks: &self.tracks, track_count: self.track_count }
-    }
-
-    /// Unit mean of every track's vectors: `[clips, width]` to `[tracks, width]`.
-    pub(crate) fn prototypes(&self, vectors: ArrayView2<f32>) -> Array2<f32> {
-        prototypes(vectors, &self.tracks, self.track_count)
+    /// The clips as a stage sees them that takes the `width` strongest directions, rotated or not.
+    pub(crate) fn examples<'a>(&'a self, width: usize, rotation: Option<ArrayView2<'a, f32>>) -> Examples<'a> {
+        Examples::new(self.projected.view(), width, rotation, self.track_count)
     }
 }
 

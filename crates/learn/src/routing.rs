@@ -12,6 +12,7 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use crate::bank::{Bank, scores_in_groups};
+use crate::examples::Examples;
 use crate::product::times_transposed;
 use crate::progress::Metric;
 use crate::stage::FloatStage;
@@ -81,16 +82,6 @@ impl RouterSettings {
     }
 }
 
-/// What a routing stage is trained from.
-pub(crate) struct Examples<'a> {
-    /// Unit vectors of the clips, shape `[clips, width]`.
-    pub(crate) inputs: ArrayView2<'a, f32>,
-    /// Track of every clip.
-    pub(crate) tracks: &'a [u32],
-    /// Number of tracks.
-    pub(crate) track_count: usize,
-}
-
 /// A trained routing stage.
 pub(crate) struct Routing {
     /// The trunk's affine maps, ReLU between them, unit length behind.
@@ -143,27 +134,26 @@ pub(crate) fn train(
     settings.validate()?;
     let Session { device, seed, .. } = session;
     let seed = *seed;
-    let Examples { inputs, tracks, track_count } = *examples;
     let (groups, slots) = (tree.groups(stage), tree.branching()[stage]);
     let input = Grid::for_unit_vectors(settings.input_bits, settings.bottleneck)?;
     let grid = Grid::for_unit_vectors(settings.weight_bits, settings.bottleneck)?;
 
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let widths = [&[inputs.ncols()], settings.hidden.as_slice(), &[settings.bottleneck]].concat();
+    let widths = [&[examples.width()], settings.hidden.as_slice(), &[settings.bottleneck]].concat();
     let start = Array3::from_shape_simple_fn((groups, slots, settings.bottleneck), || StandardNormal.sample(&mut rng));
     let bank = Bank::new(start.view(), settings.scale, settings.learn_scale, device);
     let network = Network { trunk: Trunk::new(&widths, &mut rng, device), bank };
 
-    let loudness = (inputs.ncols() as f32).sqrt();
-    let targets = Targets::new(tree, stage, track_count);
-    let mut batches = Batches::new(tracks.len(), settings.descent.batch, seed);
-    let steps = settings.descent.steps(tracks.len());
+    let loudness = (examples.width() as f32).sqrt();
+    let targets = Targets::new(tree, stage, examples.track_count());
+    let mut batches = Batches::new(examples.clips(), settings.descent.batch, seed);
+    let steps = settings.descent.steps(examples.clips());
     let network = session.train(phase, settings.descent, steps, network, |network: &Network, step| {
         let clips = batches.at(step);
         let mut rng = stream(seed, (1 << 40) + step as u64);
         // Entries of size 1 suit weights that start with variance 2 / in.
-        let x = scattered(inputs.select(Axis(0), clips), settings.noise, &mut rng);
-        let (groups, allowed) = targets.draw(clips.iter().map(|&c| tracks[c] as usize), &mut rng);
+        let x = scattered(examples.vectors(clips), settings.noise, &mut rng);
+        let (groups, allowed) = targets.draw(clips.iter().map(|c| c % examples.track_count()), &mut rng);
         let x = x * loudness;
         let keep = |width| dropout_mask(clips.len(), width, settings.dropout, &mut rng);
         let masks: Vec<Array2<f32>> = settings.hidden.iter().copied().map(keep).collect();

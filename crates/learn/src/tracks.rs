@@ -5,14 +5,15 @@
 //! drawn from everywhere, so that scores stay comparable between leaves: with several probes, and for the unknown
 //! threshold, they meet.
 
-use ndarray::{Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array2, Array3, ArrayView2};
 use rand::seq::index;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use crate::bank::Bank;
+use crate::examples::Examples;
 use crate::progress::Metric;
-use crate::routing::{Examples, argmax, scattered};
+use crate::routing::{argmax, scattered};
 use crate::stage::FloatStage;
 use crate::tensor::{NEVER, array2, array3, marginal_cross_entropy, tensor};
 use crate::trainer::{Descent, Session, Step, stream};
@@ -42,7 +43,7 @@ pub struct TrackSettings {
 
 impl Default for TrackSettings {
     fn default() -> Self {
-        let descent = Descent { epochs: 2, batch: 256, learning_rate: 1e-3, weight_decay: 0.0 };
+        let descent = Descent { epochs: 2, batch: 256, learning_rate: 3e-4, weight_decay: 0.0 };
         Self { input_bits: 6, weight_bits: 6, negatives: 1_024, scale: 16.0, learn_scale: false, noise: 2.0, descent }
     }
 }
@@ -58,8 +59,7 @@ impl TrackSettings {
     }
 }
 
-/// Trains the last stage below `tree`. `examples.inputs` are unit vectors, one clip of every track in turn, `prototypes` the
-/// unit mean of every track's, shape `[tracks, width]`.
+/// Trains the last stage below `tree`. `prototypes` are the unit means of every track's examples, shape `[tracks, width]`.
 pub(crate) fn train(
     examples: &Examples<'_>,
     prototypes: ArrayView2<f32>,
@@ -70,22 +70,21 @@ pub(crate) fn train(
 ) -> Result<FloatStage, LearnError> {
     settings.validate()?;
     let Session { device, seed, .. } = session;
-    let Examples { inputs, tracks, track_count } = *examples;
-    let input = Grid::for_unit_vectors(settings.input_bits, inputs.ncols())?;
-    let grid = Grid::for_unit_vectors(settings.weight_bits, inputs.ncols())?;
+    let input = Grid::for_unit_vectors(settings.input_bits, examples.width())?;
+    let grid = Grid::for_unit_vectors(settings.weight_bits, examples.width())?;
     let start = initial_rows(tree, prototypes);
     let counts: Vec<usize> = tree.leaves().iter().map(Vec::len).collect();
     if settings.descent.epochs == 0 {
         return Ok(FloatStage { rows: start, counts, grid });
     }
 
-    let source = Source { tree, rounds: tracks.len() / track_count.max(1), track_count, settings };
-    let steps = settings.descent.steps(tracks.len());
+    let source = Source { tree, rounds: examples.rounds(), track_count: examples.track_count(), settings };
+    let steps = settings.descent.steps(examples.clips());
     let bank = Bank::new(start.view(), settings.scale, settings.learn_scale, device);
     let bank = session.train(phase, settings.descent, steps, bank, |bank: &Bank, step| {
         let mut rng = stream(*seed, (1 << 40) + step as u64);
         let lesson = source.draw(&mut rng);
-        let x = scattered(inputs.select(Axis(0), &lesson.clips), settings.noise, &mut rng);
+        let x = scattered(examples.vectors(&lesson.clips), settings.noise, &mut rng);
         let rows = bank.some_rows(lesson.columns.iter().map(|c| c.leaf * tree.slots() + c.slot), grid);
         let logits = bank.logits(input.fake(tensor(x.view(), device)).matmul(rows.transpose()));
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, Axis};
 use sha2::{Digest, Sha256};
 use sordino_audio::{FeatureSpec, ImpulseBank, NoiseBank};
 use sordino_corpus::MelTable;
@@ -11,6 +11,7 @@ use sordino_model::{Activation, Front, Head, Layer, Network, Quantiser};
 use crate::augmented::Augmented;
 use crate::checkpoint::Checkpoints;
 use crate::clips::Clips;
+use crate::examples::Examples;
 use crate::float_model::FloatModel;
 use crate::pool::{Pool, Purpose, Rounds};
 use crate::progress::Progress;
@@ -72,30 +73,29 @@ pub fn train_on(
     let narrow = pool.whitening.narrowed(config.width);
     let rotation = random_rotation(narrow.width(), config.seed);
     let space = narrow.rotated(rotation.view());
-    let vectors = pool.unit_vectors(config.width, Some(rotation.view()));
-    let prototypes = pool.prototypes(vectors.view());
+    let examples = pool.examples(config.width, Some(rotation.view()));
+    let prototypes = examples.prototypes();
     let branching = config.branching(pool.track_count);
     let tree = Tree::grow(prototypes.view(), &branching, config.clusters, config.seed)?;
 
-    let inputs = pool.unit_vectors(config.router.directions, None);
+    let seen = pool.examples(config.router.directions, None);
     let route = |tree: &Tree, suffix: &str| {
         let stage = |stage| {
             let phase = format!("routing {stage}{suffix}");
-            routing::train(&pool.examples(inputs.view()), tree, stage, &config.router, &phase, &session)
+            routing::train(&seen, tree, stage, &config.router, &phase, &session)
         };
         (0..branching.len()).map(stage).collect::<Result<Vec<Routing>, LearnError>>()
     };
     let (tree, routings) = match (route(&tree, "")?, config.spill) {
         (routings, ..=1) => (tree, routings),
         (routings, spill) => {
-            let candidates = candidates(&pool, inputs.view(), &tree, &routings, spill + 4);
+            let candidates = candidates(&seen, &tree, &routings, spill + 4);
             let tree = tree.spilled(&candidates, spill, config.clusters.balance);
             let routings = route(&tree, ", spilled")?;
             (tree, routings)
         }
     };
 
-    let examples = pool.examples(vectors.view());
     let last = tracks::train(&examples, prototypes.view(), &tree, &config.tracks, "tracks", &session)?;
     let flat = if config.flat && !branching.is_empty() {
         let all = Tree::grow(prototypes.view(), &[], config.clusters, config.seed)?;
@@ -104,7 +104,6 @@ pub fn train_on(
         None
     };
 
-    drop(inputs);
     let router_space = pool.whitening.narrowed(config.router.directions);
     let front = assemble(&features, config, &router_space, &space, &routings)?;
     let inputs = held_out(library, &front, config.unknown.clips, &session)?;
@@ -144,18 +143,13 @@ fn extractor(spec: &FeatureSpec, config: &TrainConfig, network: Option<Network>)
 }
 
 /// The likeliest leaves of every track, from the product of its routing probabilities averaged over its clips.
-fn candidates(
-    pool: &Pool,
-    inputs: ArrayView2<f32>,
-    tree: &Tree,
-    routings: &[Routing],
-    keep: usize,
-) -> Vec<Vec<(usize, f32)>> {
+fn candidates(examples: &Examples<'_>, tree: &Tree, routings: &[Routing], keep: usize) -> Vec<Vec<(usize, f32)>> {
     const ROUNDS: usize = 16;
-    let rounds = (pool.clips() / pool.track_count).min(ROUNDS);
-    let mut worth = Array2::<f32>::zeros((pool.track_count, tree.leaves().len()));
-    for round in inputs.axis_chunks_iter(Axis(0), pool.track_count).take(rounds) {
-        let logs: Vec<Array2<f32>> = routings.iter().map(|routing| routing.log_probabilities(round)).collect();
+    let rounds = examples.rounds().min(ROUNDS);
+    let mut worth = Array2::<f32>::zeros((examples.track_count(), tree.leaves().len()));
+    for round in 0..rounds {
+        let vectors = examples.round(round);
+        let logs: Vec<Array2<f32>> = routings.iter().map(|r| r.log_probabilities(vectors.view())).collect();
         for ((track, leaf), worth) in worth.indexed_iter_mut() {
             let path = |(stage, logs): (usize, &Array2<f32>)| {
                 let (group, slot) = tree.choice(stage, leaf);
