@@ -23,7 +23,7 @@ impl DeviceChoice {
         match self {
             Self::Cpu => Ok(Device::flex()),
             #[cfg(feature = "cuda")]
-            Self::Cuda => Ok(Device::cuda(0)),
+            Self::Cuda => Ok(Device::cuda(burn::tensor::DeviceIndex::Default)),
             #[cfg(feature = "wgpu")]
             Self::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
             #[cfg(not(all(feature = "cuda", feature = "wgpu")))]

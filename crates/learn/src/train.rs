@@ -56,7 +56,10 @@ pub fn train_on(
 ) -> Result<FloatModel, LearnError> {
     config.validate()?;
     let checkpoints = match checkpoints {
-        Some(folder) => Checkpoints::new(folder, identity(library, spec, config)?, config.checkpoint_every)?,
+        Some(folder) => {
+            let identity = identity(library, spec, config, folder)?;
+            Checkpoints::new(folder, identity, config.checkpoint_every)?
+        }
         None => Checkpoints::none(),
     };
     let device = config.device.open()?.autodiff();
@@ -119,10 +122,15 @@ pub fn train_on(
 }
 
 /// What two runs must share to share checkpoints: settings, and some of the sound.
-fn identity(library: &dyn Clips, spec: &FeatureSpec, config: &TrainConfig) -> Result<String, LearnError> {
+fn identity(
+    library: &dyn Clips,
+    spec: &FeatureSpec,
+    config: &TrainConfig,
+    folder: &Path,
+) -> Result<String, LearnError> {
     const SAMPLES: usize = 16;
-    let json = serde_json::to_vec(&(spec, config, library.tracks()));
-    let json = json.map_err(|error| LearnError::Device { reason: format!("settings cannot be written: {error}") })?;
+    let json = serde_json::to_vec(&(spec, config, library.tracks()))
+        .map_err(|error| LearnError::Checkpoint { path: folder.into(), reason: error.to_string() })?;
     let mut hash = Sha256::new();
     hash.update(json);
     for i in 0..SAMPLES.min(library.tracks()) {

@@ -1,7 +1,7 @@
 //! Training of the embedding.
 
 use burn::module::Module;
-use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array1, Array2, Array3};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -75,6 +75,11 @@ fn draw(
 ) -> Result<Vec<Array2<f32>>, LearnError> {
     let clip = |(i, &track): (usize, &usize)| {
         let power = library.draw(track, &mut stream(seed, first + i as u64))?;
+        let found = power.dim();
+        if found != (spec.query_frames(), spec.mel_bands) {
+            let expected = vec![spec.query_frames(), spec.mel_bands];
+            return Err(LearnError::Shape { what: "a clip", found: vec![found.0, found.1], expected });
+        }
         Ok(log_mel(power.view(), spec.log_floor))
     };
     tracks.par_iter().enumerate().map(clip).collect()
@@ -82,11 +87,11 @@ fn draw(
 
 /// `[batch, bands, frames]`, every band of mean 0 and variance 1 over the library.
 fn standardised(clips: &[Array2<f32>], mean: &Array1<f32>, inv_std: &Array1<f32>) -> Array3<f32> {
-    let frames = clips.iter().map(Array2::nrows).min().unwrap_or(0);
+    let frames = clips.first().map_or(0, Array2::nrows);
     let mut out = Array3::zeros((clips.len(), mean.len(), frames));
     for (mut row, clip) in out.outer_iter_mut().zip(clips) {
         let standard = (clip - mean) * inv_std;
-        row.assign(&standard.t().slice_axis(Axis(1), (0..frames).into()));
+        row.assign(&standard.t());
     }
     out
 }
@@ -100,9 +105,10 @@ fn band_statistics(
     const CLIPS: usize = 256;
     let tracks: Vec<usize> = (0..CLIPS).map(|i| i * library.tracks() / CLIPS).collect();
     let clips = draw(library, spec, &tracks, seed, 0)?;
-    let views: Vec<ArrayView2<f32>> = clips.iter().map(|clip| clip.view()).collect();
-    let all = ndarray::concatenate(Axis(0), &views)
-        .map_err(|error| LearnError::Device { reason: format!("clips of different shapes: {error}") })?;
+    let frames: usize = clips.iter().map(Array2::nrows).sum();
+    let mut all = Array2::zeros((frames, spec.mel_bands));
+    let rows = clips.iter().flat_map(|clip| clip.rows());
+    all.rows_mut().into_iter().zip(rows).for_each(|(mut to, from)| to.assign(&from));
     let (mean, deviation) = crate::whiten::moments(all.view());
     Ok((mean, deviation.mapv(f32::recip)))
 }
