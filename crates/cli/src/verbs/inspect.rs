@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use sordino_fhe::{Plan, PlannerOptions, params};
+use sordino_fhe::{EvaluationKey, OneTripOptions, OneTripPlan, Plan, PlannerOptions, params};
 use sordino_model::{CostReport, Hierarchy, MAX_SCORE, Protocol, load_server};
 
 use crate::report;
@@ -27,6 +27,21 @@ struct Outcome {
     largest_score_allowed: u64,
     stages: Vec<StageOutcome>,
     protocols: Vec<ProtocolOutcome>,
+    one_trip: OneTripOutcome,
+}
+
+#[derive(Serialize)]
+struct OneTripOutcome {
+    failure_log2: f64,
+    /// Per stage, by how many score units the winner must lead to be certain.
+    margins: Vec<f64>,
+    /// The same as a fraction of the largest difference of two scores.
+    relative_margins: Vec<f64>,
+    threshold_margin: f64,
+    bytes_up: usize,
+    bytes_down: usize,
+    evaluation_key_bytes: usize,
+    cost: String,
 }
 
 #[derive(Serialize)]
@@ -66,6 +81,7 @@ impl Inspect {
             largest_score_allowed: MAX_SCORE,
             stages: stages.collect(),
             protocols: vec![flat, trips],
+            one_trip: one_trip(server.hierarchy())?,
         };
         report::print(json, &outcome, human)
     }
@@ -86,6 +102,21 @@ fn protocol(name: &'static str, hierarchy: &Hierarchy, protocol: Protocol) -> an
         bytes_down: trips.iter().map(|t| t.bytes_down).sum(),
         features_per_ciphertext: plan.trips().iter().map(|t| t.layout.packing.features()).collect(),
         trips,
+    })
+}
+
+fn one_trip(hierarchy: &Hierarchy) -> anyhow::Result<OneTripOutcome> {
+    let plan = OneTripPlan::new(&params::STANDARD, hierarchy, OneTripOptions::default())?;
+    let (certainty, cost) = (plan.certainty(hierarchy.shape())?, plan.cost(hierarchy.shape())?);
+    Ok(OneTripOutcome {
+        failure_log2: certainty.failure_log2,
+        margins: certainty.margins,
+        relative_margins: certainty.relative,
+        threshold_margin: certainty.threshold,
+        bytes_up: cost.bytes_up,
+        bytes_down: cost.bytes_down,
+        evaluation_key_bytes: EvaluationKey::wire_bytes(&params::STANDARD),
+        cost: cost.to_string(),
     })
 }
 
@@ -110,4 +141,17 @@ fn human(o: &Outcome) {
             cost.to_string().lines().for_each(|line| println!("    {line}"));
         }
     }
+    let one = &o.one_trip;
+    println!("\nCost of one-trip: certain but with probability 2^{:.0} for a winner that leads by", one.failure_log2);
+    for (stage, (margin, relative)) in one.margins.iter().zip(&one.relative_margins).enumerate() {
+        println!("  {margin:.0} score units in stage {stage} ({:.1} % of the largest difference)", 100.0 * relative);
+    }
+    println!("  and whose score is {:.0} from the unknown threshold", one.threshold_margin);
+    println!(
+        "  {} up, {} down; evaluation key, once, {}",
+        report::bytes(one.bytes_up as u64),
+        report::bytes(one.bytes_down as u64),
+        report::bytes(one.evaluation_key_bytes as u64)
+    );
+    one.cost.lines().for_each(|line| println!("    {line}"));
 }
