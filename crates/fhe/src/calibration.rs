@@ -100,14 +100,11 @@ impl Calibration {
     /// `count` comparisons with their keyswitches, in batches over `threads` threads. A batch of `c` takes what its full share
     /// takes, and once what one alone takes more: the pass over the key.
     pub(crate) fn comparisons(&self, count: usize, threads: usize) -> Duration {
-        if count == 0 {
-            return Duration::ZERO;
-        }
-        let batch = count.div_ceil(batches(count, threads, self.resolution.extension_log2()));
-        let turns = count.div_ceil(batch).div_ceil(threads);
+        let turns = batches(count, threads, self.resolution.extension_log2()).div_ceil(threads);
+        let most = count.div_ceil(threads);
         let full = self.full_compare + self.full_keyswitch;
         let pass = (self.compare + self.keyswitch).saturating_sub(full);
-        (full * batch as u32 + pass) * turns as u32
+        if count == 0 { Duration::ZERO } else { full * most as u32 + pass * turns as u32 }
     }
 
     /// A bit made a selector while the signs of `next` matches are taken.

@@ -61,11 +61,11 @@ impl Resolution {
     }
 }
 
-/// Into how many batches `count` rotations are cut: as many for every thread, no larger than the cache allows, all of about one
-/// size.
+/// Into how many batches `count` rotations are cut: as many for every thread, no larger than the cache allows, none of them
+/// empty.
 pub(crate) fn batches(count: usize, threads: usize, extension_log2: u32) -> usize {
     let largest = (BATCH >> extension_log2).max(1);
-    threads * count.div_ceil(threads * largest).max(1)
+    (threads * count.div_ceil(threads * largest)).min(count).max(1)
 }
 
 /// The table of `max(x, 0)` for phases within a quarter of the torus.
@@ -207,6 +207,7 @@ impl<'k> Evaluator<'k> {
             let exponents: Vec<_> = small.iter().map(|lwe| table.exponents(lwe)).collect();
             rotation.rotate(table, &exponents, &key.fourier, &mut key.fourier.scratch())
         };
-        inputs.par_chunks(inputs.len().div_ceil(batches).max(1)).flat_map_iter(batch).collect()
+        let part = |i: usize| i * inputs.len() / batches;
+        (0..batches).into_par_iter().flat_map_iter(|i| batch(&inputs[part(i)..part(i + 1)])).collect()
     }
 }
