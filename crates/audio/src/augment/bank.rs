@@ -87,15 +87,22 @@ pub(crate) fn split(clips: Vec<BankClip>, test_fraction: f32, seed: u64) -> (Vec
     })
 }
 
-/// The recording that a file was cut from: its name without extension and without a take's letter (`1-100032-A.wav`).
+/// The recording that a file was cut from: its name without extension and without what tells takes apart, a letter
+/// (`1-100032-A.wav`) or, as ESC-50 writes it, a letter and a class (`1-100032-A-0.wav`).
 fn recording(name: &str) -> &str {
     let stem = match name.rfind('.') {
         Some(dot) if !name[dot..].contains('/') => &name[..dot],
         _ => name,
     };
-    match stem.as_bytes() {
-        [.., b'-' | b'_', take] if take.is_ascii_alphabetic() => &stem[..stem.len() - 2],
-        _ => stem,
+    let without_take = |stem: &str| match stem.as_bytes() {
+        [.., b'-' | b'_', take] if take.is_ascii_alphabetic() => Some(stem.len() - 2),
+        _ => None,
+    };
+    let class =
+        stem.rfind('-').filter(|&dash| dash + 1 < stem.len() && stem[dash + 1..].bytes().all(|b| b.is_ascii_digit()));
+    match without_take(stem).or_else(|| without_take(&stem[..class?])) {
+        Some(end) => &stem[..end],
+        None => stem,
     }
 }
 
@@ -141,7 +148,9 @@ mod tests {
     fn recordings_are_named_without_extension_and_take() {
         assert_eq!(recording("a.b/1-100032-A.mp3"), "a.b/1-100032");
         assert_eq!(recording("a.b/hall"), "a.b/hall");
+        assert_eq!(recording("1-100032-B-0.wav"), "1-100032");
         assert_eq!(recording("noise-12.wav"), "noise-12");
+        assert_eq!(recording("hall-.wav"), "hall-");
         assert_eq!(recording("babble-003"), "babble-003");
     }
 }
