@@ -1,9 +1,9 @@
-//! Where a library's tracks come from, as arguments.
+//! Where a library's tracks come from, as arguments: sound to index, and indexes to learn from.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use sordino_corpus::{Catalogue, fma, folder, synth};
+use sordino_corpus::{Catalogue, MelTable, Track, fma, folder, synth};
 
 /// Which of FMA's nested subsets.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -27,9 +27,9 @@ impl From<SubsetArg> for fma::Subset {
     }
 }
 
-/// Exactly one source of music.
+/// Sources of music, one or several.
 #[derive(Args, Debug)]
-#[group(id = "library", required = true, multiple = false)]
+#[group(id = "library", required = true, multiple = true)]
 struct Origin {
     /// A folder of music, searched recursively; tags are read, file names are the fall-back.
     #[arg(long, value_name = "DIR")]
@@ -37,7 +37,7 @@ struct Origin {
     /// The unpacked audio folder of an FMA subset (`000/000002.mp3` and so on); needs --metadata.
     #[arg(long, value_name = "DIR", requires = "metadata")]
     fma: Option<PathBuf>,
-    /// Compose this many tracks instead of reading any.
+    /// Compose this many tracks, instead of reading any or besides.
     #[arg(long, value_name = "N")]
     synth: Option<u32>,
 }
@@ -59,14 +59,68 @@ pub(crate) struct LibraryArgs {
 }
 
 impl LibraryArgs {
-    /// The tracks, and the entries refused before any sound was read.
+    /// The tracks, and the entries refused before any sound was read. Of several sources the first keeps its ids: FMA,
+    /// then the folder, then composed music.
     pub(crate) fn catalogue(&self) -> anyhow::Result<Catalogue> {
         let Origin { music, fma: audio, synth: composed } = &self.from;
-        Ok(match (music, audio, composed, &self.metadata) {
-            (Some(music), ..) => folder::load(music)?,
-            (None, Some(audio), _, Some(csv)) => fma::load(audio, csv, self.subset.into())?,
-            (None, None, Some(count), _) => synth::catalogue(*count, self.seed),
-            _ => anyhow::bail!("no music: expected one of --music DIR, --fma DIR --metadata CSV, or --synth N"),
-        })
+        let mut parts = Vec::new();
+        if let (Some(audio), Some(csv)) = (audio, &self.metadata) {
+            parts.push(fma::load(audio, csv, self.subset.into())?);
+        }
+        if let Some(music) = music {
+            parts.push(folder::load(music)?);
+        }
+        if let Some(count) = composed {
+            parts.push(synth::catalogue(*count, self.seed));
+        }
+        Ok(Catalogue::concat(parts)?)
+    }
+}
+
+/// Indexes that together are one library.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct IndexArgs {
+    /// Folder that `sordino index` wrote. Given several times, the indexes are one library in this order; from the second on, ids
+    /// are raised by a multiple of 1,000,000.
+    #[arg(long, value_name = "DIR", required = true)]
+    index: Vec<PathBuf>,
+    /// Only the first so many tracks.
+    #[arg(long, value_name = "N")]
+    tracks: Option<usize>,
+}
+
+impl IndexArgs {
+    /// Reads the library.
+    pub(crate) fn table(&self) -> anyhow::Result<MelTable> {
+        Ok(MelTable::open_all(&self.index, self.tracks)?)
+    }
+
+    /// For people.
+    pub(crate) fn describe(&self) -> String {
+        let names: Vec<String> = self.index.iter().map(|index| index.display().to_string()).collect();
+        format!("index {}", names.join(" + "))
+    }
+}
+
+/// Which tracks are asked about.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum AskArg {
+    /// All of them.
+    #[default]
+    All,
+    /// Those from sound files.
+    Recorded,
+    /// Those composed from seeds.
+    Composed,
+}
+
+impl AskArg {
+    /// Whether a track is asked about.
+    pub(crate) fn wants(self, track: &Track) -> bool {
+        match self {
+            Self::All => true,
+            Self::Recorded => !track.source.is_composed(),
+            Self::Composed => track.source.is_composed(),
+        }
     }
 }

@@ -18,6 +18,13 @@ pub enum Source {
     Synthetic(u64),
 }
 
+impl Source {
+    /// Whether the sound is composed rather than recorded.
+    pub fn is_composed(&self) -> bool {
+        matches!(self, Self::Synthetic(_))
+    }
+}
+
 impl fmt::Display for Source {
     /// The path, or `synthetic:<seed>`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,6 +84,21 @@ impl Catalogue {
         Ok(catalogue)
     }
 
+    /// Several libraries in one, in this order. The first keeps its ids; every next one's are raised by the smallest multiple
+    /// of 1,000,000 that puts them above all before, so that they cannot collide and the old id can still be read.
+    ///
+    /// # Errors
+    /// [`CorpusError::Catalogue`] where ids would pass 2^32, and as [`Catalogue::new`].
+    pub fn concat(parts: impl IntoIterator<Item = Self>) -> Result<Self, CorpusError> {
+        let mut all = Self::default();
+        for mut part in parts {
+            raise_ids(&all.tracks, &mut part.tracks)?;
+            all.tracks.append(&mut part.tracks);
+            all.rejected.append(&mut part.rejected);
+        }
+        Self::new(all.tracks, all.rejected)
+    }
+
     /// Checks what [`Catalogue::new`] promises; the fields are public, so a catalogue may have changed since.
     ///
     /// # Errors
@@ -125,6 +147,19 @@ impl Catalogue {
         }
         hex(&hash.finalize())
     }
+}
+
+/// Raises the ids of `next` above those of `before`, as [`Catalogue::concat`] says. Both are in ascending order.
+pub(crate) fn raise_ids(before: &[Track], next: &mut [Track]) -> Result<(), CorpusError> {
+    const STEP: u32 = 1_000_000;
+    let raise = before.last().map_or(0, |last| (last.id / STEP + 1).saturating_mul(STEP));
+    for track in next {
+        track.id = track.id.checked_add(raise).ok_or_else(|| CorpusError::Catalogue {
+            expected: "ids below 2^32 after putting libraries together; number them anew",
+            found: format!("{} raised by {raise}", track.id),
+        })?;
+    }
+    Ok(())
 }
 
 /// Lower-case hexadecimal.
@@ -181,6 +216,16 @@ mod tests {
         let all = Catalogue::new((1..=5).map(|id| track(id, "t")).collect(), vec![]).unwrap();
         let some = all.select(&[4, 1, 1, 99]);
         assert_eq!(some.tracks.iter().map(|t| t.id).collect::<Vec<_>>(), [2, 5]);
+    }
+
+    #[test]
+    fn libraries_in_one_keep_their_ids_apart() {
+        let part = |ids: &[u32]| Catalogue::new(ids.iter().map(|&id| track(id, "t")).collect(), vec![]).unwrap();
+        let all = Catalogue::concat([part(&[2, 155_320]), part(&[1, 2]), part(&[7])]).unwrap();
+        let ids: Vec<u32> = all.tracks.iter().map(|t| t.id).collect();
+        assert_eq!(ids, [2, 155_320, 1_000_001, 1_000_002, 2_000_007]);
+        assert_eq!(Catalogue::concat([part(&[5])]).unwrap(), part(&[5]));
+        assert!(Catalogue::concat([part(&[u32::MAX]), part(&[1])]).is_err());
     }
 
     #[test]

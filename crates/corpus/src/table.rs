@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use sordino_audio::{FeatureSpec, MelFrontEnd, MelPower};
 
+use crate::catalogue::raise_ids;
 use crate::index::manifest::Manifest;
 use crate::index::measure;
 use crate::index::shard::{self, Row};
@@ -42,6 +43,69 @@ impl MelTable {
             .collect::<Result<_, _>>()?;
         let (tracks, mels) = shards.into_iter().flatten().map(|row| (row.track, row.mel)).unzip();
         Ok(Self { spec: manifest.feature_spec, tracks, mels })
+    }
+
+    /// Reads several complete indexes as one library; ids are raised as [`Catalogue::concat`] raises them. With `limit`, only the
+    /// first so many tracks, in the order of the indexes; shards behind them are not read.
+    ///
+    /// # Errors
+    /// As [`MelTable::open`] and [`MelTable::concat`]; [`CorpusError::Setting`] for no index, or fewer tracks than `limit`.
+    pub fn open_all<P: AsRef<Path>>(dirs: &[P], limit: Option<usize>) -> Result<Self, CorpusError> {
+        let mut left = limit.unwrap_or(usize::MAX);
+        let mut parts = Vec::new();
+        for dir in dirs {
+            let dir = dir.as_ref();
+            let manifest = complete(dir)?;
+            // What every shard still has to give; those behind the last one wanted are not read.
+            let wanted = manifest.shards.iter().map(|entry| {
+                let take = entry.rows.min(left);
+                left -= take;
+                take
+            });
+            let wanted: Vec<usize> = wanted.collect();
+            let read = |(shard, &take): (usize, &usize)| {
+                let rows = if take > 0 { shard::read(dir, &manifest, shard, &|_| true)? } else { Vec::new() };
+                Ok(rows.into_iter().take(take).collect())
+            };
+            let shards: Vec<Vec<Row>> = wanted.par_iter().enumerate().map(read).collect::<Result<_, CorpusError>>()?;
+            let (tracks, mels) = shards.into_iter().flatten().map(|row| (row.track, row.mel)).unzip();
+            parts.push(Self { spec: manifest.feature_spec, tracks, mels });
+        }
+        let all = Self::concat(parts)?;
+        match limit {
+            Some(limit) if left > 0 => Err(CorpusError::Setting {
+                setting: "number of tracks",
+                found: limit.to_string(),
+                expected: format!("at most {}, as many as the indexes hold", all.len()),
+            }),
+            _ => Ok(all),
+        }
+    }
+
+    /// Several tables as one library, in this order; ids are raised as [`Catalogue::concat`] raises them.
+    ///
+    /// # Errors
+    /// [`CorpusError::Setting`] for no table, or tables of different specs; [`CorpusError::Catalogue`] for ids beyond 2^32.
+    pub fn concat(parts: impl IntoIterator<Item = Self>) -> Result<Self, CorpusError> {
+        let mut parts = parts.into_iter();
+        let mut all = parts.next().ok_or_else(|| CorpusError::Setting {
+            setting: "number of indexes",
+            found: "0".into(),
+            expected: "at least 1".into(),
+        })?;
+        for mut part in parts {
+            if part.spec != all.spec {
+                return Err(CorpusError::Setting {
+                    setting: "feature spec of an index",
+                    found: format!("{:?}", part.spec),
+                    expected: format!("{:?}, as in the first; index again with the same settings", all.spec),
+                });
+            }
+            raise_ids(&all.tracks, &mut part.tracks)?;
+            all.tracks.append(&mut part.tracks);
+            all.mels.append(&mut part.mels);
+        }
+        Ok(all)
     }
 
     /// Measures a catalogue straight into memory, without an index on disk, and lists the tracks refused.

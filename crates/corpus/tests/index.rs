@@ -68,9 +68,22 @@ fn an_index_holds_what_the_front_end_measures() {
     assert_eq!((measured.tracks(), rejected.len()), (table.tracks(), 2));
     assert_eq!(measured.mel(3), table.mel(3));
 
+    // The same twice, then as much of it as is asked for.
+    let twice = MelTable::open_all(&[folder.path(), folder.path()], None).unwrap();
+    let ids: Vec<u32> = twice.tracks().iter().map(|track| track.id).collect();
+    assert_eq!(ids[..8], table.tracks().iter().map(|track| track.id).collect::<Vec<_>>());
+    assert!(ids[8..].iter().zip(&ids).all(|(second, first)| second - first == 1_000_000));
+    assert!((0..16).all(|i| twice.mel(i) == table.mel(i % 8)));
+    let part = MelTable::open_all(&[folder.path(), folder.path()], Some(11)).unwrap();
+    assert_eq!(part.tracks(), &twice.tracks()[..11]);
+    assert!(MelTable::open_all(&[folder.path()], Some(9)).unwrap_err().to_string().contains("at most 8"));
+    assert!(MelTable::open_all::<&Path>(&[], None).is_err());
+
     let shorter = FeatureSpec { query_seconds: 5.0, ..FeatureSpec::default() };
     assert_eq!(table.clone().with_spec(&shorter).unwrap().spec(), &shorter);
     let coarser = FeatureSpec { hop: 512, ..FeatureSpec::default() };
+    let mixed = [table.clone(), table.clone().with_spec(&shorter).unwrap()];
+    assert!(matches!(MelTable::concat(mixed), Err(CorpusError::Setting { .. })));
     assert!(matches!(table.with_spec(&coarser), Err(CorpusError::Setting { .. })));
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
-use sordino_corpus::{Catalogue, Condition, CropSplit, MelTable, folds};
+use sordino_corpus::{Catalogue, Condition, CropSplit, folds};
 use sordino_fhe::{OneTripOptions, SecretKey, params};
 use sordino_learn::FloatModel;
 use sordino_model::{ClientModel, Pair, Protocol, ServerModel, load_pair};
@@ -14,6 +14,7 @@ use sordino_service::{Client, Server, one_trip};
 
 use crate::disturbances::{DisturbanceArgs, Disturbances};
 use crate::evaluation::{self, Method, Queries, Questions, Results, Row};
+use crate::library::{AskArg, IndexArgs};
 use crate::report;
 use crate::verbs::identify;
 use crate::verbs::train::{self, SettingArgs};
@@ -22,7 +23,8 @@ use crate::verbs::train::{self, SettingArgs};
 /// know are the unknown songs.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  sordino evaluate models/mine --index runs/index --encrypted 20\n  \
-    sordino evaluate --train --folds 10 --index runs/index --noise esc50/ --ir rooms/ --out results/")]
+    sordino evaluate --train --folds 10 --index runs/index --noise esc50/ --ir rooms/ --out results/\n  \
+    sordino evaluate --train --index runs/fma --index runs/composed --tracks 5000 --ask recorded --noise esc50/ --ir rooms/")]
 pub(crate) struct Evaluate {
     /// Model folder; not with --train.
     #[arg(required_unless_present = "train", conflicts_with = "train")]
@@ -33,9 +35,11 @@ pub(crate) struct Evaluate {
     /// With --train: leave out this many parts of the library in turn, as unknown songs; 1 leaves out nothing.
     #[arg(long, default_value_t = 1, value_name = "K", requires = "train")]
     folds: usize,
-    /// Index with the tracks to ask about.
-    #[arg(long, value_name = "DIR")]
-    index: PathBuf,
+    #[command(flatten)]
+    library: IndexArgs,
+    /// Which tracks of the library to ask about.
+    #[arg(long, value_enum, default_value_t)]
+    ask: AskArg,
     /// Conditions: `clean`, or parts such as `5dB`, `reverb`, `300-3400Hz` joined with `+`.
     #[arg(long, value_delimiter = ',', default_value = "clean,10dB,5dB,0dB,5dB+reverb")]
     conditions: Vec<Condition>,
@@ -95,7 +99,7 @@ pub(crate) struct Agreement {
 impl Evaluate {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         anyhow::ensure!(self.folds >= 1 && self.crops >= 1, "--folds and --crops must be at least 1");
-        let table = MelTable::open(&self.index)?;
+        let table = self.library.table()?;
         let catalogue = table.catalogue();
         let (training, hearing) = self.disturbances.load(table.spec().sample_rate)?;
         let mut results = Results::default();
@@ -171,7 +175,9 @@ impl Evaluate {
             split: CropSplit::UnseenOffset,
             seed: self.query_seed,
         };
-        let queries = Queries::render(catalogue, client.front(), &questions, hearing, |id| ids.contains(&id))?;
+        let asked: Vec<usize> = (0..catalogue.tracks.len()).filter(|&i| self.ask.wants(&catalogue.tracks[i])).collect();
+        let queries =
+            Queries::render(&catalogue.select(&asked), client.front(), &questions, hearing, |id| ids.contains(&id))?;
         let pair = Pair::new(client, server)?;
         let mut agreements = Vec::new();
         for protocol in self.protocols() {

@@ -14,7 +14,8 @@ use crate::report;
 #[derive(Args)]
 #[command(after_help = "Examples:\n  sordino index --music ~/Music --out runs/index\n  \
     sordino index --fma fma_medium --metadata fma_metadata/tracks.csv --subset medium --out runs/fma\n  \
-    sordino index --synth 5000 --out runs/composed")]
+    sordino index --synth 5000 --out runs/composed\n  \
+    sordino index --fma fma_small --metadata fma_metadata/tracks.csv --subset small --synth 17000 --out runs/mixed")]
 pub(crate) struct Index {
     #[command(flatten)]
     library: LibraryArgs,

@@ -10,6 +10,7 @@ use sordino_learn::{Bars, Effort, FloatModel, TrainConfig};
 use sordino_model::{Card, ClientModel, ServerModel, save};
 
 use crate::disturbances::{DisturbanceArgs, Disturbances};
+use crate::library::IndexArgs;
 use crate::report;
 
 /// How much time to spend on training.
@@ -90,9 +91,8 @@ fn parse_clusters(text: &str) -> anyhow::Result<Vec<usize>> {
 #[command(after_help = "Examples:\n  sordino train --index runs/index --out models/mine\n  \
     sordino train --index runs/fma --out models/fma --noise esc50/ --ir rooms/ --clusters 158 --spill 2")]
 pub(crate) struct Train {
-    /// Folder that `sordino index` wrote.
-    #[arg(long, value_name = "DIR")]
-    index: PathBuf,
+    #[command(flatten)]
+    library: IndexArgs,
     /// Model folder to write; its last part is the model's name.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -118,11 +118,11 @@ struct Outcome {
 impl Train {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let start = std::time::Instant::now();
-        let table = MelTable::open(&self.index)?;
+        let table = self.library.table()?;
         let (training, _) = self.disturbances.load(table.spec().sample_rate)?;
         let config = self.settings.config()?;
         let model = train(&table, &training, &config, self.checkpoints.as_deref())?;
-        let source = format!("index {}", self.index.display());
+        let source = self.library.describe();
         let (client, server) = export(&model, &table, &self.out, &source)?;
         std::fs::write(self.out.join("train.toml"), toml::to_string_pretty(&config)?)?;
         let outcome = Outcome {
