@@ -1,8 +1,21 @@
 //! Systems that this project is compared with, built on the same libraries and asked the same queries.
 
+mod encrypted;
+mod library;
+mod mfcc;
+mod regression;
+mod softmax;
+mod vote;
+
 use sordino_learn::Answer;
 
 use crate::LabError;
+
+pub use encrypted::{EncryptedClip, EncryptedRegression};
+pub use library::{Library, Tell};
+pub use mfcc::MfccSettings;
+pub use regression::{FlatRegression, RegressionSettings};
+pub use softmax::SoftmaxSettings;
 
 /// What a system keeps from whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -18,10 +31,22 @@ pub trait Baseline: Sync {
     /// What it keeps from whom.
     fn privacy(&self) -> Privacy;
 
-    /// The best tracks, by their place in the library it was built from, for a clip of mono samples at the rate of that
-    /// library's front end.
+    /// The sampling rate in Hz that clips must have.
+    fn rate(&self) -> u32 {
+        8_000
+    }
+
+    /// The best tracks, by their place in the library it was built from, for a clip of mono samples at [`Baseline::rate`].
     ///
     /// # Errors
     /// [`LabError`] where the clip cannot be used, for instance silence.
     fn answer(&self, samples: &[f32]) -> Result<Answer, LabError>;
+
+    /// The same, with where in the best track the clip begins, in seconds, if the system can tell.
+    ///
+    /// # Errors
+    /// As [`Baseline::answer`].
+    fn locate(&self, samples: &[f32]) -> Result<(Answer, Option<f32>), LabError> {
+        Ok((self.answer(samples)?, None))
+    }
 }
