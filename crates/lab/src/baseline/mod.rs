@@ -1,6 +1,7 @@
 //! Systems that this project is compared with, built on the same libraries and asked the same queries.
 
 mod encrypted;
+mod landmarks;
 mod library;
 mod mfcc;
 mod regression;
@@ -12,6 +13,7 @@ use sordino_learn::Answer;
 use crate::LabError;
 
 pub use encrypted::{EncryptedClip, EncryptedRegression};
+pub use landmarks::{LandmarkSettings, Landmarks};
 pub use library::{Library, Tell};
 pub use mfcc::MfccSettings;
 pub use regression::{FlatRegression, RegressionSettings};
