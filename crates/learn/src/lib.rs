@@ -36,7 +36,7 @@ pub use clips::Clips;
 pub use cluster::{ClusterSettings, Clusters};
 pub use config::{Effort, TrainConfig};
 pub use device::DeviceChoice;
-pub use embedding::{Block, EmbeddingSettings, Loss};
+pub use embedding::{Block, EmbeddingSettings, Loss, train_embedding};
 pub use error::LearnError;
 pub use evaluate::{Accuracy, Answer, float_answers, integer_answers};
 pub use fake_quant::{Grid, GridError};

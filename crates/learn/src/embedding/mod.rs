@@ -11,3 +11,4 @@ mod train;
 
 pub use settings::{Block, EmbeddingSettings, Loss};
 pub(crate) use train::train;
+pub use train::train_embedding;

@@ -12,17 +12,36 @@ use sordino_model::Network;
 use super::encoder::Encoder;
 use super::loss::{nt_xent, track_softmax};
 use super::settings::{EmbeddingSettings, Loss};
-use crate::LearnError;
 use crate::bank::{Bank, scores_in_groups};
+use crate::checkpoint::Checkpoints;
 use crate::clips::Clips;
+use crate::progress::Progress;
 use crate::tensor::tensor;
 use crate::trainer::{Batches, Descent, Session, Step, stream};
+use crate::{DeviceChoice, LearnError};
 
 /// The encoder with the rows of the track classifier that it is trained with.
 #[derive(Module, Debug)]
 struct Learner {
     encoder: Encoder,
     bank: Bank,
+}
+
+/// Trains an embedding network alone: what two clips of one track of `library` should have in common. It maps the log-mel frames of
+/// a query of `spec` to a vector.
+///
+/// # Errors
+/// [`LearnError`] for settings out of range, clips of another shape, training that diverges, or where `progress` asks to stop.
+pub fn train_embedding(
+    library: &dyn Clips,
+    spec: &FeatureSpec,
+    settings: &EmbeddingSettings,
+    device: DeviceChoice,
+    seed: u64,
+    progress: &dyn Progress,
+) -> Result<Network, LearnError> {
+    let device = device.open()?.autodiff();
+    train(library, spec, settings, &Session { device, seed, checkpoints: Checkpoints::none(), progress })
 }
 
 /// Trains the network that `settings` describe on clips of `library`.
