@@ -1,10 +1,13 @@
 //! Systems that this project is compared with, built on the same libraries and asked the same queries.
 
 mod encrypted;
+mod ivf_pq;
 mod landmarks;
 mod library;
 mod mfcc;
+mod neural;
 mod regression;
+mod segments;
 mod softmax;
 mod vote;
 
@@ -13,9 +16,11 @@ use sordino_learn::Answer;
 use crate::LabError;
 
 pub use encrypted::{EncryptedClip, EncryptedRegression};
+pub use ivf_pq::{IvfPq, IvfPqSettings};
 pub use landmarks::{LandmarkSettings, Landmarks};
 pub use library::{Library, Tell};
 pub use mfcc::MfccSettings;
+pub use neural::{NeuralFingerprint, NeuralSettings, SegmentSearch};
 pub use regression::{FlatRegression, RegressionSettings};
 pub use softmax::SoftmaxSettings;
 
