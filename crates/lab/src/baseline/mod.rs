@@ -9,6 +9,7 @@ mod neural;
 mod regression;
 mod segments;
 mod softmax;
+mod tree;
 mod vote;
 
 use sordino_learn::Answer;
@@ -23,6 +24,7 @@ pub use mfcc::MfccSettings;
 pub use neural::{NeuralFingerprint, NeuralSettings, SegmentSearch};
 pub use regression::{FlatRegression, RegressionSettings};
 pub use softmax::SoftmaxSettings;
+pub use tree::{DecisionTree, TreeSettings};
 
 /// What a system keeps from whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
