@@ -10,6 +10,7 @@ mod regression;
 mod segments;
 mod softmax;
 mod tree;
+mod two_stage;
 mod vote;
 
 use sordino_learn::Answer;
@@ -25,6 +26,7 @@ pub use neural::{NeuralFingerprint, NeuralSettings, SegmentSearch};
 pub use regression::{FlatRegression, RegressionSettings};
 pub use softmax::SoftmaxSettings;
 pub use tree::{DecisionTree, TreeSettings};
+pub use two_stage::{CentroidRouting, CentroidSettings};
 
 /// What a system keeps from whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
