@@ -6,10 +6,10 @@ use anyhow::Context;
 use ndarray::Array2;
 use serde::Serialize;
 use sordino_corpus::{Catalogue, Condition, CropSplit, QuerySet, QuerySpec, SoundOptions};
+use sordino_lab::Disturbances;
 use sordino_learn::FloatModel;
 use sordino_model::{ClientModel, Front, Pair, Protocol, Ranking};
 
-use crate::disturbances::Disturbances;
 use crate::report::{note, percent};
 
 /// Tracks kept of every ranking.

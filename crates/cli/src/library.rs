@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use sordino_corpus::{Catalogue, MelTable, Track, fma, folder, synth};
 
 /// Which of FMA's nested subsets.
@@ -27,32 +27,53 @@ impl From<SubsetArg> for fma::Subset {
     }
 }
 
-/// Sources of music, one or several.
+/// Recorded music.
 #[derive(Args, Debug)]
-#[group(id = "library", required = true, multiple = true)]
-struct Origin {
+pub(crate) struct RecordedArgs {
     /// A folder of music, searched recursively; tags are read, file names are the fall-back.
     #[arg(long, value_name = "DIR")]
     music: Option<PathBuf>,
     /// The unpacked audio folder of an FMA subset (`000/000002.mp3` and so on); needs --metadata.
     #[arg(long, value_name = "DIR", requires = "metadata")]
     fma: Option<PathBuf>,
-    /// Compose this many tracks, instead of reading any or besides.
-    #[arg(long, value_name = "N")]
-    synth: Option<u32>,
-}
-
-/// The music to index.
-#[derive(Args, Debug)]
-pub(crate) struct LibraryArgs {
-    #[command(flatten)]
-    from: Origin,
     /// FMA's `tracks.csv`.
     #[arg(long, value_name = "CSV", requires = "fma")]
     metadata: Option<PathBuf>,
     /// FMA's subset.
     #[arg(long, value_enum, default_value_t)]
     subset: SubsetArg,
+}
+
+impl RecordedArgs {
+    /// The tracks, and the entries refused before any sound was read; nothing where no music was given.
+    pub(crate) fn catalogue(&self) -> anyhow::Result<Catalogue> {
+        let mut parts = Vec::new();
+        if let (Some(audio), Some(csv)) = (&self.fma, &self.metadata) {
+            parts.push(fma::load(audio, csv, self.subset.into())?);
+        }
+        if let Some(music) = &self.music {
+            parts.push(folder::load(music)?);
+        }
+        Ok(Catalogue::concat(parts)?)
+    }
+
+    /// For people: the last parts of the folders' paths.
+    pub(crate) fn describe(&self) -> String {
+        let folders = [&self.fma, &self.music].into_iter().flatten();
+        let names = folders.map(|folder| folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy());
+        names.collect::<Vec<_>>().join(" + ")
+    }
+}
+
+/// The music to index, from one source or several.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("library").args(["music", "fma", "synth"]).required(true).multiple(true))]
+pub(crate) struct LibraryArgs {
+    #[command(flatten)]
+    recorded: RecordedArgs,
+    /// Compose this many tracks, instead of reading any or besides.
+    #[arg(long, value_name = "N")]
+    synth: Option<u32>,
     /// Seed of composed music.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -62,18 +83,8 @@ impl LibraryArgs {
     /// The tracks, and the entries refused before any sound was read. Of several sources the first keeps its ids: FMA,
     /// then the folder, then composed music.
     pub(crate) fn catalogue(&self) -> anyhow::Result<Catalogue> {
-        let Origin { music, fma: audio, synth: composed } = &self.from;
-        let mut parts = Vec::new();
-        if let (Some(audio), Some(csv)) = (audio, &self.metadata) {
-            parts.push(fma::load(audio, csv, self.subset.into())?);
-        }
-        if let Some(music) = music {
-            parts.push(folder::load(music)?);
-        }
-        if let Some(count) = composed {
-            parts.push(synth::catalogue(*count, self.seed));
-        }
-        Ok(Catalogue::concat(parts)?)
+        let composed = self.synth.map(|count| synth::catalogue(count, self.seed)).unwrap_or_default();
+        Ok(Catalogue::concat([self.recorded.catalogue()?, composed])?)
     }
 }
 

@@ -35,6 +35,7 @@ enum Verb {
     Keygen(verbs::keygen::Keygen),
     Identify(verbs::identify::Identify),
     Evaluate(verbs::evaluate::Evaluate),
+    Lab(verbs::lab::Lab),
     Demo(verbs::demo::Demo),
 }
 
@@ -48,6 +49,7 @@ impl Verb {
             Self::Keygen(verb) => verb.run(json),
             Self::Identify(verb) => verb.run(json),
             Self::Evaluate(verb) => verb.run(json),
+            Self::Lab(verb) => verb.run(json),
             Self::Demo(verb) => verb.run(json),
         }
     }

@@ -50,6 +50,9 @@ pub enum LabError {
     /// The two halves of a model do not fit.
     #[error(transparent)]
     Pair(#[from] sordino_model::PairError),
+    /// A model could not be kept.
+    #[error(transparent)]
+    File(#[from] sordino_model::FileError),
     /// A plan, a key or a message was refused.
     #[error(transparent)]
     Fhe(#[from] sordino_fhe::FheError),

@@ -4,7 +4,30 @@
 //! Systems that this project answers to are built in [`baseline`]. This crate refuses to know how anything is
 //! learned or encrypted.
 
+mod axis;
 pub mod baseline;
+mod disturbances;
 mod error;
+mod figure;
+mod lab;
+mod machine;
+mod music;
+mod price;
+mod question;
+mod results;
+mod row;
+mod unit;
+mod watch;
 
+pub use axis::Scale;
+pub use disturbances::{DisturbanceSource, Disturbances, SplitDisturbances};
 pub use error::LabError;
+pub use figure::{Figure, Kind};
+pub use lab::Lab;
+pub use machine::Machine;
+pub use music::Music;
+pub use question::{Grid, Knob, Question, Size};
+pub use results::Results;
+pub use row::{Counts, Method, Price, Row};
+pub use unit::{Answering, Asking, Library, System, Training, Unit};
+pub use watch::{Silent, Watch};

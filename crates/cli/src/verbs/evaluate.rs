@@ -8,11 +8,12 @@ use clap::Args;
 use serde::Serialize;
 use sordino_corpus::{Catalogue, Condition, CropSplit, folds};
 use sordino_fhe::{OneTripOptions, SecretKey, params};
+use sordino_lab::Disturbances;
 use sordino_learn::FloatModel;
 use sordino_model::{ClientModel, Pair, Protocol, ServerModel, load_pair};
 use sordino_service::{Client, Server, one_trip};
 
-use crate::disturbances::{DisturbanceArgs, Disturbances};
+use crate::disturbances::DisturbanceArgs;
 use crate::evaluation::{self, Method, Queries, Questions, Results, Row};
 use crate::library::{AskArg, IndexArgs};
 use crate::report;

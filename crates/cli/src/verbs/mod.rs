@@ -6,5 +6,6 @@ pub(crate) mod identify;
 pub(crate) mod index;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
+pub(crate) mod lab;
 pub(crate) mod synth;
 pub(crate) mod train;

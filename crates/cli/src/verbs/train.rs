@@ -6,10 +6,11 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use sordino_corpus::MelTable;
+use sordino_lab::Disturbances;
 use sordino_learn::{Bars, Effort, FloatModel, TrainConfig};
 use sordino_model::{Card, ClientModel, ServerModel, save};
 
-use crate::disturbances::{DisturbanceArgs, Disturbances};
+use crate::disturbances::DisturbanceArgs;
 use crate::library::IndexArgs;
 use crate::report;
 

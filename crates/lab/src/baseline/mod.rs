@@ -37,6 +37,21 @@ pub struct Privacy {
     pub client_learns: &'static str,
 }
 
+/// Which baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 0] = [];
+
+    /// Its name in a question and in the results.
+    pub fn name(self) -> &'static str {
+        match self {}
+    }
+}
+
 /// A system that names clips.
 pub trait Baseline: Sync {
     /// What it keeps from whom.

@@ -1,0 +1,180 @@
+//! [`Axis`]: numbers, powers of ten or names along one side of a figure.
+
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use serde::Deserialize;
+
+/// How values are spaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    /// Evenly, or as names where they are no numbers.
+    #[default]
+    Linear,
+    /// By their logarithm.
+    Log,
+    /// As names, in the order in which they come.
+    Names,
+}
+
+/// One side of a figure.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Axis {
+    /// Numbers from `low` to `high`.
+    Linear { low: f64, high: f64 },
+    /// Positive numbers from `low` to `high`, by their logarithm.
+    Log { low: f64, high: f64 },
+    /// Names at 0, 1 and so on.
+    Names(Vec<String>),
+}
+
+impl Axis {
+    /// An axis that holds all of `values`, with a margin.
+    pub(crate) fn around(values: &[f64], scale: Scale) -> Self {
+        let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(low, high), &v| (low.min(v), high.max(v)));
+        let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
+        if scale == Scale::Log && low > 0.0 {
+            let margin = (high / low).powf(0.06).max(1.1);
+            return Self::Log { low: low / margin, high: high * margin };
+        }
+        let margin = if high > low { 0.06 * (high - low) } else { 0.5 };
+        Self::Linear { low: low - margin, high: high + margin }
+    }
+
+    /// The place of a value from 0 to 1.
+    fn place(&self, value: f64) -> f64 {
+        match self {
+            Self::Linear { low, high } => (value - low) / (high - low),
+            Self::Log { low, high } => (value / low).ln() / (high / low).ln(),
+            // Half a step of room on either side.
+            Self::Names(names) => (value + 0.5) / names.len().max(1) as f64,
+        }
+    }
+
+    /// Where marks are set, at most about `count` of them.
+    fn marks(&self, count: usize) -> Vec<f64> {
+        let count = count.max(2) as f64;
+        match self {
+            Self::Linear { low, high } => {
+                let step = round_step((high - low) / count);
+                let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
+                (first..=last).map(|i| i as f64 * step).collect()
+            }
+            Self::Log { low, high } => {
+                let decades = low.log10().floor() as i32..=high.log10().floor() as i32;
+                let within = |v: &f64| (*low..=*high).contains(v);
+                let of = |digits: &[f64]| -> Vec<f64> {
+                    let decade = |decade: i32| digits.iter().map(move |digit| digit * 10f64.powi(decade));
+                    decades.clone().flat_map(decade).filter(within).collect()
+                };
+                // As fine as there is room for.
+                let fine = of(&[1.0, 2.0, 5.0]);
+                if fine.len() as f64 <= count { fine } else { of(&[1.0]) }
+            }
+            Self::Names(names) => (0..names.len()).map(|i| i as f64).collect(),
+        }
+    }
+
+    /// What stands at a mark.
+    pub(crate) fn label(&self, value: f64) -> String {
+        match self {
+            Self::Names(names) => names.get(value.round().max(0.0) as usize).cloned().unwrap_or_default(),
+            _ => number(value),
+        }
+    }
+}
+
+/// The next larger of 1, 2, 5, 10 and so on, times a power of ten.
+fn round_step(step: f64) -> f64 {
+    if !(step.is_finite() && step > 0.0) {
+        return 1.0;
+    }
+    let decade = 10f64.powf(step.log10().floor());
+    let digit = [1.0, 2.0, 5.0].into_iter().find(|digit| digit * decade >= step * 0.999).unwrap_or(10.0);
+    digit * decade
+}
+
+/// A number with three significant digits, and thousands set apart.
+pub(crate) fn number(value: f64) -> String {
+    if value == 0.0 {
+        return "0".into();
+    }
+    let magnitude = value.abs();
+    if !(1e-4..1e15).contains(&magnitude) {
+        return format!("{value:.1e}");
+    }
+    let decimals = (2 - magnitude.log10().floor() as i32).clamp(0, 6) as usize;
+    let text = format!("{value:.decimals$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text };
+    let (whole, rest) = text.split_once('.').map_or((text.as_str(), String::new()), |(w, r)| (w, format!(".{r}")));
+    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|c| std::str::from_utf8(c).ok()).collect();
+    format!("{sign}{}{rest}", groups.join(","))
+}
+
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
+        from + (f64::from(to - from) * self.place(*value)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        // Lines between marks would only be in the way.
+        if hint.weight().allow_light_points() { Vec::new() } else { self.marks(hint.max_num_points()) }
+    }
+
+    fn range(&self) -> Range<f64> {
+        match self {
+            Self::Linear { low, high } | Self::Log { low, high } => *low..*high,
+            Self::Names(names) => -0.5..names.len() as f64 - 0.5,
+        }
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format_ext(&self, value: &f64) -> String {
+        self.label(*value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_round_numbers_within_the_axis() {
+        let linear = Axis::Linear { low: 87.3, high: 100.6 };
+        assert_eq!(linear.marks(7), [88.0, 90.0, 92.0, 94.0, 96.0, 98.0, 100.0]);
+        let log = Axis::Log { low: 300.0, high: 30_000.0 };
+        assert_eq!(log.marks(8), [500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0, 20_000.0]);
+        assert_eq!(log.marks(3), [1_000.0, 10_000.0]);
+        assert_eq!((log.place(300.0), log.place(30_000.0)), (0.0, 1.0));
+        assert!((log.place(3_000.0) - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn names_stand_in_the_middle_of_their_place() {
+        let names = Axis::Names(vec!["clean".into(), "5dB".into()]);
+        assert_eq!((names.place(0.0), names.place(1.0)), (0.25, 0.75));
+        assert_eq!(names.label(1.0), "5dB");
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        let texts = [0.0, 25_000.0, 1_234_567.0, 97.25, 0.0316, -5.0, 2.5e-7].map(number);
+        assert_eq!(texts, ["0", "25,000", "1,234,567", "97.2", "0.0316", "-5", "2.5e-7"]);
+    }
+
+    #[test]
+    fn an_axis_holds_its_values() {
+        for scale in [Scale::Linear, Scale::Log] {
+            let axis = Axis::around(&[3.0, 800.0], scale);
+            assert!(axis.place(3.0) > 0.0 && axis.place(800.0) < 1.0, "{axis:?}");
+        }
+        assert!(matches!(Axis::around(&[0.0, 1.0], Scale::Log), Axis::Linear { .. }));
+        assert!(matches!(Axis::around(&[], Scale::Linear), Axis::Linear { .. }));
+    }
+}

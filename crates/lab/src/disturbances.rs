@@ -1,0 +1,85 @@
+//! [`Disturbances`]: noise and rooms, one part for training and another for queries.
+
+use std::path::{Path, PathBuf};
+
+use sordino_audio::{AudioError, ImpulseBank, NoiseBank, RejectedFile, Span};
+
+/// Share of the recordings that only queries use.
+const QUERY_SHARE: f32 = 0.3;
+
+/// How much of each is made where no folder is given.
+const SYNTHETIC_NOISES: usize = 96;
+const SYNTHETIC_ROOMS: usize = 48;
+const SYNTHETIC_NOISE_SECONDS: f32 = 5.0;
+const SYNTHETIC_T60: Span = Span(0.2, 1.2);
+
+/// Noise recordings and impulse responses.
+#[derive(Clone, Debug)]
+pub struct Disturbances {
+    /// Background noise.
+    pub noise: NoiseBank,
+    /// Rooms.
+    pub impulses: ImpulseBank,
+}
+
+/// Where noise and impulse responses come from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DisturbanceSource {
+    /// A folder of noise recordings; noise is synthesised without one.
+    pub noise: Option<PathBuf>,
+    /// A folder of impulse responses; rooms are synthesised without one.
+    pub impulses: Option<PathBuf>,
+    /// Seed of the split, and of what is synthesised.
+    pub seed: u64,
+}
+
+/// Both sides of the split, which share no recording and no room, and the files that could not be used.
+#[derive(Debug)]
+pub struct SplitDisturbances {
+    /// What training hears.
+    pub training: Disturbances,
+    /// What queries hear.
+    pub queries: Disturbances,
+    /// Files left out.
+    pub rejected: Vec<RejectedFile>,
+}
+
+impl DisturbanceSource {
+    /// Loads or makes both sides at `rate` Hz.
+    ///
+    /// # Errors
+    /// [`AudioError`] where a folder cannot be listed.
+    pub fn load(&self, rate: u32) -> Result<SplitDisturbances, AudioError> {
+        let mut rejected = Vec::new();
+        let noise = match &self.noise {
+            Some(folder) => kept(NoiseBank::load(folder, rate)?, &mut rejected),
+            None => NoiseBank::synthetic(self.seed, SYNTHETIC_NOISES, SYNTHETIC_NOISE_SECONDS, rate),
+        };
+        let impulses = match &self.impulses {
+            Some(folder) => kept(ImpulseBank::load(folder, rate)?, &mut rejected),
+            None => ImpulseBank::synthetic(self.seed, SYNTHETIC_ROOMS, SYNTHETIC_T60, rate),
+        };
+        let (noise, noise_queries) = noise.split(QUERY_SHARE, self.seed);
+        let (impulses, impulse_queries) = impulses.split(QUERY_SHARE, self.seed);
+        Ok(SplitDisturbances {
+            training: Disturbances { noise, impulses },
+            queries: Disturbances { noise: noise_queries, impulses: impulse_queries },
+            rejected,
+        })
+    }
+
+    /// Names of the two sources, for tables.
+    pub(crate) fn names(&self) -> [String; 2] {
+        let name = |folder: &Option<PathBuf>| folder.as_deref().map_or_else(|| "synthesised".into(), last_part);
+        [name(&self.noise), name(&self.impulses)]
+    }
+}
+
+fn last_part(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn kept<B>((bank, left_out): (B, Vec<RejectedFile>), rejected: &mut Vec<RejectedFile>) -> B {
+    rejected.extend(left_out);
+    bank
+}
