@@ -6,16 +6,20 @@
 
 mod axis;
 pub mod baseline;
+mod bench;
 mod disturbances;
 mod error;
 mod figure;
 mod lab;
 mod machine;
 mod music;
+mod opponent;
+mod ours;
 mod price;
 mod question;
 mod results;
 mod row;
+mod tally;
 mod unit;
 mod watch;
 

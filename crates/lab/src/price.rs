@@ -1,7 +1,7 @@
 //! What a query costs in every protocol, before anyone pays for it.
 
-use sordino_fhe::{Plan, PlannerOptions, params};
-use sordino_model::{Protocol, ServerModel};
+use sordino_fhe::{OneTripOptions, OneTripPlan, Plan, PlannerOptions, params};
+use sordino_model::{Hierarchy, Protocol, ServerModel};
 
 use crate::LabError;
 use crate::row::Price;
@@ -21,19 +21,31 @@ pub(crate) fn of(server: &ServerModel, protocol: Protocol) -> Result<Price, LabE
         let cost = plan.cost(trip, hierarchy.shape())?;
         (up, down) = (up + cost.bytes_up, down + cost.bytes_down);
     }
-    let client_learns = match protocol {
-        Protocol::Flat => "every track's score",
-        Protocol::Trips { .. } => "every cluster's score, and the scores of the tracks in the clusters it picked",
+    let (client_learns, probes) = match protocol {
+        Protocol::Flat => ("every track's score", 1),
+        Protocol::Trips { probes } => {
+            ("every cluster's score, and the scores of the tracks in the clusters it picked", probes)
+        }
     };
+    let (rotations, rotations_in_a_row) = decided(hierarchy, probes).unzip();
     Ok(Price {
         bytes_up: Some(up),
         bytes_down: Some(down),
-        rotations: Some(0),
-        rotations_in_a_row: Some(0),
+        rotations,
+        rotations_in_a_row,
         server_learns: SERVER_LEARNS.into(),
         client_learns: client_learns.into(),
         ..Price::default()
     })
+}
+
+/// Blind rotations, and how many of them follow one another, were the server to decide the same, encrypted; nothing where its
+/// scores are too close together for that.
+fn decided(hierarchy: &Hierarchy, probes: usize) -> Option<(usize, usize)> {
+    let options = OneTripOptions { probes, ..OneTripOptions::default() };
+    let plan = OneTripPlan::new(&params::STANDARD, hierarchy, options).ok()?;
+    let cost = plan.cost(hierarchy.shape()).ok()?;
+    Some((cost.decisions.rotations(), cost.depth))
 }
 
 /// What the server learns in every protocol.

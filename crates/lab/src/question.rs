@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use sordino_audio::{AugmentSpec, Level};
 use sordino_corpus::{Condition, CropSplit};
 use sordino_learn::{Effort, TrainConfig};
 
@@ -70,6 +71,8 @@ pub struct Grid {
     pub systems: Vec<String>,
     /// Preset of the training settings.
     pub effort: Vec<Effort>,
+    /// How hard training clips are disturbed; as the preset says where there is none.
+    pub augmentation: Vec<Level>,
     /// Slots of every routing stage, as in the training settings: `[[]]` is flat, `[[0]]` two stages.
     pub stages: Vec<Vec<usize>>,
     /// Length of a query in seconds.
@@ -104,6 +107,7 @@ impl Default for Grid {
             asked: 298,
             systems: vec!["sordino".into()],
             effort: vec![Effort::Standard],
+            augmentation: Vec::new(),
             stages: vec![vec![0]],
             seconds: vec![10.0],
             heard_seconds: None,
@@ -246,15 +250,29 @@ impl Grid {
                 for stages in &self.stages {
                     let mut config = TrainConfig { stages: stages.clone(), ..TrainConfig::effort(effort) };
                     config.train_seconds = self.heard_seconds;
-                    for (config, knobs) in turn(&config, &self.knob)? {
-                        config.validate().map_err(|error| format!("grid \"{}\": {error}", self.title))?;
-                        let training = Training { effort, config };
-                        systems.push((System::Sordino(Box::new(training)), knobs));
+                    for (config, level) in self.augmented(&config) {
+                        for (config, knobs) in turn(&config, &self.knob)? {
+                            config.validate().map_err(|error| format!("grid \"{}\": {error}", self.title))?;
+                            let training = Training { effort, config };
+                            systems.push((System::Sordino(Box::new(training)), [level.clone(), knobs].concat()));
+                        }
                     }
                 }
             }
         }
         Ok(systems)
+    }
+
+    /// A configuration at every level of augmentation.
+    fn augmented(&self, config: &TrainConfig) -> Vec<Turned> {
+        if self.augmentation.is_empty() {
+            return vec![(config.clone(), Vec::new())];
+        }
+        let at = |&level: &Level| {
+            let config = TrainConfig { augment: AugmentSpec::level(level), ..config.clone() };
+            (config, vec![("augmentation".to_owned(), format!("{level:?}").to_lowercase())])
+        };
+        self.augmentation.iter().map(at).collect()
     }
 
     /// Which part of a track queries are taken from.

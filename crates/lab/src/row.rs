@@ -21,6 +21,10 @@ pub struct Counts {
     pub strangers: usize,
     /// Of those: reported unknown.
     pub rejected: usize,
+    /// Queries to known tracks for which the system said where in the track they lie.
+    pub placed: usize,
+    /// Of those: the best track is right and the place within half a second.
+    pub located: usize,
 }
 
 impl Counts {
@@ -48,6 +52,8 @@ impl Counts {
         self.lost += other.lost;
         self.strangers += other.strangers;
         self.rejected += other.rejected;
+        self.placed += other.placed;
+        self.located += other.located;
     }
 }
 
@@ -71,9 +77,9 @@ pub struct Price {
     pub bytes_down: Option<usize>,
     /// Bytes of the evaluation key, sent once.
     pub key_bytes: Option<usize>,
-    /// Blind rotations.
+    /// Blind rotations where the server decides, or were it to decide what the client does.
     pub rotations: Option<usize>,
-    /// Blind rotations that must follow one another.
+    /// Those of them that must follow one another.
     pub rotations_in_a_row: Option<usize>,
     /// Median time of the server a query.
     pub server_seconds: Option<f64>,
@@ -104,6 +110,8 @@ pub struct Row {
     pub stages: String,
     /// Number of stages.
     pub depth: usize,
+    /// Choices of the first stage, where there are several stages.
+    pub clusters: Option<usize>,
     /// Length of a query.
     pub seconds: f32,
     /// Condition.
@@ -129,6 +137,8 @@ pub struct Row {
     pub strangers: usize,
     /// Per cent of those reported unknown.
     pub rejected: Option<f64>,
+    /// Per cent of queries whose track and place in it, where the system tells, are right.
+    pub located: Option<f64>,
     /// Costs.
     #[serde(flatten)]
     pub price: Price,
@@ -143,7 +153,7 @@ pub struct Row {
 
 impl Row {
     /// Columns in the order of a table; what varies within a grid comes after the first of them.
-    pub(crate) const COLUMNS: [&str; 33] = [
+    pub(crate) const COLUMNS: [&str; 35] = [
         "grid",
         "system",
         "tracks",
@@ -151,6 +161,7 @@ impl Row {
         "effort",
         "stages",
         "depth",
+        "clusters",
         "seconds",
         "condition",
         "snr_db",
@@ -165,6 +176,7 @@ impl Row {
         "lost",
         "strangers",
         "rejected",
+        "located",
         "equal",
         "rotations",
         "rotations_in_a_row",
@@ -213,7 +225,7 @@ mod tests {
         counts.add(&answer(&[2, 9, 4], false), Some(4));
         counts.add(&answer(&[], false), None);
         counts.add(&answer(&[1], true), None);
-        let once = Counts { known: 2, top_1: 1, top_3: 2, lost: 1, strangers: 2, rejected: 1 };
+        let once = Counts { known: 2, top_1: 1, top_3: 2, lost: 1, strangers: 2, rejected: 1, ..Counts::default() };
         assert_eq!(counts, once);
         counts.merge(once);
         assert_eq!((counts.known, counts.rejected), (4, 2));
@@ -232,6 +244,7 @@ mod tests {
             effort: String::new(),
             stages: String::new(),
             depth: 1,
+            clusters: None,
             seconds: 10.0,
             condition: "clean".into(),
             snr_db: None,
@@ -244,6 +257,7 @@ mod tests {
             lost: None,
             strangers: 0,
             rejected: None,
+            located: None,
             price: Price::default(),
             training_seconds: None,
             training_gigabytes: None,

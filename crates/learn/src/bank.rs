@@ -26,17 +26,18 @@ impl Bank {
         }
     }
 
-    /// The rows as the integers will have them, up to their common scale: unit length, then rounded.
-    pub(crate) fn rows(&self, grid: Grid) -> Tensor<3> {
-        grid.fake(unit_length(self.rows.val()))
+    /// The rows as the integers will have them, up to their common scale: unit length, then rounded where training is
+    /// `aware` of that.
+    pub(crate) fn rows(&self, grid: Grid, aware: bool) -> Tensor<3> {
+        grid.seen(unit_length(self.rows.val()), aware)
     }
 
-    /// Some rows of the flattened bank `[groups * slots, width]` as the integers will have them: `[n, width]`.
-    pub(crate) fn some_rows(&self, rows: impl IntoIterator<Item = usize>, grid: Grid) -> Tensor<2> {
+    /// Some rows of the flattened bank `[groups * slots, width]`, as [`Bank::rows`] has them: `[n, width]`.
+    pub(crate) fn some_rows(&self, rows: impl IntoIterator<Item = usize>, grid: Grid, aware: bool) -> Tensor<2> {
         let all = self.rows.val();
         let [groups, slots, width] = all.dims();
         let some = all.clone().reshape([groups * slots, width]).select(0, indices(rows, &all.device()));
-        grid.fake(unit_length(some))
+        grid.seen(unit_length(some), aware)
     }
 
     /// The unit-length rows before rounding.

@@ -18,7 +18,7 @@ pub struct Grid {
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum GridError {
     /// Bits outside what the encrypted stages take.
-    #[error("grid: {found} bits, expected 3 to 8")]
+    #[error("grid: {found} bits, expected 2 to 8")]
     Bits {
         /// Bits asked for.
         found: u8,
@@ -33,15 +33,15 @@ pub enum GridError {
 
 /// Step of the uniform quantiser with `2^bits - 1` levels that loses least on a standard normal variable (Max, 1960,
 /// extended to odd numbers of levels by minimising the mean squared error numerically).
-const NORMAL_STEP: [f32; 6] = [0.650, 0.353, 0.193, 0.1054, 0.0572, 0.0310];
+const NORMAL_STEP: [f32; 7] = [1.224, 0.650, 0.353, 0.193, 0.1054, 0.0572, 0.0310];
 
 impl Grid {
     /// A grid with `scale` steps to one.
     ///
     /// # Errors
-    /// [`GridError`] outside 3 to 8 bits, or for a scale that is not positive.
+    /// [`GridError`] outside 2 to 8 bits, or for a scale that is not positive.
     pub fn new(bits: u8, scale: f32) -> Result<Self, GridError> {
-        if !(3..=8).contains(&bits) {
+        if !(2..=8).contains(&bits) {
             return Err(GridError::Bits { found: bits });
         }
         if !(scale.is_finite() && scale > 0.0) {
@@ -54,9 +54,9 @@ impl Grid {
     /// `1 / width`, and the step is the best one for that.
     ///
     /// # Errors
-    /// [`GridError`] outside 3 to 8 bits.
+    /// [`GridError`] outside 2 to 8 bits.
     pub fn for_unit_vectors(bits: u8, width: usize) -> Result<Self, GridError> {
-        let step = NORMAL_STEP.get(usize::from(bits).wrapping_sub(3)).ok_or(GridError::Bits { found: bits })?;
+        let step = NORMAL_STEP.get(usize::from(bits).wrapping_sub(2)).ok_or(GridError::Bits { found: bits })?;
         Self::new(bits, (width.max(1) as f32).sqrt() / step)
     }
 
@@ -79,6 +79,11 @@ impl Grid {
     pub fn integer(&self, x: f32) -> i32 {
         let max = self.max() as f32;
         (x * self.scale).clamp(-max, max).round_ties_even() as i32
+    }
+
+    /// What training sees of `x`: rounded, or as it is where training is not `aware` of the rounding that comes after it.
+    pub(crate) fn seen<const D: usize>(&self, x: Tensor<D>, aware: bool) -> Tensor<D> {
+        if aware { self.fake(x) } else { x }
     }
 
     /// Rounds every element to the grid; the gradient is 1 inside the grid and 0 outside. Any shape.
@@ -111,7 +116,7 @@ mod tests {
     #[test]
     fn rounding_agrees_with_the_integers() {
         let device = Device::flex();
-        for bits in 3..=8 {
+        for bits in 2..=8 {
             let grid = Grid::for_unit_vectors(bits, 96).unwrap();
             let x: Vec<f32> = (-400..400).map(|i| i as f32 / 800.0).collect();
             let faked = grid.fake(Tensor::<1>::from_floats(x.as_slice(), &device)).into_data_as::<f32>();
@@ -130,7 +135,7 @@ mod tests {
             let points = (-6_000..=6_000).map(|i| i as f32 / 1_000.0);
             points.map(|x| (x - grid.integer(x) as f32 / scale).powi(2) * (-x * x / 2.0).exp()).sum::<f32>()
         };
-        for bits in 3..=8 {
+        for bits in 2..=8 {
             let best = Grid::for_unit_vectors(bits, 1).unwrap().scale();
             assert!(error(bits, best) < error(bits, best * 1.05), "{bits} bits: a finer step is better");
             assert!(error(bits, best) < error(bits, best / 1.05), "{bits} bits: a coarser step is better");

@@ -33,10 +33,12 @@ pub struct RouterSettings {
     pub hidden: Vec<usize>,
     /// Width of the vector that is encrypted.
     pub bottleneck: usize,
-    /// Bits of an entry of that vector, 3 to 8.
+    /// Bits of an entry of that vector, 2 to 8.
     pub input_bits: u8,
-    /// Bits of a weight, 3 to 8.
+    /// Bits of a weight, 2 to 8.
     pub weight_bits: u8,
+    /// Whether both are rounded while training, or only after it.
+    pub aware: bool,
     /// Inverse temperature of the softmax over cosines.
     pub scale: f32,
     /// Whether that is only where it starts, to be learned with the weights.
@@ -59,6 +61,7 @@ impl Default for RouterSettings {
             bottleneck: 128,
             input_bits: 6,
             weight_bits: 6,
+            aware: true,
             scale: 8.0,
             learn_scale: false,
             noise: 2.0,
@@ -158,8 +161,8 @@ pub(crate) fn train(
         let keep = |width| dropout_mask(clips.len(), width, settings.dropout, &mut rng);
         let masks: Vec<Array2<f32>> = settings.hidden.iter().copied().map(keep).collect();
         let masks = masks.iter().map(|mask| tensor(mask.view(), device)).collect();
-        let z = input.fake(network.trunk.forward(tensor(x.view(), device), masks));
-        let scores = scores_in_groups(z, network.bank.rows(grid), &groups);
+        let z = input.seen(network.trunk.forward(tensor(x.view(), device), masks), settings.aware);
+        let scores = scores_in_groups(z, network.bank.rows(grid, settings.aware), &groups);
         let correct = share_correct(array2(scores.clone().detach())?.view(), &allowed);
         let loss = marginal_cross_entropy(network.bank.logits(scores), tensor(allowed.view(), device));
         Ok(Step { loss, metric: Some(Metric { name: "top-1", value: correct }) })

@@ -24,10 +24,12 @@ use crate::{Grid, LearnError};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrackSettings {
-    /// Bits of an entry of the encrypted vector, 3 to 8.
+    /// Bits of an entry of the encrypted vector, 2 to 8.
     pub input_bits: u8,
-    /// Bits of a weight, 3 to 8.
+    /// Bits of a weight, 2 to 8.
     pub weight_bits: u8,
+    /// Whether both are rounded while training, or only after it.
+    pub aware: bool,
     /// Rows drawn from everywhere that every clip is weighed against in each step, and about as many of whole leaves. Leaves
     /// of more slots than this (a large flat library is one) are only seen through such rows: a sampled softmax.
     pub negatives: usize,
@@ -44,7 +46,16 @@ pub struct TrackSettings {
 impl Default for TrackSettings {
     fn default() -> Self {
         let descent = Descent { epochs: 2, batch: 256, learning_rate: 3e-4, weight_decay: 0.0 };
-        Self { input_bits: 6, weight_bits: 6, negatives: 1_024, scale: 16.0, learn_scale: false, noise: 2.0, descent }
+        Self {
+            input_bits: 6,
+            weight_bits: 6,
+            aware: true,
+            negatives: 1_024,
+            scale: 16.0,
+            learn_scale: false,
+            noise: 2.0,
+            descent,
+        }
     }
 }
 
@@ -85,8 +96,8 @@ pub(crate) fn train(
         let mut rng = stream(*seed, (1 << 40) + step as u64);
         let lesson = source.draw(&mut rng);
         let x = scattered(examples.vectors(&lesson.clips), settings.noise, &mut rng);
-        let rows = bank.some_rows(lesson.columns.iter().map(|c| c.leaf * tree.slots() + c.slot), grid);
-        let logits = bank.logits(input.fake(tensor(x.view(), device)).matmul(rows.transpose()));
+        let rows = bank.some_rows(lesson.columns.iter().map(|c| c.leaf * tree.slots() + c.slot), grid, settings.aware);
+        let logits = bank.logits(input.seen(tensor(x.view(), device), settings.aware).matmul(rows.transpose()));
 
         let right = tensor(lesson.mask(|sample, column| lesson.own[sample] == column).view(), device);
         let everywhere = lesson.mask(|sample, column| lesson.rivals(sample, column));

@@ -1,0 +1,132 @@
+//! A model of ours, trained for a library and asked.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use ndarray::Array2;
+use sordino_audio::FeatureSpec;
+use sordino_learn::{FloatModel, float_answers, integer_answers, labels, train};
+use sordino_model::{Card, ClientModel, Pair, PairError, Protocol, ServerModel, save};
+
+use crate::bench::{Bench, Done};
+use crate::disturbances::Disturbances;
+use crate::machine::{peak_gigabytes, reset_peak};
+use crate::music::{Heard, Put, ask};
+use crate::question::Grid;
+use crate::row::Method;
+use crate::tally::{Asked, Outcome, tally};
+use crate::unit::{Asking, Training, Unit};
+use crate::{LabError, Watch, price};
+
+/// Base features of queries, shape `[queries, width]`, and what they were.
+struct Queries {
+    features: Array2<f32>,
+    asked: Vec<Asked>,
+}
+
+/// Trains a model, keeps it, and asks it.
+pub(crate) fn run(bench: &Bench<'_>, unit: &Unit, training: &Training, put: &Put) -> Result<Done, LabError> {
+    let spec = FeatureSpec { query_seconds: unit.asking.seconds, ..put.table.spec().clone() };
+    let table = put.table.clone().with_spec(&spec)?;
+    let disturbances = bench.disturbances(spec.sample_rate)?;
+    let hearing = &disturbances.training;
+    let config = &training.config;
+    let name = bench.key(&(table.catalogue().fingerprint(), &spec, config))?;
+    let checkpoints = bench.cache.join("checkpoints").join(&name);
+    reset_peak();
+    let start = Instant::now();
+    let progress = bench.watch.training();
+    let model = train(&table, &hearing.noise, &hearing.impulses, config, Some(&checkpoints), &*progress)?;
+    drop(progress);
+    let training_seconds = start.elapsed().as_secs_f64();
+    let training_gigabytes = peak_gigabytes();
+    let (client, server) = model.halves(&name, labels(&table))?;
+    let card = Card { source: format!("{} tracks, {} recorded", table.len(), put.recorded), ..Card::default() };
+    save(&bench.cache.join("models").join(&name), &client, &server, &card)?;
+    remove(&checkpoints)?;
+    drop(table);
+
+    let queries = queries(bench, &unit.asking, put, &client, &disturbances.queries)?;
+    Ok(Done {
+        recorded: put.recorded,
+        stages: server.hierarchy().stages().iter().map(|stage| stage.outputs()).collect(),
+        training_seconds: Some(training_seconds),
+        training_gigabytes,
+        outcomes: answers(unit, &model, &client, &server, &queries)?,
+    })
+}
+
+/// Base features of every query.
+fn queries(
+    bench: &Bench<'_>,
+    asking: &Asking,
+    put: &Put,
+    client: &ClientModel,
+    hearing: &Disturbances,
+) -> Result<Queries, LabError> {
+    let (front, watch) = (client.front(), bench.watch);
+    let split = Grid::split(asking.heard_seconds);
+    let hear = |query: &sordino_corpus::Query| front.features(&query.samples);
+    let (heard, rejected) = ask(&put.asked, front.spec(), asking, split, hearing, watch, hear)?;
+    for entry in rejected {
+        watch.note(&format!("not asked: {}: {}", entry.source, entry.reason));
+    }
+    let mut asked = Vec::with_capacity(heard.len());
+    let mut flat = Vec::with_capacity(heard.len() * front.width());
+    for Heard { track, condition, value } in heard {
+        match value {
+            Ok(features) => {
+                flat.extend(features);
+                asked.push((condition, put.place(track)));
+            }
+            Err(error) => watch.note(&format!("not asked: track {track}: {error}")),
+        }
+    }
+    let shape = (asked.len(), front.width());
+    let features = Array2::from_shape_vec(shape, flat).map_err(|error| LabError::Setting {
+        setting: "features of the queries".into(),
+        found: error.to_string(),
+        expected: format!("{} by {}", shape.0, shape.1),
+    })?;
+    Ok(Queries { features, asked })
+}
+
+/// Answers in the clear, in every protocol and precision.
+fn answers(
+    unit: &Unit,
+    model: &FloatModel,
+    client: &ClientModel,
+    server: &ServerModel,
+    queries: &Queries,
+) -> Result<Vec<Outcome>, LabError> {
+    let pair = Pair::new(client, server).map_err(PairError::from)?;
+    let trips = unit.answering.probes.iter().map(|&probes| Protocol::Trips { probes });
+    let trips = trips.filter(|_| server.hierarchy().stages().len() > 1);
+    let mut outcomes = Vec::new();
+    for protocol in std::iter::once(Protocol::Flat).chain(trips) {
+        let price = price::of(server, protocol)?;
+        let float = float_answers(model, protocol, queries.features.view())?;
+        let integer = integer_answers(&pair, protocol, queries.features.view())?;
+        for (precision, answers) in [("float", float), ("integer", integer)] {
+            let method = method(protocol, precision);
+            outcomes.extend(tally(&unit.asking, queries.asked.iter().zip(&answers), &method, &price));
+        }
+    }
+    Ok(outcomes)
+}
+
+fn method(protocol: Protocol, precision: &str) -> Method {
+    let (name, probes) = match protocol {
+        Protocol::Flat => ("flat", 0),
+        Protocol::Trips { probes } => ("two-trip", probes),
+    };
+    Method { protocol: name.into(), probes, precision: precision.into() }
+}
+
+fn remove(folder: &Path) -> Result<(), LabError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LabError::io(folder, "remove")(error)),
+        _ => Ok(()),
+    }
+}
