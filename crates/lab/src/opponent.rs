@@ -6,6 +6,7 @@ use sordino_audio::FeatureSpec;
 use sordino_corpus::SoundOptions;
 use sordino_learn::Answer;
 
+use crate::LabError;
 use crate::baseline::{self, Kind};
 use crate::bench::{Bench, Done};
 use crate::machine::{peak_gigabytes, reset_peak};
@@ -14,7 +15,6 @@ use crate::question::Grid;
 use crate::row::{Counts, Method, Price};
 use crate::tally::{Asked, tally};
 use crate::unit::Unit;
-use crate::{LabError, Watch};
 
 /// How far from the truth a place in a track may be told, in seconds.
 const NEAR: f32 = 0.5;

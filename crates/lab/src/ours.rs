@@ -17,7 +17,7 @@ use crate::question::Grid;
 use crate::row::Method;
 use crate::tally::{Asked, Outcome, tally};
 use crate::unit::{Asking, Training, Unit};
-use crate::{LabError, Watch, price};
+use crate::{LabError, price};
 
 /// Base features of queries, shape `[queries, width]`, and what they were.
 struct Queries {

@@ -2,6 +2,7 @@
 
 mod encrypted;
 mod ivf_pq;
+mod kind;
 mod landmarks;
 mod library;
 mod mfcc;
@@ -19,6 +20,7 @@ use crate::LabError;
 
 pub use encrypted::{EncryptedClip, EncryptedRegression};
 pub use ivf_pq::{IvfPq, IvfPqSettings};
+pub use kind::Kind;
 pub use landmarks::{LandmarkSettings, Landmarks};
 pub use library::{Library, Tell};
 pub use mfcc::MfccSettings;
@@ -35,21 +37,6 @@ pub struct Privacy {
     pub server_learns: &'static str,
     /// What the client learns beyond its answer.
     pub client_learns: &'static str,
-}
-
-/// Which baseline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {}
-
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 0] = [];
-
-    /// Its name in a question and in the results.
-    pub fn name(self) -> &'static str {
-        match self {}
-    }
 }
 
 /// A system that names clips.
