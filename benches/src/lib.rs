@@ -2,6 +2,8 @@
 //!
 //! Costs do not depend on what the weights are, so random ones of the size and norm that training gives will do.
 
+pub mod one_trip;
+
 use std::error::Error;
 use std::hint::black_box;
 

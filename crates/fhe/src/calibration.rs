@@ -1,136 +1,143 @@
-//! [`Calibration`]: what the steps of a decision take on the machine at hand, and from it what a query will take.
+//! What every operation takes on the machine at hand, for [`sordino_model::Schedule`] to say what a query will take.
 
-use std::fmt;
-use std::time::{Duration, Instant};
+use std::io::{Cursor, Read};
+use std::time::Instant;
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use sordino_model::{Batched, KEY_ID_BYTES, SEED_BYTES, Timings};
 
-use crate::ServerKey;
+use crate::bits::pack;
 use crate::blind_rotation::{Exponents, RotationKey, Table};
 use crate::circuit_bootstrap::level_table;
-use crate::evaluator::{BATCH, Resolution, batches, comparison_table};
+use crate::evaluator::{BATCH, Resolution, comparison_table};
 use crate::glwe::Glwe;
+use crate::linear::LinearKernel;
+use crate::params::ParameterSet;
+use crate::random::Random;
+use crate::reply::ZeroKey;
+use crate::{EvaluationKey, FheError, KeyId, ServerKey, seeded};
 
-/// Time of every step at one resolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Calibration {
-    /// The resolution of comparisons.
-    pub resolution: Resolution,
-    /// A comparison in a full batch, while every thread is comparing.
-    pub full_compare: Duration,
-    /// A refresh in a full batch, while every thread is refreshing.
-    pub full_refresh: Duration,
-    /// A keyswitch in a full batch.
-    pub full_keyswitch: Duration,
-    /// A comparison alone.
-    pub compare: Duration,
-    /// A refresh alone.
-    pub refresh: Duration,
-    /// A keyswitch alone.
-    pub keyswitch: Duration,
-    /// Turning a refreshed bit into a selector.
-    pub conversion: Duration,
-    /// A gate.
-    pub gate: Duration,
+/// Weights that a measurement of products streams: more than a cache holds.
+const WEIGHT_BYTES: usize = 64 << 20;
+/// Ciphertexts of the query that is read, and the bits of their bodies.
+const QUERY: (usize, u32) = (24, 37);
+
+/// Measures every operation `repetitions` times, without any secret: what an operation takes does not depend on what is encrypted,
+/// so random bytes serve as a key. Keeps the shortest times, because other work only ever adds; a repetition takes about half a
+/// second. `progress` is called with the fraction done.
+///
+/// # Errors
+/// [`FheError::EvaluationKey`] where the parameter set has no such key.
+pub fn calibrate(
+    parameters: &'static ParameterSet,
+    repetitions: usize,
+    progress: impl Fn(f64),
+) -> Result<Timings, FheError> {
+    let key = ServerKey::read(
+        &mut Cursor::new(EvaluationKey::header(parameters, KeyId([0; KEY_ID_BYTES])))
+            .chain(Endless(Random::new([0; SEED_BYTES], 0))),
+    )?;
+    let steps = repetitions.max(1) as f64 + 1.0;
+    progress(1.0 / steps);
+    let mut best = measure(&key);
+    for done in 1..repetitions.max(1) {
+        progress((done as f64 + 1.0) / steps);
+        best = best.shortest(&measure(&key));
+    }
+    progress(1.0);
+    Ok(best)
 }
 
-impl fmt::Display for Calibration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "comparison  {:>9.3?} alone, {:.3?} in a full batch", self.compare, self.full_compare)?;
-        writeln!(f, "refresh     {:>9.3?} alone, {:.3?} in a full batch", self.refresh, self.full_refresh)?;
-        writeln!(f, "keyswitch   {:>9.3?} alone, {:.3?} in a full batch", self.keyswitch, self.full_keyswitch)?;
-        writeln!(f, "conversion  {:>9.3?}", self.conversion)?;
-        write!(f, "gate        {:>9.3?}", self.gate)
+/// [`calibrate`] with a key that is there already.
+pub fn calibrate_with(key: &ServerKey, repetitions: usize) -> Timings {
+    let first = measure(key);
+    (1..repetitions).fold(first, |best, _| best.shortest(&measure(key)))
+}
+
+/// Random bytes without end.
+struct Endless(Random);
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let mut words = vec![0; buffer.len().div_ceil(8)];
+        self.0.uniform(&mut words);
+        buffer.iter_mut().zip(words.into_iter().flat_map(u64::to_le_bytes)).for_each(|(out, byte)| *out = byte);
+        Ok(buffer.len())
     }
 }
 
-impl Calibration {
-    /// Measures every step `repetitions` times and keeps the shortest: on a busy machine, noise only ever adds. One repetition
-    /// takes about half a second.
-    pub fn measure(key: &ServerKey, resolution: Resolution, repetitions: usize) -> Self {
-        let first = Self::measure_once(key, resolution);
-        (1..repetitions).fold(first, |best, _| best.shortest(Self::measure_once(key, resolution)))
-    }
-
-    fn measure_once(key: &ServerKey, resolution: Resolution) -> Self {
-        let (fourier, size) = (&key.fourier, key.fourier.size());
-        let (compare_table, refresh_table) =
-            (comparison_table(size, resolution), level_table(size, key.circuit.gadget()));
-        let mut scratch = fourier.scratch();
-        let lwe = Glwe::trivial(&(0..size as u64).map(scatter).collect::<Vec<_>>()).extract(0);
-        let batch = vec![lwe.clone(); BATCH];
-        let (_, keyswitch) = timed(|| key.keyswitch.switch(std::slice::from_ref(&lwe)));
-        let (_, full_keyswitch) = timed(|| key.keyswitch.switch(&batch));
-        let alone = |table: &Table| [exponents(key, table, 0)];
-        let (_, compare) = timed(|| key.compare.rotate(&compare_table, &alone(&compare_table), fourier, &mut scratch));
-        let (rotated, refresh) =
-            timed(|| key.refresh.rotate(&refresh_table, &alone(&refresh_table), fourier, &mut scratch));
-        let (bit, conversion) = timed(|| key.circuit.selector(&rotated[0], fourier, &mut scratch));
-        let (_, gate) = timed(|| bit.cmux(&rotated[0], &rotated[0], fourier, &mut scratch));
-        Self {
-            resolution,
-            full_compare: full_batch(key, &key.compare, &compare_table),
-            full_refresh: full_batch(key, &key.refresh, &refresh_table),
-            full_keyswitch: full_keyswitch / BATCH as u32,
-            compare,
-            refresh,
-            keyswitch,
-            conversion,
-            gate,
+fn measure(key: &ServerKey) -> Timings {
+    let (fourier, size) = (&key.fourier, key.fourier.size());
+    let mut scratch = fourier.scratch();
+    let glwe = Glwe::trivial(&(0..size as u64).map(scatter).collect::<Vec<_>>());
+    let lwe = glwe.extract(0);
+    let batch = vec![lwe.clone(); BATCH];
+    let (_, keyswitch) = timed(|| key.keyswitch.switch(std::slice::from_ref(&lwe)));
+    let (_, full_keyswitch) = timed(|| key.keyswitch.switch(&batch));
+    let table = level_table(size, key.circuit.gadget());
+    let (rotated, refresh) = timed(|| key.refresh.rotate(&table, &[exponents(key, &table, 0)], fourier, &mut scratch));
+    let full_refresh = full_batch(key, &key.refresh, &table);
+    let compare = [Resolution::Standard, Resolution::Fine, Resolution::Finest].map(|resolution| {
+        let table = comparison_table(size, resolution);
+        let (_, alone) = timed(|| key.compare.rotate(&table, &[exponents(key, &table, 0)], fourier, &mut scratch));
+        Batched { alone, full: full_batch(key, &key.compare, &table) }
+    });
+    let (bit, conversion) = timed(|| key.circuit.selector(&rotated[0], fourier, &mut scratch));
+    let (_, gates) = timed(|| (0..16).fold(glwe.clone(), |x, _| bit.cmux(&x, &rotated[0], fourier, &mut scratch)));
+    let mut transformed = Glwe::zero(size).as_slice().iter().map(|_| Default::default()).collect::<Vec<_>>();
+    let transformed = &mut transformed[..size / 2];
+    let (_, transforms) = timed(|| {
+        for _ in 0..32 {
+            fourier.forward_torus(glwe.body(), transformed, &mut scratch);
         }
-    }
-
-    /// The shorter of two measurements, step by step.
-    pub fn shortest(self, other: Self) -> Self {
-        Self {
-            resolution: self.resolution,
-            full_compare: self.full_compare.min(other.full_compare),
-            full_refresh: self.full_refresh.min(other.full_refresh),
-            full_keyswitch: self.full_keyswitch.min(other.full_keyswitch),
-            compare: self.compare.min(other.compare),
-            refresh: self.refresh.min(other.refresh),
-            keyswitch: self.keyswitch.min(other.keyswitch),
-            conversion: self.conversion.min(other.conversion),
-            gate: self.gate.min(other.gate),
-        }
-    }
-
-    /// `count` comparisons with their keyswitches, in batches over `threads` threads. A batch of `c` takes what its full share
-    /// takes, and once what one alone takes more: the pass over the key.
-    pub(crate) fn comparisons(&self, count: usize, threads: usize) -> Duration {
-        let turns = batches(count, threads, self.resolution.extension_log2()).div_ceil(threads);
-        let most = count.div_ceil(threads);
-        let full = self.full_compare + self.full_keyswitch;
-        let pass = (self.compare + self.keyswitch).saturating_sub(full);
-        if count == 0 { Duration::ZERO } else { full * most as u32 + pass * turns as u32 }
-    }
-
-    /// A bit made a selector while the signs of `next` matches are taken.
-    pub(crate) fn bit(&self, next: usize, threads: usize) -> Duration {
-        let selector = self.keyswitch + self.refresh + self.conversion;
-        let signs = self.comparisons(next, (threads - 1).max(1));
-        if threads == 1 { selector + signs } else { selector.max(signs) }
-    }
-
-    /// `count` gates, as many at a time as there are threads.
-    pub(crate) fn gates(&self, count: usize, threads: usize) -> Duration {
-        self.gate * count.div_ceil(threads) as u32
+    });
+    let transform = transforms / 32.0;
+    let mut kernel = LinearKernel::new(size, QUERY.0, WEIGHT_BYTES);
+    // A polynomial of weights is multiplied with a mask and a body.
+    let products = 2.0 * kernel.bytes() as f64 / sordino_model::fourier_bytes(size) as f64;
+    let product = timed(|| kernel.run()).1.min(timed(|| kernel.run()).1) / products;
+    let query = vec![7; seeded::seeded_len(QUERY.0, size, QUERY.1)];
+    let (_, read) = timed(|| seeded::expand(&query, QUERY.0, size, QUERY.1));
+    let (written, write) = timed(|| reply(key, &glwe, &rotated[0]));
+    Timings {
+        threads: rayon::current_num_threads(),
+        // The query was read on all threads.
+        read: read * rayon::current_num_threads() as f64 / query.len() as f64,
+        // Its transforms and products are counted as such.
+        write: (write - 5.0 * transform - 2.0 * product).max(0.0) / written as f64,
+        product,
+        transform,
+        gate: gates / 16.0,
+        conversion,
+        keyswitch: Batched { alone: keyswitch, full: full_keyswitch / BATCH as f64 },
+        refresh: Batched { alone: refresh, full: full_refresh },
+        compare,
+        batch: BATCH,
     }
 }
 
-/// Time of one rotation of a full batch, while all threads are rotating one.
-fn full_batch(key: &ServerKey, rotation: &RotationKey, table: &Table) -> Duration {
+/// Writes a ciphertext of scores as a reply does, all coefficients of it; returns how many bytes that gave.
+fn reply(key: &ServerKey, scores: &Glwe, zero_key: &Glwe) -> usize {
+    let fourier = &key.fourier;
+    let (mut out, mut random, mut bytes) = (scores.clone(), Random::new([1; SEED_BYTES], 0), Vec::new());
+    let zero_key = ZeroKey::new(zero_key, fourier);
+    zero_key.rerandomise(&mut out, key.parameters(), &mut random, fourier, &mut fourier.scratch());
+    random.add_noise(key.parameters().glwe_noise_log2, out.body_mut());
+    out.body_mut().iter_mut().for_each(|x| *x = x.wrapping_add(random.below(1 << 40)));
+    pack(out.as_slice().iter().copied(), 24, &mut bytes);
+    bytes.len()
+}
+
+/// Seconds of one rotation of a full batch, while all threads are rotating one.
+fn full_batch(key: &ServerKey, rotation: &RotationKey, table: &Table) -> f64 {
     let count = (BATCH / table.extension()).max(1);
     let batch: Vec<Exponents> = (0..count).map(|c| exponents(key, table, c)).collect();
-    let times = (0..rayon::current_num_threads()).into_par_iter().map(|_| {
-        let (_, time) = timed(|| rotation.rotate(table, &batch, &key.fourier, &mut key.fourier.scratch()));
-        time / count as u32
-    });
+    let times = (0..rayon::current_num_threads())
+        .into_par_iter()
+        .map(|_| timed(|| rotation.rotate(table, &batch, &key.fourier, &mut key.fourier.scratch())).1 / count as f64);
     // Threads that share a core finish at different times; their mean is what a query sees.
-    let times: Vec<Duration> = times.collect();
-    times.iter().sum::<Duration>() / times.len().max(1) as u32
+    let times: Vec<f64> = times.collect();
+    times.iter().sum::<f64>() / times.len().max(1) as f64
 }
 
 /// Any powers will do but zeros, which are skipped.
@@ -145,9 +152,22 @@ fn scatter(i: u64) -> u64 {
     (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Runs `f` and says how long it took; what it returns is not optimised away.
-fn timed<T>(f: impl FnOnce() -> T) -> (T, Duration) {
+/// Runs `f` and says how many seconds it took; what it returns is not optimised away.
+fn timed<T>(f: impl FnOnce() -> T) -> (T, f64) {
     let start = Instant::now();
     let value = std::hint::black_box(f());
-    (value, start.elapsed())
+    (value, start.elapsed().as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::INSECURE_N512;
+
+    #[test]
+    fn a_machine_is_measured_without_a_secret() {
+        let timings =
+            calibrate(&INSECURE_N512, 1, |fraction| assert!(fraction <= 1.0)).expect("random bytes are a key");
+        assert!(timings.is_sound() && timings.gate > 0.0 && timings.product > 0.0, "{timings}");
+    }
 }

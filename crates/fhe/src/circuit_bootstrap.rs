@@ -87,7 +87,7 @@ impl CircuitBootstrapKey {
     }
 
     /// Keeps the message of coefficient 0 and clears the others.
-    fn trace(&self, input: &Glwe, fourier: &Fourier, scratch: &mut Scratch) -> Glwe {
+    pub(crate) fn trace(&self, input: &Glwe, fourier: &Fourier, scratch: &mut Scratch) -> Glwe {
         let size = input.size();
         let log2 = size.ilog2();
         let mut out = input.clone();
@@ -107,7 +107,7 @@ impl CircuitBootstrapKey {
     }
 
     /// An encryption of `-s m` from one of `m`: the phase `b - a s` times `-s` is `a s^2 - b s`.
-    fn times_minus_key(&self, message: &Glwe, fourier: &Fourier, scratch: &mut Scratch) -> Glwe {
+    pub(crate) fn times_minus_key(&self, message: &Glwe, fourier: &Fourier, scratch: &mut Scratch) -> Glwe {
         let mut out = Glwe::zero(message.size());
         out.as_mut_slice()[..message.size()].copy_from_slice(message.body());
         self.square.add_product(message.mask(), &mut out, fourier, scratch);

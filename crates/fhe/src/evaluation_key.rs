@@ -1,4 +1,4 @@
-//! [`EvaluationKey`]: what the client gives the server once, so that it can decide encrypted; [`ServerKey`]: the same, ready for use.
+//! [`EvaluationKey`]: what the client gives the server once, so that it can decide encrypted.
 //!
 //! All of it but the keyswitch key is one kind of thing: GLWE encryptions, under the ring's key, of polynomials in the secret
 //! keys. They are made, sent and expanded in blocks: a seed, from which the masks follow, and the bodies, cut to their 48
@@ -12,23 +12,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aligned_vec::ABox;
 use rayon::prelude::*;
-use sordino_model::SEED_BYTES;
+use sordino_model::{KEY_ID_BYTES, SEED_BYTES};
 use tfhe_fft::c64;
 
-use crate::blind_rotation::RotationKey;
-use crate::circuit_bootstrap::{CircuitBootstrapKey, automorphism, trace_exponents};
+use crate::circuit_bootstrap::{automorphism, trace_exponents};
 use crate::fourier::Fourier;
-use crate::gadget::{Gadget, GadgetKey, transform};
+use crate::gadget::{Gadget, transform};
 use crate::glwe::Glwe;
-use crate::keyswitch::{KeyswitchKey, SeededKeyswitchKey};
+use crate::keyswitch::SeededKeyswitchKey;
 use crate::params::{ParameterId, ParameterSet};
 use crate::random::{Random, RandomSeed};
 use crate::secret_key::wipe;
+use crate::server_key::{Expanded, ServerKey};
 use crate::{FheError, SecretKey, seeded};
 
 const MAGIC: &[u8; 8] = b"SRDNEVK\x01";
-/// Bytes of a [`KeyId`].
-pub(crate) const KEY_ID_BYTES: usize = 16;
 /// Magic number, parameter set, key.
 const HEADER_BYTES: usize = MAGIC.len() + 2 + KEY_ID_BYTES;
 /// Bits kept of the bodies.
@@ -99,35 +97,25 @@ pub struct EvaluationKey {
 }
 
 /// Seeded GLWE ciphertexts as they travel: the seed of the masks, and the bodies.
-struct Block(Vec<u8>);
-
-/// An [`EvaluationKey`] expanded, for [`crate::OneTripServer`]. Shared by all queries under its secret key.
-pub struct ServerKey {
-    id: KeyId,
-    pub(crate) parameters: &'static ParameterSet,
-    pub(crate) fourier: Fourier,
-    pub(crate) keyswitch: KeyswitchKey,
-    pub(crate) compare: RotationKey,
-    pub(crate) refresh: RotationKey,
-    pub(crate) circuit: CircuitBootstrapKey,
-}
+pub(crate) struct Block(Vec<u8>);
 
 /// How many GLWE blocks, and ciphertexts in each, a section of the key has.
 #[derive(Clone, Copy)]
-struct Section {
-    blocks: usize,
+pub(crate) struct Section {
+    pub(crate) blocks: usize,
     rows: usize,
 }
 
-struct Sections {
-    compare: Section,
-    refresh: Section,
-    trace: Section,
-    square: Section,
+/// The sections of a key in the order in which they are written; the keyswitch key follows.
+pub(crate) struct Sections {
+    pub(crate) compare: Section,
+    pub(crate) refresh: Section,
+    pub(crate) trace: Section,
+    pub(crate) square: Section,
 }
 
 impl Sections {
-    fn of(p: &ParameterSet) -> Self {
+    pub(crate) fn of(p: &ParameterSet) -> Self {
         let g = DecisionGadgets::STANDARD;
         let bits = p.lwe_dimension.0;
         Self {
@@ -216,14 +204,17 @@ impl EvaluationKey {
         HEADER_BYTES + Sections::of(parameters).all().iter().map(block).sum::<usize>() + keyswitch
     }
 
+    /// What a key of this parameter set begins with.
+    pub(crate) fn header(parameters: &ParameterSet, id: KeyId) -> Vec<u8> {
+        MAGIC.iter().copied().chain(parameters.id.0.to_le_bytes()).chain(id.0).collect()
+    }
+
     /// Writes the key: magic number, parameter set, identifier, then the sections in order.
     ///
     /// # Errors
     /// Those of `out`.
     pub fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
-        out.write_all(MAGIC)?;
-        out.write_all(&self.parameters.id.0.to_le_bytes())?;
-        out.write_all(&self.id.0)?;
+        out.write_all(&Self::header(self.parameters, self.id))?;
         let mut blocks = self.compare.iter().chain(&self.refresh).chain(&self.trace).chain([&self.square]);
         blocks.try_for_each(|block| out.write_all(&block.0))?;
         out.write_all(self.keyswitch.as_bytes())
@@ -234,23 +225,14 @@ impl EvaluationKey {
     /// # Errors
     /// [`FheError::EvaluationKey`] or [`FheError::UnknownParameters`].
     pub fn read(input: &mut impl Read) -> Result<Self, FheError> {
-        let header = take(input, HEADER_BYTES)?;
-        let (magic, rest) = header.split_at(MAGIC.len());
-        if magic != MAGIC {
-            return Err(FheError::EvaluationKey { what: "its first bytes are not those of a key of this version" });
-        }
-        let parameters = ParameterSet::by_id(ParameterId(u16::from_le_bytes([rest[0], rest[1]])))?;
-        let id = KeyId(std::array::from_fn(|i| rest[2 + i]));
+        let (parameters, id) = read_header(input)?;
         let sections = Sections::of(parameters);
         let mut blocks = |section: Section| -> Result<Vec<Block>, FheError> {
-            let bytes = seeded::seeded_len(section.rows, parameters.ring(), BODY_BITS);
-            (0..section.blocks).map(|_| take(input, bytes).map(Block)).collect()
+            (0..section.blocks).map(|_| Block::read(input, section, parameters)).collect()
         };
         let (compare, refresh, trace) = (blocks(sections.compare)?, blocks(sections.refresh)?, blocks(sections.trace)?);
-        let square = blocks(sections.square)?.into_iter().next().unwrap_or(Block(Vec::new()));
-        let gadget = DecisionGadgets::STANDARD.keyswitch;
-        let keyswitch =
-            SeededKeyswitchKey::from_bytes(take(input, SeededKeyswitchKey::wire_bytes(parameters, gadget))?);
+        let square = Block::read(input, sections.square, parameters)?;
+        let keyswitch = read_keyswitch(input, parameters)?;
         Ok(Self { id, parameters, compare, refresh, trace, square, keyswitch })
     }
 
@@ -281,45 +263,28 @@ impl EvaluationKey {
 
     /// Expands the key for use: masks from seeds, GLWE rows into the Fourier domain.
     pub fn expand(&self) -> ServerKey {
-        let (p, gadgets, sections) = (self.parameters, DecisionGadgets::STANDARD, Sections::of(self.parameters));
-        let fourier = Fourier::new(p.ring());
-        let rotation = |gadget: Gadget, section: Section, blocks: &[Block]| {
-            let blocks: Vec<ABox<[c64]>> = blocks.par_iter().map(|b| b.expand(section, p, &fourier)).collect();
-            RotationKey::new(gadget, blocks)
+        let (p, sections, fourier) =
+            (self.parameters, Sections::of(self.parameters), Fourier::new(self.parameters.ring()));
+        let all =
+            |section: Section, blocks: &[Block]| blocks.par_iter().map(|b| b.expand(section, p, &fourier)).collect();
+        let expanded = Expanded {
+            compare: all(sections.compare, &self.compare),
+            refresh: all(sections.refresh, &self.refresh),
+            trace: all(sections.trace, &self.trace),
+            square: self.square.expand(sections.square, p, &fourier),
         };
-        let trace = self.trace.iter().map(|b| GadgetKey::new(gadgets.trace, b.expand(sections.trace, p, &fourier)));
-        let square = GadgetKey::new(gadgets.square, self.square.expand(sections.square, p, &fourier));
-        ServerKey {
-            id: self.id,
-            parameters: p,
-            keyswitch: self.keyswitch.expand(p, gadgets.keyswitch),
-            compare: rotation(gadgets.compare, sections.compare, &self.compare),
-            refresh: rotation(gadgets.refresh, sections.refresh, &self.refresh),
-            circuit: CircuitBootstrapKey::new(gadgets.selector, trace.collect(), square),
-            fourier,
-        }
-    }
-}
-
-impl ServerKey {
-    /// The parameter set of the secret keys.
-    pub fn parameters(&self) -> &'static ParameterSet {
-        self.parameters
-    }
-
-    /// Which secret keys it belongs to.
-    pub fn id(&self) -> KeyId {
-        self.id
-    }
-
-    /// Memory that the key takes.
-    pub fn bytes(&self) -> usize {
-        self.keyswitch.bytes() + self.compare.bytes() + self.refresh.bytes() + self.circuit.bytes()
+        ServerKey::new(self.id, p, fourier, expanded, &self.keyswitch)
     }
 }
 
 impl Block {
-    fn expand(&self, section: Section, p: &ParameterSet, fourier: &Fourier) -> ABox<[c64]> {
+    /// The next block of a section.
+    pub(crate) fn read(input: &mut impl Read, section: Section, p: &ParameterSet) -> Result<Self, FheError> {
+        take(input, seeded::seeded_len(section.rows, p.ring(), BODY_BITS)).map(Self)
+    }
+
+    /// The block in the Fourier domain.
+    pub(crate) fn expand(&self, section: Section, p: &ParameterSet, fourier: &Fourier) -> ABox<[c64]> {
         let rows = seeded::expand(&self.0, section.rows, p.ring(), BODY_BITS);
         transform(rows.iter().map(Glwe::as_slice), fourier, &mut fourier.scratch())
     }
@@ -344,6 +309,23 @@ fn negacyclic_square(p: &[u64]) -> Vec<u64> {
         }
     }
     out
+}
+
+/// The parameter set and the identifier of the key that follows.
+pub(crate) fn read_header(input: &mut impl Read) -> Result<(&'static ParameterSet, KeyId), FheError> {
+    let header = take(input, HEADER_BYTES)?;
+    let (magic, rest) = header.split_at(MAGIC.len());
+    if magic != MAGIC {
+        return Err(FheError::EvaluationKey { what: "its first bytes are not those of a key of this version" });
+    }
+    let parameters = ParameterSet::by_id(ParameterId(u16::from_le_bytes([rest[0], rest[1]])))?;
+    Ok((parameters, KeyId(std::array::from_fn(|i| rest[2 + i]))))
+}
+
+/// The last section of a key.
+pub(crate) fn read_keyswitch(input: &mut impl Read, p: &ParameterSet) -> Result<SeededKeyswitchKey, FheError> {
+    let bytes = SeededKeyswitchKey::wire_bytes(p, DecisionGadgets::STANDARD.keyswitch);
+    take(input, bytes).map(SeededKeyswitchKey::from_bytes)
 }
 
 fn take(input: &mut impl Read, bytes: usize) -> Result<Vec<u8>, FheError> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sordino_model::Decisions;
+use sordino_model::{Decisions, batches};
 
 use crate::ServerKey;
 use crate::blind_rotation::{RotationKey, Table};
@@ -44,7 +44,8 @@ pub(crate) struct Evaluator<'k> {
 #[derive(Default)]
 struct Counters {
     keyswitches: AtomicUsize,
-    comparisons: AtomicUsize,
+    matches: AtomicUsize,
+    signs: AtomicUsize,
     refreshes: AtomicUsize,
     conversions: AtomicUsize,
     gates: AtomicUsize,
@@ -59,13 +60,6 @@ impl Resolution {
             Self::Finest => 2,
         }
     }
-}
-
-/// Into how many batches `count` rotations are cut: as many for every thread, no larger than the cache allows, none of them
-/// empty.
-pub(crate) fn batches(count: usize, threads: usize, extension_log2: u32) -> usize {
-    let largest = (BATCH >> extension_log2).max(1);
-    (threads * count.div_ceil(threads * largest)).min(count).max(1)
 }
 
 /// The table of `max(x, 0)` for phases within a quarter of the torus.
@@ -99,7 +93,8 @@ impl<'k> Evaluator<'k> {
         let c = &self.counts;
         Decisions {
             keyswitches: c.keyswitches.load(Ordering::Relaxed),
-            comparisons: c.comparisons.load(Ordering::Relaxed),
+            matches: c.matches.load(Ordering::Relaxed),
+            signs: c.signs.load(Ordering::Relaxed),
             refreshes: c.refreshes.load(Ordering::Relaxed),
             conversions: c.conversions.load(Ordering::Relaxed),
             gates: c.gates.load(Ordering::Relaxed),
@@ -108,7 +103,7 @@ impl<'k> Evaluator<'k> {
 
     /// `max(x, 0)` of every phase `x`, which lies within a quarter of the torus.
     pub(crate) fn positive_part(&self, inputs: &[Lwe]) -> Vec<Lwe> {
-        self.counts.comparisons.fetch_add(inputs.len(), Ordering::Relaxed);
+        self.counts.matches.fetch_add(inputs.len(), Ordering::Relaxed);
         self.rotate(&self.key.compare, &self.positive, inputs, rayon::current_num_threads())
             .iter()
             .map(|r| r.extract(0))
@@ -117,7 +112,7 @@ impl<'k> Evaluator<'k> {
 
     /// A quarter of the torus where the phase is positive, minus a quarter where it is negative. One thread is left to others.
     pub(crate) fn signs(&self, inputs: &[Lwe]) -> Vec<Lwe> {
-        self.counts.comparisons.fetch_add(inputs.len(), Ordering::Relaxed);
+        self.counts.signs.fetch_add(inputs.len(), Ordering::Relaxed);
         let threads = (rayon::current_num_threads() - 1).max(1);
         self.rotate(&self.key.compare, &self.sign, inputs, threads).iter().map(|r| r.extract(0)).collect()
     }
@@ -201,7 +196,7 @@ impl<'k> Evaluator<'k> {
     fn rotate(&self, rotation: &RotationKey, table: &Table, inputs: &[Lwe], threads: usize) -> Vec<Glwe> {
         self.counts.keyswitches.fetch_add(inputs.len(), Ordering::Relaxed);
         let key = self.key;
-        let batches = batches(inputs.len(), threads, table.extension().ilog2());
+        let batches = batches(inputs.len(), threads, BATCH / table.extension());
         let batch = |inputs: &[Lwe]| -> Vec<Glwe> {
             let small = key.keyswitch.switch(inputs);
             let exponents: Vec<_> = small.iter().map(|lwe| table.exponents(lwe)).collect();

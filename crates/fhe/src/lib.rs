@@ -40,13 +40,14 @@ mod secret_key;
 mod seeded;
 mod select;
 mod server;
+mod server_key;
 mod vector;
 
-pub use calibration::Calibration;
+pub use calibration::{calibrate, calibrate_with};
 pub use client::QueryEncryptor;
 pub use encoding::Encoding;
 pub use error::FheError;
-pub use evaluation_key::{DecisionGadgets, EvaluationKey, KeyId, ServerKey};
+pub use evaluation_key::{DecisionGadgets, EvaluationKey, KeyId};
 pub use evaluator::Resolution;
 pub use gadget::Gadget;
 #[doc(hidden)]
@@ -54,9 +55,10 @@ pub use linear::LinearKernel;
 pub use machine::Work;
 pub use margin::{Contest, DecisionNoise};
 pub use one_trip::{
-    Certainty, OneTripClient, OneTripCost, OneTripOptions, OneTripPlan, OneTripServer, OneTripStage, OneTripWork,
+    Certainty, Leads, OneTripClient, OneTripOptions, OneTripPlan, OneTripServer, OneTripStage, OneTripWork,
 };
 pub use plan::{Plan, TripPlan};
 pub use planner::PlannerOptions;
 pub use secret_key::SecretKey;
 pub use server::PreparedModel;
+pub use server_key::ServerKey;

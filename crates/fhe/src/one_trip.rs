@@ -6,13 +6,13 @@
 
 mod client;
 mod cost;
-mod layout;
+mod leads;
 mod machine;
 mod plan;
 mod server;
 
 pub use client::OneTripClient;
-pub use cost::OneTripCost;
+pub use leads::Leads;
 pub use machine::OneTripWork;
 pub use plan::{Certainty, OneTripOptions, OneTripPlan, OneTripStage};
 pub use server::OneTripServer;

@@ -4,7 +4,7 @@
 //! the largest norm of an output ciphertext.
 
 use serde::{Deserialize, Serialize};
-use sordino_model::{Circuit, Cost, CostReport, Envelope, HierarchyShape, ModelHash, StageId, StageLayout};
+use sordino_model::{Circuit, Cost, CostReport, Envelope, HierarchyShape, ModelHash, Schedule, StageId, StageLayout};
 
 use crate::FheError;
 use crate::encoding::Encoding;
@@ -169,11 +169,19 @@ impl Plan {
     /// What one trip costs.
     ///
     /// # Errors
-    /// [`FheError::NoTrip`], or [`FheError::Circuit`] for a plan of another model.
+    /// As [`Plan::schedule`].
     pub fn cost(&self, trip: usize, shape: &HierarchyShape) -> Result<CostReport, FheError> {
+        self.schedule(trip, shape).map(|schedule| schedule.report)
+    }
+
+    /// What one trip costs, and in what order.
+    ///
+    /// # Errors
+    /// [`FheError::NoTrip`], or [`FheError::Circuit`] for a plan of another model.
+    pub fn schedule(&self, trip: usize, shape: &HierarchyShape) -> Result<Schedule, FheError> {
         let plan = self.trip(trip)?;
         let stages = [(StageId(plan.stage), plan.layout)];
-        Ok(Cost::new(&stages, plan.envelope).price(&plan.circuit(shape)?)?)
+        Ok(Cost::new(&stages, plan.envelope).schedule(&plan.circuit(shape)?)?)
     }
 
     /// Base-2 logarithm of a bound on the probability that any score of a query, over all trips, is decoded wrongly.

@@ -9,8 +9,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sordino_fhe::params::{INSECURE_N256, INSECURE_N512, ParameterSet, STANDARD};
 use sordino_fhe::{
-    Certainty, EvaluationKey, FheError, OneTripClient, OneTripOptions, OneTripPlan, OneTripServer, Resolution,
-    SecretKey, ServerKey,
+    EvaluationKey, FheError, OneTripClient, OneTripOptions, OneTripPlan, OneTripServer, Resolution, SecretKey,
+    ServerKey,
 };
 use sordino_model::{Clear, ClearValue, Hierarchy, ModelHash, Stage, VectorBound};
 
@@ -91,28 +91,6 @@ fn clear(model: &Hierarchy, plan: &OneTripPlan, vectors: &[Vec<i32>]) -> Vec<Opt
     reply.into_iter().map(answer).collect()
 }
 
-/// Whether every score that is compared on the way of one probe and one answer is as far from the others as certainty takes.
-fn certain(model: &Hierarchy, plan: &OneTripPlan, certainty: &Certainty, vectors: &[Vec<i32>]) -> bool {
-    let mut group = 0;
-    for (s, (stage, x)) in model.stages().iter().zip(vectors).enumerate() {
-        let mut scores: Vec<i64> = (0..stage.count(group)).map(|t| stage.score(group, t, x)).collect();
-        let best = (0..scores.len()).max_by_key(|&t| scores[t]).unwrap();
-        let top = scores[best];
-        if scores.len() < stage.outputs() {
-            scores.push(plan.stages()[s].floor);
-        }
-        let lead = scores.iter().enumerate().filter(|(t, _)| *t != best).map(|(_, score)| top - score).min();
-        if lead.is_some_and(|lead| (lead as f64) < certainty.margins[s]) {
-            return false;
-        }
-        if s + 1 == model.stages().len() && (top as f64 - 0.5).abs() < certainty.threshold {
-            return false;
-        }
-        group = group * stage.outputs() + best;
-    }
-    true
-}
-
 struct Session<'a> {
     client: OneTripClient<'a>,
     server: OneTripServer,
@@ -161,7 +139,7 @@ fn agree(
         let vectors = query(&model, i % 4 != 3, &mut rng);
         let (found, expected) = (session.encrypted(&vectors), clear(&model, session.server.plan(), &vectors));
         right += usize::from(found == expected);
-        if certain(&model, session.server.plan(), &certainty, &vectors) {
+        if session.server.plan().leads(&model, &vectors).unwrap().are_certain(&certainty) {
             sure += 1;
             assert_eq!(found, expected, "query {i}, {outputs:?}, seed {seed}");
         }
@@ -194,6 +172,28 @@ fn one_and_three_stages_run_the_same_way() {
             assert!(right >= 5, "{right} of 6 right, {outputs:?}");
         }
     }
+}
+
+#[test]
+fn leads_are_those_of_the_clear_scores() {
+    // Scores of the first stage are 4, 3 and 1 times x, those of the last 20, 8 and 30 times y less 100, whatever the group.
+    let input = VectorBound { width: 1, max_abs: 10, norm_squared: 100 };
+    let first = Stage::new(3, input, vec![4, 3, 1], vec![0; 3], vec![3]).unwrap();
+    let last = Stage::new(3, input, [20, 8, 30].repeat(3), vec![-100; 9], vec![3; 3]).unwrap();
+    let model = Hierarchy::new(vec![first, last]).unwrap();
+    let leads = |probes, answers| {
+        let options = OneTripOptions { probes, answers, ..OneTripOptions::default() };
+        let plan = OneTripPlan::new(&STANDARD, &model, options).unwrap();
+        plan.leads(&model, &[vec![5], vec![7]]).unwrap()
+    };
+    assert_eq!((leads(1, 1).stages, leads(1, 1).threshold), (vec![5, 70], 109.5));
+    // With two probes the second group must lead the third, and both groups hold the same scores.
+    assert_eq!(leads(2, 1).stages, [10, 0]);
+    // Two answers: the first leads the second by 70, the second the third by 84; the second's score is 40.
+    assert_eq!((leads(1, 2).stages, leads(1, 2).threshold), (vec![5, 70], 39.5));
+    let plan = OneTripPlan::new(&STANDARD, &model, OneTripOptions::default()).unwrap();
+    assert!(matches!(plan.leads(&model, &[vec![5]]), Err(FheError::Vectors { .. })));
+    assert!(matches!(plan.leads(&model, &[vec![5], vec![11]]), Err(FheError::Vector { .. })));
 }
 
 #[test]

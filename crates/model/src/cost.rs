@@ -1,170 +1,16 @@
 //! [`Cost`]: what an encrypted run will do, counted before anyone pays for it.
 
-use std::fmt;
-use std::ops::AddAssign;
-
-use serde::{Deserialize, Serialize};
-
-use crate::{Circuit, CircuitError, Machine, Packing, StageId};
-
-/// Bytes of every message before its payload.
-pub const MESSAGE_HEADER: usize = 74;
-
-/// Bytes of a seed from which the masks of a list of ciphertexts are expanded.
-pub const SEED_BYTES: usize = 32;
-
-/// Bytes of a polynomial in the Fourier domain: `N/2` complex numbers of two 8-byte floats.
-pub fn fourier_bytes(ring: usize) -> usize {
-    ring / 2 * 16
-}
-
-/// How an encrypted index bit is written: as a GGSW ciphertext of `2 levels` rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IndexLayout {
-    /// Digits are in base `2^base_log`.
-    pub base_log: u32,
-    /// Number of digits.
-    pub levels: u32,
-    /// Bits kept of every body coefficient.
-    pub body_bits: u32,
-}
-
-impl IndexLayout {
-    /// GLWE ciphertexts in one encrypted bit.
-    pub fn rows(&self) -> usize {
-        2 * self.levels as usize
-    }
-}
-
-/// How the values of one stage are written and computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StageLayout {
-    /// Where features and scores are.
-    pub packing: Packing,
-    /// Bits kept of every body coefficient of the query.
-    pub body_bits: u32,
-    /// How the index bits are written, where the stage's groups are selected from.
-    pub index: Option<IndexLayout>,
-    /// Used slots of all groups: what a reply without selection carries.
-    pub used: usize,
-}
-
-/// How messages are written, beside the stages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Envelope {
-    /// Bits kept of every body coefficient of the zero key that re-randomises replies.
-    pub zero_key_bits: u32,
-    /// Bits of every coefficient of a reply.
-    pub reply_bits: u32,
-}
-
-/// Operations of the server, by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Products of two polynomials in the Fourier domain, each added to a sum.
-    pub products: usize,
-    /// Transforms into the Fourier domain.
-    pub forward: usize,
-    /// Transforms out of the Fourier domain.
-    pub inverse: usize,
-    /// CMUX gates; their products and transforms are counted above as well.
-    pub gates: usize,
-}
-
-impl AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.products += other.products;
-        self.forward += other.forward;
-        self.inverse += other.inverse;
-        self.gates += other.gates;
-    }
-}
-
-impl Counts {
-    /// The same, `n` times.
-    pub fn times(self, n: usize) -> Self {
-        let Self { products, forward, inverse, gates } = self;
-        Self { products: n * products, forward: n * forward, inverse: n * inverse, gates: n * gates }
-    }
-
-    /// A vector of `inputs` ciphertexts brought to the Fourier domain.
-    pub fn vector(inputs: usize) -> Self {
-        Self { forward: 2 * inputs, ..Self::default() }
-    }
-
-    /// One encrypted bit brought to the Fourier domain.
-    pub fn index_bit(index: IndexLayout) -> Self {
-        Self { forward: 2 * index.rows(), ..Self::default() }
-    }
-
-    /// One output ciphertext of a linear stage.
-    pub fn linear(inputs: usize) -> Self {
-        Self { products: 2 * inputs, inverse: 2, ..Self::default() }
-    }
-
-    /// One CMUX gate.
-    pub fn gate(index: IndexLayout) -> Self {
-        Self { products: 2 * index.rows(), forward: index.rows(), inverse: 2, gates: 1 }
-    }
-
-    /// The zero key brought to the Fourier domain.
-    pub fn zero_key() -> Self {
-        Self { forward: 2, ..Self::default() }
-    }
-
-    /// One reply ciphertext re-randomised.
-    pub fn reply() -> Self {
-        Self { products: 2, forward: 1, inverse: 2, ..Self::default() }
-    }
-}
-
-/// What one trip costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CostReport {
-    /// Operations of the server.
-    pub counts: Counts,
-    /// Bytes of the query message.
-    pub bytes_up: usize,
-    /// Bytes of the reply message.
-    pub bytes_down: usize,
-    /// Most gates that one value passes through.
-    pub depth: usize,
-    /// Memory that the prepared weights take, read once per query.
-    pub weight_bytes: usize,
-}
-
-impl AddAssign for CostReport {
-    /// The cost of one trip after another.
-    fn add_assign(&mut self, other: Self) {
-        self.counts += other.counts;
-        self.bytes_up += other.bytes_up;
-        self.bytes_down += other.bytes_down;
-        self.depth = self.depth.max(other.depth);
-        self.weight_bytes += other.weight_bytes;
-    }
-}
-
-impl fmt::Display for CostReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { products, forward, inverse, gates } = self.counts;
-        writeln!(f, "polynomial products  {products:>10}")?;
-        writeln!(f, "transforms           {:>10}   ({forward} forward, {inverse} inverse)", forward + inverse)?;
-        writeln!(f, "CMUX gates           {gates:>10}   (depth {})", self.depth)?;
-        writeln!(f, "weights in memory    {:>10}   bytes", self.weight_bytes)?;
-        writeln!(f, "up                   {:>10}   bytes", self.bytes_up)?;
-        write!(f, "down                 {:>10}   bytes", self.bytes_down)
-    }
-}
+use crate::{
+    Arrangement, Circuit, CircuitError, CostReport, CostStep as Step, Counts, Decisions, Draw, Envelope, KEY_ID_BYTES,
+    MESSAGE_HEADER, Machine, SEED_BYTES, Schedule, StageId, StageLayout, body_bytes, fourier_bytes,
+};
 
 /// A register of the [`Cost`] machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum CostValue {
     /// A vector or an index, counted where it is used.
     Input,
-    /// Scores.
+    /// Scores of all groups, or of the one that an index from the client chose.
     Scores {
         /// The stage they belong to.
         stage: StageId,
@@ -175,53 +21,147 @@ pub enum CostValue {
         /// Gates passed.
         depth: usize,
     },
+    /// Scores of the group that a choice of the server leads to.
+    Group {
+        /// Rotations that came before, one after another.
+        rotations: usize,
+    },
+    /// The winner of a tournament.
+    Choice(Choice),
+    /// A track or nothing.
+    Answer {
+        /// Rotations that came before, one after another.
+        rotations: usize,
+    },
 }
 
-/// Counts operations and bytes.
+/// A winner, for the [`Cost`] machine.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    stage: usize,
+    /// The choices that led to the groups that took part; `None` in the first stage.
+    entries: Vec<Option<Choice>>,
+    draw: Draw,
+    rotations: usize,
+}
+
+/// Counts operations and bytes, and in what order the slow ones come.
 pub struct Cost<'a> {
     stages: &'a [(StageId, StageLayout)],
     envelope: Envelope,
+    /// Where scores are when the server decides.
+    arrangement: Option<&'a Arrangement>,
+    accumulators: usize,
     report: CostReport,
+    steps: Vec<Step>,
 }
 
 impl<'a> Cost<'a> {
-    /// A machine for stages laid out as given.
+    /// A machine for stages laid out as given, of a protocol in which the client decides.
     pub fn new(stages: &'a [(StageId, StageLayout)], envelope: Envelope) -> Self {
-        Self { stages, envelope, report: CostReport::default() }
+        Self { stages, envelope, arrangement: None, accumulators: 0, report: CostReport::default(), steps: Vec::new() }
+    }
+
+    /// A machine for a protocol in which the server decides, with `accumulators` accumulators in a comparison.
+    pub fn deciding(
+        stages: &'a [(StageId, StageLayout)],
+        envelope: Envelope,
+        arrangement: &'a Arrangement,
+        accumulators: usize,
+    ) -> Self {
+        Self { arrangement: Some(arrangement), accumulators, ..Self::new(stages, envelope) }
     }
 
     /// What one run of `circuit` costs, with its messages.
     ///
     /// # Errors
-    /// [`CircuitError`] for a circuit that is not well formed or uses a stage without a layout.
-    pub fn price(mut self, circuit: &Circuit) -> Result<CostReport, CircuitError> {
+    /// As [`Cost::schedule`].
+    pub fn price(self, circuit: &Circuit) -> Result<CostReport, CircuitError> {
+        self.schedule(circuit).map(|schedule| schedule.report)
+    }
+
+    /// What one run of `circuit` costs, with its messages, and in what order: from which follows how long it takes.
+    ///
+    /// # Errors
+    /// [`CircuitError`] for a circuit that is not well formed, uses a stage without a layout, or lets a machine decide that has no
+    /// arrangement for it.
+    pub fn schedule(mut self, circuit: &Circuit) -> Result<Schedule, CircuitError> {
         self.report.bytes_up = MESSAGE_HEADER;
         let reply = circuit.run(&mut self, vec![CostValue::Input; circuit.inputs.len()])?;
-        let mut bits = 0;
-        let mut ring = 0;
+        let ring = self.stages.first().map_or(0, |(_, layout)| layout.packing.ring());
+        let (mut ciphertexts, mut coefficients, mut answers) = (0, 0, 0);
         for value in reply {
-            if let CostValue::Scores { stage, ciphertexts, coefficients, depth } = value {
-                ring = self.layout(stage)?.packing.ring();
-                bits += (ciphertexts * ring + coefficients) * self.envelope.reply_bits as usize;
-                self.report.depth = self.report.depth.max(depth);
-                self.report.counts += Counts::reply().times(ciphertexts);
+            match value {
+                CostValue::Scores { ciphertexts: more, coefficients: scores, depth, .. } => {
+                    (ciphertexts, coefficients) = (ciphertexts + more, coefficients + scores);
+                    self.report.depth = self.report.depth.max(depth);
+                }
+                CostValue::Answer { rotations } => {
+                    answers += 1;
+                    self.report.rotations_in_a_row = self.report.rotations_in_a_row.max(rotations);
+                }
+                _ => {}
             }
         }
+        if let Some(arrangement) = self.arrangement.filter(|_| answers > 0) {
+            // All answers share one ciphertext, and the query says whose key it is under.
+            (ciphertexts, coefficients) = (ciphertexts + 1, coefficients + answers * arrangement.answer_bits());
+            self.report.bytes_up += KEY_ID_BYTES;
+            self.report.accumulators = self.accumulators;
+        }
+        self.report.counts += Counts::reply().times(ciphertexts);
         self.report.bytes_up += SEED_BYTES + body_bytes(1, ring, self.envelope.zero_key_bits);
         self.report.counts += Counts::zero_key();
+        let bits = (ciphertexts * ring + coefficients) * self.envelope.reply_bits as usize;
         self.report.bytes_down = MESSAGE_HEADER + bits.div_ceil(8);
-        Ok(self.report)
+        Ok(Schedule { report: self.report, steps: self.steps })
     }
 
     fn layout(&self, stage: StageId) -> Result<StageLayout, CircuitError> {
         let missing = CircuitError::NoStage { stage: stage.0, stages: self.stages.len() };
         self.stages.iter().find(|(id, _)| *id == stage).map(|(_, layout)| *layout).ok_or(missing)
     }
-}
 
-/// Bytes of the bodies of `ciphertexts` seeded ciphertexts, `bits` bits kept of each coefficient.
-pub fn body_bytes(ciphertexts: usize, ring: usize, bits: u32) -> usize {
-    (ciphertexts * ring * bits as usize).div_ceil(8)
+    fn arranged(&self, op: &'static str) -> Result<&'a Arrangement, CircuitError> {
+        self.arrangement.ok_or(CircuitError::NoOp { op })
+    }
+
+    fn gates(&mut self, count: usize) {
+        self.report.decisions += Decisions::gates(count);
+    }
+
+    /// Reading the winner's position.
+    fn read(&mut self, draw: &Draw) {
+        self.report.decisions += draw.read();
+        self.steps.extend((draw.rounds() > 0).then_some(Step::Comparisons(1)));
+        self.steps.extend((0..draw.rounds()).rev().map(|r| Step::Bit { next: if r == 0 { 0 } else { draw.sides(r) } }));
+    }
+
+    /// The columns that are left of `count` when the choices before `choice` have been followed.
+    fn before(&mut self, arrangement: &Arrangement, count: usize, choice: &Choice) -> usize {
+        let mut left = count;
+        for entry in &choice.entries {
+            left = match entry {
+                Some(entry) => self.follow(arrangement, count, entry),
+                None => count,
+            };
+        }
+        self.gates(left * (choice.entries.len() - 1));
+        left
+    }
+
+    fn follow(&mut self, arrangement: &Arrangement, count: usize, choice: &Choice) -> usize {
+        let sets = self.before(arrangement, count, choice);
+        let width = (sets / arrangement.stage(choice.stage).outputs()).max(1);
+        self.gates(width * (sets.div_ceil(width) - 1));
+        width
+    }
+
+    /// Gates of an address: those of the entries, the choice among them, one per bit.
+    fn address(&mut self, arrangement: &Arrangement, choice: &Choice) {
+        choice.entries.iter().flatten().for_each(|entry| self.address(arrangement, entry));
+        self.gates(choice.entries.len() - 1 + arrangement.position_bits(choice.stage));
+    }
 }
 
 impl Machine for Cost<'_> {
@@ -239,8 +179,14 @@ impl Machine for Cost<'_> {
         Ok(CostValue::Scores { stage, ciphertexts: p.ciphertexts(), coefficients: layout.used, depth: 0 })
     }
 
-    fn select(&mut self, scores: &CostValue, _index: &CostValue) -> Result<CostValue, CircuitError> {
-        let CostValue::Scores { stage, depth, .. } = *scores else { return Ok(CostValue::Input) };
+    fn select(&mut self, scores: &CostValue, index: &CostValue) -> Result<CostValue, CircuitError> {
+        let CostValue::Scores { stage, ciphertexts, depth, .. } = *scores else { return Ok(CostValue::Input) };
+        if let CostValue::Choice(choice) = index {
+            let arrangement = self.arranged("select")?;
+            let set = self.before(arrangement, ciphertexts, choice);
+            self.gates(set - 1 + arrangement.stage(choice.stage + 1).block_bits());
+            return Ok(CostValue::Group { rotations: choice.rotations });
+        }
         let layout = self.layout(stage)?;
         let p = layout.packing;
         let Some(index) = layout.index else {
@@ -253,12 +199,58 @@ impl Machine for Cost<'_> {
         let depth = depth + p.index_bits();
         Ok(CostValue::Scores { stage, ciphertexts: p.lanes(), coefficients: p.outputs(), depth })
     }
+
+    fn argmax(
+        &mut self,
+        stage: StageId,
+        entries: &[(&CostValue, Option<&CostValue>)],
+    ) -> Result<CostValue, CircuitError> {
+        let draw = self.arranged("argmax")?.draw(stage.0, entries.len());
+        self.report.decisions += draw.play();
+        self.steps.extend((0..draw.rounds()).map(|r| Step::Comparisons(draw.matches(r))));
+        self.read(&draw);
+        let before = |(scores, _): &(&CostValue, _)| match scores {
+            CostValue::Group { rotations } => *rotations,
+            _ => 0,
+        };
+        // A round of matches after the other, the sign of the root, a refresh for every bit.
+        let rotations = entries.iter().map(before).max().unwrap_or(0) + 2 * draw.rounds() + 1;
+        let entry = |(_, path): &(_, Option<&CostValue>)| match path {
+            Some(CostValue::Choice(choice)) => Some(choice.clone()),
+            _ => None,
+        };
+        let entries = entries.iter().map(entry).collect();
+        Ok(CostValue::Choice(Choice { stage: stage.0, entries, draw, rotations }))
+    }
+
+    fn runner_up(&mut self, choice: &CostValue) -> Result<CostValue, CircuitError> {
+        let CostValue::Choice(choice) = choice else { return Err(CircuitError::NoOp { op: "runner-up" }) };
+        let mut next = choice.clone();
+        self.report.decisions += next.draw.replay();
+        self.steps.extend((0..next.draw.rounds()).map(|_| Step::Comparisons(1)));
+        self.read(&next.draw);
+        next.rotations += 2 * next.draw.rounds() + 1;
+        Ok(CostValue::Choice(next))
+    }
+
+    fn threshold(&mut self, choice: &CostValue) -> Result<CostValue, CircuitError> {
+        let (arrangement, CostValue::Choice(choice)) = (self.arranged("threshold")?, choice) else {
+            return Err(CircuitError::NoOp { op: "threshold" });
+        };
+        self.report.decisions += Decisions::signs(1);
+        self.report.decisions += Decisions::selectors(1);
+        self.steps.extend([Step::Comparisons(1), Step::Bit { next: 0 }]);
+        self.address(arrangement, choice);
+        // Known or not.
+        self.gates(1);
+        Ok(CostValue::Answer { rotations: choice.rotations + 2 })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{HierarchyShape, StageShape, VectorBound};
+    use crate::{HierarchyShape, IndexLayout, Packing, StageShape, VectorBound};
 
     #[test]
     fn a_trip_is_priced_as_counted_by_hand() {

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 pub struct Decisions {
     /// Keyswitches to the small key, one before every blind rotation.
     pub keyswitches: usize,
-    /// Blind rotations that compare two scores, or a score with zero.
-    pub comparisons: usize,
+    /// Blind rotations that find the larger of two scores.
+    pub matches: usize,
+    /// Blind rotations that find the sign of a difference, or of a score.
+    pub signs: usize,
     /// Blind rotations that refresh a bit so that it can become a selector.
     pub refreshes: usize,
     /// Conversions of refreshed bits into selectors.
@@ -23,7 +25,8 @@ pub struct Decisions {
 impl AddAssign for Decisions {
     fn add_assign(&mut self, other: Self) {
         self.keyswitches += other.keyswitches;
-        self.comparisons += other.comparisons;
+        self.matches += other.matches;
+        self.signs += other.signs;
         self.refreshes += other.refreshes;
         self.conversions += other.conversions;
         self.gates += other.gates;
@@ -33,17 +36,22 @@ impl AddAssign for Decisions {
 impl Decisions {
     /// All blind rotations.
     pub fn rotations(&self) -> usize {
-        self.comparisons + self.refreshes
+        self.comparisons() + self.refreshes
     }
 
-    /// Comparisons of pairs.
-    pub fn comparisons(count: usize) -> Self {
-        Self { keyswitches: count, comparisons: count, ..Self::default() }
+    /// Blind rotations that compare two scores, or a score with zero.
+    pub fn comparisons(&self) -> usize {
+        self.matches + self.signs
+    }
+
+    /// Matches played.
+    pub fn matches(count: usize) -> Self {
+        Self { keyswitches: count, matches: count, ..Self::default() }
     }
 
     /// Signs taken.
     pub fn signs(count: usize) -> Self {
-        Self::comparisons(count)
+        Self { keyswitches: count, signs: count, ..Self::default() }
     }
 
     /// Signs made into selectors.
@@ -93,7 +101,7 @@ impl Draw {
 
     /// Playing all matches.
     pub fn play(&self) -> Decisions {
-        Decisions::comparisons(self.candidates().saturating_sub(1))
+        Decisions::matches(self.candidates().saturating_sub(1))
     }
 
     /// Reading the winner's position. The sign of the root is taken; then, for every round below, the two matches that can come next
@@ -121,7 +129,7 @@ impl Draw {
             gates += self.count(r + 1).saturating_sub(1) + scatter(matches);
             gates += 2 * (matches - 1);
         }
-        let mut decisions = Decisions::comparisons(self.rounds());
+        let mut decisions = Decisions::matches(self.rounds());
         decisions += Decisions::gates(gates);
         decisions
     }
@@ -156,7 +164,7 @@ mod tests {
     fn matches_are_one_fewer_than_candidates() {
         for count in 1..40 {
             let draw = Draw::new(vec![true; count]);
-            assert_eq!(draw.play().comparisons, count - 1);
+            assert_eq!(draw.play().matches, count - 1);
             assert_eq!(1 << draw.rounds(), count.next_power_of_two());
         }
     }
@@ -166,8 +174,8 @@ mod tests {
         // Positions 1 and 6 of 8: the root is the only match, and every selection is among at most two.
         let draw = Draw::new(vec![false, true, false, false, false, false, true]);
         assert_eq!((draw.candidates(), draw.rounds()), (2, 3));
-        assert_eq!(draw.play(), Decisions::comparisons(1));
+        assert_eq!(draw.play(), Decisions::matches(1));
         assert_eq!(draw.read().gates, 2);
-        assert_eq!((draw.read().refreshes, draw.read().comparisons), (3, 1 + 2 + 2));
+        assert_eq!((draw.read().refreshes, draw.read().signs), (3, 1 + 2 + 2));
     }
 }

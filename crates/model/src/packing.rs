@@ -62,6 +62,16 @@ pub enum PackingError {
         /// Features given.
         width: usize,
     },
+    /// A group whose scores must lie in one ciphertext is too large for it.
+    #[error(
+        "packing: a group of {outputs} slots, expected at most the {slots} that one ciphertext holds; use more stages"
+    )]
+    Group {
+        /// Slots of the group.
+        outputs: usize,
+        /// Slots of a ciphertext.
+        slots: usize,
+    },
 }
 
 /// Where a score is.
@@ -98,7 +108,7 @@ impl Packing {
         Self::checked(ring, features, stage.input().width, stage.groups(), stage.outputs())
     }
 
-    fn checked(
+    pub(crate) fn checked(
         ring: usize,
         features: usize,
         width: usize,
@@ -231,7 +241,7 @@ impl Packing {
 }
 
 /// Bits of the numbers `0..bound`.
-fn bits_below(bound: usize) -> usize {
+pub fn bits_below(bound: usize) -> usize {
     bound.next_power_of_two().trailing_zeros() as usize
 }
 

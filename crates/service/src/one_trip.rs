@@ -5,9 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use sordino_fhe::params::ParameterSet;
-use sordino_fhe::{
-    EvaluationKey, KeyId, OneTripClient, OneTripOptions, OneTripPlan, OneTripServer, SecretKey, ServerKey,
-};
+use sordino_fhe::{KeyId, OneTripClient, OneTripOptions, OneTripPlan, OneTripServer, SecretKey, ServerKey};
 use sordino_model::{ClientModel, ServerModel};
 
 use crate::{Carried, ServiceError, Trip};
@@ -38,11 +36,15 @@ impl Server {
         self.prepared.plan().to_bytes()
     }
 
-    /// Expands a client's evaluation key and keeps it for its queries.
-    pub fn register(&self, key: &EvaluationKey) {
-        let expanded = Arc::new(key.expand());
+    /// Keeps a client's evaluation key, expanded, for its queries.
+    pub fn register(&self, key: ServerKey) {
         // A poisoned lock means that another registration panicked; the map itself is still good.
-        self.keys.write().unwrap_or_else(PoisonError::into_inner).insert(key.id(), expanded);
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).insert(key.id(), Arc::new(key));
+    }
+
+    /// Drops the evaluation key of a client that has no more queries.
+    pub fn forget(&self, key: KeyId) {
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 
     /// Answers one query message.

@@ -1,9 +1,8 @@
 //! [`OneTripClient`]: integers to a query message, a reply message to tracks.
 
-use sordino_model::{HierarchyShape, ModelHash, SEED_BYTES};
+use sordino_model::{Arrangement, HierarchyShape, ModelHash, SEED_BYTES};
 use tfhe::core_crypto::prelude::Polynomial;
 
-use super::layout::Layout;
 use super::plan::OneTripPlan;
 use crate::bits::unpack;
 use crate::encoding::Encoding;
@@ -20,7 +19,7 @@ pub struct OneTripClient<'a> {
     digest: ModelHash,
     model: ModelHash,
     shape: &'a HierarchyShape,
-    layout: Layout,
+    arrangement: Arrangement,
     random: Random,
 }
 
@@ -65,8 +64,8 @@ impl<'a> OneTripClient<'a> {
         if found != expected {
             return Err(FheError::Parameters { found, expected });
         }
-        let (layout, digest) = (plan.layout(shape)?, plan.digest());
-        Ok(Self { key, key_id: KeyId::of(key), plan, digest, model, shape, layout, random })
+        let (arrangement, digest) = (plan.arrangement(shape)?, plan.digest());
+        Ok(Self { key, key_id: KeyId::of(key), plan, digest, model, shape, arrangement, random })
     }
 
     /// The plan.
@@ -90,13 +89,13 @@ impl<'a> OneTripClient<'a> {
                 return Err(FheError::Vector { width, max_abs, norm_squared });
             }
         }
-        let mut out = self.header(Kind::Query).write(self.plan.query_len(&self.layout));
+        let mut out = self.header(Kind::Query).write(self.plan.query_len(&self.arrangement));
         out.extend(self.key_id.0);
         let zero = vec![0; self.key.parameters().ring()];
         let zero_key_bits = self.plan.envelope().zero_key_bits;
         seeded::encrypt(self.key, &zero, zero_key_bits, &mut self.random, &mut out);
-        for ((x, stage), layout) in vectors.iter().zip(self.plan.stages()).zip(self.layout.stages()) {
-            let (packing, encoding) = (layout.packing, Encoding::with_delta(stage.delta));
+        for ((x, stage), arranged) in vectors.iter().zip(self.plan.stages()).zip(self.arrangement.stages()) {
+            let (packing, encoding) = (arranged.packing(), Encoding::with_delta(stage.delta));
             let mut plaintexts = vec![0; packing.inputs() * packing.ring()];
             for (i, &value) in x.iter().enumerate() {
                 let (ciphertext, coefficient) = packing.feature(i);
@@ -113,9 +112,9 @@ impl<'a> OneTripClient<'a> {
     /// # Errors
     /// [`FheError`] for anything that is no reply under this plan, or names no track.
     pub fn answers(&self, reply: &[u8]) -> Result<Vec<Option<usize>>, FheError> {
-        let payload = self.header(Kind::Reply).read(reply, self.plan.reply_len(&self.layout))?;
+        let payload = self.header(Kind::Reply).read(reply, self.plan.reply_len(&self.arrangement))?;
         let ring = self.key.parameters().ring();
-        let mut values = vec![0; ring + self.plan.reply_coefficients(&self.layout)];
+        let mut values = vec![0; ring + self.plan.reply_coefficients(&self.arrangement)];
         unpack(payload, self.plan.envelope().reply_bits, &mut values);
         let (mask, bodies) = values.split_at(ring);
         let pad = self.key.times(&Polynomial::from_container(mask));
@@ -128,7 +127,7 @@ impl<'a> OneTripClient<'a> {
                 phase.wrapping_add(1 << 62) >> 63 == 1
             })
             .collect();
-        bits.chunks_exact(self.plan.answer_bits(&self.layout)).map(|bits| self.track(bits)).collect()
+        bits.chunks_exact(self.arrangement.answer_bits()).map(|bits| self.track(bits)).collect()
     }
 
     fn track(&self, bits: &[bool]) -> Result<Option<usize>, FheError> {
@@ -136,10 +135,10 @@ impl<'a> OneTripClient<'a> {
         debug_assert!(known);
         let mut path = 0;
         for (s, stage) in self.shape.stages().iter().enumerate() {
-            let (position, tail) = rest.split_at(self.layout.position_bits(s));
+            let (position, tail) = rest.split_at(self.arrangement.position_bits(s));
             rest = tail;
             let position = position.iter().fold(0, |position, &bit| 2 * position + usize::from(bit));
-            let slot = self.layout.slot(s, position).filter(|&slot| slot < stage.counts()[path]);
+            let slot = self.arrangement.slot(s, position).filter(|&slot| slot < stage.counts()[path]);
             path = path * stage.outputs() + slot.ok_or(FheError::NoTrack)?;
         }
         Ok(Some(path))

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sordino_model::{CircuitError, Counts, Decisions, Machine, StageId};
+use sordino_model::{Arrangement, CircuitError, Counts, Decisions, Machine, StageId, bits_below};
 
-use super::layout::{Layout, bits_below};
 use crate::FheError;
 use crate::argmax::Bracket;
 use crate::encoding::Encoding;
@@ -83,7 +82,7 @@ pub(crate) struct Choice {
 
 /// Ciphertexts, for one query. Counts what it does.
 pub(crate) struct Deciding<'a> {
-    layout: &'a Layout,
+    arrangement: &'a Arrangement,
     stages: &'a [PreparedStage],
     /// The transform that the stages were prepared with.
     fourier: &'a Fourier,
@@ -113,14 +112,14 @@ impl DecidingValue {
 impl<'a> Deciding<'a> {
     /// A machine for one query.
     pub(crate) fn new(
-        layout: &'a Layout,
+        arrangement: &'a Arrangement,
         stages: &'a [PreparedStage],
         fourier: &'a Fourier,
         evaluator: Evaluator<'a>,
     ) -> Self {
         let none = vec![Duration::ZERO; stages.len()];
         let work = OneTripWork { play: none.clone(), index: none, ..OneTripWork::default() };
-        Self { layout, stages, fourier, evaluator, work }
+        Self { arrangement, stages, fourier, evaluator, work }
     }
 
     /// What was done.
@@ -135,7 +134,7 @@ impl<'a> Deciding<'a> {
 
     /// The bits of a choice: which entry, and the slot's position.
     fn split<'c>(&self, choice: &'c Choice) -> (&'c [Ggsw], &'c [Ggsw]) {
-        choice.index.split_at(choice.index.len() - self.layout.position_bits(choice.stage))
+        choice.index.split_at(choice.index.len() - self.arrangement.position_bits(choice.stage))
     }
 
     /// The columns that the choices before `choice` lead to: one set for every slot of the group that was chosen among.
@@ -160,17 +159,17 @@ impl<'a> Deciding<'a> {
     /// The set of columns that `choice` leads to.
     fn follow(&self, columns: &[Glwe], choice: &Choice) -> Vec<Glwe> {
         let sets = self.before(columns, choice);
-        let width = (sets.len() / self.layout.stage(choice.stage).outputs()).max(1);
-        let mut nodes: Vec<Option<&[Glwe]>> = vec![None; 1 << self.layout.position_bits(choice.stage)];
+        let width = (sets.len() / self.arrangement.stage(choice.stage).outputs()).max(1);
+        let mut nodes: Vec<Option<&[Glwe]>> = vec![None; 1 << self.arrangement.position_bits(choice.stage)];
         for (slot, set) in sets.chunks(width).enumerate() {
-            nodes[self.layout.position(choice.stage, slot)] = Some(set);
+            nodes[self.arrangement.position(choice.stage, slot)] = Some(set);
         }
         self.evaluator.select_each(&nodes, self.split(choice).1)
     }
 
     /// The scores of the group of stage `choice.stage + 1` that `choice` leads to.
     fn group(&self, columns: &[Glwe], choice: &Choice) -> Glwe {
-        let arrangement = self.layout.stage(choice.stage + 1);
+        let arrangement = self.arrangement.stage(choice.stage + 1);
         let set = self.before(columns, choice);
         let (column_bits, block_bits) = self.split(choice).1.split_at(arrangement.column_bits());
         let column = self.evaluator.select(set.iter().map(Some), column_bits);
@@ -193,7 +192,7 @@ impl<'a> Deciding<'a> {
         let entries: Vec<Glwe> = choice.entries.iter().map(above).collect();
         let above = self.evaluator.select(entries.iter().map(Some), which);
         let mut out = above.unwrap_or_else(|| Glwe::zero(self.evaluator.size()));
-        let first = first + self.layout.address_bits(choice.stage) - position.len();
+        let first = first + self.arrangement.address_bits(choice.stage) - position.len();
         for (i, bit) in position.iter().enumerate() {
             let one = self.marker(first + i);
             self.evaluator.gate(bit, &[one]).iter().for_each(|bit| out.add_assign(bit));
@@ -254,8 +253,8 @@ impl Machine for Deciding<'_> {
         entries: &[(&DecidingValue, Option<&DecidingValue>)],
     ) -> Result<DecidingValue, FheError> {
         let prepared = self.stage(stage.0)?;
-        let arrangement = self.layout.stage(stage.0);
-        let size = 1 << self.layout.position_bits(stage.0);
+        let arrangement = self.arrangement.stage(stage.0);
+        let size = 1 << self.arrangement.position_bits(stage.0);
         let mut candidates: Vec<Option<Lwe>> = vec![None; size << bits_below(entries.len())];
         let mut paths = Vec::with_capacity(entries.len());
         for (e, (scores, path)) in entries.iter().enumerate() {
@@ -267,7 +266,7 @@ impl Machine for Deciding<'_> {
                 }
             };
             for slot in 0..arrangement.used() {
-                candidates[e * size + self.layout.position(stage.0, slot)] = Some(scores.extract(slot));
+                candidates[e * size + self.arrangement.position(stage.0, slot)] = Some(scores.extract(slot));
             }
             paths.push(path.map(|path| path.choice("argmax").cloned()).transpose()?);
         }

@@ -6,12 +6,12 @@
 use std::f64::consts::LOG2_E;
 
 use serde::{Deserialize, Serialize};
-use sordino_model::{Circuit, Hierarchy, HierarchyShape, ModelHash, SEED_BYTES, Stage};
+use sordino_model::{
+    Arrangement, Circuit, Envelope, Hierarchy, HierarchyShape, KEY_ID_BYTES, ModelHash, SEED_BYTES, Stage, bits_below,
+};
 
-use super::layout::{Layout, bits_below};
 use crate::FheError;
 use crate::bits::packed_len;
-use crate::evaluation_key::KEY_ID_BYTES;
 use crate::evaluator::Resolution;
 use crate::margin::{Contest, DecisionNoise, QUARTER, quarter_failure_log2};
 use crate::noise::{Noise, sum_log2};
@@ -69,17 +69,7 @@ pub struct OneTripPlan {
     parameters: &'static ParameterSet,
     options: OneTripOptions,
     stages: Vec<OneTripStage>,
-    envelope: ReplyEnvelope,
-}
-
-/// How the reply is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ReplyEnvelope {
-    /// Bits kept of every body coefficient of the zero key that re-randomises the reply.
-    pub(crate) zero_key_bits: u32,
-    /// Bits of every coefficient of the reply.
-    pub(crate) reply_bits: u32,
+    envelope: Envelope,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -90,7 +80,7 @@ struct RawPlan {
     resolution: Resolution,
     failure_log2: f64,
     stages: Vec<OneTripStage>,
-    envelope: ReplyEnvelope,
+    envelope: Envelope,
 }
 
 /// How far apart scores must be for an answer to be certain.
@@ -125,15 +115,15 @@ impl OneTripPlan {
         let shape = hierarchy.shape();
         let features: Vec<usize> =
             (0..shape.stages().len()).map(|s| cheapest_features(parameters.ring(), shape, s)).collect();
-        let layout = Layout::new(parameters.ring(), shape, &features)?;
+        let arrangement = Arrangement::new(parameters.ring(), shape, &features)?;
         let noise = DecisionNoise::new(parameters, options.resolution);
         let linear = Noise::new(parameters);
         let mut plan =
-            Self { parameters, options, stages: Vec::new(), envelope: envelope(parameters, options, &layout) };
+            Self { parameters, options, stages: Vec::new(), envelope: envelope(parameters, options, &arrangement) };
         let target = plan.part_log2(shape.stages().len());
         for (s, stage) in hierarchy.stages().iter().enumerate() {
             let refuse = FheError::NoPlan { stage: s, bound: stage.score_bound() };
-            let norm_squared = largest_norm(stage, &layout, s);
+            let norm_squared = largest_norm(stage, &arrangement, s);
             let (difference, floor) = differences(stage, plan.entries(s), s + 1 == hierarchy.stages().len());
             // A sixty-fourth of the first comparison's variance, for what comes in.
             let quiet = |&bits: &u32| linear.linear(bits, norm_squared) <= noise.comparison() / 64.0;
@@ -146,7 +136,7 @@ impl OneTripPlan {
                 difference,
                 norm_squared,
             });
-            let slack = plan.contest(&layout, s).slack(&noise, target);
+            let slack = plan.contest(&arrangement, s).slack(&noise, target);
             let delta = ((QUARTER - slack) / difference as f64).floor();
             if delta < 1.0 {
                 return Err(refuse);
@@ -184,13 +174,13 @@ impl OneTripPlan {
     /// # Errors
     /// [`FheError::Plan`] or [`FheError::Packing`] for a shape that the plan does not fit.
     pub fn certainty(&self, shape: &HierarchyShape) -> Result<Certainty, FheError> {
-        let layout = self.layout(shape)?;
+        let arrangement = self.arrangement(shape)?;
         let noise = DecisionNoise::new(self.parameters, self.options.resolution);
         let target = self.part_log2(self.stages.len());
         let (mut margins, mut relative, mut failures) = (Vec::new(), Vec::new(), Vec::new());
         let mut threshold = 0.0;
         for (s, stage) in self.stages.iter().enumerate() {
-            let (contest, finds) = (self.contest(&layout, s), (self.finds(s) as f64).log2());
+            let (contest, finds) = (self.contest(&arrangement, s), (self.finds(s) as f64).log2());
             let margin = contest.margin(&noise, target - finds);
             failures.push(finds + contest.failure_log2(&noise, margin));
             failures.push(finds + contest.slack_failure_log2(&noise, self.slack(stage)));
@@ -204,33 +194,28 @@ impl OneTripPlan {
                 threshold = distance / stage.delta as f64 + 0.5;
             }
         }
-        failures.push(self.reply_failure_log2(&layout));
+        failures.push(self.reply_failure_log2(&arrangement));
         Ok(Certainty { margins, relative, threshold, failure_log2: sum_log2(failures) })
     }
 
     /// Bytes of a query's payload.
-    pub(crate) fn query_len(&self, layout: &Layout) -> usize {
+    pub(crate) fn query_len(&self, arrangement: &Arrangement) -> usize {
         let ring = self.parameters.ring();
-        let vectors = self.stages.iter().zip(layout.stages());
-        let vectors = vectors.map(|(stage, layout)| seeded_len(layout.packing.inputs(), ring, stage.body_bits));
+        let vectors = self.stages.iter().zip(arrangement.stages());
+        let vectors = vectors.map(|(stage, arranged)| seeded_len(arranged.packing().inputs(), ring, stage.body_bits));
         KEY_ID_BYTES + seeded_len(1, ring, self.envelope.zero_key_bits) + vectors.sum::<usize>()
     }
 
     /// Bytes of a reply's payload.
-    pub(crate) fn reply_len(&self, layout: &Layout) -> usize {
-        packed_len(self.parameters.ring() + self.reply_coefficients(layout), self.envelope.reply_bits)
+    pub(crate) fn reply_len(&self, arrangement: &Arrangement) -> usize {
+        packed_len(self.parameters.ring() + self.reply_coefficients(arrangement), self.envelope.reply_bits)
     }
 
-    /// Bits that an answer takes in the reply: whether it is known, and the position of every stage's slot.
-    pub(crate) fn answer_bits(&self, layout: &Layout) -> usize {
-        1 + layout.address_bits(self.stages.len() - 1)
+    pub(crate) fn reply_coefficients(&self, arrangement: &Arrangement) -> usize {
+        self.options.answers * arrangement.answer_bits()
     }
 
-    pub(crate) fn reply_coefficients(&self, layout: &Layout) -> usize {
-        self.options.answers * self.answer_bits(layout)
-    }
-
-    pub(crate) fn envelope(&self) -> ReplyEnvelope {
+    pub(crate) fn envelope(&self) -> Envelope {
         self.envelope
     }
 
@@ -240,33 +225,33 @@ impl OneTripPlan {
     }
 
     /// Choices made from a stage's tournament. While the plan is being made, stages are known by the circuit's options.
-    fn finds(&self, stage: usize) -> usize {
+    pub(crate) fn finds(&self, stage: usize) -> usize {
         if stage + 1 == self.stages.len() { self.options.answers } else { self.options.probes }
     }
 
-    /// The layout of a model of this shape.
+    /// Where the scores of a model of this shape are.
     ///
     /// # Errors
     /// [`FheError::Plan`] or [`FheError::Packing`] for a shape that the plan does not fit.
-    pub(crate) fn layout(&self, shape: &HierarchyShape) -> Result<Layout, FheError> {
+    pub(crate) fn arrangement(&self, shape: &HierarchyShape) -> Result<Arrangement, FheError> {
         if shape.stages().len() != self.stages.len() {
             return Err(FheError::Plan { what: "it has another number of stages than the model" });
         }
         let features: Vec<usize> = self.stages.iter().map(|s| s.features).collect();
-        let layout = Layout::new(self.parameters.ring(), shape, &features)?;
-        if self.reply_coefficients(&layout) > self.parameters.ring() {
+        let arrangement = Arrangement::new(self.parameters.ring(), shape, &features)?;
+        if self.reply_coefficients(&arrangement) > self.parameters.ring() {
             return Err(FheError::Plan { what: "its answers do not fit one ciphertext" });
         }
-        Ok(layout)
+        Ok(arrangement)
     }
 
     /// The tournament of a stage, with the noise that comes in: the linear stage's, that of the gates that selected the groups,
     /// and that of the gates that put replacements in when a winner was passed over.
-    fn contest(&self, layout: &Layout, s: usize) -> Contest {
+    fn contest(&self, arrangement: &Arrangement, s: usize) -> Contest {
         let noise = DecisionNoise::new(self.parameters, self.options.resolution);
         let stage = &self.stages[s];
-        let draw = layout.draw(s, self.entries(s));
-        let selected = if s == 0 { 0 } else { layout.address_bits(s - 1) + s * bits_below(self.entries(s)) };
+        let draw = arrangement.draw(s, self.entries(s));
+        let selected = if s == 0 { 0 } else { arrangement.address_bits(s - 1) + s * bits_below(self.entries(s)) };
         let replaced = 4 * draw.rounds() * (self.options.probes.max(self.options.answers) - 1);
         let input = Noise::new(self.parameters).linear(stage.body_bits, stage.norm_squared)
             + (selected + replaced) as f64 * noise.gate();
@@ -278,10 +263,10 @@ impl OneTripPlan {
         QUARTER - stage.delta as f64 * stage.difference as f64
     }
 
-    fn reply_failure_log2(&self, layout: &Layout) -> f64 {
+    fn reply_failure_log2(&self, arrangement: &Arrangement) -> f64 {
         let noise = DecisionNoise::new(self.parameters, self.options.resolution);
-        let count = (self.reply_coefficients(layout) as f64).log2();
-        count + reply_failure_log2(self.parameters, self.envelope, noise.gate() * gates_of_a_reply(layout))
+        let count = (self.reply_coefficients(arrangement) as f64).log2();
+        count + reply_failure_log2(self.parameters, self.envelope, noise.gate() * gates_of_a_reply(arrangement))
     }
 
     /// The share of the failure probability of one of the ways in which a query can fail.
@@ -384,11 +369,11 @@ fn cheapest_features(ring: usize, shape: &HierarchyShape, s: usize) -> usize {
 }
 
 /// Largest squared norm of the weights in one column.
-fn largest_norm(stage: &Stage, layout: &Layout, s: usize) -> u64 {
-    let arrangement = layout.stage(s);
-    let mut norms = vec![0u64; arrangement.packing.columns()];
+fn largest_norm(stage: &Stage, arrangement: &Arrangement, s: usize) -> u64 {
+    let arranged = arrangement.stage(s);
+    let mut norms = vec![0u64; arranged.packing().columns()];
     for group in 0..stage.groups() {
-        let sum = &mut norms[arrangement.empty(group, 0).0];
+        let sum = &mut norms[arranged.empty(group, 0).0];
         *sum = (0..stage.count(group)).map(|slot| stage.row_norm_squared(group, slot)).fold(*sum, u64::saturating_add);
     }
     norms.into_iter().max().unwrap_or(0)
@@ -408,25 +393,25 @@ fn differences(stage: &Stage, entries: usize, last: bool) -> (u64, i64) {
 }
 
 /// Gates on the way of one bit of the reply: the choice among entries of every stage, the bit itself, and whether it is known.
-fn gates_of_a_reply(layout: &Layout) -> f64 {
-    (8 * layout.stages().len() + 2) as f64
+fn gates_of_a_reply(arrangement: &Arrangement) -> f64 {
+    (8 * arrangement.stages().len() + 2) as f64
 }
 
 /// The fewest bits for which a reply is read rightly.
-fn envelope(parameters: &ParameterSet, options: OneTripOptions, layout: &Layout) -> ReplyEnvelope {
+fn envelope(parameters: &ParameterSet, options: OneTripOptions, arrangement: &Arrangement) -> Envelope {
     let noise = DecisionNoise::new(parameters, options.resolution);
-    let computed = noise.gate() * gates_of_a_reply(layout);
-    let bits = options.answers * (1 + layout.address_bits(layout.stages().len() - 1));
-    let target = part_log2(options, layout.stages().len()) - (bits as f64).log2();
+    let computed = noise.gate() * gates_of_a_reply(arrangement);
+    let bits = options.answers * arrangement.answer_bits();
+    let target = part_log2(options, arrangement.stages().len()) - (bits as f64).log2();
     let holds = |reply_bits: u32, zero_key_bits: u32| {
-        reply_failure_log2(parameters, ReplyEnvelope { zero_key_bits, reply_bits }, computed) <= target
+        reply_failure_log2(parameters, Envelope { zero_key_bits, reply_bits }, computed) <= target
     };
     let reply_bits = (1..=64).find(|&bits| holds(bits, 64)).unwrap_or(64);
     let zero_key_bits = (1..=64).find(|&bits| holds(reply_bits, bits)).unwrap_or(64);
-    ReplyEnvelope { zero_key_bits, reply_bits }
+    Envelope { zero_key_bits, reply_bits }
 }
 
-fn reply_failure_log2(parameters: &ParameterSet, envelope: ReplyEnvelope, computed: f64) -> f64 {
+fn reply_failure_log2(parameters: &ParameterSet, envelope: Envelope, computed: f64) -> f64 {
     let noise = Noise::new(parameters);
     let variance = computed + noise.zero(envelope.zero_key_bits) + noise.switch(envelope.reply_bits);
     let room = QUARTER - FLOOD as f64;

@@ -2,14 +2,12 @@
 
 use std::time::Instant;
 
-use sordino_model::{Circuit, Counts, Hierarchy, ModelHash};
+use sordino_model::{Arrangement, Circuit, Counts, Hierarchy, KEY_ID_BYTES, ModelHash};
 
-use super::layout::Layout;
 use super::machine::{Deciding, DecidingValue, OneTripWork, PreparedStage};
 use super::plan::{FLOOD, OneTripPlan};
 use crate::bits::pack;
 use crate::encoding::Encoding;
-use crate::evaluation_key::KEY_ID_BYTES;
 use crate::evaluator::Evaluator;
 use crate::fourier::Fourier;
 use crate::glwe::Glwe;
@@ -26,7 +24,7 @@ pub struct OneTripServer {
     model: ModelHash,
     plan: OneTripPlan,
     digest: ModelHash,
-    layout: Layout,
+    arrangement: Arrangement,
     circuit: Circuit,
     stages: Vec<PreparedStage>,
     fourier: Fourier,
@@ -38,25 +36,28 @@ impl OneTripServer {
     /// # Errors
     /// [`FheError::Plan`] if the plan was made for another model, or its bounds are below the model's.
     pub fn new(model: ModelHash, hierarchy: &Hierarchy, plan: OneTripPlan) -> Result<Self, FheError> {
-        let layout = plan.layout(hierarchy.shape())?;
+        let arrangement = plan.arrangement(hierarchy.shape())?;
         let circuit = plan.circuit(hierarchy.shape())?;
         let fourier = Fourier::new(plan.parameters().ring());
         let stages = hierarchy.stages().iter().enumerate().map(|(s, stage)| {
-            let (arrangement, encoding) = (layout.stage(s), Encoding::with_delta(plan.stages()[s].delta));
+            let (arranged, encoding) = (arrangement.stage(s), Encoding::with_delta(plan.stages()[s].delta));
             let compared = if plan.entries(s) == 1 { stage.difference_bound() } else { stage.spread_bound() };
             if compared > plan.stages()[s].difference {
                 return Err(FheError::Plan { what: "the model's scores exceed its bounds" });
             }
-            let mut empty = vec![Vec::new(); arrangement.packing.columns()];
+            let mut empty = vec![Vec::new(); arranged.packing().columns()];
             for (group, &count) in stage.counts().iter().enumerate() {
-                let (column, slots) = arrangement.empty(group, count);
+                let (column, slots) = arranged.empty(group, count);
                 empty[column].extend(slots);
             }
-            let linear = LinearStage::new(&arrangement.spread(stage)?, arrangement.packing, encoding, &fourier);
+            let apart = arranged
+                .spread(stage)
+                .map_err(|_| FheError::Plan { what: "it was made for stages of another shape" })?;
+            let linear = LinearStage::new(&apart, arranged.packing(), encoding, &fourier);
             Ok(PreparedStage { linear, encoding, floor: encoding.encode(plan.stages()[s].floor), empty })
         });
         let stages = stages.collect::<Result<_, _>>()?;
-        Ok(Self { model, digest: plan.digest(), plan, layout, circuit, stages, fourier })
+        Ok(Self { model, digest: plan.digest(), plan, arrangement, circuit, stages, fourier })
     }
 
     /// The plan, to hand out to clients.
@@ -74,7 +75,7 @@ impl OneTripServer {
     /// # Errors
     /// [`FheError`] for anything that is no query for this model under this plan.
     pub fn key_of(&self, query: &[u8]) -> Result<KeyId, FheError> {
-        let payload = self.header(Kind::Query).read(query, self.plan.query_len(&self.layout))?;
+        let payload = self.header(Kind::Query).read(query, self.plan.query_len(&self.arrangement))?;
         Ok(KeyId(std::array::from_fn(|i| payload[i])))
     }
 
@@ -102,11 +103,11 @@ impl OneTripServer {
         if asked != key.id() {
             return Err(FheError::Key { found: key.id(), expected: asked });
         }
-        let payload = self.header(Kind::Query).read(query, self.plan.query_len(&self.layout))?;
+        let payload = self.header(Kind::Query).read(query, self.plan.query_len(&self.arrangement))?;
         let (zero_key, vectors) = self.read(&payload[KEY_ID_BYTES..]);
         let read = start.elapsed();
         let evaluator = Evaluator::new(key, self.plan.options().resolution);
-        let mut machine = Deciding::new(&self.layout, &self.stages, &self.fourier, evaluator);
+        let mut machine = Deciding::new(&self.arrangement, &self.stages, &self.fourier, evaluator);
         let values = self.circuit.run(&mut machine, vectors)?;
         let mut work = OneTripWork { read, ..machine.into_work() };
         let start = Instant::now();
@@ -120,7 +121,7 @@ impl OneTripServer {
         let reply = self.write(&answers, &zero_key);
         work.counts += Counts::reply();
         work.counts += Counts::zero_key();
-        self.layout.stages().iter().for_each(|stage| work.counts += Counts::vector(stage.packing.inputs()));
+        self.arrangement.stages().iter().for_each(|stage| work.counts += Counts::vector(stage.packing().inputs()));
         work.reply = start.elapsed();
         Ok((reply, work))
     }
@@ -139,9 +140,9 @@ impl OneTripServer {
             expand(list, count, ring, bits)
         };
         let zero_key = ZeroKey::new(&next(1, self.plan.envelope().zero_key_bits)[0], &self.fourier);
-        let stages = self.plan.stages().iter().zip(self.layout.stages());
-        let vectors = stages.map(|(stage, layout)| {
-            let query = next(layout.packing.inputs(), stage.body_bits);
+        let stages = self.plan.stages().iter().zip(self.arrangement.stages());
+        let vectors = stages.map(|(stage, arranged)| {
+            let query = next(arranged.packing().inputs(), stage.body_bits);
             DecidingValue::Vector(LinearStage::transform(&query, &self.fourier))
         });
         (zero_key, vectors.collect())
@@ -150,7 +151,7 @@ impl OneTripServer {
     /// One ciphertext for all answers, one after the other: re-randomised, flooded, and of its body only the answers.
     fn write(&self, answers: &[Glwe], zero_key: &ZeroKey) -> Vec<u8> {
         let parameters = self.plan.parameters();
-        let bits = self.plan.answer_bits(&self.layout);
+        let bits = self.arrangement.answer_bits();
         let mut out = Glwe::zero(parameters.ring());
         for (a, answer) in answers.iter().enumerate() {
             // X^(a bits) is -X^-(N - a bits), and a bit is half of the torus, which has no sign.
@@ -165,7 +166,7 @@ impl OneTripServer {
             random.add_noise(parameters.glwe_noise_log2, &mut body);
             body[0].wrapping_add(random.below(2 * FLOOD)).wrapping_sub(FLOOD)
         }));
-        let mut message = self.header(Kind::Reply).write(self.plan.reply_len(&self.layout));
+        let mut message = self.header(Kind::Reply).write(self.plan.reply_len(&self.arrangement));
         pack(values, self.plan.envelope().reply_bits, &mut message);
         message
     }

@@ -1,25 +1,24 @@
-//! [`Layout`]: where the scores of every stage are, so that the bits of a found position select the next stage's group.
+//! [`Arrangement`]: where the scores of every stage are, so that the bits of a found position select the next stage's group.
 //!
 //! A tournament yields the bits of a *position*. The groups below one group of a stage lie in columns (ciphertexts) of `blocks`
 //! groups each, and the position of a slot is `column 2^b + block`: its high bits drive a tree of gates over the columns, its
 //! low bits rotate the block into place. A third stage has such a set of columns for every slot of the first, chosen by the bits of
 //! the first position, and so on.
 
-use sordino_model::{Draw, HierarchyShape, Packing, Stage, StageShape};
+use crate::packing::bits_below;
+use crate::{Draw, HierarchyShape, Packing, PackingError, Stage, StageError, StageShape};
 
-use crate::FheError;
-
-/// The layout of every stage.
+/// Where every stage's scores are.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Layout {
+pub struct Arrangement {
     stages: Vec<StageArrangement>,
 }
 
-/// The layout of one stage.
+/// Where one stage's scores are.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct StageArrangement {
+pub struct StageArrangement {
     /// The packing of the stage with its groups moved apart: `sets x columns x blocks` of them.
-    pub(crate) packing: Packing,
+    packing: Packing,
     /// Slots of a group.
     outputs: usize,
     /// Most slots that a group uses.
@@ -27,19 +26,19 @@ pub(crate) struct StageArrangement {
     /// Groups that hang below one group of the stage above; 1 in the first stage.
     fan: usize,
     /// Sets of columns: groups of the stage above.
-    pub(crate) sets: usize,
+    sets: usize,
     /// Columns of a set.
-    pub(crate) columns: usize,
+    columns: usize,
     /// Groups in a column.
     blocks: usize,
 }
 
-impl Layout {
-    /// Lays out stages with `features[s]` features in a ciphertext of stage `s`.
+impl Arrangement {
+    /// Arranges stages with `features[s]` features in a ciphertext of stage `s`.
     ///
     /// # Errors
-    /// [`FheError::Packing`], or [`FheError::Plan`] where a group does not fit one ciphertext.
-    pub(crate) fn new(ring: usize, shape: &HierarchyShape, features: &[usize]) -> Result<Self, FheError> {
+    /// [`PackingError`], also where a group does not fit one ciphertext.
+    pub fn new(ring: usize, shape: &HierarchyShape, features: &[usize]) -> Result<Self, PackingError> {
         let mut above: Option<&StageShape> = None;
         let stages = shape.stages().iter().zip(features).map(|(stage, &features)| {
             let arrangement = StageArrangement::new(ring, features, stage, above);
@@ -49,16 +48,21 @@ impl Layout {
         Ok(Self { stages: stages.collect::<Result<_, _>>()? })
     }
 
-    pub(crate) fn stage(&self, stage: usize) -> &StageArrangement {
+    /// One stage.
+    ///
+    /// # Panics
+    /// For a stage that there is not.
+    pub fn stage(&self, stage: usize) -> &StageArrangement {
         &self.stages[stage]
     }
 
-    pub(crate) fn stages(&self) -> &[StageArrangement] {
+    /// All stages.
+    pub fn stages(&self) -> &[StageArrangement] {
         &self.stages
     }
 
     /// Bits of the position of a slot of `stage`.
-    pub(crate) fn position_bits(&self, stage: usize) -> usize {
+    pub fn position_bits(&self, stage: usize) -> usize {
         match self.stages.get(stage + 1) {
             Some(below) => below.column_bits() + below.block_bits(),
             None => bits_below(self.stages[stage].outputs),
@@ -66,12 +70,17 @@ impl Layout {
     }
 
     /// Bits of the positions of one slot of every stage up to `stage`.
-    pub(crate) fn address_bits(&self, stage: usize) -> usize {
+    pub fn address_bits(&self, stage: usize) -> usize {
         (0..=stage).map(|s| self.position_bits(s)).sum()
     }
 
+    /// Bits that an answer takes in a reply: whether it is known, and the position of every stage's slot.
+    pub fn answer_bits(&self) -> usize {
+        1 + self.address_bits(self.stages.len() - 1)
+    }
+
     /// The position of a slot of `stage`.
-    pub(crate) fn position(&self, stage: usize, slot: usize) -> usize {
+    pub fn position(&self, stage: usize, slot: usize) -> usize {
         match self.stages.get(stage + 1) {
             Some(below) => ((slot / below.blocks) << below.block_bits()) | (slot % below.blocks),
             None => slot,
@@ -79,12 +88,12 @@ impl Layout {
     }
 
     /// The slot at a position of `stage`, if there is one.
-    pub(crate) fn slot(&self, stage: usize, position: usize) -> Option<usize> {
+    pub fn slot(&self, stage: usize, position: usize) -> Option<usize> {
         (0..self.stages[stage].outputs).find(|&slot| self.position(stage, slot) == position)
     }
 
     /// The draw of a tournament of `entries` groups of `stage`.
-    pub(crate) fn draw(&self, stage: usize, entries: usize) -> Draw {
+    pub fn draw(&self, stage: usize, entries: usize) -> Draw {
         let size = 1 << self.position_bits(stage);
         let mut positions = vec![false; size << bits_below(entries)];
         for entry in 0..entries {
@@ -97,52 +106,56 @@ impl Layout {
 }
 
 impl StageArrangement {
-    fn new(ring: usize, features: usize, stage: &StageShape, above: Option<&StageShape>) -> Result<Self, FheError> {
+    fn new(ring: usize, features: usize, stage: &StageShape, above: Option<&StageShape>) -> Result<Self, PackingError> {
         let (sets, fan) = above.map_or((1, 1), |above| (above.groups(), above.outputs()));
         let outputs = stage.outputs();
         let slots = ring / features.max(1);
         let blocks = slots / outputs;
         if blocks == 0 {
-            return Err(FheError::Plan { what: "a group of slots does not fit one ciphertext" });
+            return Err(PackingError::Group { outputs, slots });
         }
         let columns = fan.div_ceil(blocks);
         let groups = sets.checked_mul(columns).and_then(|g| g.checked_mul(blocks));
-        let counts = vec![0; groups.ok_or(FheError::Plan { what: "it has more groups than can be counted" })?];
-        let apart =
-            StageShape::new(outputs, stage.input(), counts).map_err(|_| FheError::Plan { what: "a stage is empty" })?;
-        let packing = Packing::new(ring, features, &apart)?;
+        let width = stage.input().width;
+        let uncountable = PackingError::Shape { groups: sets, outputs, width };
+        let packing = Packing::checked(ring, features, width, groups.ok_or(uncountable)?, outputs)?;
         let used = stage.counts().iter().copied().max().unwrap_or(0);
         Ok(Self { packing, outputs, used, fan, sets, columns, blocks })
     }
 
+    /// The packing of the stage with its groups moved apart.
+    pub fn packing(&self) -> Packing {
+        self.packing
+    }
+
     /// Slots of a group that may be taken.
-    pub(crate) fn used(&self) -> usize {
+    pub fn used(&self) -> usize {
         self.used
     }
 
     /// Slots of a group.
-    pub(crate) fn outputs(&self) -> usize {
+    pub fn outputs(&self) -> usize {
         self.outputs
     }
 
     /// Bits that choose a column of a set.
-    pub(crate) fn column_bits(&self) -> usize {
+    pub fn column_bits(&self) -> usize {
         bits_below(self.columns)
     }
 
     /// Bits that choose a block of a column.
-    pub(crate) fn block_bits(&self) -> usize {
+    pub fn block_bits(&self) -> usize {
         bits_below(self.blocks.min(self.fan))
     }
 
     /// Where group `group` of the stage went.
-    pub(crate) fn moved(&self, group: usize) -> usize {
+    pub fn moved(&self, group: usize) -> usize {
         let (set, slot) = (group / self.fan, group % self.fan);
         set * self.columns * self.blocks + slot
     }
 
     /// The coefficients of the slots that group `group` leaves empty although others use theirs, and the column they are in.
-    pub(crate) fn empty(&self, group: usize, count: usize) -> (usize, std::ops::Range<usize>) {
+    pub fn empty(&self, group: usize, count: usize) -> (usize, std::ops::Range<usize>) {
         let moved = self.moved(group);
         let start = moved % self.blocks * self.outputs;
         (moved / self.blocks, start + count..start + self.used)
@@ -151,8 +164,8 @@ impl StageArrangement {
     /// The stage with its groups moved apart.
     ///
     /// # Errors
-    /// [`FheError::Plan`] for a stage of another shape.
-    pub(crate) fn spread(&self, stage: &Stage) -> Result<Stage, FheError> {
+    /// [`StageError`] for a stage of another shape.
+    pub fn spread(&self, stage: &Stage) -> Result<Stage, StageError> {
         let (groups, outputs, width) = (self.packing.groups(), self.outputs, stage.input().width);
         let mut weights = vec![0; groups * outputs * width];
         let mut biases = vec![0; groups * outputs];
@@ -167,19 +180,13 @@ impl StageArrangement {
             }
         }
         Stage::new(outputs, stage.input(), weights, biases, counts)
-            .map_err(|_| FheError::Plan { what: "it was made for stages of another shape" })
     }
-}
-
-/// Bits of the numbers `0..bound`.
-pub(crate) fn bits_below(bound: usize) -> usize {
-    bound.next_power_of_two().trailing_zeros() as usize
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sordino_model::VectorBound;
+    use crate::VectorBound;
 
     fn shape(outputs: &[usize]) -> HierarchyShape {
         let input = VectorBound { width: 5, max_abs: 3, norm_squared: 45 };
@@ -197,7 +204,7 @@ mod tests {
         for (outputs, ring, features) in
             [(vec![5, 7], 64, [1, 1, 1]), (vec![3, 2, 6], 32, [1, 2, 2]), (vec![9], 16, [1, 1, 1])]
         {
-            let layout = Layout::new(ring, &shape(&outputs), &features).expect("groups fit");
+            let layout = Arrangement::new(ring, &shape(&outputs), &features).expect("groups fit");
             for (stage, &outputs) in outputs.iter().enumerate() {
                 let positions = 1usize << layout.position_bits(stage);
                 let found: Vec<usize> = (0..positions).filter_map(|p| layout.slot(stage, p)).collect();
@@ -211,7 +218,7 @@ mod tests {
 
     #[test]
     fn positions_lead_to_the_columns_and_blocks_of_their_groups() {
-        let layout = Layout::new(64, &shape(&[3, 5, 9]), &[1, 1, 1]).expect("groups fit");
+        let layout = Arrangement::new(64, &shape(&[3, 5, 9]), &[1, 1, 1]).expect("groups fit");
         let (second, third) = (layout.stage(1), layout.stage(2));
         // 64 coefficients hold seven groups of nine: one column for the five groups below each of three.
         assert_eq!((third.sets, third.columns, third.blocks, third.block_bits()), (3, 1, 7, 3));
@@ -224,6 +231,6 @@ mod tests {
 
     #[test]
     fn a_group_must_fit_a_ciphertext() {
-        assert!(matches!(Layout::new(64, &shape(&[40, 40]), &[2, 1]), Err(FheError::Plan { .. })));
+        assert!(matches!(Arrangement::new(64, &shape(&[40, 40]), &[2, 1]), Err(PackingError::Group { .. })));
     }
 }

@@ -1,0 +1,194 @@
+//! How one trip grows with the library: the same tracks in one, two and three stages, measured side by side, and as priced.
+//!
+//! ```text
+//! cargo run --release -p sordino-benches --example one_trip_growth OUT [queries] [largest]
+//! ```
+//!
+//! Writes `growth.csv` (measured and predicted), `crossovers.csv` (from which size on more stages are faster, by price) and `growth.svg` to
+//! the folder OUT.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use plotters::prelude::*;
+use sordino_benches::one_trip::{Decided, Tree, median};
+use sordino_benches::{Failure, rng};
+use sordino_fhe::params::STANDARD;
+use sordino_fhe::{EvaluationKey, OneTripOptions, OneTripPlan, SecretKey, ServerKey, calibrate_with};
+use sordino_model::{Schedule, Timings};
+
+/// Sizes that are measured. A group must fit one ciphertext, so one stage ends at 2,048.
+const SIZES: [usize; 14] = [8, 16, 24, 32, 48, 64, 128, 298, 1_000, 2_048, 5_000, 24_964, 100_000, 1_000_000];
+const FLAT_MOST: usize = 2_048;
+/// Two stages of more slots than this are left to the price.
+const TWO_MOST: usize = 250_000;
+
+struct Point {
+    tracks: usize,
+    stages: usize,
+    measured: Duration,
+    predicted: Duration,
+    right: usize,
+    queries: usize,
+    schedule: Schedule,
+}
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let out = arguments.first().ok_or("say which folder to write to")?;
+    let number = |i: usize, default| arguments.get(i).map_or(Ok(default), |a| a.parse::<usize>());
+    let (queries, largest) = (number(1, 5)?.max(1), number(2, 1_000_000)?);
+    std::fs::create_dir_all(out)?;
+    let secret = SecretKey::generate(&STANDARD);
+    let key = EvaluationKey::generate(&secret, |_| {}).expand();
+    let threads = rayon::current_num_threads();
+    let mut timings = calibrate_with(&key, 3);
+    let mut points = Vec::new();
+    for &tracks in SIZES.iter().filter(|&&tracks| tracks <= largest) {
+        let shapes = [(1, tracks <= FLAT_MOST), (2, tracks <= TWO_MOST), (3, tracks >= 24)];
+        let shapes: Vec<usize> = shapes.into_iter().filter(|(_, fits)| *fits).map(|(stages, _)| stages).collect();
+        points.extend(side_by_side(&secret, &key, tracks, &shapes, queries)?);
+        timings = timings.shortest(&calibrate_with(&key, 1));
+    }
+    for point in &mut points {
+        point.predicted = point.schedule.predict(&timings, threads);
+    }
+    let crossovers = crossovers(&timings, threads)?;
+    std::fs::write(Path::new(out).join("growth.csv"), table(&points, threads))?;
+    std::fs::write(Path::new(out).join("crossovers.csv"), crossovers)?;
+    draw(&Path::new(out).join("growth.svg"), &points, &timings, threads)?;
+    Ok(())
+}
+
+/// Asks the same tracks of one, two and three stages in turn.
+fn side_by_side(
+    secret: &SecretKey,
+    key: &ServerKey,
+    tracks: usize,
+    shapes: &[usize],
+    queries: usize,
+) -> Result<Vec<Point>, Failure> {
+    let trees: Vec<Tree> = shapes.iter().map(|&stages| Tree::balanced(tracks, stages)).collect();
+    let models = trees.iter().map(Tree::model).collect::<Result<Vec<_>, _>>()?;
+    let options = OneTripOptions::default();
+    let sessions = trees.iter().zip(&models).map(|(tree, model)| Decided::new(secret, tree, model, options));
+    let mut sessions: Vec<Decided<'_>> = sessions.collect::<Result<_, _>>()?;
+    let mut rng = rng(tracks as u64);
+    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); shapes.len()];
+    let mut right = vec![0; shapes.len()];
+    for _ in 0..queries {
+        let track = sessions[0].any(&mut rng);
+        let mut found = Vec::new();
+        for (i, session) in sessions.iter_mut().enumerate() {
+            let answered = session.ask(key, track, &mut rng)?;
+            times[i].push(answered.server);
+            right[i] += usize::from(answered.right && answered.track == Some(track));
+            found.push(answered.track);
+        }
+        if found.iter().any(|&f| f != Some(track)) {
+            println!("{tracks} tracks: asked for {track}, found {found:?} in {shapes:?} stages");
+        }
+    }
+    let medians: Vec<Duration> = times.into_iter().map(median).collect();
+    println!("{tracks} tracks, stages {shapes:?}: {medians:.2?}, {right:?} of {queries} right");
+    let points = shapes.iter().enumerate().map(|(i, &stages)| {
+        let schedule = sessions[i].server.plan().schedule(models[i].shape())?;
+        let (measured, right) = (medians[i], right[i]);
+        Ok(Point { tracks, stages, measured, predicted: Duration::ZERO, right, queries, schedule })
+    });
+    points.collect()
+}
+
+/// What a query over `tracks` tracks in `stages` stages takes. The weights do not matter, so all are the same.
+fn price(tracks: usize, stages: usize) -> Result<Schedule, Failure> {
+    let tree = Tree::balanced(tracks, stages);
+    let shape = tree.model()?;
+    Ok(OneTripPlan::new(&STANDARD, &shape, OneTripOptions::default())?.schedule(shape.shape())?)
+}
+
+/// The smallest library from which on more stages stay faster, by price, up to the largest that fewer stages were priced for.
+fn crossovers(timings: &Timings, threads: usize) -> Result<String, Failure> {
+    let mut out =
+        "threads,fewer_stages,more_stages,faster_from_tracks,fewer_seconds_there,more_seconds_there\n".to_owned();
+    let sizes: Vec<usize> = (2..64).chain((64..1_000).step_by(16)).collect();
+    let priced = (1..=3).map(|stages| sizes.iter().map(|&n| price(n, stages)).collect::<Result<Vec<_>, _>>());
+    let priced: Vec<Vec<Schedule>> = priced.collect::<Result<_, _>>()?;
+    for threads in [1, threads, 16] {
+        for (fewer, more) in [(1, 2), (2, 3), (1, 3)] {
+            let seconds = |stages: usize, i: usize| priced[stages - 1][i].predict(timings, threads).as_secs_f64();
+            let slower = (0..sizes.len()).rev().find(|&i| seconds(more, i) >= seconds(fewer, i));
+            let from = slower.map_or(0, |i| i + 1);
+            if let Some(size) = sizes.get(from) {
+                let _ = writeln!(
+                    out,
+                    "{threads},{fewer},{more},{size},{:.4},{:.4}",
+                    seconds(fewer, from),
+                    seconds(more, from)
+                );
+                println!("{threads} thread(s): {more} stages are faster than {fewer} from {size} tracks on");
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn table(points: &[Point], threads: usize) -> String {
+    let mut out = "tracks,stages,threads,queries,right,measured_seconds,predicted_seconds,matches,signs,refreshes,\
+                   rotations_in_a_row,rotations_a_track\n"
+        .to_owned();
+    for p in points {
+        let decisions = p.schedule.report.decisions;
+        let _ = writeln!(
+            out,
+            "{},{},{threads},{},{},{:.4},{:.4},{},{},{},{},{:.5}",
+            p.tracks,
+            p.stages,
+            p.queries,
+            p.right,
+            p.measured.as_secs_f64(),
+            p.predicted.as_secs_f64(),
+            decisions.matches,
+            decisions.signs,
+            decisions.refreshes,
+            p.schedule.report.rotations_in_a_row,
+            decisions.rotations() as f64 / p.tracks as f64
+        );
+    }
+    out
+}
+
+/// Seconds over tracks, both logarithmic: measured points on priced lines.
+fn draw(path: &Path, points: &[Point], timings: &Timings, threads: usize) -> Result<(), Failure> {
+    let root = SVGBackend::new(path, (800, 560)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let most = points.iter().map(|p| p.tracks).max().unwrap_or(10) as f64 * 1.5;
+    let mut chart = ChartBuilder::on(&root)
+        .caption(format!("One trip on {threads} threads: measured (dots), priced (lines)"), ("sans-serif", 18))
+        .margin(12)
+        .x_label_area_size(45)
+        .y_label_area_size(60)
+        .build_cartesian_2d((6f64..most).log_scale(), (0.03f64..100.0).log_scale())?;
+    chart.configure_mesh().x_desc("tracks").y_desc("seconds a query").draw()?;
+    let names = ["one stage", "two stages", "three stages"];
+    for (i, (name, colour)) in names.into_iter().zip([RED, BLUE, GREEN]).enumerate() {
+        let stages = i + 1;
+        let last = points.iter().filter(|p| p.stages == stages).map(|p| p.tracks).max().unwrap_or(0);
+        let sizes = (0..).map(|k| 8.0 * 1.25f64.powi(k)).map(|n| n as usize).take_while(|&n| n <= last);
+        let line: Vec<(f64, f64)> = sizes
+            .filter(|&n| n < 30_000 || stages == 3)
+            .map(|n| Ok((n as f64, price(n, stages)?.predict(timings, threads).as_secs_f64())))
+            .collect::<Result<_, Failure>>()?;
+        chart
+            .draw_series(LineSeries::new(line, &colour))?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour));
+        let measured = points.iter().filter(|p| p.stages == stages);
+        chart.draw_series(
+            measured.map(|p| Circle::new((p.tracks as f64, p.measured.as_secs_f64()), 4, colour.filled())),
+        )?;
+    }
+    chart.configure_series_labels().border_style(BLACK).position(SeriesLabelPosition::UpperLeft).draw()?;
+    root.present()?;
+    Ok(())
+}

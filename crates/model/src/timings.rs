@@ -1,0 +1,214 @@
+//! [`Timings`]: what every operation takes on a machine, and [`Schedule`]: from it, what a query will take.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CostReport, Counts};
+
+/// Seconds of an operation that streams a key: on its own, and in a full batch that shares one pass over the key, while every
+/// thread is busy with one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batched {
+    /// One on its own.
+    pub alone: f64,
+    /// Each of a full batch.
+    pub full: f64,
+}
+
+/// Seconds of every operation at one parameter set, on one machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timings {
+    /// Threads that were busy while batches were measured.
+    pub threads: usize,
+    /// Reading a byte of a query: masks from seeds, bodies from bits.
+    pub read: f64,
+    /// Writing a byte of a reply: new masks, flooding, packing.
+    pub write: f64,
+    /// A product of two polynomials in the Fourier domain, its weights streamed from memory.
+    pub product: f64,
+    /// A transform of a polynomial, in either direction.
+    pub transform: f64,
+    /// A CMUX gate driven by a selector that the server made.
+    pub gate: f64,
+    /// Making a selector of a refreshed bit.
+    pub conversion: f64,
+    /// A keyswitch to the small key.
+    pub keyswitch: Batched,
+    /// A blind rotation that refreshes a bit.
+    pub refresh: Batched,
+    /// A blind rotation that compares, with 1, 2 and 4 accumulators.
+    pub compare: [Batched; 3],
+    /// Accumulators that share a pass over a key.
+    pub batch: usize,
+}
+
+/// What happens one after another where the server decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Comparisons side by side.
+    Comparisons(usize),
+    /// A bit becomes a selector, while the signs of so many matches are taken.
+    Bit {
+        /// Matches that can come next.
+        next: usize,
+    },
+}
+
+/// What a run costs, and in what order its slow steps come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// Operations and bytes.
+    pub report: CostReport,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// Into how many batches of at most `largest` the server cuts `count` rotations: as many for every thread, none of them empty.
+pub fn batches(count: usize, threads: usize, largest: usize) -> usize {
+    let (threads, largest) = (threads.max(1), largest.max(1));
+    (threads * count.div_ceil(threads * largest)).min(count).max(1)
+}
+
+impl Schedule {
+    /// How long the server takes on `threads` threads of the machine that was measured.
+    pub fn predict(&self, timings: &Timings, threads: usize) -> Duration {
+        let (report, threads) = (&self.report, threads.max(1));
+        let steps = self.steps.iter().map(|step| match *step {
+            Step::Comparisons(count) => timings.comparisons(count, report.accumulators, threads),
+            Step::Bit { next } => timings.bit(next, report.accumulators, threads),
+        });
+        let Counts { products, forward, inverse, .. } = report.counts;
+        let linear = products as f64 * timings.product + (forward + inverse) as f64 * timings.transform;
+        let spread = linear + report.bytes_up as f64 * timings.read + report.decisions.gates as f64 * timings.gate;
+        let alone = report.bytes_down as f64 * timings.write;
+        Duration::from_secs_f64((steps.sum::<f64>() + spread / threads as f64 + alone).max(0.0))
+    }
+
+    /// How long the blind rotations alone would take, each at the speed of a full batch and all spread evenly over the threads.
+    pub fn bare(&self, timings: &Timings, threads: usize) -> Duration {
+        let decisions = &self.report.decisions;
+        let compare = decisions.comparisons() as f64 * timings.compare_with(self.report.accumulators).full;
+        let refresh = decisions.refreshes as f64 * timings.refresh.full;
+        Duration::from_secs_f64((compare + refresh) / threads.max(1) as f64)
+    }
+}
+
+impl Timings {
+    /// The shorter of two measurements, operation by operation: other work only ever adds.
+    pub fn shortest(&self, other: &Self) -> Self {
+        let batched = |a: Batched, b: Batched| Batched { alone: a.alone.min(b.alone), full: a.full.min(b.full) };
+        Self {
+            threads: self.threads,
+            read: self.read.min(other.read),
+            write: self.write.min(other.write),
+            product: self.product.min(other.product),
+            transform: self.transform.min(other.transform),
+            gate: self.gate.min(other.gate),
+            conversion: self.conversion.min(other.conversion),
+            keyswitch: batched(self.keyswitch, other.keyswitch),
+            refresh: batched(self.refresh, other.refresh),
+            compare: std::array::from_fn(|i| batched(self.compare[i], other.compare[i])),
+            batch: self.batch,
+        }
+    }
+
+    /// Whether every number is a time that an operation can take.
+    pub fn is_sound(&self) -> bool {
+        let batched = [self.keyswitch, self.refresh].into_iter().chain(self.compare).flat_map(|b| [b.alone, b.full]);
+        let single = [self.read, self.write, self.product, self.transform, self.gate, self.conversion];
+        single.into_iter().chain(batched).all(|t| t.is_finite() && (0.0..60.0).contains(&t)) && self.batch > 0
+    }
+
+    /// A comparison with so many accumulators.
+    pub fn compare_with(&self, accumulators: usize) -> Batched {
+        self.compare[accumulators.max(1).ilog2().min(2) as usize]
+    }
+
+    /// `count` comparisons with their keyswitches, in batches over `threads` threads. A batch of `c` takes what its full share
+    /// takes, and once what one alone takes more: the pass over the key.
+    fn comparisons(&self, count: usize, accumulators: usize, threads: usize) -> f64 {
+        if count == 0 {
+            return 0.0;
+        }
+        let compare = self.compare_with(accumulators);
+        let turns = batches(count, threads, self.batch / accumulators.max(1)).div_ceil(threads);
+        let full = compare.full + self.keyswitch.full;
+        let pass = (compare.alone + self.keyswitch.alone - full).max(0.0);
+        full * count.div_ceil(threads) as f64 + pass * turns as f64
+    }
+
+    /// A bit made a selector while the signs of `next` matches are taken.
+    fn bit(&self, next: usize, accumulators: usize, threads: usize) -> f64 {
+        let selector = self.keyswitch.alone + self.refresh.alone + self.conversion;
+        let signs = self.comparisons(next, accumulators, threads.saturating_sub(1).max(1));
+        if threads == 1 { selector + signs } else { selector.max(signs) }
+    }
+}
+
+impl fmt::Display for Timings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = Duration::from_secs_f64;
+        let batched = |b: Batched| format!("{:.2?} alone, {:.2?} in a full batch", time(b.alone), time(b.full));
+        for (name, compare) in ["comparison", "  fine", "  finest"].into_iter().zip(self.compare) {
+            writeln!(f, "{name:<12} {}", batched(compare))?;
+        }
+        writeln!(f, "refresh      {}", batched(self.refresh))?;
+        writeln!(f, "keyswitch    {}", batched(self.keyswitch))?;
+        writeln!(f, "conversion   {:.2?}", time(self.conversion))?;
+        writeln!(f, "gate         {:.2?}", time(self.gate))?;
+        writeln!(f, "product      {:.2?}, transform {:.2?}", time(self.product), time(self.transform))?;
+        write!(f, "messages     {:.2?} a KB up, {:.2?} a KB down", time(1e3 * self.read), time(1e3 * self.write))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timings() -> Timings {
+        let batched = |alone, full| Batched { alone, full };
+        Timings {
+            threads: 2,
+            read: 0.0,
+            write: 0.0,
+            product: 0.0,
+            transform: 0.0,
+            gate: 0.0,
+            conversion: 1.0,
+            keyswitch: batched(2.0, 1.0),
+            refresh: batched(20.0, 12.0),
+            compare: [batched(10.0, 7.0), batched(20.0, 14.0), batched(40.0, 28.0)],
+            batch: 16,
+        }
+    }
+
+    #[test]
+    fn batches_are_full_and_even() {
+        assert_eq!(batches(79, 2, 16), 6);
+        assert_eq!(batches(3, 8, 16), 3);
+        assert_eq!(batches(1, 1, 16), 1);
+        assert_eq!(batches(33, 1, 16), 3);
+    }
+
+    #[test]
+    fn a_schedule_is_timed_as_by_hand() {
+        let report = CostReport { accumulators: 1, ..CostReport::default() };
+        let schedule = Schedule { report, steps: vec![Step::Comparisons(40), Step::Bit { next: 2 }] };
+        // 40 comparisons of 8 and three passes of 4; then a selector of 23 and two signs of 8 with their pass.
+        assert_eq!(schedule.predict(&timings(), 1), Duration::from_secs(40 * 8 + 3 * 4 + 23 + 2 * 8 + 4));
+        // On two threads 20 each in two passes, and the signs while the bit becomes a selector.
+        assert_eq!(schedule.predict(&timings(), 2), Duration::from_secs(20 * 8 + 2 * 4 + 23));
+        assert!(schedule.predict(&timings(), 64) < schedule.predict(&timings(), 16));
+    }
+
+    #[test]
+    fn nonsense_is_no_timing() {
+        assert!(timings().is_sound());
+        assert!(!Timings { gate: f64::NAN, ..timings() }.is_sound());
+        assert!(!Timings { read: -1.0, ..timings() }.is_sound());
+        assert!(!Timings { batch: 0, ..timings() }.is_sound());
+    }
+}
