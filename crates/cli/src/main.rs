@@ -1,5 +1,7 @@
 //! The `sordino` program: verbs in the order of the flow.
 
+mod calibration;
+mod decided;
 mod disturbances;
 mod evaluation;
 mod library;
@@ -31,6 +33,7 @@ enum Verb {
     Synth(verbs::synth::Synth),
     Index(verbs::index::Index),
     Train(verbs::train::Train),
+    Calibrate(verbs::calibrate::Calibrate),
     Inspect(verbs::inspect::Inspect),
     Keygen(verbs::keygen::Keygen),
     Identify(verbs::identify::Identify),
@@ -45,6 +48,7 @@ impl Verb {
             Self::Synth(verb) => verb.run(json),
             Self::Index(verb) => verb.run(json),
             Self::Train(verb) => verb.run(json),
+            Self::Calibrate(verb) => verb.run(json),
             Self::Inspect(verb) => verb.run(json),
             Self::Keygen(verb) => verb.run(json),
             Self::Identify(verb) => verb.run(json),

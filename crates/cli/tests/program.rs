@@ -6,11 +6,20 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 fn sordino(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sordino")).args(arguments).output().unwrap()
+    sordino_calibrated(arguments, "no such folder/calibration.json")
+}
+
+/// With the timings that `calibrate` kept in a file, and not those of whoever runs the tests.
+fn sordino_calibrated(arguments: &[&str], calibration: &str) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_sordino"));
+    program.args(arguments).env("SORDINO_CALIBRATION", calibration).output().unwrap()
 }
 
 fn json(arguments: &[&str]) -> Value {
-    let output = sordino(&[arguments, &["--json"]].concat());
+    parsed(arguments, sordino(&[arguments, &["--json"]].concat()))
+}
+
+fn parsed(arguments: &[&str], output: Output) -> Value {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{arguments:?}: {errors}");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {errors}"))
@@ -28,7 +37,7 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn every_verb_explains_itself_with_an_example() {
-    for verb in ["synth", "index", "train", "inspect", "keygen", "identify", "evaluate", "demo"] {
+    for verb in ["synth", "index", "train", "calibrate", "inspect", "keygen", "identify", "evaluate", "demo"] {
         let help = String::from_utf8(sordino(&[verb, "--help"]).stdout).unwrap();
         assert!(help.contains("Example") && help.contains(&format!("sordino {verb}")), "{verb}: {help}");
     }
@@ -58,7 +67,13 @@ fn a_folder_of_music_is_named_step_by_step() {
         assert!(protocol["failure_log2"].as_f64().unwrap() <= -64.0);
     }
 
-    json(&["keygen", "--out", text(&key)]);
+    let (timings, evaluation) = (path("cache").join("calibration.json"), path("client.eval"));
+    assert!(inspected["one_trip"]["predicted"].as_array().unwrap().is_empty());
+    let card = std::fs::read_to_string(model.join("card.md")).unwrap();
+    let margin = inspected["one_trip"]["margins"][0].as_f64().unwrap();
+    assert!(card.contains(&format!("by {margin:.0} score units")), "{card}");
+
+    json(&["keygen", "--out", text(&key), "--evaluation", text(&evaluation)]);
     assert!(refusal(&["keygen", "--out", text(&key)]).contains("--force"));
 
     let mut clips: Vec<_> = std::fs::read_dir(&music).unwrap().map(|e| e.unwrap().path()).collect();
@@ -76,6 +91,31 @@ fn a_folder_of_music_is_named_step_by_step() {
             assert!(answer["known"].as_bool().unwrap() && answer["bytes_up"].as_u64().unwrap() > 0);
         }
     }
+    json(&["calibrate", "--repetitions", "1", "--out", text(&timings)]);
+    let arguments = [
+        &["identify", text(&model), text(&clips[3]), "--json", "--protocol", "one-trip", "--answers", "2"][..],
+        &["--resolution", "fine", "--probes", "2", "--key", text(&key), "--evaluation-key", text(&evaluation)],
+    ]
+    .concat();
+    let answer = parsed(&arguments, sordino_calibrated(&arguments, text(&timings)));
+    let found = &answer["identified"][0];
+    assert!(text(&clips[3]).contains(found["best"][0]["title"].as_str().unwrap()), "{answer}");
+    assert!(found["best"][0]["score"].is_null() && found["seconds"]["server_predicted"].as_f64().unwrap() > 0.0);
+    let arguments = ["inspect", text(&model), "--json", "--resolution", "fine"];
+    let fine = parsed(&arguments, sordino_calibrated(&arguments, text(&timings)));
+    assert!(fine["one_trip"]["predicted"][0]["seconds"].as_f64().unwrap() > 0.0, "{fine}");
+    assert!(fine["one_trip"]["margins"][0].as_f64().unwrap() < 0.7 * margin, "finer margins");
+    let other = refusal(&[
+        "identify",
+        text(&model),
+        text(&clips[3]),
+        "--protocol",
+        "one-trip",
+        "--evaluation-key",
+        text(&evaluation),
+    ]);
+    assert!(other.contains("evaluation key"), "{other}");
+
     let refused = refusal(&["identify", text(&model), text(&music.join("not music.mp3"))]);
     assert!(refused.contains("not music.mp3") && refused.contains("1 of 1"), "{refused}");
 
@@ -91,6 +131,8 @@ fn a_folder_of_music_is_named_step_by_step() {
         "1",
         "--encrypted",
         "4",
+        "--one-trip",
+        "2",
         "--keys",
         "2",
         "--out",
@@ -99,7 +141,11 @@ fn a_folder_of_music_is_named_step_by_step() {
     for agreement in evaluated["encrypted"].as_array().unwrap() {
         assert_eq!(agreement["equal"], agreement["queries"], "{agreement}");
     }
-    assert!(out.join("rows.csv").exists() && out.join("queries.csv").exists());
+    let decided = &evaluated["one_trip"][0];
+    assert_eq!((decided["queries"].as_u64(), decided["unexplained"].as_u64()), (Some(2), Some(0)), "{decided}");
+    for file in ["rows.csv", "queries.csv", "one_trip.csv"] {
+        assert!(out.join(file).exists(), "{file}");
+    }
 }
 
 #[test]

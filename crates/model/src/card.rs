@@ -12,6 +12,8 @@ pub struct Card {
     pub source: String,
     /// How unknown songs were calibrated, e.g. "1 % of held-out known queries are refused".
     pub unknown: String,
+    /// From which margins on the server's encrypted decisions are certain, or empty.
+    pub decisions: String,
     /// Accuracy table, or empty.
     pub accuracy: String,
     /// Anything else worth knowing, a paragraph each.
@@ -70,6 +72,10 @@ impl Card {
         self.stages(out, "stage", client, server.hierarchy(), client.hierarchy().heads())?;
         if let (Some(flat), Some(outline)) = (server.own_flat(), client.own_flat()) {
             self.stages(out, "flat", client, flat, outline.heads())?;
+        }
+
+        if !self.decisions.is_empty() {
+            writeln!(out, "\n## Decided by the server, encrypted\n\n{}", self.decisions)?;
         }
 
         writeln!(out, "\n## Accuracy\n\n{}\n", or(&self.accuracy, "Not measured."))?;

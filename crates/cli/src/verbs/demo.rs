@@ -124,7 +124,7 @@ impl Demo {
             let choice = protocol.with_probes(2);
             let host = Host::new(&server, choice)?;
             if let Host::Decides(server) = &host {
-                server.register(&evaluation);
+                server.register(evaluation.expand());
             }
             let mut session = Session::new(&client, &host, &key, choice)?;
             if !json {

@@ -7,17 +7,18 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 use sordino_corpus::{Catalogue, Condition, CropSplit, folds};
-use sordino_fhe::{OneTripOptions, SecretKey, params};
+use sordino_fhe::{SecretKey, params};
 use sordino_lab::Disturbances;
 use sordino_learn::FloatModel;
 use sordino_model::{ClientModel, Pair, Protocol, ServerModel, load_pair};
-use sordino_service::{Client, Server, one_trip};
+use sordino_service::{Client, Server};
 
+use crate::decided::{self, Decided, DecidedQueries, Deciding};
 use crate::disturbances::DisturbanceArgs;
 use crate::evaluation::{self, Method, Queries, Questions, Results, Row};
 use crate::library::{AskArg, IndexArgs};
+use crate::protocol::DecisionArgs;
 use crate::report;
-use crate::verbs::identify;
 use crate::verbs::train::{self, SettingArgs};
 
 /// Measure accuracy on queries at unseen offsets with unseen noise and rooms. Tracks of the index that the model does not
@@ -53,16 +54,21 @@ pub(crate) struct Evaluate {
     /// Ask this many of the queries encrypted too, in every protocol, and compare every score with the clear.
     #[arg(long, default_value_t = 0, value_name = "N")]
     encrypted: usize,
-    /// Ask this many of the queries in one-trip too, seconds each, and compare the answers with the clear.
+    /// Ask this many of the queries in one-trip too, about a second each, and hold every answer and its margins against the clear.
     #[arg(long, default_value_t = 0, value_name = "N")]
     one_trip: usize,
+    /// Clusters that one-trip follows.
+    #[arg(long, default_value_t = 1, value_name = "M")]
+    one_trip_probes: usize,
+    #[command(flatten)]
+    decisions: DecisionArgs,
     /// Secret keys among which the encrypted queries are divided.
     #[arg(long, default_value_t = 3, value_name = "K")]
     keys: usize,
     /// Seed of the queries.
     #[arg(long, default_value_t = 1, value_name = "SEED")]
     query_seed: u64,
-    /// Folder for `rows.csv`, `queries.csv` and `evaluation.json`.
+    /// Folder for `rows.csv`, `queries.csv`, `one_trip.csv` and `evaluation.json`.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -80,6 +86,16 @@ struct Outcome {
     training_seconds: f64,
     rows: Vec<Row>,
     encrypted: Vec<Agreement>,
+    one_trip: Vec<Decided>,
+}
+
+/// What was found, fold by fold.
+#[derive(Default)]
+struct Findings {
+    results: Results,
+    encrypted: Vec<Agreement>,
+    one_trip: Vec<Decided>,
+    decided: DecidedQueries,
 }
 
 /// How encrypted answers compare with the clear ones.
@@ -89,7 +105,7 @@ pub(crate) struct Agreement {
     pub(crate) probes: usize,
     pub(crate) keys: usize,
     pub(crate) queries: usize,
-    /// Queries of which every returned score, or in one-trip the answer, equals the clear one.
+    /// Queries of which every returned score equals the clear one.
     pub(crate) equal: usize,
     pub(crate) server_milliseconds_median: f64,
     pub(crate) client_milliseconds_median: f64,
@@ -103,13 +119,12 @@ impl Evaluate {
         let table = self.library.table()?;
         let catalogue = table.catalogue();
         let (training, hearing) = self.disturbances.load(table.spec().sample_rate)?;
-        let mut results = Results::default();
-        let mut encrypted = Vec::new();
+        let mut findings = Findings::default();
         let mut training_seconds = 0.0;
         match &self.model {
             Some(folder) => {
                 let (client, server) = load_pair(folder)?;
-                encrypted = self.judge(0, None, &client, &server, &catalogue, &hearing, &mut results)?;
+                self.judge(0, None, &client, &server, &catalogue, &hearing, &mut findings)?;
             }
             None => {
                 let config = self.settings.config()?;
@@ -119,15 +134,7 @@ impl Evaluate {
                     let model = train::train(&part, &training, &config, None)?;
                     training_seconds += start.elapsed().as_secs_f64();
                     let (client, server) = model.halves("evaluated", sordino_learn::labels(&part))?;
-                    encrypted.extend(self.judge(
-                        fold,
-                        Some(&model),
-                        &client,
-                        &server,
-                        &catalogue,
-                        &hearing,
-                        &mut results,
-                    )?);
+                    self.judge(fold, Some(&model), &client, &server, &catalogue, &hearing, &mut findings)?;
                 }
             }
         }
@@ -137,16 +144,19 @@ impl Evaluate {
             tracks: catalogue.tracks.len(),
             folds: self.folds,
             training_seconds,
-            rows: results.rows(),
-            encrypted,
+            rows: findings.results.rows(),
+            encrypted: findings.encrypted,
+            one_trip: findings.one_trip,
         };
         if let Some(folder) = &self.out {
-            results.write(folder)?;
+            findings.results.write(folder)?;
+            findings.decided.write(folder)?;
             std::fs::write(folder.join("evaluation.json"), serde_json::to_string_pretty(&outcome)?)?;
         }
         report::print(json, &outcome, |o| {
             evaluation::human(&o.rows);
             o.encrypted.iter().for_each(print_agreement);
+            o.one_trip.iter().for_each(decided::human);
         })
     }
 
@@ -167,8 +177,8 @@ impl Evaluate {
         server: &ServerModel,
         catalogue: &Catalogue,
         hearing: &Disturbances,
-        results: &mut Results,
-    ) -> anyhow::Result<Vec<Agreement>> {
+        findings: &mut Findings,
+    ) -> anyhow::Result<()> {
         let ids: HashSet<u32> = client.labels().iter().map(|label| label.track_id).collect();
         let questions = Questions {
             conditions: self.conditions.clone(),
@@ -180,22 +190,24 @@ impl Evaluate {
         let queries =
             Queries::render(&catalogue.select(&asked), client.front(), &questions, hearing, |id| ids.contains(&id))?;
         let pair = Pair::new(client, server)?;
-        let mut agreements = Vec::new();
         for protocol in self.protocols() {
             if let Some(model) = float {
                 let judged = evaluation::float(model, client, protocol, &queries)?;
-                results.add(fold, Method { precision: "float", protocol }, &queries.asked, &judged);
+                findings.results.add(fold, Method { precision: "float", protocol }, &queries.asked, &judged);
             }
             let judged = evaluation::integer(pair, client, protocol, &queries)?;
-            results.add(fold, Method { precision: "integer", protocol }, &queries.asked, &judged);
+            findings.results.add(fold, Method { precision: "integer", protocol }, &queries.asked, &judged);
             if self.encrypted > 0 {
-                agreements.push(encrypted(pair, client, server, protocol, &queries, self.encrypted, self.keys)?);
+                let agreement = encrypted(pair, client, server, protocol, &queries, self.encrypted, self.keys)?;
+                findings.encrypted.push(agreement);
             }
         }
         if self.one_trip > 0 {
-            agreements.push(decided(pair, client, server, &queries, self.one_trip, self.keys)?);
+            let options = self.decisions.options(self.one_trip_probes);
+            let asking = Deciding { fold, queries: self.one_trip, keys: self.keys, options };
+            findings.one_trip.push(decided::ask(client, server, &queries, asking, &mut findings.decided)?);
         }
-        Ok(agreements)
+        Ok(())
     }
 
     fn protocols(&self) -> Vec<Protocol> {
@@ -244,50 +256,6 @@ fn encrypted(
     Ok(Agreement {
         protocol: name,
         probes,
-        keys,
-        queries: count,
-        equal,
-        server_milliseconds_median: median(server_times),
-        client_milliseconds_median: median(client_times),
-        bytes_up: up,
-        bytes_down: down,
-    })
-}
-
-/// Asks `count` queries in the protocol where the server decides, and compares its answers with the clear.
-fn decided(
-    pair: Pair<'_>,
-    client: &ClientModel,
-    server: &ServerModel,
-    queries: &Queries,
-    count: usize,
-    keys: usize,
-) -> anyhow::Result<Agreement> {
-    let server = one_trip::Server::new(server, OneTripOptions::default(), &params::STANDARD)?;
-    let count = count.min(queries.asked.len());
-    let keys = keys.clamp(1, count.max(1));
-    let bar = report::bar(count as u64, "one-trip");
-    let (mut equal, mut server_times, mut client_times) = (0, Vec::new(), Vec::new());
-    let (mut up, mut down) = (0, 0);
-    for k in 0..keys {
-        let key = SecretKey::generate(&params::STANDARD);
-        server.register(&identify::evaluation_key(&key));
-        let mut asking = one_trip::Client::new(client, &key, &server.plan())?;
-        for i in (k..count).step_by(keys) {
-            let row = queries.features.row(i * queries.asked.len() / count).to_vec();
-            let verdict = asking.identify(&row, &mut |query| server.answer(query))?;
-            let clear = pair.identify(Protocol::Trips { probes: 1 }, &row)?;
-            equal += usize::from(verdict.labels.first().copied() == clear.known().map(|best| best.label));
-            server_times.push(1e3 * verdict.trip.wait.as_secs_f64());
-            client_times.push(1e3 * (verdict.trip.encrypt + verdict.trip.decrypt).as_secs_f64());
-            (up, down) = (verdict.trip.up, verdict.trip.down);
-            bar.inc(1);
-        }
-    }
-    bar.finish_and_clear();
-    Ok(Agreement {
-        protocol: "one-trip",
-        probes: 1,
         keys,
         queries: count,
         equal,

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 use sordino_audio::{DecodeLimits, decode_file};
-use sordino_fhe::{EvaluationKey, OneTripOptions, SecretKey, params};
-use sordino_model::{ClientModel, Crop, ServerModel, load_pair};
+use sordino_fhe::{EvaluationKey, OneTripPlan, Plan, SecretKey, ServerKey, params};
+use sordino_model::{ClientModel, Crop, Protocol, ServerModel, load_pair};
 use sordino_service::{Client, Server, Trip, one_trip};
 
+use crate::calibration::Calibration;
 use crate::protocol::{Choice, ProtocolArgs};
 use crate::report::{self, note};
 
@@ -17,7 +18,7 @@ use crate::report::{self, note};
 /// serialised messages: the bytes are real.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  sordino identify models/mine clip.mp3\n  \
-    sordino identify models/mine clip.mp3 --protocol one-trip\n  \
+    sordino identify models/mine clip.mp3 --protocol one-trip --answers 3 --resolution fine\n  \
     sordino identify models/mine a.wav b.ogg --protocol flat --key runs/client.key --json")]
 pub(crate) struct Identify {
     /// Model folder.
@@ -66,6 +67,9 @@ pub(crate) struct Phases {
     pub(crate) features: f64,
     pub(crate) encrypt: f64,
     pub(crate) server: f64,
+    /// What the server was expected to take, from the timings that `calibrate` kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server_predicted: Option<f64>,
     pub(crate) decrypt: f64,
 }
 
@@ -91,11 +95,10 @@ impl Identify {
         let choice = self.protocol.choice();
         let host = Host::new(&server, choice)?;
         if let Host::Decides(server) = &host {
-            let evaluation = match &self.evaluation_key {
-                Some(path) => EvaluationKey::load(path)?,
-                None => evaluation_key(&key),
-            };
-            server.register(&evaluation);
+            server.register(match &self.evaluation_key {
+                Some(path) => ServerKey::load(path)?,
+                None => evaluation_key(&key).expand(),
+            });
         }
         let crop = self.at.map_or(Crop::Middle, Crop::At);
         let mut session = Session::new(&client, &host, &key, choice)?;
@@ -145,8 +148,24 @@ impl Host {
         let parameters = &params::STANDARD;
         Ok(match choice {
             Choice::Client(protocol) => Self::Scores(Server::new(model, protocol, parameters)?),
-            Choice::Server => Self::Decides(one_trip::Server::new(model, OneTripOptions::default(), parameters)?),
+            Choice::Server(options) => Self::Decides(one_trip::Server::new(model, options, parameters)?),
         })
+    }
+
+    /// How long the server takes on this machine, if `calibrate` has been run.
+    fn predict(&self, client: &ClientModel, choice: Choice) -> anyhow::Result<Option<Duration>> {
+        let (Some(calibration), threads) = (Calibration::load(), rayon::current_num_threads()) else { return Ok(None) };
+        Ok(Some(match self {
+            Self::Scores(server) => {
+                let flat = matches!(choice, Choice::Client(Protocol::Flat));
+                let outline = if flat { client.flat() } else { client.hierarchy() };
+                calibration.trips(&Plan::from_bytes(&server.plan())?, outline.shape(), threads)?
+            }
+            Self::Decides(server) => {
+                let plan = OneTripPlan::from_bytes(&server.plan())?;
+                calibration.decided(&plan, client.hierarchy().shape(), threads)?
+            }
+        }))
     }
 }
 
@@ -154,6 +173,7 @@ impl Host {
 pub(crate) struct Session<'a> {
     model: &'a ClientModel,
     ends: Ends<'a>,
+    predicted: Option<Duration>,
 }
 
 enum Ends<'a> {
@@ -181,9 +201,9 @@ impl<'a> Session<'a> {
                 Ends::Scores(Client::new(model, key, protocol, &server.plan())?, server)
             }
             (Host::Decides(server), _) => Ends::Decides(one_trip::Client::new(model, key, &server.plan())?, server),
-            (Host::Scores(_), Choice::Server) => anyhow::bail!("the server was prepared for another protocol"),
+            (Host::Scores(_), Choice::Server(_)) => anyhow::bail!("the server was prepared for another protocol"),
         };
-        Ok(Self { model, ends })
+        Ok(Self { model, ends, predicted: host.predict(model, choice)? })
     }
 
     fn file(&mut self, path: &Path, crop: Crop) -> anyhow::Result<Identified> {
@@ -237,6 +257,7 @@ impl<'a> Session<'a> {
                 features: front.as_secs_f64(),
                 encrypt: sum(|t| t.encrypt),
                 server: sum(|t| t.wait),
+                server_predicted: self.predicted.map(|time| time.as_secs_f64()),
                 decrypt: sum(|t| t.decrypt),
             },
             bytes_up: answer.trips.iter().map(|t| t.up).sum(),
@@ -256,10 +277,14 @@ pub(crate) fn human(answer: &Identified) {
         Some(best) => println!("{}: unknown (nearest {}{})", answer.clip, name(best), score(best)),
         None => println!("{}: unknown", answer.clip),
     }
+    for (place, other) in answer.best.iter().enumerate().skip(1).filter(|_| answer.known) {
+        println!("    {}. {} (track {}{})", place + 1, name(other), other.track_id, score(other));
+    }
     let time = |s: f64| report::seconds(Duration::from_secs_f64(s));
-    let Phases { features, encrypt, server, decrypt } = &answer.seconds;
+    let Phases { features, encrypt, server, server_predicted, decrypt } = &answer.seconds;
+    let predicted = server_predicted.map(|s| format!(" (predicted {})", time(s))).unwrap_or_default();
     println!(
-        "    features {}, encrypt {}, server {}, decrypt {}; {} up, {} down",
+        "    features {}, encrypt {}, server {}{predicted}, decrypt {}; {} up, {} down",
         time(*features),
         time(*encrypt),
         time(*server),

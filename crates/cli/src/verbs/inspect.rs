@@ -1,12 +1,15 @@
 //! `sordino inspect`: what is proven of a model and what it will cost, before any cryptography.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use sordino_fhe::{EvaluationKey, OneTripOptions, OneTripPlan, Plan, PlannerOptions, params};
+use sordino_fhe::{EvaluationKey, FheError, OneTripOptions, OneTripPlan, Plan, PlannerOptions, params};
 use sordino_model::{CostReport, Hierarchy, MAX_SCORE, Protocol, load_server};
 
+use crate::calibration::{Calibration, cores};
+use crate::protocol::DecisionArgs;
 use crate::report;
 
 /// Print a model's proven ranges and its cost in every protocol, before anyone pays for them.
@@ -18,6 +21,11 @@ pub(crate) struct Inspect {
     /// Clusters that the client asks for, in two-trip.
     #[arg(long, default_value_t = 2, value_name = "M")]
     probes: usize,
+    /// Clusters that one-trip follows.
+    #[arg(long, default_value_t = 1, value_name = "M")]
+    one_trip_probes: usize,
+    #[command(flatten)]
+    decisions: DecisionArgs,
 }
 
 #[derive(Serialize)]
@@ -27,7 +35,17 @@ struct Outcome {
     largest_score_allowed: u64,
     stages: Vec<StageOutcome>,
     protocols: Vec<ProtocolOutcome>,
-    one_trip: OneTripOutcome,
+    /// Missing where the model does not fit the protocol.
+    one_trip: Option<OneTripOutcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    one_trip_refused: Option<String>,
+}
+
+/// What the server is expected to take, from the timings that `calibrate` kept.
+#[derive(Serialize)]
+struct Prediction {
+    threads: usize,
+    seconds: f64,
 }
 
 #[derive(Serialize)]
@@ -41,7 +59,8 @@ struct OneTripOutcome {
     bytes_up: usize,
     bytes_down: usize,
     evaluation_key_bytes: usize,
-    cost: String,
+    cost: CostReport,
+    predicted: Vec<Prediction>,
 }
 
 #[derive(Serialize)]
@@ -61,13 +80,16 @@ struct ProtocolOutcome {
     bytes_up: usize,
     bytes_down: usize,
     features_per_ciphertext: Vec<usize>,
+    predicted: Vec<Prediction>,
 }
 
 impl Inspect {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let server = load_server(&self.model)?;
-        let flat = protocol("flat", server.flat(), Protocol::Flat)?;
-        let trips = protocol("two-trip", server.hierarchy(), Protocol::Trips { probes: self.probes })?;
+        let calibration = Calibration::load();
+        let flat = protocol("flat", server.flat(), Protocol::Flat, calibration.as_ref())?;
+        let trips =
+            protocol("two-trip", server.hierarchy(), Protocol::Trips { probes: self.probes }, calibration.as_ref())?;
         let stages = server.hierarchy().stages().iter().map(|stage| StageOutcome {
             groups: stage.groups(),
             slots: stage.outputs(),
@@ -75,19 +97,41 @@ impl Inspect {
             width: stage.input().width,
             largest_score: stage.score_bound(),
         });
+        let options = self.decisions.options(self.one_trip_probes);
+        let (one_trip, one_trip_refused) = match one_trip(server.hierarchy(), options, calibration.as_ref()) {
+            Ok(outcome) => (Some(outcome), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
         let outcome = Outcome {
             name: server.name().into(),
             hash: server.hash().to_string(),
             largest_score_allowed: MAX_SCORE,
             stages: stages.collect(),
             protocols: vec![flat, trips],
-            one_trip: one_trip(server.hierarchy())?,
+            one_trip,
+            one_trip_refused,
         };
         report::print(json, &outcome, human)
     }
 }
 
-fn protocol(name: &'static str, hierarchy: &Hierarchy, protocol: Protocol) -> anyhow::Result<ProtocolOutcome> {
+/// What `predict` says for one thread and for every core, and for machines of so many more such threads.
+fn predictions<E>(more: &[usize], predict: impl Fn(usize) -> Result<Duration, E>) -> Result<Vec<Prediction>, E> {
+    let mut threads = vec![1, cores()];
+    threads.extend(more);
+    threads.sort_unstable();
+    threads.dedup();
+    let predicted =
+        threads.into_iter().map(|threads| Ok(Prediction { threads, seconds: predict(threads)?.as_secs_f64() }));
+    predicted.collect()
+}
+
+fn protocol(
+    name: &'static str,
+    hierarchy: &Hierarchy,
+    protocol: Protocol,
+    calibration: Option<&Calibration>,
+) -> anyhow::Result<ProtocolOutcome> {
     let options = PlannerOptions::default();
     let plan = match protocol {
         Protocol::Flat => Plan::flat(&params::STANDARD, hierarchy, options)?,
@@ -95,7 +139,12 @@ fn protocol(name: &'static str, hierarchy: &Hierarchy, protocol: Protocol) -> an
     };
     let costs = (0..plan.trips().len()).map(|trip| plan.cost(trip, hierarchy.shape()));
     let trips: Vec<CostReport> = costs.collect::<Result<_, _>>()?;
+    let predicted = match calibration {
+        Some(c) => predictions(&[], |threads| c.trips(&plan, hierarchy.shape(), threads))?,
+        None => Vec::new(),
+    };
     Ok(ProtocolOutcome {
+        predicted,
         protocol: name,
         failure_log2: plan.failure_log2(),
         bytes_up: trips.iter().map(|t| t.bytes_up).sum(),
@@ -105,18 +154,28 @@ fn protocol(name: &'static str, hierarchy: &Hierarchy, protocol: Protocol) -> an
     })
 }
 
-fn one_trip(hierarchy: &Hierarchy) -> anyhow::Result<OneTripOutcome> {
-    let plan = OneTripPlan::new(&params::STANDARD, hierarchy, OneTripOptions::default())?;
-    let (certainty, cost) = (plan.certainty(hierarchy.shape())?, plan.cost(hierarchy.shape())?);
+fn one_trip(
+    hierarchy: &Hierarchy,
+    options: OneTripOptions,
+    calibration: Option<&Calibration>,
+) -> Result<OneTripOutcome, FheError> {
+    let shape = hierarchy.shape();
+    let plan = OneTripPlan::new(&params::STANDARD, hierarchy, options)?;
+    let (certainty, schedule) = (plan.certainty(shape)?, plan.schedule(shape)?);
+    let predicted = match calibration {
+        Some(c) => predictions(&[16, 64], |threads| Ok::<_, FheError>(schedule.predict(&c.timings, threads)))?,
+        None => Vec::new(),
+    };
     Ok(OneTripOutcome {
         failure_log2: certainty.failure_log2,
         margins: certainty.margins,
         relative_margins: certainty.relative,
         threshold_margin: certainty.threshold,
-        bytes_up: cost.bytes_up,
-        bytes_down: cost.bytes_down,
+        bytes_up: schedule.report.bytes_up,
+        bytes_down: schedule.report.bytes_down,
         evaluation_key_bytes: EvaluationKey::wire_bytes(&params::STANDARD),
-        cost: cost.to_string(),
+        cost: schedule.report,
+        predicted,
     })
 }
 
@@ -136,12 +195,33 @@ fn human(o: &Outcome) {
             report::bytes(p.bytes_up as u64),
             report::bytes(p.bytes_down as u64)
         );
+        human_predictions(&p.predicted);
         for (trip, (cost, features)) in p.trips.iter().zip(&p.features_per_ciphertext).enumerate() {
             println!("  trip {}, {features} features per ciphertext", trip + 1);
             cost.to_string().lines().for_each(|line| println!("    {line}"));
         }
     }
-    let one = &o.one_trip;
+    if let Some(refused) = &o.one_trip_refused {
+        println!("\none-trip cannot serve this model: {refused}");
+    }
+    o.one_trip.iter().for_each(human_one_trip);
+    let known = o.protocols.iter().any(|p| !p.predicted.is_empty());
+    if !known {
+        println!("\nRun `sordino calibrate` to see what the server is expected to take on this machine.");
+    }
+}
+
+fn human_predictions(predicted: &[Prediction]) {
+    let each = |p: &Prediction| {
+        let time = report::seconds(Duration::from_secs_f64(p.seconds));
+        format!("{time} on {} thread{}", p.threads, if p.threads == 1 { "" } else { "s" })
+    };
+    if !predicted.is_empty() {
+        println!("  server, expected: {}", predicted.iter().map(each).collect::<Vec<_>>().join(", "));
+    }
+}
+
+fn human_one_trip(one: &OneTripOutcome) {
     println!("\nCost of one-trip: certain but with probability 2^{:.0} for a winner that leads by", one.failure_log2);
     for (stage, (margin, relative)) in one.margins.iter().zip(&one.relative_margins).enumerate() {
         println!("  {margin:.0} score units in stage {stage} ({:.1} % of the largest difference)", 100.0 * relative);
@@ -153,5 +233,6 @@ fn human(o: &Outcome) {
         report::bytes(one.bytes_down as u64),
         report::bytes(one.evaluation_key_bytes as u64)
     );
-    one.cost.lines().for_each(|line| println!("    {line}"));
+    human_predictions(&one.predicted);
+    one.cost.to_string().lines().for_each(|line| println!("    {line}"));
 }

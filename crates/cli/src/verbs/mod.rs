@@ -1,5 +1,6 @@
 //! One module per verb, in the order of the flow.
 
+pub(crate) mod calibrate;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
 pub(crate) mod identify;

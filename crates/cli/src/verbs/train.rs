@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use sordino_corpus::MelTable;
+use sordino_fhe::{OneTripOptions, OneTripPlan, params};
 use sordino_lab::Disturbances;
 use sordino_learn::{Bars, Effort, FloatModel, TrainConfig};
 use sordino_model::{Card, ClientModel, ServerModel, save};
@@ -171,10 +172,37 @@ pub(crate) fn export(
             100.0 * model.threshold.lost,
             100.0 * model.threshold.accepted
         ),
+        decisions: decisions(&server),
         ..Card::default()
     };
     save(out, &client, &server, &card)?;
     Ok((client, server))
+}
+
+/// From which margins on `one-trip` decides as plain integers would, for the model card.
+fn decisions(server: &ServerModel) -> String {
+    let hierarchy = server.hierarchy();
+    let certainty = OneTripPlan::new(&params::STANDARD, hierarchy, OneTripOptions::default())
+        .and_then(|plan| plan.certainty(hierarchy.shape()));
+    let certainty = match certainty {
+        Ok(certainty) => certainty,
+        Err(error) => return format!("`one-trip` cannot serve this model: {error}."),
+    };
+    let stage = |(stage, (margin, relative)): (usize, (&f64, &f64))| {
+        format!(
+            "- stage {stage}: by {margin:.0} score units, {:.1} % of the largest difference of two scores",
+            100.0 * relative
+        )
+    };
+    let stages = certainty.margins.iter().zip(&certainty.relative).enumerate().map(stage);
+    format!(
+        "In `one-trip` (one probe, one answer, standard resolution) the answer is that of plain integers but with probability \
+         2^{:.0} where the winner leads all others\n\n{}\n- and its score is {:.0} from the unknown threshold.\n\nCloser races are \
+         usually, not certainly, decided rightly; `--resolution fine` and `finest` halve and quarter what is rounded.",
+        certainty.failure_log2,
+        stages.collect::<Vec<_>>().join("\n"),
+        certainty.threshold
+    )
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ fn a_card_names_sizes_bounds_and_licences() {
     let card = Card {
         source: "composed, seeds 0 to 9".into(),
         unknown: "1 % of known queries refused".into(),
+        decisions: "by 700 score units".into(),
         accuracy: "| top-1 |\n|---|\n| 97.0 |".into(),
         notes: vec!["Trained in a test.".into()],
     };
@@ -29,10 +30,11 @@ fn a_card_names_sizes_bounds_and_licences() {
         "| top-1 |\n|---|\n| 97.0 |".into(),
         format!("| CC BY 4.0 | {even} |"),
         format!("| not stated | {} |", tracks - even),
+        "Decided by the server, encrypted\n\nby 700 score units".into(),
         "Trained in a test.".into(),
     ] {
         assert!(text.contains(&expected), "{expected:?} is missing from:\n{text}");
     }
     let bare = Card::default().markdown(&client, &server);
-    assert!(bare.contains("source not stated") && bare.contains("Not measured."));
+    assert!(bare.contains("source not stated") && bare.contains("Not measured.") && !bare.contains("Decided"));
 }

@@ -1,0 +1,85 @@
+//! What this machine takes for every operation, kept in a file between runs.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use sordino_fhe::{OneTripPlan, Plan};
+use sordino_model::{HierarchyShape, Timings};
+
+use crate::report::note;
+
+/// Timings, and of which machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Calibration {
+    pub(crate) version: String,
+    pub(crate) processor: String,
+    pub(crate) cores: usize,
+    pub(crate) timings: Timings,
+}
+
+impl Calibration {
+    /// Timings of this machine.
+    pub(crate) fn new(timings: Timings) -> Self {
+        Self { version: env!("CARGO_PKG_VERSION").into(), processor: processor(), cores: cores(), timings }
+    }
+
+    /// Where timings are kept where nobody says otherwise: the user's cache.
+    pub(crate) fn default_path() -> Option<PathBuf> {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+        set("SORDINO_CALIBRATION").or_else(|| cache.map(|cache| cache.join("sordino").join("calibration.json")))
+    }
+
+    /// Writes the file, and the folder it is in.
+    pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        std::fs::write(path, serde_json::to_string_pretty(self)?)
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// The timings of this machine, if `calibrate` has been run. A file that cannot be used is no reason to stop.
+    pub(crate) fn load() -> Option<Self> {
+        let path = Self::default_path()?;
+        let text = std::fs::read_to_string(&path).ok()?;
+        match serde_json::from_str::<Self>(&text) {
+            Ok(found) if found.timings.is_sound() && found.cores == cores() => Some(found),
+            _ => {
+                note!("{}: timings of another machine or version; run `sordino calibrate` again", path.display());
+                None
+            }
+        }
+    }
+
+    /// How long the server takes for a query of all trips on `threads` threads.
+    pub(crate) fn trips(&self, plan: &Plan, shape: &HierarchyShape, threads: usize) -> anyhow::Result<Duration> {
+        let trips = (0..plan.trips().len()).map(|trip| Ok(plan.schedule(trip, shape)?.predict(&self.timings, threads)));
+        trips.sum::<anyhow::Result<Duration>>()
+    }
+
+    /// How long the server takes to decide a query on `threads` threads.
+    pub(crate) fn decided(
+        &self,
+        plan: &OneTripPlan,
+        shape: &HierarchyShape,
+        threads: usize,
+    ) -> anyhow::Result<Duration> {
+        Ok(plan.predict(shape, &self.timings, threads)?)
+    }
+}
+
+/// Cores of this machine.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The processor's name, where the system tells.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name =
+        text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim()));
+    name.unwrap_or("unknown").into()
+}
