@@ -68,9 +68,11 @@ impl Axis {
                     let decade = |decade: i32| digits.iter().map(move |digit| digit * 10f64.powi(decade));
                     decades.clone().flat_map(decade).filter(within).collect()
                 };
-                // As fine as there is room for.
-                let fine = of(&[1.0, 2.0, 5.0]);
-                if fine.len() as f64 <= count { fine } else { of(&[1.0]) }
+                // As fine as there is room for; within a decade few round numbers are left, and evenly spaced ones serve.
+                let digits: [&[f64]; 3] = [&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], &[1.0, 2.0, 5.0], &[1.0]];
+                let fitting = digits.into_iter().map(of).find(|marks| marks.len() as f64 <= count);
+                let marks = fitting.unwrap_or_else(|| of(&[1.0]));
+                if marks.len() < 3 { Self::Linear { low: *low, high: *high }.marks(5) } else { marks }
             }
             Self::Names(names) => (0..names.len()).map(|i| i as f64).collect(),
         }
@@ -150,7 +152,10 @@ mod tests {
         assert_eq!(linear.marks(7), [88.0, 90.0, 92.0, 94.0, 96.0, 98.0, 100.0]);
         let log = Axis::Log { low: 300.0, high: 30_000.0 };
         assert_eq!(log.marks(8), [500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0, 20_000.0]);
-        assert_eq!(log.marks(3), [1_000.0, 10_000.0]);
+        let wide = Axis::Log { low: 3.0, high: 30_000.0 };
+        assert_eq!(wide.marks(5), [10.0, 100.0, 1_000.0, 10_000.0]);
+        assert_eq!(Axis::Log { low: 38.0, high: 66.0 }.marks(10), [40.0, 50.0, 60.0]);
+        assert_eq!(Axis::Log { low: 90.0, high: 99.0 }.marks(10), [90.0, 92.0, 94.0, 96.0, 98.0]);
         assert_eq!((log.place(300.0), log.place(30_000.0)), (0.0, 1.0));
         assert!((log.place(3_000.0) - 0.5).abs() < 1e-12);
     }

@@ -84,7 +84,7 @@ impl Figure {
         needed.filter(|column| !rows.iter().any(|row| row.contains_key(*column))).cloned().collect()
     }
 
-    /// The picture as an SVG element, or `None` where no row belongs in it.
+    /// The picture as an SVG element and a legend under it, or `None` where no row belongs in it.
     ///
     /// # Errors
     /// A sentence where it cannot be drawn.
@@ -103,6 +103,7 @@ impl Figure {
         let y = Axis::around(&all().map(|point| point.1).collect::<Vec<_>>(), self.y_scale);
         let mut svg = String::new();
         self.paint(&mut svg, x, y, &series).map_err(|error| format!("{}: {error}", self.title))?;
+        svg.push_str(&legend(&series));
         Ok(Some(svg))
     }
 
@@ -131,12 +132,13 @@ impl Figure {
     fn series(&self, rows: &[&Columns], names: Option<&[String]>) -> Vec<Series> {
         let mut all: Vec<Series> = Vec::new();
         for row in rows {
-            let part = |column: &String| match row.get(column) {
-                Some(Value::String(text)) => text.clone(),
-                Some(value) => format!("{column} {}", text(value)),
-                None => String::new(),
-            };
-            let name = self.series.iter().map(part).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+            let name = self
+                .series
+                .iter()
+                .map(|column| series_part(column, row.get(column)))
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join(", ");
             let x = row.get(&self.x).and_then(|x| match names {
                 Some(names) => names.iter().position(|name| *name == text(x)).map(|place| place as f64),
                 None => numeric(x),
@@ -170,8 +172,8 @@ impl Figure {
             .y_desc(words(&self.y))
             .x_label_formatter(&|value| x_label.label(*value))
             .y_label_formatter(&|value| y_label.label(*value))
-            .label_style(("sans-serif", 13))
-            .axis_desc_style(("sans-serif", 14))
+            .label_style(("sans-serif", 16))
+            .axis_desc_style(("sans-serif", 17))
             .draw()?;
         if self.kind == Kind::Front {
             chart.draw_series(LineSeries::new(front(all), BLACK.mix(0.35).stroke_width(2)))?;
@@ -180,21 +182,7 @@ impl Figure {
             if self.kind == Kind::Lines {
                 chart.draw_series(LineSeries::new(series.points.iter().copied(), colour.stroke_width(2)))?;
             }
-            let dots = series.points.iter().map(|&point| Circle::new(point, 4, colour.filled()));
-            let drawn = chart.draw_series(dots)?;
-            if all.len() > 1 {
-                let colour = *colour;
-                drawn.label(&series.name).legend(move |(x, y)| Circle::new((x + 9, y), 5, colour.filled()));
-            }
-        }
-        if all.len() > 1 {
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::LowerLeft)
-                .background_style(WHITE.mix(0.85))
-                .border_style(BLACK.mix(0.2))
-                .label_font(("sans-serif", 13))
-                .draw()?;
+            chart.draw_series(series.points.iter().map(|&point| Circle::new(point, 4, colour.filled())))?;
         }
         root.present()?;
         Ok(())
@@ -207,6 +195,37 @@ impl Figure {
         columns.extend([self.x.clone(), self.y.clone()]);
         html_table(&columns, rows)
     }
+}
+
+/// What a column's value adds to the name of a series.
+fn series_part(column: &str, value: Option<&Value>) -> String {
+    match (column, value) {
+        (_, None | Some(Value::Null)) => String::new(),
+        // What is flat follows no clusters.
+        ("probes", Some(value)) => match value.as_u64() {
+            Some(0) => String::new(),
+            Some(1) => "1 probe".into(),
+            _ => format!("{} probes", text(value)),
+        },
+        ("tracks", Some(value)) => format!("{} tracks", text(value)),
+        ("seconds", Some(value)) => format!("{} s", text(value)),
+        ("system" | "grid" | "protocol" | "precision" | "condition" | "disturbance" | "effort", Some(value)) => {
+            text(value)
+        }
+        (column, Some(value)) => format!("{} {}", column.replace('_', " "), text(value)),
+    }
+}
+
+/// The names of several series beside their colours.
+fn legend(all: &[Series]) -> String {
+    if all.len() < 2 {
+        return String::new();
+    }
+    let entry = |(series, RGBColor(r, g, b)): (&Series, &RGBColor)| {
+        format!("<span><i style=\"background:rgb({r},{g},{b})\"></i>{}</span>", escape(&series.name))
+    };
+    let entries: String = all.iter().zip(COLOURS.iter().cycle()).map(entry).collect();
+    format!("<figcaption>{entries}</figcaption>")
 }
 
 /// Rows as an HTML table.
@@ -306,7 +325,8 @@ mod tests {
     fn a_figure_has_a_series_per_protocol_and_its_numbers() {
         let svg = figure().draw(&rows()).unwrap().unwrap();
         assert!(svg.starts_with("<svg") && svg.contains("flat") && svg.contains("two-trip"));
-        assert_eq!(svg.matches("<polyline").count(), 2 + 2, "two axes and two lines: {svg}");
+        assert_eq!(svg.matches("stroke-width=\"2\"").count(), 2, "two lines: {svg}");
+        assert_eq!(svg.matches("r=\"4\"").count(), 4, "four points: {svg}");
         assert!(figure().table(&rows()).contains("97.5"));
     }
 

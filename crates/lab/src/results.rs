@@ -29,7 +29,8 @@ pub struct Results {
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:900px;margin:2rem auto;padding:0 1rem;color:#222}\
-h1{line-height:1.2}h2{margin-top:2.5rem}svg{max-width:100%;height:auto}figure{margin:0}table{border-collapse:collapse;font-size:13px;margin:.5rem 0}\
+h1{line-height:1.2}h2{margin-top:2.5rem}svg{max-width:100%;height:auto}figure{margin:0}figcaption{font-size:14px}figcaption span{margin-right:1.2rem;white-space:nowrap}\
+figcaption i{display:inline-block;width:.8em;height:.8em;border-radius:50%;margin-right:.35em}table{border-collapse:collapse;font-size:13px;margin:.5rem 0}\
 th,td{border-bottom:1px solid #ddd;padding:.2rem .6rem;text-align:left;white-space:nowrap}td.n{text-align:right;font-variant-numeric:tabular-nums}\
 .scroll{overflow-x:auto}code,pre{background:#f5f5f5;padding:.1rem .3rem;white-space:pre-wrap}dt{font-weight:600}summary{cursor:pointer;color:#0072b2}";
 

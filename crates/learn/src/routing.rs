@@ -74,6 +74,9 @@ impl Default for RouterSettings {
 impl RouterSettings {
     pub(crate) fn validate(&self) -> Result<(), LearnError> {
         self.descent.validate("router.descent")?;
+        for bits in [self.input_bits, self.weight_bits] {
+            Grid::for_unit_vectors(bits, 1)?;
+        }
         let sizes = self.directions > 0 && self.bottleneck > 1 && !self.hidden.contains(&0);
         let rates = self.noise >= 0.0 && self.noise.is_finite() && (0.0..0.95).contains(&self.dropout);
         if !(sizes && rates && self.scale > 0.0 && self.scale.is_finite()) {

@@ -62,6 +62,9 @@ impl Default for TrackSettings {
 impl TrackSettings {
     pub(crate) fn validate(&self) -> Result<(), LearnError> {
         self.descent.validate("tracks.descent")?;
+        for bits in [self.input_bits, self.weight_bits] {
+            Grid::for_unit_vectors(bits, 1)?;
+        }
         if self.negatives == 0 || !(self.scale > 0.0 && self.scale.is_finite()) {
             let expected = "a positive number of negatives and a positive scale".into();
             return Err(LearnError::Setting { setting: "tracks", found: format!("{self:?}"), expected });
