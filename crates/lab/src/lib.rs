@@ -8,6 +8,7 @@ mod axis;
 pub mod baseline;
 mod bench;
 mod disturbances;
+mod encrypted;
 mod error;
 mod figure;
 mod lab;
@@ -25,6 +26,7 @@ mod watch;
 
 pub use axis::Scale;
 pub use disturbances::{DisturbanceSource, Disturbances, SplitDisturbances};
+pub use encrypted::{Encrypted, Sample, client_decides, server_decides};
 pub use error::LabError;
 pub use figure::{Figure, Kind};
 pub use lab::Lab;

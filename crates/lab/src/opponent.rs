@@ -9,6 +9,7 @@ use sordino_learn::Answer;
 use crate::LabError;
 use crate::baseline::{self, Kind};
 use crate::bench::{Bench, Done};
+use crate::encrypted::median;
 use crate::machine::{peak_gigabytes, reset_peak};
 use crate::music::{Heard, Put, ask};
 use crate::question::Grid;
@@ -81,10 +82,4 @@ pub(crate) fn run(bench: &Bench<'_>, unit: &Unit, kind: Kind, put: &Put) -> Resu
     let mut outcomes = tally(&unit.asking, answered.iter().map(|(asked, answer)| (asked, answer)), &method, &price);
     outcomes.iter_mut().zip(located).for_each(|(outcome, located)| outcome.counts.merge(located));
     Ok(Done { recorded: put.recorded, stages: Vec::new(), training_seconds, training_gigabytes, outcomes })
-}
-
-/// The middle value, if there is one.
-pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
 }

@@ -6,15 +6,17 @@ use std::time::Instant;
 
 use ndarray::Array2;
 use sordino_audio::FeatureSpec;
+use sordino_fhe::OneTripOptions;
 use sordino_learn::{FloatModel, float_answers, integer_answers, labels, train};
 use sordino_model::{Card, ClientModel, Pair, PairError, Protocol, ServerModel, save};
 
 use crate::bench::{Bench, Done};
 use crate::disturbances::Disturbances;
+use crate::encrypted::{Encrypted, Sample, client_decides, server_decides};
 use crate::machine::{peak_gigabytes, reset_peak};
 use crate::music::{Heard, Put, ask};
 use crate::question::Grid;
-use crate::row::Method;
+use crate::row::{Counts, MIXED, Method, Price};
 use crate::tally::{Asked, Outcome, tally};
 use crate::unit::{Asking, Training, Unit};
 use crate::{LabError, price};
@@ -53,7 +55,11 @@ pub(crate) fn run(bench: &Bench<'_>, unit: &Unit, training: &Training, put: &Put
         stages: server.hierarchy().stages().iter().map(|stage| stage.outputs()).collect(),
         training_seconds: Some(training_seconds),
         training_gigabytes,
-        outcomes: answers(unit, &model, &client, &server, &queries)?,
+        outcomes: [
+            answers(unit, &model, &client, &server, &queries)?,
+            encrypted(bench, unit, &client, &server, &queries)?,
+        ]
+        .concat(),
     })
 }
 
@@ -101,10 +107,8 @@ fn answers(
     queries: &Queries,
 ) -> Result<Vec<Outcome>, LabError> {
     let pair = Pair::new(client, server).map_err(PairError::from)?;
-    let trips = unit.answering.probes.iter().map(|&probes| Protocol::Trips { probes });
-    let trips = trips.filter(|_| server.hierarchy().stages().len() > 1);
     let mut outcomes = Vec::new();
-    for protocol in std::iter::once(Protocol::Flat).chain(trips) {
+    for protocol in protocols(unit, server) {
         let price = price::of(server, protocol)?;
         let float = float_answers(model, protocol, queries.features.view())?;
         let integer = integer_answers(&pair, protocol, queries.features.view())?;
@@ -114,6 +118,59 @@ fn answers(
         }
     }
     Ok(outcomes)
+}
+
+/// Answers to a sample of all queries, encrypted, whatever their conditions.
+fn encrypted(
+    bench: &Bench<'_>,
+    unit: &Unit,
+    client: &ClientModel,
+    server: &ServerModel,
+    queries: &Queries,
+) -> Result<Vec<Outcome>, LabError> {
+    let (features, answering) = (queries.features.view(), &unit.answering);
+    let sample = |queries| Sample { queries, keys: answering.keys };
+    let mut outcomes = Vec::new();
+    if answering.encrypted > 0 {
+        for protocol in protocols(unit, server) {
+            let bar = bench.watch.bar(answering.encrypted as u64, "encrypted");
+            let found = client_decides(client, server, protocol, features, sample(answering.encrypted), &bar)?;
+            bar.finish_and_clear();
+            let price = price::of(server, protocol)?;
+            outcomes.push(sampled(found, method(protocol, "encrypted"), price, &queries.asked));
+        }
+    }
+    if answering.one_trip > 0 {
+        let options = OneTripOptions::default();
+        let bar = bench.watch.bar(answering.one_trip as u64, "one-trip");
+        let found = server_decides(client, server, options, features, sample(answering.one_trip), &bar)?;
+        bar.finish_and_clear();
+        let (protocol, precision) = ("one-trip".into(), "encrypted".into());
+        let method = Method { protocol, probes: options.probes, precision };
+        outcomes.push(sampled(found, method, price::one_trip(server, options), &queries.asked));
+    }
+    Ok(outcomes)
+}
+
+fn sampled(found: Encrypted, method: Method, price: Price, asked: &[Asked]) -> Outcome {
+    let mut counts = Counts::default();
+    found.answers.iter().for_each(|(place, answer)| counts.add(answer, asked[*place].1));
+    let price = Price {
+        bytes_up: Some(found.bytes_up),
+        bytes_down: Some(found.bytes_down),
+        equal: Some(found.equal),
+        server_seconds: found.server_seconds,
+        client_seconds: found.client_seconds,
+        ..price
+    };
+    Outcome { condition: MIXED.into(), method, counts, price }
+}
+
+/// In which protocols the client decides.
+fn protocols(unit: &Unit, server: &ServerModel) -> Vec<Protocol> {
+    let staged = server.hierarchy().stages().len() > 1;
+    let trips = unit.answering.probes.iter().filter(|_| staged).map(|&probes| Protocol::Trips { probes });
+    std::iter::once(Protocol::Flat).chain(trips).collect()
 }
 
 fn method(protocol: Protocol, precision: &str) -> Method {

@@ -1,6 +1,6 @@
 //! What a query costs in every protocol, before anyone pays for it.
 
-use sordino_fhe::{OneTripOptions, OneTripPlan, Plan, PlannerOptions, params};
+use sordino_fhe::{EvaluationKey, OneTripOptions, OneTripPlan, Plan, PlannerOptions, params};
 use sordino_model::{Hierarchy, Protocol, ServerModel};
 
 use crate::LabError;
@@ -16,11 +16,8 @@ pub(crate) fn of(server: &ServerModel, protocol: Protocol) -> Result<Price, LabE
             (hierarchy, Plan::trip_per_stage(&params::STANDARD, hierarchy, probes, options)?)
         }
     };
-    let (mut up, mut down) = (0, 0);
-    for trip in 0..plan.trips().len() {
-        let cost = plan.cost(trip, hierarchy.shape())?;
-        (up, down) = (up + cost.bytes_up, down + cost.bytes_down);
-    }
+    let trips = (0..plan.trips().len()).map(|trip| plan.cost(trip, hierarchy.shape()));
+    let trips = trips.collect::<Result<Vec<_>, _>>()?;
     let (client_learns, probes) = match protocol {
         Protocol::Flat => ("every track's score", 1),
         Protocol::Trips { probes } => {
@@ -29,8 +26,8 @@ pub(crate) fn of(server: &ServerModel, protocol: Protocol) -> Result<Price, LabE
     };
     let (rotations, rotations_in_a_row) = decided(hierarchy, probes).unzip();
     Ok(Price {
-        bytes_up: Some(up),
-        bytes_down: Some(down),
+        bytes_up: Some(trips.iter().map(|trip| trip.bytes_up).sum()),
+        bytes_down: Some(trips.iter().map(|trip| trip.bytes_down).sum()),
         rotations,
         rotations_in_a_row,
         server_learns: SERVER_LEARNS.into(),
@@ -39,13 +36,26 @@ pub(crate) fn of(server: &ServerModel, protocol: Protocol) -> Result<Price, LabE
     })
 }
 
+/// The price of a query where the server decides.
+pub(crate) fn one_trip(server: &ServerModel, options: OneTripOptions) -> Price {
+    let (rotations, rotations_in_a_row) = decided(server.hierarchy(), options.probes).unzip();
+    Price {
+        rotations,
+        rotations_in_a_row,
+        key_bytes: Some(EvaluationKey::wire_bytes(&params::STANDARD)),
+        server_learns: SERVER_LEARNS.into(),
+        client_learns: "nothing".into(),
+        ..Price::default()
+    }
+}
+
 /// Blind rotations, and how many of them follow one another, were the server to decide the same, encrypted; nothing where its
 /// scores are too close together for that.
 fn decided(hierarchy: &Hierarchy, probes: usize) -> Option<(usize, usize)> {
     let options = OneTripOptions { probes, ..OneTripOptions::default() };
     let plan = OneTripPlan::new(&params::STANDARD, hierarchy, options).ok()?;
     let cost = plan.cost(hierarchy.shape()).ok()?;
-    Some((cost.decisions.rotations(), cost.depth))
+    Some((cost.decisions.rotations(), cost.rotations_in_a_row))
 }
 
 /// What the server learns in every protocol.

@@ -192,9 +192,12 @@ impl Row {
     ];
 }
 
+/// The condition of a row over queries under all conditions.
+pub(crate) const MIXED: &str = "mixed";
+
 /// What a condition is, in columns.
 pub(crate) fn disturbance(condition: &str) -> (Option<f32>, String) {
-    let parsed: Condition = condition.parse().unwrap_or(Condition::CLEAN);
+    let Ok(parsed) = condition.parse::<Condition>() else { return (None, condition.to_owned()) };
     let parts = [parsed.noise_db.map(|_| "noise"), parsed.reverb.then_some("reverb"), parsed.band_hz.map(|_| "band")];
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
     (parsed.noise_db, if parts.is_empty() { "clean".into() } else { parts.join("+") })
@@ -274,6 +277,7 @@ mod tests {
     #[test]
     fn conditions_are_columns() {
         assert_eq!(disturbance("clean"), (None, "clean".into()));
+        assert_eq!(disturbance(MIXED), (None, MIXED.into()));
         assert_eq!(disturbance("-5dB+reverb"), (Some(-5.0), "noise+reverb".into()));
         assert_eq!(disturbance("0dB+300-3400Hz"), (Some(0.0), "noise+band".into()));
     }

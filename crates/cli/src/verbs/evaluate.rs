@@ -7,11 +7,9 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 use sordino_corpus::{Catalogue, Condition, CropSplit, folds};
-use sordino_fhe::{SecretKey, params};
-use sordino_lab::Disturbances;
+use sordino_lab::{Disturbances, Sample, client_decides};
 use sordino_learn::FloatModel;
 use sordino_model::{ClientModel, Pair, Protocol, ServerModel, load_pair};
-use sordino_service::{Client, Server};
 
 use crate::decided::{self, Decided, DecidedQueries, Deciding};
 use crate::disturbances::DisturbanceArgs;
@@ -198,7 +196,8 @@ impl Evaluate {
             let judged = evaluation::integer(pair, client, protocol, &queries)?;
             findings.results.add(fold, Method { precision: "integer", protocol }, &queries.asked, &judged);
             if self.encrypted > 0 {
-                let agreement = encrypted(pair, client, server, protocol, &queries, self.encrypted, self.keys)?;
+                let sample = Sample { queries: self.encrypted, keys: self.keys };
+                let agreement = encrypted(client, server, protocol, &queries, sample)?;
                 findings.encrypted.push(agreement);
             }
         }
@@ -216,38 +215,16 @@ impl Evaluate {
     }
 }
 
-/// Asks `count` queries, spread evenly over all of them, encrypted under `keys` fresh keys, and compares whole rankings, every
-/// score of them, with the clear.
+/// Asks a sample of the queries encrypted, and compares whole rankings, every score of them, with the clear.
 fn encrypted(
-    pair: Pair<'_>,
     client: &ClientModel,
     server: &ServerModel,
     protocol: Protocol,
     queries: &Queries,
-    count: usize,
-    keys: usize,
+    sample: Sample,
 ) -> anyhow::Result<Agreement> {
-    let server = Server::new(server, protocol, &params::STANDARD)?;
-    let plan = server.plan();
-    let count = count.min(queries.asked.len());
-    let keys = keys.clamp(1, count.max(1));
-    let bar = report::bar(count as u64, "encrypted");
-    let (mut equal, mut server_times, mut client_times) = (0, Vec::new(), Vec::new());
-    let (mut up, mut down) = (0, 0);
-    for k in 0..keys {
-        let key = SecretKey::generate(&params::STANDARD);
-        let mut asking = Client::new(client, &key, protocol, &plan)?;
-        for i in (k..count).step_by(keys) {
-            let row = queries.features.row(i * queries.asked.len() / count).to_vec();
-            let answer = asking.identify(&row, &mut |trip, query| server.answer(trip, query))?;
-            equal += usize::from(answer.ranking == pair.identify(protocol, &row)?);
-            server_times.push(1e3 * answer.trips.iter().map(|t| t.wait.as_secs_f64()).sum::<f64>());
-            client_times.push(1e3 * answer.trips.iter().map(|t| (t.encrypt + t.decrypt).as_secs_f64()).sum::<f64>());
-            up = answer.trips.iter().map(|t| t.up).sum();
-            down = answer.trips.iter().map(|t| t.down).sum();
-            bar.inc(1);
-        }
-    }
+    let bar = report::bar(sample.queries as u64, "encrypted");
+    let found = client_decides(client, server, protocol, queries.features.view(), sample, &bar)?;
     bar.finish_and_clear();
     let (name, probes) = match protocol {
         Protocol::Flat => ("flat", 0),
@@ -256,19 +233,14 @@ fn encrypted(
     Ok(Agreement {
         protocol: name,
         probes,
-        keys,
-        queries: count,
-        equal,
-        server_milliseconds_median: median(server_times),
-        client_milliseconds_median: median(client_times),
-        bytes_up: up,
-        bytes_down: down,
+        keys: found.keys,
+        queries: found.answers.len(),
+        equal: found.equal,
+        server_milliseconds_median: 1e3 * found.server_seconds.unwrap_or(f64::NAN),
+        client_milliseconds_median: 1e3 * found.client_seconds.unwrap_or(f64::NAN),
+        bytes_up: found.bytes_up,
+        bytes_down: found.bytes_down,
     })
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 pub(crate) fn print_agreement(a: &Agreement) {

@@ -1,0 +1,168 @@
+//! [`Encrypted`]: queries asked for real, under fresh keys, and how their answers compare with the clear.
+
+use indicatif::ProgressBar;
+use ndarray::ArrayView2;
+use sordino_fhe::{EvaluationKey, KeyId, OneTripOptions, SecretKey, params};
+use sordino_learn::Answer;
+use sordino_model::{ClientModel, Pair, Protocol, ServerModel};
+use sordino_service::{Client, Server, Trip, one_trip};
+
+use crate::LabError;
+
+/// Tracks kept of every answer.
+const TOP: usize = 3;
+
+/// Which queries are asked: so many, spread evenly over all, and divided among so many fresh keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Number of queries; all, where there are fewer.
+    pub queries: usize,
+    /// Number of keys.
+    pub keys: usize,
+}
+
+/// What came of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Encrypted {
+    /// Places of the queries among all, and their answers.
+    pub answers: Vec<(usize, Answer)>,
+    /// Keys that were used.
+    pub keys: usize,
+    /// Queries of which every returned score (or the answer, where only that is returned) equals the clear one.
+    pub equal: usize,
+    /// Median seconds of the server.
+    pub server_seconds: Option<f64>,
+    /// Median seconds of the client.
+    pub client_seconds: Option<f64>,
+    /// Bytes sent a query.
+    pub bytes_up: usize,
+    /// Bytes received a query.
+    pub bytes_down: usize,
+}
+
+impl Sample {
+    /// For every key, the places among `all` queries that it asks.
+    fn places(self, all: usize) -> Vec<Vec<usize>> {
+        let count = self.queries.min(all);
+        let keys = self.keys.clamp(1, count.max(1));
+        (0..keys).map(|key| (key..count).step_by(keys).map(|i| i * all / count).collect()).collect()
+    }
+}
+
+/// Times and sizes of the queries so far.
+#[derive(Default)]
+struct Log {
+    found: Encrypted,
+    server: Vec<f64>,
+    client: Vec<f64>,
+}
+
+impl Log {
+    fn add(&mut self, place: usize, answer: Answer, equal: bool, trips: &[Trip]) {
+        self.found.answers.push((place, answer));
+        self.found.equal += usize::from(equal);
+        self.server.push(trips.iter().map(|trip| trip.wait.as_secs_f64()).sum());
+        self.client.push(trips.iter().map(|trip| (trip.encrypt + trip.decrypt).as_secs_f64()).sum());
+        self.found.bytes_up = trips.iter().map(|trip| trip.up).sum();
+        self.found.bytes_down = trips.iter().map(|trip| trip.down).sum();
+    }
+
+    fn close(self, keys: usize) -> Encrypted {
+        Encrypted { keys, server_seconds: median(self.server), client_seconds: median(self.client), ..self.found }
+    }
+}
+
+/// Asks in a protocol where the client decides, and compares whole rankings, every score of them, with the clear.
+/// `features` are base features, shape `[queries, width]`.
+///
+/// # Errors
+/// [`LabError`] where a plan, a key or a message is refused.
+pub fn client_decides(
+    client: &ClientModel,
+    server: &ServerModel,
+    protocol: Protocol,
+    features: ArrayView2<f32>,
+    sample: Sample,
+    bar: &ProgressBar,
+) -> Result<Encrypted, LabError> {
+    let pair = Pair::new(client, server).map_err(sordino_model::PairError::from)?;
+    let host = Server::new(server, protocol, &params::STANDARD)?;
+    let plan = host.plan();
+    let places = sample.places(features.nrows());
+    let mut log = Log::default();
+    for places in &places {
+        let key = SecretKey::generate(&params::STANDARD);
+        let mut session = Client::new(client, &key, protocol, &plan)?;
+        for &place in places {
+            let row = features.row(place).to_vec();
+            let answer = session.identify(&row, &mut |trip, query| host.answer(trip, query))?;
+            let equal = answer.ranking == pair.identify(protocol, &row)?;
+            let tracks = answer.ranking.top(TOP).map(|label| label as u32).collect();
+            let known = answer.ranking.known().is_some();
+            log.add(place, Answer { tracks, known }, equal, &answer.trips);
+            bar.inc(1);
+        }
+    }
+    Ok(log.close(places.len()))
+}
+
+/// Asks where the server decides, and compares answers with the clear.
+///
+/// # Errors
+/// [`LabError`] where a plan, a key or a message is refused.
+pub fn server_decides(
+    client: &ClientModel,
+    server: &ServerModel,
+    options: OneTripOptions,
+    features: ArrayView2<f32>,
+    sample: Sample,
+    bar: &ProgressBar,
+) -> Result<Encrypted, LabError> {
+    let pair = Pair::new(client, server).map_err(sordino_model::PairError::from)?;
+    let protocol = Protocol::Trips { probes: options.probes };
+    let host = one_trip::Server::new(server, options, &params::STANDARD)?;
+    let places = sample.places(features.nrows());
+    let mut log = Log::default();
+    for places in &places {
+        let key = SecretKey::generate(&params::STANDARD);
+        host.register(EvaluationKey::generate(&key, |_| ()).expand());
+        let mut session = one_trip::Client::new(client, &key, &host.plan())?;
+        for &place in places {
+            let row = features.row(place).to_vec();
+            let verdict = session.identify(&row, &mut |query| host.answer(query))?;
+            let clear = pair.identify(protocol, &row)?.known().map(|best| best.label);
+            let equal = verdict.labels.first().copied() == clear;
+            let answer = Answer {
+                known: !verdict.labels.is_empty(),
+                tracks: verdict.labels.iter().map(|&label| label as u32).collect(),
+            };
+            log.add(place, answer, equal, &[verdict.trip]);
+            bar.inc(1);
+        }
+        host.forget(KeyId::of(&key));
+    }
+    Ok(log.close(places.len()))
+}
+
+/// The middle value, if there is one.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_spread_evenly_and_asks_nothing_twice() {
+        let places = Sample { queries: 7, keys: 3 }.places(100);
+        assert_eq!(places.len(), 3);
+        let mut all = places.concat();
+        all.sort_unstable();
+        assert_eq!(all, [0, 14, 28, 42, 57, 71, 85]);
+        assert_eq!(Sample { queries: 9, keys: 20 }.places(4).concat().len(), 4);
+        assert_eq!(Sample { queries: 0, keys: 2 }.places(4), [Vec::<usize>::new()]);
+        assert_eq!((median(vec![3.0, 1.0, 2.0]), median(vec![])), (Some(2.0), None));
+    }
+}
