@@ -6,7 +6,9 @@
 //!
 //! Arguments are `name=value`, in any order:
 //!
-//! - `systems`: of `regression` (22,050 Hz), `regression-8k`, `tree`, `landmarks`, `neural-vote`, `neural-sequence`, `centroid`; all by default
+//! - `systems`: of `regression` (22,050 Hz), `regression-8k`, `tree`, `landmarks`, `neural` (by sequence and by vote),
+//!   `centroid`; all by default. The last two share one network
+//! - `settings`: a TOML file with settings of the system, where only one is asked for
 //! - `music`: a folder in FMA's layout (`audio/`, `metadata/tracks.csv`); none by default
 //! - `composed`: tracks to compose besides (default 0); at least one of the two is needed
 //! - `noise`, `ir`: folders of sound files; synthesised by default. 30 % of the recordings are for queries only
@@ -22,6 +24,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use sordino_audio::{FeatureSpec, ImpulseBank, NoiseBank, Span};
@@ -32,14 +35,14 @@ use sordino_corpus::{
 use sordino_fhe::{SecretKey, params};
 use sordino_lab::baseline::{
     Baseline, CentroidRouting, CentroidSettings, DecisionTree, EncryptedRegression, FlatRegression, LandmarkSettings,
-    Landmarks, Library, MfccSettings, NeuralFingerprint, NeuralSettings, RegressionSettings, SegmentSearch,
-    TreeSettings,
+    Landmarks, Library, MfccSettings, NeuralFingerprint, NeuralSettings, RegressionSettings, SegmentEmbedder,
+    SegmentSearch, Tell, TreeSettings,
 };
 use sordino_learn::{Accuracy, Answer};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const SYSTEMS: &str = "regression,regression-8k,tree,landmarks,neural-vote,neural-sequence,centroid";
+const SYSTEMS: &str = "regression,regression-8k,tree,landmarks,neural,centroid";
 const HEADER: &str = "system,library,real,heard_seconds,query_seconds,condition,queries,top_1,top_3,named,misnamed,offset_right,\
                       unknown_queries,rejected,fit_seconds,answer_ms,server_learns,client_learns";
 
@@ -54,8 +57,9 @@ fn main() -> Result<(), Failure> {
     );
     let mut rows = vec![HEADER.to_owned()];
     println!("{HEADER}");
+    let mut trained = None;
     for system in arguments.get("systems", SYSTEMS).split(',') {
-        measure(system, &arguments, &music, &mut rows)?;
+        measure(system, &arguments, &music, &mut trained, &mut rows)?;
     }
     if let Some(path) = arguments.0.get("out") {
         std::fs::write(path, rows.join("\n") + "\n")?;
@@ -66,8 +70,9 @@ fn main() -> Result<(), Failure> {
 struct Arguments(HashMap<String, String>);
 
 impl Arguments {
-    const NAMES: [&str; 14] = [
+    const NAMES: [&str; 15] = [
         "systems",
+        "settings",
         "music",
         "composed",
         "noise",
@@ -104,6 +109,14 @@ impl Arguments {
         match self.0.get(name) {
             Some(text) => text.parse().map_err(|_| format!("{name}={text}: expected a number").into()),
             None => Ok(default),
+        }
+    }
+
+    /// The settings in the file that was named, or what `T` is by default.
+    fn settings<T: Default + serde::de::DeserializeOwned>(&self) -> Result<T, Failure> {
+        match self.0.get("settings") {
+            Some(path) => Ok(toml::from_str(&std::fs::read_to_string(path)?)?),
+            None => Ok(T::default()),
         }
     }
 
@@ -179,7 +192,30 @@ impl Music {
     }
 }
 
-fn measure(name: &str, arguments: &Arguments, music: &Music, rows: &mut Vec<String>) -> Result<(), Failure> {
+/// A network that an earlier system of this run has trained.
+type Trained = Option<Arc<SegmentEmbedder>>;
+
+/// Trains the network, unless an earlier system has.
+fn embedder(
+    library: &Library<'_>,
+    settings: &NeuralSettings,
+    (noise, impulses): &(NoiseBank, ImpulseBank),
+    trained: &mut Trained,
+    tell: Tell<'_>,
+) -> Result<Arc<SegmentEmbedder>, Failure> {
+    if trained.is_none() {
+        *trained = Some(Arc::new(SegmentEmbedder::train(library, noise, impulses, settings, 1, tell)?));
+    }
+    trained.clone().ok_or_else(|| "no network".into())
+}
+
+fn measure(
+    name: &str,
+    arguments: &Arguments,
+    music: &Music,
+    trained: &mut Trained,
+    rows: &mut Vec<String>,
+) -> Result<(), Failure> {
     let library = Library { catalogue: &music.library, sound: &music.sound, split: arguments.split()? };
     let clock = Instant::now();
     let told = std::sync::Mutex::new(String::new());
@@ -192,15 +228,12 @@ fn measure(name: &str, arguments: &Arguments, music: &Music, rows: &mut Vec<Stri
         }
     };
     let banks = || arguments.banks(8_000).map(|[training, _]| training);
-    let neural = |search| {
-        let (noise, impulses) = banks()?;
-        let settings = NeuralSettings { search, ..NeuralSettings::default() };
-        Ok::<_, Failure>(NeuralFingerprint::fit(&library, &noise, &impulses, &settings, 1, &tell)?)
-    };
     match name {
         "regression" | "regression-8k" => {
-            let mfcc = if name == "regression" { MfccSettings::default() } else { MfccSettings::at_8_khz() };
-            let settings = RegressionSettings { mfcc, ..RegressionSettings::default() };
+            let mut settings: RegressionSettings = arguments.settings()?;
+            if name == "regression-8k" {
+                settings.mfcc = MfccSettings::at_8_khz();
+            }
             let system = FlatRegression::fit(&library, settings, 1, &tell)?;
             let seconds = clock.elapsed().as_secs_f32();
             eprintln!("{name}: loss {:.3} nats a window", system.training_loss());
@@ -211,31 +244,29 @@ fn measure(name: &str, arguments: &Arguments, music: &Music, rows: &mut Vec<Stri
             encrypted(name, &system, arguments, music)
         }
         "tree" => {
-            let system = DecisionTree::fit(&library, TreeSettings::default(), &tell)?;
+            let system = DecisionTree::fit(&library, arguments.settings::<TreeSettings>()?, &tell)?;
             report(name, &system, clock.elapsed().as_secs_f32(), arguments, music, rows)
         }
         "landmarks" => {
-            let system = Landmarks::fit(&library, LandmarkSettings::default(), &tell)?;
-            let seconds = clock.elapsed().as_secs_f32();
-            eprintln!("{name}: {:.1} MB", system.bytes() as f64 / 1e6);
-            report(name, &system, seconds, arguments, music, rows)
-        }
-        "neural-vote" | "neural-sequence" => {
-            let system = neural(if name == "neural-vote" { SegmentSearch::Vote } else { SegmentSearch::Sequence })?;
+            let system = Landmarks::fit(&library, arguments.settings::<LandmarkSettings>()?, &tell)?;
             let seconds = clock.elapsed().as_secs_f32();
             eprintln!("{name}: {:.1} MB", system.bytes() as f64 / 1e6);
             report(name, &system, seconds, arguments, music, rows)
         }
         "neural" => {
-            let system = neural(SegmentSearch::Sequence)?;
+            let settings: NeuralSettings = arguments.settings()?;
+            let embedder = embedder(&library, &settings, &banks()?, trained, &tell)?;
+            let system = NeuralFingerprint::index(&library, embedder, &settings, 1, &tell)?;
             let seconds = clock.elapsed().as_secs_f32();
             eprintln!("{name}: {:.1} MB", system.bytes() as f64 / 1e6);
-            report("neural-sequence", &system, seconds, arguments, music, rows)?;
+            report("neural-sequence", &system.with_search(SegmentSearch::Sequence), seconds, arguments, music, rows)?;
             report("neural-vote", &system.with_search(SegmentSearch::Vote), seconds, arguments, music, rows)
         }
         "centroid" => {
-            let (noise, impulses) = banks()?;
-            let system = CentroidRouting::fit(&library, &noise, &impulses, &CentroidSettings::default(), 1, &tell)?;
+            let settings: CentroidSettings = arguments.settings()?;
+            let banks = banks()?;
+            let embedder = embedder(&library, &settings.neural, &banks, trained, &tell)?;
+            let system = CentroidRouting::divide(&library, embedder, &banks.0, &banks.1, &settings, 1, &tell)?;
             let mut sizes = system.cluster_sizes();
             sizes.sort_unstable();
             eprintln!("{name}: clusters of {sizes:?}");

@@ -24,7 +24,7 @@ pub use kind::Kind;
 pub use landmarks::{LandmarkSettings, Landmarks};
 pub use library::{Library, Tell};
 pub use mfcc::MfccSettings;
-pub use neural::{NeuralFingerprint, NeuralSettings, SegmentSearch};
+pub use neural::{NeuralFingerprint, NeuralSettings, SegmentEmbedder, SegmentSearch};
 pub use regression::{FlatRegression, RegressionSettings};
 pub use softmax::SoftmaxSettings;
 pub use tree::{DecisionTree, TreeSettings};

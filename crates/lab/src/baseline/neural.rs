@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
@@ -78,18 +79,19 @@ impl Default for NeuralSettings {
     }
 }
 
-/// A trained network and the index of a library's segments.
+/// A trained network and the index of a library's segments. Copies share both.
+#[derive(Clone)]
 pub struct NeuralFingerprint {
-    embedder: Embedder,
+    embedder: Arc<SegmentEmbedder>,
     search: SegmentSearch,
     neighbours: usize,
-    index: IvfPq,
+    index: Arc<IvfPq>,
     /// First segment of every track, and the number of segments at the end.
-    starts: Vec<u32>,
+    starts: Arc<[u32]>,
 }
 
 /// The trained network, and how clips are cut for it.
-pub(crate) struct Embedder {
+pub struct SegmentEmbedder {
     front: MelFrontEnd,
     network: Network,
     hop: usize,
@@ -119,11 +121,25 @@ impl NeuralFingerprint {
         seed: u64,
         tell: Tell<'_>,
     ) -> Result<Self, LabError> {
+        let embedder = SegmentEmbedder::train(library, noise, impulses, settings, seed, tell)?;
+        Self::index(library, Arc::new(embedder), settings, seed, tell)
+    }
+
+    /// Indexes what may be heard of a library with a network that is trained already, on this library or another.
+    ///
+    /// # Errors
+    /// As [`NeuralFingerprint::fit`].
+    pub fn index(
+        library: &Library<'_>,
+        embedder: Arc<SegmentEmbedder>,
+        settings: &NeuralSettings,
+        seed: u64,
+        tell: Tell<'_>,
+    ) -> Result<Self, LabError> {
         if settings.neighbours == 0 {
             let (found, expected) = ("0".into(), "at least 1".into());
             return Err(LabError::Setting { setting: "neighbours".into(), found, expected });
         }
-        let embedder = Embedder::train(library, noise, impulses, settings, seed, tell)?;
         let rate = embedder.front.spec().sample_rate;
         let done = std::sync::atomic::AtomicUsize::new(0);
         let embed = |position: usize| {
@@ -143,12 +159,18 @@ impl NeuralFingerprint {
         all.rows_mut().into_iter().zip(rows).for_each(|(mut to, from): (_, ArrayView1<f32>)| to.assign(&from));
         drop(tracks);
         let index = IvfPq::build(all.view(), settings.index, seed)?;
-        Ok(Self { embedder, search: settings.search, neighbours: settings.neighbours, index, starts })
+        Ok(Self {
+            embedder,
+            search: settings.search,
+            neighbours: settings.neighbours,
+            index: Arc::new(index),
+            starts: starts.into(),
+        })
     }
 
-    /// The same library searched in the other way.
-    pub fn with_search(self, search: SegmentSearch) -> Self {
-        Self { search, ..self }
+    /// The same index, searched in this way.
+    pub fn with_search(&self, search: SegmentSearch) -> Self {
+        Self { search, ..self.clone() }
     }
 
     /// Bytes of the index.
@@ -193,9 +215,12 @@ impl NeuralFingerprint {
     }
 }
 
-impl Embedder {
-    /// Trains the network on the segments of what may be heard of a library.
-    pub(crate) fn train(
+impl SegmentEmbedder {
+    /// Trains the network on the segments of what may be heard of a library, disturbed with the training parts of the banks.
+    ///
+    /// # Errors
+    /// As [`NeuralFingerprint::fit`].
+    pub fn train(
         library: &Library<'_>,
         noise: &NoiseBank,
         impulses: &ImpulseBank,

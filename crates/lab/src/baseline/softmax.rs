@@ -29,7 +29,7 @@ pub struct SoftmaxSettings {
 
 impl Default for SoftmaxSettings {
     fn default() -> Self {
-        Self { epochs: 30, batch: 2_048, learning_rate: 0.05, c: 1.0 }
+        Self { epochs: 30, batch: 1_024, learning_rate: 0.3, c: 1.0 }
     }
 }
 
@@ -54,7 +54,7 @@ const BLOCK: usize = 1 << 18;
 
 /// Fits `classes` classes to standardised vectors `x`, shape `[vectors, features]`, by minibatches and Adam. The objective is
 /// convex; at 1,000 tracks of 60 windows a pass takes as long as one gradient of a full-batch method, and twenty to
-/// thirty of them suffice.
+/// thirty of them come within a percent of the least loss.
 pub(crate) fn fit(
     x: ArrayView2<f32>,
     labels: &[u32],
@@ -153,6 +153,8 @@ fn residual(mut logits: ArrayViewMut1<f32>, label: usize) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use rand::RngExt;
+
     use super::*;
 
     fn settings(epochs: usize) -> SoftmaxSettings {
@@ -197,6 +199,31 @@ mod tests {
         let w = fit.weights[(1, 0)];
         assert!((w + fit.weights[(0, 0)]).abs() < 1e-4);
         assert!((w - 2.0 / (1.0 + (2.0 * w).exp())).abs() < 1e-3, "{w}");
+    }
+
+    #[test]
+    fn the_default_descent_arrives() {
+        // Overlapping classes, as windows of music are: ten times as many passes find no better place.
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let labels: Vec<u32> = (0..3_000).map(|i| (i % 50) as u32).collect();
+        let centre =
+            |class: u32, j: usize| ((class as usize * 37 + j * 101 + j * class as usize * 13) % 29) as f32 / 14.0 - 1.0;
+        let mut draw = |class, j| centre(class, j) + (0..4).map(|_| rng.random_range(-0.8..0.8f32)).sum::<f32>();
+        let x = Array2::from_shape_fn((3_000, 8), |(i, j)| draw(labels[i], j));
+        let loss = |epochs| {
+            let settings = SoftmaxSettings { epochs, ..SoftmaxSettings::default() };
+            let fit = fit(x.view(), &labels, 50, settings, 1, &|_, _| {}).unwrap();
+            let logits = x.dot(&fit.weights.t()) + &fit.bias;
+            let entropies = logits
+                .rows()
+                .into_iter()
+                .zip(&labels)
+                .map(|(row, &label)| row.iter().map(|v| v.exp()).sum::<f32>().ln() - row[label as usize]);
+            let penalty = fit.weights.iter().map(|w| w * w).sum::<f32>() / 2.0;
+            (entropies.sum::<f32>() + penalty) / 3_000.0
+        };
+        let (found, best) = (loss(SoftmaxSettings::default().epochs), loss(300));
+        assert!(found < 1.01 * best && found < 3.0, "{found} against {best}");
     }
 
     #[test]

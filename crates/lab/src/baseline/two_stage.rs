@@ -5,6 +5,8 @@
 //! of that cluster's tracks. Against this project's hierarchy it lacks what makes the first stage accurate: a classifier that is
 //! trained to route disturbed clips, a hidden layer in front of it, balance, spill and probes.
 
+use std::sync::Arc;
+
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -13,7 +15,7 @@ use sordino_audio::{FeatureSpec, ImpulseBank, MelAugment, MelFrontEnd, NoiseBank
 use sordino_learn::Answer;
 
 use super::ivf_pq::{k_means, nearest};
-use super::neural::{Embedder, NeuralSettings};
+use super::neural::{NeuralSettings, SegmentEmbedder};
 use super::regression::not_finite;
 use super::segments::refused;
 use super::softmax::{self, Softmax, SoftmaxSettings};
@@ -53,7 +55,7 @@ impl Default for CentroidSettings {
 
 /// The trained stages.
 pub struct CentroidRouting {
-    embedder: Embedder,
+    embedder: Arc<SegmentEmbedder>,
     /// Shape `[clusters, width]`.
     centroids: Array2<f32>,
     clusters: Vec<Cluster>,
@@ -80,6 +82,23 @@ impl CentroidRouting {
         seed: u64,
         tell: Tell<'_>,
     ) -> Result<Self, LabError> {
+        let embedder = SegmentEmbedder::train(library, noise, impulses, &settings.neural, seed, tell)?;
+        Self::divide(library, Arc::new(embedder), noise, impulses, settings, seed, tell)
+    }
+
+    /// Divides a library with a network that is trained already, and fits every cluster's classifier.
+    ///
+    /// # Errors
+    /// As [`CentroidRouting::fit`].
+    pub fn divide(
+        library: &Library<'_>,
+        embedder: Arc<SegmentEmbedder>,
+        noise: &NoiseBank,
+        impulses: &ImpulseBank,
+        settings: &CentroidSettings,
+        seed: u64,
+        tell: Tell<'_>,
+    ) -> Result<Self, LabError> {
         if settings.clips_per_track == 0 || settings.clusters > library.len() {
             return Err(LabError::Setting {
                 setting: "two_stage".into(),
@@ -87,7 +106,6 @@ impl CentroidRouting {
                 expected: format!("at least one clip, at most {} clusters", library.len()),
             });
         }
-        let embedder = Embedder::train(library, noise, impulses, &settings.neural, seed, tell)?;
         let spec = FeatureSpec { query_seconds: settings.clip_seconds, ..FeatureSpec::default() };
         let front = MelFrontEnd::new(&spec).map_err(refused)?;
         let augment = MelAugment::new(&settings.neural.augment, &front, noise, impulses)?;
