@@ -1,11 +1,11 @@
 //! How one trip grows with the library: the same tracks in one, two and three stages, measured side by side, and as priced.
 //!
 //! ```text
-//! cargo run --release -p sordino-benches --example one_trip_growth OUT [queries] [largest]
+//! cargo run --release -p sordino-benches --example one_trip_growth OUT [queries] [smallest] [largest]
 //! ```
 //!
-//! Writes `growth.csv` (measured and predicted), `crossovers.csv` (from which size on more stages are faster, by price) and `growth.svg` to
-//! the folder OUT.
+//! Writes to the folder OUT: `growth.csv` (measured and predicted; rows of earlier runs stay, so that a long run can be cut into
+//! sizes), `crossovers.csv` (from which size on more stages are faster, by price) and `growth.svg`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -24,41 +24,53 @@ const FLAT_MOST: usize = 2_048;
 /// Two stages of more slots than this are left to the price.
 const TWO_MOST: usize = 250_000;
 
+const HEADER: &str = "tracks,stages,threads,queries,right,measured_seconds,predicted_seconds,matches,signs,refreshes,\
+                      rotations_in_a_row,rotations_a_track";
+
+/// What the figure shows of a row.
 struct Point {
     tracks: usize,
     stages: usize,
-    measured: Duration,
-    predicted: Duration,
-    right: usize,
-    queries: usize,
-    schedule: Schedule,
+    seconds: f64,
 }
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let out = arguments.first().ok_or("say which folder to write to")?;
     let number = |i: usize, default| arguments.get(i).map_or(Ok(default), |a| a.parse::<usize>());
-    let (queries, largest) = (number(1, 5)?.max(1), number(2, 1_000_000)?);
+    let (queries, smallest, largest) = (number(1, 5)?.max(1), number(2, 0)?, number(3, 1_000_000)?);
     std::fs::create_dir_all(out)?;
+    let out = Path::new(out);
     let secret = SecretKey::generate(&STANDARD);
     let key = EvaluationKey::generate(&secret, |_| {}).expand();
     let threads = rayon::current_num_threads();
     let mut timings = calibrate_with(&key, 3);
-    let mut points = Vec::new();
-    for &tracks in SIZES.iter().filter(|&&tracks| tracks <= largest) {
+    let mut rows = std::fs::read_to_string(out.join("growth.csv")).unwrap_or_else(|_| format!("{HEADER}\n"));
+    for &tracks in SIZES.iter().filter(|&&tracks| (smallest..=largest).contains(&tracks)) {
         let shapes = [(1, tracks <= FLAT_MOST), (2, tracks <= TWO_MOST), (3, tracks >= 24)];
         let shapes: Vec<usize> = shapes.into_iter().filter(|(_, fits)| *fits).map(|(stages, _)| stages).collect();
-        points.extend(side_by_side(&secret, &key, tracks, &shapes, queries)?);
-        timings = timings.shortest(&calibrate_with(&key, 1));
+        let before = calibrate_with(&key, 1);
+        let answered = side_by_side(&secret, &key, tracks, &shapes, queries)?;
+        // What the machine could do around these queries.
+        let around = before.shortest(&calibrate_with(&key, 1));
+        answered.iter().for_each(|row| rows += &line(row, &around, threads));
+        std::fs::write(out.join("growth.csv"), &rows)?;
+        timings = timings.shortest(&around);
     }
-    for point in &mut points {
-        point.predicted = point.schedule.predict(&timings, threads);
-    }
-    let crossovers = crossovers(&timings, threads)?;
-    std::fs::write(Path::new(out).join("growth.csv"), table(&points, threads))?;
-    std::fs::write(Path::new(out).join("crossovers.csv"), crossovers)?;
-    draw(&Path::new(out).join("growth.svg"), &points, &timings, threads)?;
-    Ok(())
+    std::fs::write(out.join("crossovers.csv"), crossovers(&timings, threads)?)?;
+    let points =
+        rows.lines().skip(1).map(point).collect::<Option<Vec<_>>>().ok_or("growth.csv is not as it was written")?;
+    draw(&out.join("growth.svg"), &points, &timings, threads)
+}
+
+/// Queries over one library in one shape.
+struct Row {
+    tracks: usize,
+    stages: usize,
+    measured: Duration,
+    right: usize,
+    queries: usize,
+    schedule: Schedule,
 }
 
 /// Asks the same tracks of one, two and three stages in turn.
@@ -68,7 +80,7 @@ fn side_by_side(
     tracks: usize,
     shapes: &[usize],
     queries: usize,
-) -> Result<Vec<Point>, Failure> {
+) -> Result<Vec<Row>, Failure> {
     let trees: Vec<Tree> = shapes.iter().map(|&stages| Tree::balanced(tracks, stages)).collect();
     let models = trees.iter().map(Tree::model).collect::<Result<Vec<_>, _>>()?;
     let options = OneTripOptions::default();
@@ -92,12 +104,12 @@ fn side_by_side(
     }
     let medians: Vec<Duration> = times.into_iter().map(median).collect();
     println!("{tracks} tracks, stages {shapes:?}: {medians:.2?}, {right:?} of {queries} right");
-    let points = shapes.iter().enumerate().map(|(i, &stages)| {
+    let rows = shapes.iter().enumerate().map(|(i, &stages)| {
         let schedule = sessions[i].server.plan().schedule(models[i].shape())?;
         let (measured, right) = (medians[i], right[i]);
-        Ok(Point { tracks, stages, measured, predicted: Duration::ZERO, right, queries, schedule })
+        Ok(Row { tracks, stages, measured, right, queries, schedule })
     });
-    points.collect()
+    rows.collect()
 }
 
 /// What a query over `tracks` tracks in `stages` stages takes. The weights do not matter, so all are the same.
@@ -133,29 +145,25 @@ fn crossovers(timings: &Timings, threads: usize) -> Result<String, Failure> {
     Ok(out)
 }
 
-fn table(points: &[Point], threads: usize) -> String {
-    let mut out = "tracks,stages,threads,queries,right,measured_seconds,predicted_seconds,matches,signs,refreshes,\
-                   rotations_in_a_row,rotations_a_track\n"
-        .to_owned();
-    for p in points {
-        let decisions = p.schedule.report.decisions;
-        let _ = writeln!(
-            out,
-            "{},{},{threads},{},{},{:.4},{:.4},{},{},{},{},{:.5}",
-            p.tracks,
-            p.stages,
-            p.queries,
-            p.right,
-            p.measured.as_secs_f64(),
-            p.predicted.as_secs_f64(),
-            decisions.matches,
-            decisions.signs,
-            decisions.refreshes,
-            p.schedule.report.rotations_in_a_row,
-            decisions.rotations() as f64 / p.tracks as f64
-        );
-    }
-    out
+fn line(row: &Row, timings: &Timings, threads: usize) -> String {
+    let Row { tracks, stages, measured, right, queries, schedule } = row;
+    let decisions = schedule.report.decisions;
+    format!(
+        "{tracks},{stages},{threads},{queries},{right},{:.4},{:.4},{},{},{},{},{:.5}\n",
+        measured.as_secs_f64(),
+        schedule.predict(timings, threads).as_secs_f64(),
+        decisions.matches,
+        decisions.signs,
+        decisions.refreshes,
+        schedule.report.rotations_in_a_row,
+        decisions.rotations() as f64 / *tracks as f64
+    )
+}
+
+fn point(line: &str) -> Option<Point> {
+    let mut fields = line.split(',');
+    let (tracks, stages) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(Point { tracks, stages, seconds: fields.nth(3)?.parse().ok()? })
 }
 
 /// Seconds over tracks, both logarithmic: measured points on priced lines.
@@ -184,9 +192,7 @@ fn draw(path: &Path, points: &[Point], timings: &Timings, threads: usize) -> Res
             .label(name)
             .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour));
         let measured = points.iter().filter(|p| p.stages == stages);
-        chart.draw_series(
-            measured.map(|p| Circle::new((p.tracks as f64, p.measured.as_secs_f64()), 4, colour.filled())),
-        )?;
+        chart.draw_series(measured.map(|p| Circle::new((p.tracks as f64, p.seconds), 4, colour.filled())))?;
     }
     chart.configure_series_labels().border_style(BLACK).position(SeriesLabelPosition::UpperLeft).draw()?;
     root.present()?;

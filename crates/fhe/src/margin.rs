@@ -116,12 +116,13 @@ impl DecisionNoise {
         (0..steps).map(|r| self.ring * 2f64.powi(r) + 4f64.powi(r)).sum::<f64>() * self.automorphism()
     }
 
-    /// The product with the square of the key, in every coefficient. The square's coefficients grow linearly from `-N/4` to
-    /// `N/4`, and its squared norm is close to `N^3 / 48`.
+    /// The product with the square of the key, in every coefficient. With a share `p` of its bits set, the square's coefficients grow
+    /// linearly from `-p^2 N` to `p^2 N`, so its squared norm is close to `p^4 N^3 / 3`; what they scatter adds less than `N^2 / 2`.
     pub fn square(&self) -> f64 {
         let gadget = self.gadgets.square;
         let digits = f64::from(gadget.levels) * self.ring * digit(gadget);
-        let norm_squared = self.ring.powi(3) / 48.0 + self.ring * self.ring / 2.0;
+        let set = self.weight / self.ring;
+        let norm_squared = set.powi(4) * self.ring.powi(3) / 3.0 + self.ring * self.ring / 2.0;
         digits * self.noise.sent(BODY_BITS)
             + norm_squared * self.noise.truncation(bits(gadget))
             + self.noise.fourier(digits)

@@ -11,6 +11,8 @@ use crate::{DecisionGadgets, Resolution};
 
 /// What a measured variance may be of its formula for a key of the same weight.
 const TOLERANCE: std::ops::Range<f64> = 0.7..1.3;
+/// The same where the transform's rounding prevails.
+const FOURIER: std::ops::Range<f64> = 0.2..1.0;
 
 /// Mean square of signed torus elements.
 fn variance(errors: impl IntoIterator<Item = u64>) -> f64 {
@@ -19,18 +21,22 @@ fn variance(errors: impl IntoIterator<Item = u64>) -> f64 {
 }
 
 /// Of few independent `samples`, the mean square may be off by four standard deviations more.
-fn assert_close(what: &str, measured: f64, formula: f64, samples: usize) {
-    let (ratio, few) = (measured / formula, 4.0 * (2.0 / samples as f64).sqrt());
-    let (low, high) = (TOLERANCE.start - few, TOLERANCE.end + few);
+fn assert_within(what: &str, ratio: f64, range: std::ops::Range<f64>, samples: usize) {
+    let few = 4.0 * (2.0 / samples as f64).sqrt();
+    let (low, high) = (range.start - few, range.end + few);
     println!("{what}: {ratio:.2} of the formula, {samples} samples");
     assert!(ratio > low && ratio < high, "{what}: {ratio:.3} of the formula, expected {low:.2} to {high:.2}");
+}
+
+fn assert_close(what: &str, measured: f64, formula: f64, samples: usize) {
+    assert_within(what, measured / formula, TOLERANCE, samples);
 }
 
 #[test]
 fn at_the_standard_parameters_too() {
     measure_comparison(&REAL, 24);
     measure_rotation(&REAL);
-    measure_conversions(&[&REAL], 4);
+    measure_conversions(&[&REAL], 40);
     measure_selectors(&[&REAL], 3);
 }
 
@@ -40,7 +46,7 @@ fn noise_is_what_the_formulas_say() {
         measure_comparison(keys, 400);
         measure_rotation(keys);
     }
-    measure_conversions(&SMALL.iter().collect::<Vec<_>>(), 8);
+    measure_conversions(&SMALL.iter().collect::<Vec<_>>(), 100);
     measure_selectors(&SMALL.iter().collect::<Vec<_>>(), 24);
 }
 
@@ -156,8 +162,11 @@ fn measure_conversions(keys: &[&Keys], count: usize) {
         }
     }
     let mean = |ratios: &[f64]| ratios.iter().sum::<f64>() / ratios.len() as f64;
-    assert_close("trace", mean(&traces), 1.0, traces.len());
-    assert_close("square", mean(&squares), 1.0, squares.len());
+    // Most of it is the transform's rounding, of which the formula is an upper estimate. A quarter of it is one coefficient's, so a
+    // trace counts as eight independent samples.
+    assert_within("trace", mean(&traces), FOURIER, 8 * traces.len());
+    // The key's square is a ramp, through which all coefficients share their rounding: two samples.
+    assert_within("square", mean(&squares), TOLERANCE, 2 * squares.len());
 }
 
 #[test]
