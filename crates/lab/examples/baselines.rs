@@ -10,7 +10,8 @@
 //!   `centroid`; all by default. The last two share one network
 //! - `settings`: a TOML file with settings of the system, where only one is asked for
 //! - `music`: a folder in FMA's layout (`audio/`, `metadata/tracks.csv`); none by default
-//! - `composed`: tracks to compose besides (default 0); at least one of the two is needed
+//! - `composed`: tracks to compose besides (default 0); at least one of the two is needed. Of several numbers (`0,702`) each makes a library,
+//!   and a network that was trained on the first of them serves the others
 //! - `noise`, `ir`: folders of sound files; synthesised by default. 30 % of the recordings are for queries only
 //! - `ask`: most tracks that are asked about, spread over the library (default 300); real ones only where there are any
 //! - `crops`: queries per track and condition (default 1), `seconds`: their length (default 10)
@@ -48,18 +49,17 @@ const HEADER: &str = "system,library,real,heard_seconds,query_seconds,condition,
 
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse()?;
-    let music = Music::gather(&arguments)?;
-    println!(
-        "{} tracks, {} of them real; {} unknown",
-        music.library.tracks.len(),
-        music.real,
-        music.strangers.tracks.len()
-    );
     let mut rows = vec![HEADER.to_owned()];
     println!("{HEADER}");
     let mut trained = None;
-    for system in arguments.get("systems", SYSTEMS).split(',') {
-        measure(system, &arguments, &music, &mut trained, &mut rows)?;
+    for composed in arguments.get("composed", "0").split(',') {
+        let composed = composed.parse().map_err(|_| format!("composed={composed}: expected a number"))?;
+        let music = Music::gather(&arguments, composed)?;
+        let (library, strangers) = (music.library.tracks.len(), music.strangers.tracks.len());
+        eprintln!("{library} tracks, {} of them real; {strangers} unknown", music.real);
+        for system in arguments.get("systems", SYSTEMS).split(',') {
+            measure(system, &arguments, &music, &mut trained, &mut rows)?;
+        }
     }
     if let Some(path) = arguments.0.get("out") {
         std::fs::write(path, rows.join("\n") + "\n")?;
@@ -153,7 +153,7 @@ struct Music {
 }
 
 impl Music {
-    fn gather(arguments: &Arguments) -> Result<Self, Failure> {
+    fn gather(arguments: &Arguments, composed: u32) -> Result<Self, Failure> {
         let spec = FeatureSpec::default();
         let sound = IndexOptions::for_spec(&spec).sound;
         let mut tracks = Vec::new();
@@ -164,7 +164,7 @@ impl Music {
             tracks = MelTable::measure(&listed, &spec, &sound)?.0.catalogue().tracks;
         }
         let first = tracks.last().map_or(0, |track| track.id);
-        for mut track in synth::catalogue(arguments.number("composed", 0)?, 1).tracks {
+        for mut track in synth::catalogue(composed, 1).tracks {
             track.id += first;
             tracks.push(track);
         }
