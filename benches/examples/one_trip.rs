@@ -61,7 +61,8 @@ fn main() -> Result<(), Failure> {
     println!("weights: {:.1} MB in memory", session.server.weight_bytes() as f64 / 1e6);
 
     let mut rng = rng(27);
-    let (mut right, mut times, mut predictions, mut ratios) = (0, Vec::new(), Vec::new(), Vec::new());
+    let (mut right, mut times, mut core_times) = (0, Vec::new(), Vec::new());
+    let (mut predictions, mut ratios) = (Vec::new(), Vec::new());
     forget_peak_memory();
     for q in 0..queries {
         let before = calibrate_with(&key, 1);
@@ -73,8 +74,9 @@ fn main() -> Result<(), Failure> {
         let bare = schedule.bare(&timings, threads);
         let ratio = answered.server.as_secs_f64() / bare.as_secs_f64();
         println!(
-            "\nquery {q}: {:.2?} on the server, predicted {predicted:.2?}; {}; client {:.2?}",
+            "\nquery {q}: {:.2?} on the server, predicted {predicted:.2?}, {:.2?} of processor time; {}; client {:.2?}",
             answered.server,
+            answered.core_time.unwrap_or_default(),
             if answered.right { "right" } else { "WRONG" },
             answered.client
         );
@@ -88,14 +90,17 @@ fn main() -> Result<(), Failure> {
         println!("  predicted for 1, 2, 4, 16 and 64 such threads: {elsewhere:.2?}");
         println!("  bare rotations {bare:.2?} on {threads} thread(s); the whole is {ratio:.2} times that");
         times.push(answered.server);
+        core_times.extend(answered.core_time);
         predictions.push(predicted);
         ratios.push(ratio);
     }
     ratios.sort_by(f64::total_cmp);
     println!(
-        "\n{right} of {queries} as on plain integers; median {:.2?}, predicted {:.2?}, {:.2} times bare rotations; {}",
+        "\n{right} of {queries} as on plain integers; median {:.2?}, predicted {:.2?}, {:.2?} of processor time, {:.2} times bare \
+         rotations; {}",
         median(times),
         median(predictions),
+        median(core_times),
         ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN),
         peak()
     );

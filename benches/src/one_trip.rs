@@ -139,6 +139,8 @@ pub struct Answered {
     pub work: OneTripWork,
     /// How long the server took.
     pub server: Duration,
+    /// Processor time of all threads meanwhile, where the system says so: other work on the machine does not count.
+    pub core_time: Option<Duration>,
     /// How long encryption and decryption took.
     pub client: Duration,
 }
@@ -170,9 +172,9 @@ impl<'a> Decided<'a> {
         let start = Instant::now();
         let query = self.client.query(&vectors)?;
         let encrypted = start.elapsed();
-        let start = Instant::now();
+        let (start, busy) = (Instant::now(), core_time());
         let (reply, work) = self.server.answer_and_measure(key, &query)?;
-        let server = start.elapsed();
+        let (server, core_time) = (start.elapsed(), core_time().zip(busy).map(|(now, before)| now - before));
         let start = Instant::now();
         let found = self.client.answers(&reply)?;
         let client = encrypted + start.elapsed();
@@ -186,13 +188,22 @@ impl<'a> Decided<'a> {
         let clear: Vec<Option<usize>> =
             clear.into_iter().map(|value| if let ClearValue::Answer(path) = value { path } else { None }).collect();
         let track = found.first().copied().flatten().map(|path| self.tree.track(path));
-        Ok(Answered { right: found == clear, track, work, server, client })
+        Ok(Answered { right: found == clear, track, work, server, core_time, client })
     }
 
     /// Any track.
     pub fn any(&self, rng: &mut ChaCha8Rng) -> usize {
         rng.random_range(0..self.tree.tracks)
     }
+}
+
+/// Processor time of all threads of this process so far, to a hundredth of a second.
+fn core_time() -> Option<Duration> {
+    // The name of the program, in brackets, may hold spaces; user and system time are fields 14 and 15, the name field 2.
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis(10 * (ticks()? + ticks()?)))
 }
 
 /// Most memory that this process has had so far, in bytes, where the system says so.

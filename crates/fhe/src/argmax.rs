@@ -22,6 +22,8 @@ pub(crate) struct Bracket {
     /// From the candidates up.
     rounds: Vec<Round>,
     winner: Lwe,
+    /// Whether the right half won; nothing where there is only one position.
+    root_sign: Option<Lwe>,
 }
 
 /// One round: who stood before it, and by how much the right one of every pair leads.
@@ -48,14 +50,23 @@ impl Bracket {
     /// zero, at most a quarter of the torus below every candidate. Returns nothing where all positions are empty.
     pub(crate) fn play(evaluator: &Evaluator<'_>, mut candidates: Vec<Option<Lwe>>, floor: u64) -> Option<Self> {
         candidates.resize(candidates.len().next_power_of_two(), None);
-        let (mut rounds, mut standing) = (Vec::new(), candidates);
+        let (mut rounds, mut standing, mut root_sign) = (Vec::new(), candidates, None);
         while standing.len() > 1 {
             let round = Round::new(standing, evaluator.size());
             let pairs = round.standing.chunks_exact(2);
             let played = |pair: &[Option<Lwe>]| pair.iter().all(Option::is_some);
             let leads: Vec<Lwe> =
                 pairs.clone().zip(&round.leads).filter(|(p, _)| played(p)).filter_map(|(_, l)| l.clone()).collect();
-            let mut gains = evaluator.positive_part(&leads).into_iter();
+            let gains = match &round.leads[..] {
+                // Nothing else is left to do while the last match is played: its sign is taken along.
+                [Some(root)] => {
+                    let (gain, sign) = evaluator.decide(leads.first(), root);
+                    root_sign = sign;
+                    Vec::from_iter(gain)
+                }
+                _ => evaluator.positive_part(&leads),
+            };
+            let mut gains = gains.into_iter();
             standing = pairs
                 .map(|pair| match (&pair[0], &pair[1]) {
                     (Some(left), Some(_)) => gains.next().map(|mut winner| {
@@ -68,7 +79,7 @@ impl Bracket {
             rounds.push(round);
         }
         let winner = standing.pop().flatten()?;
-        Some(Self { floor, rounds, winner })
+        Some(Self { floor, rounds, winner, root_sign })
     }
 
     /// The largest score.
@@ -76,34 +87,43 @@ impl Bracket {
         &self.winner
     }
 
-    /// The winner's position, as selectors, the most significant bit first.
+    /// The winner's position, as selectors, the most significant bit first; and a selector for the sign of `aside`, which is made
+    /// where a thread would wait.
     ///
     /// While the bit of one round becomes a selector, the signs of both matches that can come next are already taken: two rotations
     /// in one batch, of which one is thrown away, cost little more than one, and do not wait.
-    pub(crate) fn index(&self, evaluator: &Evaluator<'_>) -> Vec<Ggsw> {
+    pub(crate) fn index(&self, evaluator: &Evaluator<'_>, aside: Option<&Lwe>) -> (Vec<Ggsw>, Option<Ggsw>) {
         let mut bits: Vec<Ggsw> = Vec::with_capacity(self.rounds.len());
-        let root = self.rounds.last().and_then(|round| round.leads[0].clone());
-        let mut sign = evaluator.signs(&Vec::from_iter(root)).pop();
+        let (mut sign, mut aside_sign, mut aside_bit) = (self.root_sign.clone(), None, None);
         for round in (0..self.rounds.len()).rev() {
-            let children = || match round.checked_sub(1) {
-                Some(below) => children(evaluator, &self.rounds[below].leads, &bits),
-                None => Vec::new(),
+            // The sign of `aside` goes with the first signs, and becomes a selector beside the last bit.
+            let (first, last) = (round + 1 == self.rounds.len(), round == 0);
+            let meanwhile = || {
+                let below = if last { &[][..] } else { &self.rounds[round - 1].leads };
+                let (signs, taken) = children(evaluator, below, &bits, aside.filter(|_| first));
+                let taken = taken.or_else(|| aside_sign.clone());
+                let bit = if last { evaluator.selectors(taken.as_slice()).pop() } else { None };
+                (signs, taken, bit)
             };
-            let (bit, signs) = rayon::join(|| evaluator.selectors(sign.as_slice()), children);
+            let (bit, (signs, taken, made)) = rayon::join(|| evaluator.selectors(sign.as_slice()), meanwhile);
+            (aside_sign, aside_bit) = (taken, made);
             bits.extend(bit);
             let signs: Vec<Option<Glwe>> = signs.iter().map(|sign| sign.as_ref().map(Glwe::embed)).collect();
-            let last = bits.len().saturating_sub(1);
-            let next = evaluator.select(signs.iter().map(Option::as_ref), &bits[last..]);
+            let newest = bits.len().saturating_sub(1);
+            let next = evaluator.select(signs.iter().map(Option::as_ref), &bits[newest..]);
             sign = next.map(|next| next.extract(0));
         }
-        bits
+        if let (true, Some(aside)) = (self.rounds.is_empty(), aside) {
+            aside_bit = evaluator.selectors(&evaluator.signs(std::slice::from_ref(aside))).pop();
+        }
+        (bits, aside_bit)
     }
 
     /// The same tournament with the candidate at `index` gone. Only the matches of its path are played again.
     pub(crate) fn without(&self, evaluator: &Evaluator<'_>, index: &[Ggsw]) -> Self {
         let floor = trivial_lwe(self.floor, evaluator.size());
         let mut rounds = Vec::with_capacity(self.rounds.len());
-        let mut value = floor.clone();
+        let (mut value, mut root_sign) = (floor.clone(), None);
         for (round, depth) in self.rounds.iter().zip((1..=index.len()).rev()) {
             let (place, path) = (&index[..depth], &index[..depth - 1]);
             let standing = replaced(evaluator, &round.standing, place, &value);
@@ -114,23 +134,37 @@ impl Bracket {
             let lead = difference(&right, &left);
             let leads = replaced(evaluator, &round.leads, path, &lead);
             value = left;
-            evaluator.positive_part(&[lead]).iter().for_each(|gain| add_assign(&mut value, gain));
+            let gain = if depth == 1 {
+                let (gain, sign) = evaluator.decide(Some(&lead), &lead);
+                root_sign = sign;
+                gain
+            } else {
+                evaluator.positive_part(&[lead]).pop()
+            };
+            gain.iter().for_each(|gain| add_assign(&mut value, gain));
             rounds.push(Round { standing, leads });
         }
-        Self { floor: self.floor, rounds, winner: value }
+        Self { floor: self.floor, rounds, winner: value, root_sign }
     }
 }
 
-/// The signs of the two leads that can follow `bits`; `None` where nobody is below.
-fn children(evaluator: &Evaluator<'_>, leads: &[Option<Lwe>], bits: &[Ggsw]) -> Vec<Option<Lwe>> {
+/// The signs of the two leads that can follow `bits`, `None` where nobody is below; and that of `aside`.
+fn children(
+    evaluator: &Evaluator<'_>,
+    leads: &[Option<Lwe>],
+    bits: &[Ggsw],
+    aside: Option<&Lwe>,
+) -> (Vec<Option<Lwe>>, Option<Lwe>) {
     let side = |side: usize| -> Option<Lwe> {
         let leads: Vec<Option<Lwe>> = leads.iter().skip(side).step_by(2).cloned().collect();
         leads.iter().any(Option::is_some).then(|| selected(evaluator, &leads, bits))
     };
     let sides = [side(0), side(1)];
-    let present: Vec<Lwe> = sides.iter().flatten().cloned().collect();
-    let mut signs = evaluator.signs(&present).into_iter();
-    sides.iter().map(|side| side.as_ref().and_then(|_| signs.next())).collect()
+    let present: Vec<Lwe> = sides.iter().flatten().chain(aside).cloned().collect();
+    let mut signs = if present.is_empty() { Vec::new() } else { evaluator.signs(&present) };
+    let aside = aside.and_then(|_| signs.pop());
+    let mut signs = signs.into_iter();
+    (sides.iter().map(|side| side.as_ref().and_then(|_| signs.next())).collect(), aside)
 }
 
 /// The entry that `bits` point at.

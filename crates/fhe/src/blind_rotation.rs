@@ -92,9 +92,22 @@ impl RotationKey {
         fourier: &Fourier,
         scratch: &mut Scratch,
     ) -> Vec<Glwe> {
-        let (size, extension) = (fourier.size(), table.extension());
+        self.rotate_each(&vec![table; batch.len()], batch, fourier, scratch)
+    }
+
+    /// [`RotationKey::rotate`] with a table for every ciphertext, all of one extension.
+    pub(crate) fn rotate_each(
+        &self,
+        tables: &[&Table],
+        batch: &[Exponents],
+        fourier: &Fourier,
+        scratch: &mut Scratch,
+    ) -> Vec<Glwe> {
+        let (size, extension) = (fourier.size(), tables.first().map_or(1, |table| table.extension()));
+        debug_assert!(tables.iter().all(|table| table.extension() == extension));
         let order = 2 * size * extension;
-        let mut accumulators: Vec<Vec<Glwe>> = batch.iter().map(|e| start(table, order - e.body as usize)).collect();
+        let mut accumulators: Vec<Vec<Glwe>> =
+            tables.iter().zip(batch).map(|(table, e)| start(table, order - e.body as usize)).collect();
         let mut differences = vec![avec![0u64; 2 * size].into_boxed_slice(); extension];
         let offsets = self.gadget.offsets();
         for (i, ggsw) in self.bits.iter().enumerate() {

@@ -4,7 +4,6 @@
 //! keys. They are made, sent and expanded in blocks: a seed, from which the masks follow, and the bodies, cut to their 48
 //! leading bits (which adds a sixteenth to the noise's variance). The server expands a block straight into the Fourier domain.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
@@ -24,66 +23,13 @@ use crate::params::{ParameterId, ParameterSet};
 use crate::random::{Random, RandomSeed};
 use crate::secret_key::wipe;
 use crate::server_key::{Expanded, ServerKey};
-use crate::{FheError, SecretKey, seeded};
+use crate::{DecisionGadgets, FheError, KeyId, SecretKey, seeded};
 
 const MAGIC: &[u8; 8] = b"SRDNEVK\x01";
 /// Magic number, parameter set, key.
 const HEADER_BYTES: usize = MAGIC.len() + 2 + KEY_ID_BYTES;
 /// Bits kept of the bodies.
 pub(crate) const BODY_BITS: u32 = 48;
-
-/// The gadgets of the encrypted decisions.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DecisionGadgets {
-    /// LWE keyswitch from the ring's key to the small key.
-    pub keyswitch: Gadget,
-    /// Blind rotations that compare.
-    pub compare: Gadget,
-    /// Blind rotations that make selectors.
-    pub refresh: Gadget,
-    /// Keyswitches of the trace.
-    pub trace: Gadget,
-    /// Product with the key's square.
-    pub square: Gadget,
-    /// Selectors themselves.
-    pub selector: Gadget,
-}
-
-impl DecisionGadgets {
-    /// The comparison is that of the standard set; the others keep a selector's noise below that of a comparison
-    /// (`docs/one-trip.md` has the table they were chosen from).
-    pub const STANDARD: Self = Self {
-        keyswitch: Gadget::new(3, 6),
-        compare: Gadget::new(23, 1),
-        refresh: Gadget::new(15, 2),
-        trace: Gadget::new(7, 6),
-        square: Gadget::new(7, 6),
-        selector: Gadget::new(4, 4),
-    };
-}
-
-/// Names the secret key to which an evaluation key belongs: random, and drawn apart from the key's bits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct KeyId(pub [u8; KEY_ID_BYTES]);
-
-impl KeyId {
-    /// The identifier of a secret key.
-    pub fn of(secret: &SecretKey) -> Self {
-        Self(secret.name())
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// Seeded encryptions under both secret keys. Not secret, but of no use to anyone but the server.
 pub struct EvaluationKey {

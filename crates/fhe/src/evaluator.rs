@@ -110,6 +110,19 @@ impl<'k> Evaluator<'k> {
             .collect()
     }
 
+    /// The last match: `max(x, 0)` where there is one, and the sign of the lead, side by side.
+    pub(crate) fn decide(&self, played: Option<&Lwe>, lead: &Lwe) -> (Option<Lwe>, Option<Lwe>) {
+        self.counts.matches.fetch_add(usize::from(played.is_some()), Ordering::Relaxed);
+        self.counts.signs.fetch_add(1, Ordering::Relaxed);
+        let inputs: Vec<Lwe> = played.into_iter().chain([lead]).cloned().collect();
+        let tables = [&self.positive, &self.sign];
+        let tables = &tables[tables.len() - inputs.len()..];
+        let rotated = self.rotate_each(&self.key.compare, tables, &inputs, rayon::current_num_threads());
+        let mut rotated: Vec<Lwe> = rotated.iter().map(|r| r.extract(0)).collect();
+        let sign = rotated.pop();
+        (rotated.pop(), sign)
+    }
+
     /// A quarter of the torus where the phase is positive, minus a quarter where it is negative. One thread is left to others.
     pub(crate) fn signs(&self, inputs: &[Lwe]) -> Vec<Lwe> {
         self.counts.signs.fetch_add(inputs.len(), Ordering::Relaxed);
@@ -194,15 +207,22 @@ impl<'k> Evaluator<'k> {
 
     /// Keyswitch, modulus switch and blind rotation of every input, in batches over `threads` threads.
     fn rotate(&self, rotation: &RotationKey, table: &Table, inputs: &[Lwe], threads: usize) -> Vec<Glwe> {
+        self.rotate_each(rotation, &vec![table; inputs.len()], inputs, threads)
+    }
+
+    /// [`Evaluator::rotate`] with a table for every input, all of one extension.
+    fn rotate_each(&self, rotation: &RotationKey, tables: &[&Table], inputs: &[Lwe], threads: usize) -> Vec<Glwe> {
         self.counts.keyswitches.fetch_add(inputs.len(), Ordering::Relaxed);
         let key = self.key;
-        let batches = batches(inputs.len(), threads, BATCH / table.extension());
-        let batch = |inputs: &[Lwe]| -> Vec<Glwe> {
-            let small = key.keyswitch.switch(inputs);
-            let exponents: Vec<_> = small.iter().map(|lwe| table.exponents(lwe)).collect();
-            rotation.rotate(table, &exponents, &key.fourier, &mut key.fourier.scratch())
-        };
+        let extension = tables.first().map_or(1, |table| table.extension());
+        let batches = batches(inputs.len(), threads, BATCH / extension);
         let part = |i: usize| i * inputs.len() / batches;
-        (0..batches).into_par_iter().flat_map_iter(|i| batch(&inputs[part(i)..part(i + 1)])).collect()
+        let batch = |i: usize| -> Vec<Glwe> {
+            let (inputs, tables) = (&inputs[part(i)..part(i + 1)], &tables[part(i)..part(i + 1)]);
+            let small = key.keyswitch.switch(inputs);
+            let exponents: Vec<_> = tables.iter().zip(&small).map(|(table, lwe)| table.exponents(lwe)).collect();
+            rotation.rotate_each(tables, &exponents, &key.fourier, &mut key.fourier.scratch())
+        };
+        (0..batches).into_par_iter().flat_map_iter(batch).collect()
     }
 }

@@ -13,6 +13,7 @@ mod blind_rotation;
 mod calibration;
 mod circuit_bootstrap;
 mod client;
+mod decision_gadgets;
 #[cfg(test)]
 mod decision_tests;
 mod encoding;
@@ -22,6 +23,7 @@ mod evaluator;
 mod fourier;
 mod gadget;
 mod glwe;
+mod key_id;
 mod keyswitch;
 mod linear;
 mod machine;
@@ -45,11 +47,13 @@ mod vector;
 
 pub use calibration::{calibrate, calibrate_with};
 pub use client::QueryEncryptor;
+pub use decision_gadgets::DecisionGadgets;
 pub use encoding::Encoding;
 pub use error::FheError;
-pub use evaluation_key::{DecisionGadgets, EvaluationKey, KeyId};
+pub use evaluation_key::EvaluationKey;
 pub use evaluator::Resolution;
 pub use gadget::Gadget;
+pub use key_id::KeyId;
 #[doc(hidden)]
 pub use linear::LinearKernel;
 pub use machine::Work;

@@ -13,7 +13,8 @@ use std::f64::consts::LOG2_E;
 
 use sordino_model::Draw;
 
-use crate::evaluation_key::{BODY_BITS, DecisionGadgets};
+use crate::DecisionGadgets;
+use crate::evaluation_key::BODY_BITS;
 use crate::evaluator::Resolution;
 use crate::gadget::Gadget;
 use crate::keyswitch::small_noise_log2;

@@ -8,16 +8,14 @@ use aligned_vec::ABox;
 use rayon::prelude::*;
 use tfhe_fft::c64;
 
-use crate::FheError;
 use crate::blind_rotation::RotationKey;
 use crate::circuit_bootstrap::CircuitBootstrapKey;
-use crate::evaluation_key::{
-    Block, DecisionGadgets, EvaluationKey, KeyId, Section, Sections, read_header, read_keyswitch,
-};
+use crate::evaluation_key::{Block, Section, Sections, read_header, read_keyswitch};
 use crate::fourier::Fourier;
 use crate::gadget::GadgetKey;
 use crate::keyswitch::{KeyswitchKey, SeededKeyswitchKey};
 use crate::params::ParameterSet;
+use crate::{DecisionGadgets, EvaluationKey, FheError, KeyId};
 
 /// Blocks that are read before they are expanded, on all threads: 1.6 to 3.2 MB.
 const READ_AHEAD: usize = 64;

@@ -130,11 +130,30 @@ impl<'a> Cost<'a> {
         self.report.decisions += Decisions::gates(count);
     }
 
-    /// Reading the winner's position.
-    fn read(&mut self, draw: &Draw) {
+    /// Matches in rounds, of which the last is decided and its sign taken side by side.
+    fn play(&mut self, matches: impl ExactSizeIterator<Item = usize>) {
+        let last = matches.len().saturating_sub(1);
+        self.steps.extend(matches.enumerate().map(|(r, count)| Step::Comparisons(count + usize::from(r == last))));
+    }
+
+    /// Reading the winner's position, and in the last stage whether its score is above zero: that sign is taken with the first
+    /// others, and becomes a selector beside the last bit. Returns the rotations that follow one another, with those of the rounds.
+    fn read(&mut self, arrangement: &Arrangement, stage: usize, draw: &Draw) -> usize {
+        let (rounds, known) = (draw.rounds(), stage + 1 == arrangement.stages().len());
         self.report.decisions += draw.read();
-        self.steps.extend((draw.rounds() > 0).then_some(Step::Comparisons(1)));
-        self.steps.extend((0..draw.rounds()).rev().map(|r| Step::Bit { next: if r == 0 { 0 } else { draw.sides(r) } }));
+        for r in (0..rounds).rev() {
+            let children = if r == 0 { 0 } else { draw.sides(r) };
+            let signs = children + usize::from(known && r + 1 == rounds);
+            self.steps.push(Step::Bit { signs, another: known && r == 0 });
+        }
+        if known {
+            self.report.decisions += Decisions::signs(1);
+            self.report.decisions += Decisions::selectors(1);
+            if rounds == 0 {
+                self.steps.extend([Step::Comparisons(1), Step::Bit { signs: 0, another: false }]);
+            }
+        }
+        2 * rounds + if known { 2usize.saturating_sub(rounds) } else { 0 }
     }
 
     /// The columns that are left of `count` when the choices before `choice` have been followed.
@@ -205,16 +224,16 @@ impl Machine for Cost<'_> {
         stage: StageId,
         entries: &[(&CostValue, Option<&CostValue>)],
     ) -> Result<CostValue, CircuitError> {
-        let draw = self.arranged("argmax")?.draw(stage.0, entries.len());
+        let arrangement = self.arranged("argmax")?;
+        let draw = arrangement.draw(stage.0, entries.len());
         self.report.decisions += draw.play();
-        self.steps.extend((0..draw.rounds()).map(|r| Step::Comparisons(draw.matches(r))));
-        self.read(&draw);
+        self.play((0..draw.rounds()).map(|r| draw.matches(r)));
+        let in_a_row = self.read(arrangement, stage.0, &draw);
         let before = |(scores, _): &(&CostValue, _)| match scores {
             CostValue::Group { rotations } => *rotations,
             _ => 0,
         };
-        // A round of matches after the other, the sign of the root, a refresh for every bit.
-        let rotations = entries.iter().map(before).max().unwrap_or(0) + 2 * draw.rounds() + 1;
+        let rotations = entries.iter().map(before).max().unwrap_or(0) + in_a_row;
         let entry = |(_, path): &(_, Option<&CostValue>)| match path {
             Some(CostValue::Choice(choice)) => Some(choice.clone()),
             _ => None,
@@ -227,9 +246,8 @@ impl Machine for Cost<'_> {
         let CostValue::Choice(choice) = choice else { return Err(CircuitError::NoOp { op: "runner-up" }) };
         let mut next = choice.clone();
         self.report.decisions += next.draw.replay();
-        self.steps.extend((0..next.draw.rounds()).map(|_| Step::Comparisons(1)));
-        self.read(&next.draw);
-        next.rotations += 2 * next.draw.rounds() + 1;
+        self.play((0..next.draw.rounds()).map(|_| 1));
+        next.rotations += self.read(self.arranged("runner-up")?, next.stage, &next.draw);
         Ok(CostValue::Choice(next))
     }
 
@@ -237,13 +255,10 @@ impl Machine for Cost<'_> {
         let (arrangement, CostValue::Choice(choice)) = (self.arranged("threshold")?, choice) else {
             return Err(CircuitError::NoOp { op: "threshold" });
         };
-        self.report.decisions += Decisions::signs(1);
-        self.report.decisions += Decisions::selectors(1);
-        self.steps.extend([Step::Comparisons(1), Step::Bit { next: 0 }]);
         self.address(arrangement, choice);
         // Known or not.
         self.gates(1);
-        Ok(CostValue::Answer { rotations: choice.rotations + 2 })
+        Ok(CostValue::Answer { rotations: choice.rotations })
     }
 }
 

@@ -104,7 +104,7 @@ impl Draw {
         Decisions::matches(self.candidates().saturating_sub(1))
     }
 
-    /// Reading the winner's position. The sign of the root is taken; then, for every round below, the two matches that can come next
+    /// Reading the winner's position. The sign of the root is taken while the last match is played; then, for every round below, the two matches that can come next
     /// are selected and their signs taken while the bit above becomes a selector, and that selects one of them.
     pub fn read(&self) -> Decisions {
         let mut decisions = Decisions::default();

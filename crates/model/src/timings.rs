@@ -51,10 +51,12 @@ pub struct Timings {
 pub enum Step {
     /// Comparisons side by side.
     Comparisons(usize),
-    /// A bit becomes a selector, while the signs of so many matches are taken.
+    /// A bit becomes a selector, and meanwhile something else happens.
     Bit {
-        /// Matches that can come next.
-        next: usize,
+        /// Signs that are taken.
+        signs: usize,
+        /// Whether one more bit becomes a selector after that.
+        another: bool,
     },
 }
 
@@ -78,7 +80,7 @@ impl Schedule {
         let (report, threads) = (&self.report, threads.max(1));
         let steps = self.steps.iter().map(|step| match *step {
             Step::Comparisons(count) => timings.comparisons(count, report.accumulators, threads),
-            Step::Bit { next } => timings.bit(next, report.accumulators, threads),
+            Step::Bit { signs, another } => timings.bit(signs, another, report.accumulators, threads),
         });
         let Counts { products, forward, inverse, .. } = report.counts;
         let linear = products as f64 * timings.product + (forward + inverse) as f64 * timings.transform;
@@ -140,11 +142,12 @@ impl Timings {
         full * count.div_ceil(threads) as f64 + pass * turns as f64
     }
 
-    /// A bit made a selector while the signs of `next` matches are taken.
-    fn bit(&self, next: usize, accumulators: usize, threads: usize) -> f64 {
+    /// A bit made a selector, while signs are taken and perhaps another one is made.
+    fn bit(&self, signs: usize, another: bool, accumulators: usize, threads: usize) -> f64 {
         let selector = self.keyswitch.alone + self.refresh.alone + self.conversion;
-        let signs = self.comparisons(next, accumulators, threads.saturating_sub(1).max(1));
-        if threads == 1 { selector + signs } else { selector.max(signs) }
+        let signs = self.comparisons(signs, accumulators, threads.saturating_sub(1).max(1));
+        let meanwhile = signs + if another { selector } else { 0.0 };
+        if threads == 1 { selector + meanwhile } else { selector.max(meanwhile) }
     }
 }
 
@@ -196,7 +199,7 @@ mod tests {
     #[test]
     fn a_schedule_is_timed_as_by_hand() {
         let report = CostReport { accumulators: 1, ..CostReport::default() };
-        let schedule = Schedule { report, steps: vec![Step::Comparisons(40), Step::Bit { next: 2 }] };
+        let schedule = Schedule { report, steps: vec![Step::Comparisons(40), Step::Bit { signs: 2, another: false }] };
         // 40 comparisons of 8 and three passes of 4; then a selector of 23 and two signs of 8 with their pass.
         assert_eq!(schedule.predict(&timings(), 1), Duration::from_secs(40 * 8 + 3 * 4 + 23 + 2 * 8 + 4));
         // On two threads 20 each in two passes, and the signs while the bit becomes a selector.

@@ -33,7 +33,7 @@ fn check_tournament(keys: &Keys, resolution: Resolution, occupied: &[bool], seed
         values.iter().zip(occupied).map(|(&value, &occupied)| occupied.then(|| random.encrypt(value))).collect();
     let floor = (-spread / 2.0 * TORUS) as i64 as u64;
     let bracket = Bracket::play(&evaluator, candidates, floor).expect("somebody is there");
-    let bits = bracket.index(&evaluator);
+    let (bits, _) = bracket.index(&evaluator, None);
     let counts = evaluator.counts();
     assert_eq!(keys.position(&evaluator, &bits), winner, "{} candidates, seed {seed}", taken.len());
     let error = keys.phase(bracket.winner()) as i64 as f64 / TORUS - spread / 2.0;
@@ -98,7 +98,7 @@ fn the_tournament_without_its_winner_finds_the_next() {
         let draw = Draw::new(values.iter().map(Option::is_some).collect());
         for _ in 0..3 {
             let before = evaluator.counts();
-            let bits = bracket.index(&evaluator);
+            let (bits, _) = bracket.index(&evaluator, None);
             bracket = bracket.without(&evaluator, &bits);
             let mut priced = before;
             priced += draw.read();

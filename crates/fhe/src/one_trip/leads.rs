@@ -2,7 +2,8 @@
 
 use sordino_model::Hierarchy;
 
-use super::plan::{Certainty, OneTripPlan};
+use super::certainty::Certainty;
+use super::plan::OneTripPlan;
 use crate::FheError;
 
 /// By how much the winners of a query lead in the clear.

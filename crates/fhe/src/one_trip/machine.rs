@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sordino_model::{Arrangement, CircuitError, Counts, Decisions, Machine, StageId, bits_below};
+use sordino_model::{Arrangement, CircuitError, Machine, StageId, bits_below};
 
+use super::work::OneTripWork;
 use crate::FheError;
 use crate::argmax::Bracket;
 use crate::encoding::Encoding;
@@ -14,37 +15,6 @@ use crate::fourier::Fourier;
 use crate::gadget::Ggsw;
 use crate::glwe::{Glwe, Lwe, add_constant};
 use crate::linear::{FourierVector, LinearStage};
-
-/// What the server did for one query.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OneTripWork {
-    /// Steps of decisions, by kind.
-    pub decisions: Decisions,
-    /// Operations of the linear stages.
-    pub counts: Counts,
-    /// Time spent on reading the query.
-    pub read: Duration,
-    /// Time spent on linear stages.
-    pub linear: Duration,
-    /// Time spent on selecting groups.
-    pub select: Duration,
-    /// Time spent on tournaments, stage by stage.
-    pub play: Vec<Duration>,
-    /// Time spent on reading the winners' positions and on passing winners over, stage by stage.
-    pub index: Vec<Duration>,
-    /// Time spent on telling known from unknown.
-    pub threshold: Duration,
-    /// Time spent on writing the reply.
-    pub reply: Duration,
-}
-
-impl OneTripWork {
-    /// All of the time.
-    pub fn total(&self) -> Duration {
-        let stages: Duration = self.play.iter().chain(&self.index).sum();
-        self.read + self.linear + self.select + stages + self.threshold + self.reply
-    }
-}
 
 /// A stage ready to be evaluated.
 pub(crate) struct PreparedStage {
@@ -78,6 +48,8 @@ pub(crate) struct Choice {
     bracket: Bracket,
     /// Which entry, and the position of the slot.
     index: Vec<Ggsw>,
+    /// In the last stage, whether the winner's score is above zero.
+    known: Option<Ggsw>,
 }
 
 /// Ciphertexts, for one query. Counts what it does.
@@ -207,11 +179,24 @@ impl<'a> Deciding<'a> {
         out
     }
 
-    fn decide(&mut self, stage: usize, entries: Vec<Option<Arc<Choice>>>, bracket: Bracket) -> DecidingValue {
+    fn decide(
+        &mut self,
+        stage: usize,
+        entries: Vec<Option<Arc<Choice>>>,
+        bracket: Bracket,
+    ) -> Result<DecidingValue, FheError> {
         let start = Instant::now();
-        let index = bracket.index(&self.evaluator);
+        let last = stage + 1 == self.stages.len();
+        // Scores are integers: above zero means above one half.
+        let half = (self.stage(stage)?.encoding.delta() / 2).wrapping_neg();
+        let score = last.then(|| {
+            let mut score = bracket.winner().clone();
+            add_constant(&mut score, half);
+            score
+        });
+        let (index, known) = bracket.index(&self.evaluator, score.as_ref());
         self.work.index[stage] += start.elapsed();
-        DecidingValue::Choice(Arc::new(Choice { stage, entries, bracket, index }))
+        Ok(DecidingValue::Choice(Arc::new(Choice { stage, entries, bracket, index, known })))
     }
 }
 
@@ -274,7 +259,7 @@ impl Machine for Deciding<'_> {
         let bracket = Bracket::play(&self.evaluator, candidates, prepared.floor);
         self.work.play[stage.0] += start.elapsed();
         let bracket = bracket.ok_or(FheError::Kind { op: "argmax", found: "no slots", expected: "at least one" })?;
-        Ok(self.decide(stage.0, paths, bracket))
+        self.decide(stage.0, paths, bracket)
     }
 
     fn runner_up(&mut self, choice: &DecidingValue) -> Result<DecidingValue, FheError> {
@@ -282,25 +267,18 @@ impl Machine for Deciding<'_> {
         let start = Instant::now();
         let bracket = choice.bracket.without(&self.evaluator, &choice.index);
         self.work.index[choice.stage] += start.elapsed();
-        Ok(self.decide(choice.stage, choice.entries.clone(), bracket))
+        self.decide(choice.stage, choice.entries.clone(), bracket)
     }
 
     fn threshold(&mut self, choice: &DecidingValue) -> Result<DecidingValue, FheError> {
         let choice = choice.choice("threshold")?;
         let start = Instant::now();
-        // Scores are integers: above zero means above one half.
-        let mut score = choice.bracket.winner().clone();
-        add_constant(&mut score, (self.stage(choice.stage)?.encoding.delta() / 2).wrapping_neg());
-        let known = self.evaluator.selectors(&self.evaluator.signs(&[score]));
+        let refused = |found| FheError::Kind { op: "threshold", found, expected: "a choice of the last stage" };
+        let known = choice.known.as_ref().ok_or(refused("a choice of another stage"))?;
         let mut answer = self.address(choice, 1);
         answer.add_assign(&self.marker(0));
-        let answer = known.first().map(|known| self.evaluator.gate(known, &[answer]));
+        let answer = self.evaluator.gate(known, &[answer]).pop();
         self.work.threshold += start.elapsed();
-        let answer = answer.and_then(|mut answer| answer.pop());
-        answer.map(DecidingValue::Answer).ok_or(FheError::Kind {
-            op: "threshold",
-            found: "nothing",
-            expected: "a choice",
-        })
+        answer.map(DecidingValue::Answer).ok_or(refused("nothing"))
     }
 }

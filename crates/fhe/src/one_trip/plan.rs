@@ -3,18 +3,17 @@
 //! The server makes it from its model and hands it out; it is public. Scores of every stage are scaled so that the largest
 //! difference that any admitted query can cause, plus what noise may add, just fills a quarter of the torus.
 
-use std::f64::consts::LOG2_E;
-
 use serde::{Deserialize, Serialize};
 use sordino_model::{
-    Arrangement, Circuit, Envelope, Hierarchy, HierarchyShape, KEY_ID_BYTES, ModelHash, SEED_BYTES, Stage, bits_below,
+    Arrangement, Circuit, Envelope, Hierarchy, HierarchyShape, KEY_ID_BYTES, ModelHash, SEED_BYTES, Stage,
 };
 
+use super::certainty::envelope;
 use crate::FheError;
 use crate::bits::packed_len;
 use crate::evaluator::Resolution;
-use crate::margin::{Contest, DecisionNoise, QUARTER, quarter_failure_log2};
-use crate::noise::{Noise, sum_log2};
+use crate::margin::{DecisionNoise, QUARTER};
+use crate::noise::Noise;
 use crate::params::{ParameterId, ParameterSet};
 use crate::seeded::seeded_len;
 
@@ -82,23 +81,6 @@ struct RawPlan {
     stages: Vec<OneTripStage>,
     envelope: Envelope,
 }
-
-/// How far apart scores must be for an answer to be certain.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Certainty {
-    /// For every stage, by how many score units the winner must lead all others.
-    pub margins: Vec<f64>,
-    /// The same as a fraction of the largest difference of two scores.
-    pub relative: Vec<f64>,
-    /// How many score units the best score must be from one half to be told known from unknown: at least this much
-    /// above zero for a known track.
-    pub threshold: f64,
-    /// Base-2 logarithm of a bound on the probability that a query that keeps all these margins is answered wrongly.
-    pub failure_log2: f64,
-}
-
-/// Largest flooding noise: half of the distance from a bit of the reply to a wrong decision.
-pub(crate) const FLOOD: u64 = 1 << 61;
 
 impl OneTripPlan {
     /// Plans the protocol for a model: the packing that costs least, the fewest bits, the largest scale.
@@ -169,35 +151,6 @@ impl OneTripPlan {
         Ok(Circuit::one_trip(shape, self.options.probes, self.options.answers)?)
     }
 
-    /// How far apart the scores of a model of this shape must be for the answer to be certain.
-    ///
-    /// # Errors
-    /// [`FheError::Plan`] or [`FheError::Packing`] for a shape that the plan does not fit.
-    pub fn certainty(&self, shape: &HierarchyShape) -> Result<Certainty, FheError> {
-        let arrangement = self.arrangement(shape)?;
-        let noise = DecisionNoise::new(self.parameters, self.options.resolution);
-        let target = self.part_log2(self.stages.len());
-        let (mut margins, mut relative, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-        let mut threshold = 0.0;
-        for (s, stage) in self.stages.iter().enumerate() {
-            let (contest, finds) = (self.contest(&arrangement, s), (self.finds(s) as f64).log2());
-            let margin = contest.margin(&noise, target - finds);
-            failures.push(finds + contest.failure_log2(&noise, margin));
-            failures.push(finds + contest.slack_failure_log2(&noise, self.slack(stage)));
-            let bits = (self.finds(s) * contest.draw.rounds()).max(1) as f64;
-            failures.push(bits.log2() + quarter_failure_log2(noise.refresh()));
-            margins.push(margin / stage.delta as f64);
-            relative.push(margin / stage.delta as f64 / stage.difference as f64);
-            if s + 1 == self.stages.len() {
-                let distance = contest.threshold_margin(&noise, target - finds);
-                failures.push(finds + contest.threshold_failure_log2(&noise, distance));
-                threshold = distance / stage.delta as f64 + 0.5;
-            }
-        }
-        failures.push(self.reply_failure_log2(&arrangement));
-        Ok(Certainty { margins, relative, threshold, failure_log2: sum_log2(failures) })
-    }
-
     /// Bytes of a query's payload.
     pub(crate) fn query_len(&self, arrangement: &Arrangement) -> usize {
         let ring = self.parameters.ring();
@@ -243,35 +196,6 @@ impl OneTripPlan {
             return Err(FheError::Plan { what: "its answers do not fit one ciphertext" });
         }
         Ok(arrangement)
-    }
-
-    /// The tournament of a stage, with the noise that comes in: the linear stage's, that of the gates that selected the groups,
-    /// and that of the gates that put replacements in when a winner was passed over.
-    fn contest(&self, arrangement: &Arrangement, s: usize) -> Contest {
-        let noise = DecisionNoise::new(self.parameters, self.options.resolution);
-        let stage = &self.stages[s];
-        let draw = arrangement.draw(s, self.entries(s));
-        let selected = if s == 0 { 0 } else { arrangement.address_bits(s - 1) + s * bits_below(self.entries(s)) };
-        let replaced = 4 * draw.rounds() * (self.options.probes.max(self.options.answers) - 1);
-        let input = Noise::new(self.parameters).linear(stage.body_bits, stage.norm_squared)
-            + (selected + replaced) as f64 * noise.gate();
-        Contest { draw, input }
-    }
-
-    /// What the scale leaves between the largest difference and a quarter of the torus.
-    fn slack(&self, stage: &OneTripStage) -> f64 {
-        QUARTER - stage.delta as f64 * stage.difference as f64
-    }
-
-    fn reply_failure_log2(&self, arrangement: &Arrangement) -> f64 {
-        let noise = DecisionNoise::new(self.parameters, self.options.resolution);
-        let count = (self.reply_coefficients(arrangement) as f64).log2();
-        count + reply_failure_log2(self.parameters, self.envelope, noise.gate() * gates_of_a_reply(arrangement))
-    }
-
-    /// The share of the failure probability of one of the ways in which a query can fail.
-    fn part_log2(&self, stages: usize) -> f64 {
-        part_log2(self.options, stages)
     }
 
     /// SHA-256 of the serialised plan, which every message carries.
@@ -338,11 +262,6 @@ impl OneTripPlan {
     }
 }
 
-/// Ways in which a query can fail: a wrong winner, a difference beyond a quarter and a wrong bit at every stage; the threshold, the reply.
-fn part_log2(options: OneTripOptions, stages: usize) -> f64 {
-    options.failure_log2 - ((3 * stages + 2) as f64).log2()
-}
-
 /// The packing with the least cost in time and bytes. Products with weights are the same number for all.
 fn cheapest_features(ring: usize, shape: &HierarchyShape, s: usize) -> usize {
     /// Nanoseconds of a gate with the transforms of its output column, at ring degree 2048.
@@ -390,32 +309,6 @@ fn differences(stage: &Stage, entries: usize, last: bool) -> (u64, i64) {
         difference = difference.max(low.unsigned_abs() + 1).max(high.unsigned_abs() + 1);
     }
     (difference, high.saturating_sub_unsigned(difference))
-}
-
-/// Gates on the way of one bit of the reply: the choice among entries of every stage, the bit itself, and whether it is known.
-fn gates_of_a_reply(arrangement: &Arrangement) -> f64 {
-    (8 * arrangement.stages().len() + 2) as f64
-}
-
-/// The fewest bits for which a reply is read rightly.
-fn envelope(parameters: &ParameterSet, options: OneTripOptions, arrangement: &Arrangement) -> Envelope {
-    let noise = DecisionNoise::new(parameters, options.resolution);
-    let computed = noise.gate() * gates_of_a_reply(arrangement);
-    let bits = options.answers * arrangement.answer_bits();
-    let target = part_log2(options, arrangement.stages().len()) - (bits as f64).log2();
-    let holds = |reply_bits: u32, zero_key_bits: u32| {
-        reply_failure_log2(parameters, Envelope { zero_key_bits, reply_bits }, computed) <= target
-    };
-    let reply_bits = (1..=64).find(|&bits| holds(bits, 64)).unwrap_or(64);
-    let zero_key_bits = (1..=64).find(|&bits| holds(reply_bits, bits)).unwrap_or(64);
-    Envelope { zero_key_bits, reply_bits }
-}
-
-fn reply_failure_log2(parameters: &ParameterSet, envelope: Envelope, computed: f64) -> f64 {
-    let noise = Noise::new(parameters);
-    let variance = computed + noise.zero(envelope.zero_key_bits) + noise.switch(envelope.reply_bits);
-    let room = QUARTER - FLOOD as f64;
-    1.0 - room * room / (2.0 * variance) * LOG2_E
 }
 
 const _: () = assert!(SEED_BYTES == 32, "the length of seeds is part of the wire format");

@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use sordino_model::{Arrangement, Circuit, Counts, Hierarchy, KEY_ID_BYTES, ModelHash};
 
-use super::machine::{Deciding, DecidingValue, OneTripWork, PreparedStage};
-use super::plan::{FLOOD, OneTripPlan};
+use super::certainty::FLOOD;
+use super::machine::{Deciding, DecidingValue, PreparedStage};
+use super::plan::OneTripPlan;
+use super::work::OneTripWork;
 use crate::bits::pack;
 use crate::encoding::Encoding;
 use crate::evaluator::Evaluator;

@@ -1,0 +1,119 @@
+//! [`Certainty`]: how far apart scores must be for an encrypted decision to be certain, composed through every step.
+
+use std::f64::consts::LOG2_E;
+
+use sordino_model::{Arrangement, Envelope, HierarchyShape, bits_below};
+
+use super::plan::{OneTripOptions, OneTripPlan, OneTripStage};
+use crate::FheError;
+use crate::margin::{Contest, DecisionNoise, QUARTER, quarter_failure_log2};
+use crate::noise::{Noise, sum_log2};
+use crate::params::ParameterSet;
+
+/// How far apart scores must be for an answer to be certain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Certainty {
+    /// For every stage, by how many score units the winner must lead all others.
+    pub margins: Vec<f64>,
+    /// The same as a fraction of the largest difference of two scores.
+    pub relative: Vec<f64>,
+    /// How many score units the best score must be from one half to be told known from unknown: at least this much
+    /// above zero for a known track.
+    pub threshold: f64,
+    /// Base-2 logarithm of a bound on the probability that a query that keeps all these margins is answered wrongly.
+    pub failure_log2: f64,
+}
+
+/// Largest flooding noise: half of the distance from a bit of the reply to a wrong decision.
+pub(crate) const FLOOD: u64 = 1 << 61;
+
+impl OneTripPlan {
+    /// How far apart the scores of a model of this shape must be for the answer to be certain.
+    ///
+    /// # Errors
+    /// [`FheError::Plan`] or [`FheError::Packing`] for a shape that the plan does not fit.
+    pub fn certainty(&self, shape: &HierarchyShape) -> Result<Certainty, FheError> {
+        let arrangement = self.arrangement(shape)?;
+        let noise = DecisionNoise::new(self.parameters(), self.options().resolution);
+        let target = self.part_log2(self.stages().len());
+        let (mut margins, mut relative, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+        let mut threshold = 0.0;
+        for (s, stage) in self.stages().iter().enumerate() {
+            let (contest, finds) = (self.contest(&arrangement, s), (self.finds(s) as f64).log2());
+            let margin = contest.margin(&noise, target - finds);
+            failures.push(finds + contest.failure_log2(&noise, margin));
+            failures.push(finds + contest.slack_failure_log2(&noise, self.slack(stage)));
+            let bits = (self.finds(s) * contest.draw.rounds()).max(1) as f64;
+            failures.push(bits.log2() + quarter_failure_log2(noise.refresh()));
+            margins.push(margin / stage.delta as f64);
+            relative.push(margin / stage.delta as f64 / stage.difference as f64);
+            if s + 1 == self.stages().len() {
+                let distance = contest.threshold_margin(&noise, target - finds);
+                failures.push(finds + contest.threshold_failure_log2(&noise, distance));
+                threshold = distance / stage.delta as f64 + 0.5;
+            }
+        }
+        failures.push(self.reply_failure_log2(&arrangement));
+        Ok(Certainty { margins, relative, threshold, failure_log2: sum_log2(failures) })
+    }
+
+    /// The tournament of a stage, with the noise that comes in: the linear stage's, that of the gates that selected the groups,
+    /// and that of the gates that put replacements in when a winner was passed over.
+    pub(crate) fn contest(&self, arrangement: &Arrangement, s: usize) -> Contest {
+        let noise = DecisionNoise::new(self.parameters(), self.options().resolution);
+        let stage = &self.stages()[s];
+        let draw = arrangement.draw(s, self.entries(s));
+        let selected = if s == 0 { 0 } else { arrangement.address_bits(s - 1) + s * bits_below(self.entries(s)) };
+        let replaced = 4 * draw.rounds() * (self.options().probes.max(self.options().answers) - 1);
+        let input = Noise::new(self.parameters()).linear(stage.body_bits, stage.norm_squared)
+            + (selected + replaced) as f64 * noise.gate();
+        Contest { draw, input }
+    }
+
+    /// What the scale leaves between the largest difference and a quarter of the torus.
+    fn slack(&self, stage: &OneTripStage) -> f64 {
+        QUARTER - stage.delta as f64 * stage.difference as f64
+    }
+
+    fn reply_failure_log2(&self, arrangement: &Arrangement) -> f64 {
+        let noise = DecisionNoise::new(self.parameters(), self.options().resolution);
+        let count = (self.reply_coefficients(arrangement) as f64).log2();
+        count + reply_failure_log2(self.parameters(), self.envelope(), noise.gate() * gates_of_a_reply(arrangement))
+    }
+
+    /// The share of the failure probability of one of the ways in which a query can fail.
+    pub(crate) fn part_log2(&self, stages: usize) -> f64 {
+        part_log2(self.options(), stages)
+    }
+}
+
+/// Ways in which a query can fail: a wrong winner, a difference beyond a quarter and a wrong bit at every stage; the threshold, the reply.
+fn part_log2(options: OneTripOptions, stages: usize) -> f64 {
+    options.failure_log2 - ((3 * stages + 2) as f64).log2()
+}
+
+/// Gates on the way of one bit of the reply: the choice among entries of every stage, the bit itself, and whether it is known.
+fn gates_of_a_reply(arrangement: &Arrangement) -> f64 {
+    (8 * arrangement.stages().len() + 2) as f64
+}
+
+/// The fewest bits for which a reply is read rightly.
+pub(crate) fn envelope(parameters: &ParameterSet, options: OneTripOptions, arrangement: &Arrangement) -> Envelope {
+    let noise = DecisionNoise::new(parameters, options.resolution);
+    let computed = noise.gate() * gates_of_a_reply(arrangement);
+    let bits = options.answers * arrangement.answer_bits();
+    let target = part_log2(options, arrangement.stages().len()) - (bits as f64).log2();
+    let holds = |reply_bits: u32, zero_key_bits: u32| {
+        reply_failure_log2(parameters, Envelope { zero_key_bits, reply_bits }, computed) <= target
+    };
+    let reply_bits = (1..=64).find(|&bits| holds(bits, 64)).unwrap_or(64);
+    let zero_key_bits = (1..=64).find(|&bits| holds(reply_bits, bits)).unwrap_or(64);
+    Envelope { zero_key_bits, reply_bits }
+}
+
+fn reply_failure_log2(parameters: &ParameterSet, envelope: Envelope, computed: f64) -> f64 {
+    let noise = Noise::new(parameters);
+    let variance = computed + noise.zero(envelope.zero_key_bits) + noise.switch(envelope.reply_bits);
+    let room = QUARTER - FLOOD as f64;
+    1.0 - room * room / (2.0 * variance) * LOG2_E
+}
