@@ -1,6 +1,9 @@
 //! [`Bench`]: what a unit is run with, and what comes of it.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +17,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) music: &'a Music,
     pub(crate) cache: PathBuf,
     pub(crate) watch: &'a dyn Watch,
+    /// Noise and rooms by their rate, loaded once.
+    pub(crate) disturbances: RefCell<HashMap<u32, Rc<SplitDisturbances>>>,
 }
 
 /// What came of a unit.
@@ -31,11 +36,15 @@ pub(crate) struct Done {
 
 impl Bench<'_> {
     /// Noise and rooms at `rate` Hz.
-    pub(crate) fn disturbances(&self, rate: u32) -> Result<SplitDisturbances, LabError> {
-        let loaded = self.music.disturbances.load(rate)?;
+    pub(crate) fn disturbances(&self, rate: u32) -> Result<Rc<SplitDisturbances>, LabError> {
+        if let Some(loaded) = self.disturbances.borrow().get(&rate) {
+            return Ok(Rc::clone(loaded));
+        }
+        let loaded = Rc::new(self.music.disturbances.load(rate)?);
         for file in &loaded.rejected {
             self.watch.note(&format!("left out: {}: {}", file.path.display(), file.error));
         }
+        self.disturbances.borrow_mut().insert(rate, Rc::clone(&loaded));
         Ok(loaded)
     }
 

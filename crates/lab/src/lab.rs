@@ -1,5 +1,6 @@
 //! [`Lab`]: runs an experiment, unit by unit, and remembers every unit that is done.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -20,7 +21,7 @@ pub struct Lab<'a>(Bench<'a>);
 impl<'a> Lab<'a> {
     /// A lab that works on `music` and keeps indexes, models and the results of finished units in `cache`.
     pub fn new(music: &'a Music, cache: &Path, watch: &'a dyn Watch) -> Self {
-        Self(Bench { music, cache: cache.to_owned(), watch })
+        Self(Bench { music, cache: cache.to_owned(), watch, disturbances: RefCell::default() })
     }
 
     /// Runs what has not been run before, and returns all rows.
@@ -41,7 +42,7 @@ impl<'a> Lab<'a> {
             .concat();
         // A stranger's place in the library is taken by a further track.
         let largest = units.iter().map(|unit| unit.library.tracks + unit.library.asked).max().unwrap_or(0);
-        let Bench { music, cache, watch } = &self.0;
+        let Bench { music, cache, watch, .. } = &self.0;
         let shelf = Shelf::new(music, &cache.join("indexes"), largest, *watch);
         let mut results: Vec<(Unit, Vec<Done>)> = Vec::new();
         for (place, unit) in units.iter().enumerate() {

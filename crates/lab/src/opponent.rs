@@ -33,13 +33,13 @@ pub(crate) fn run(bench: &Bench<'_>, unit: &Unit, kind: Kind, put: &Put) -> Resu
     reset_peak();
     let start = Instant::now();
     let system = {
-        let hearing = bench.disturbances(put.table.spec().sample_rate)?.training;
+        let disturbances = bench.disturbances(put.table.spec().sample_rate)?;
         let bar = bench.watch.bar(STEPS as u64, kind.name());
         let tell = |phase: &str, part: f32| {
             bar.set_message(phase.to_owned());
             bar.set_position((STEPS * part) as u64);
         };
-        let system = kind.fit(&library, &hearing, SEED, &tell)?;
+        let system = kind.fit(&library, &disturbances.training, SEED, &tell)?;
         bar.finish_and_clear();
         system
     };
@@ -47,13 +47,13 @@ pub(crate) fn run(bench: &Bench<'_>, unit: &Unit, kind: Kind, put: &Put) -> Resu
     let training_gigabytes = peak_gigabytes();
 
     let spec = FeatureSpec { sample_rate: system.rate(), ..put.table.spec().clone() };
-    let hearing = bench.disturbances(spec.sample_rate)?.queries;
+    let disturbances = bench.disturbances(spec.sample_rate)?;
     let hear = |query: &sordino_corpus::Query| {
         let start = Instant::now();
         let located = system.locate(&query.samples);
         (located, query.offset as f32 / spec.sample_rate as f32, start.elapsed().as_secs_f64())
     };
-    let (heard, rejected) = ask(&put.asked, &spec, &unit.asking, split, &hearing, bench.watch, hear)?;
+    let (heard, rejected) = ask(&put.asked, &spec, &unit.asking, split, &disturbances.queries, bench.watch, hear)?;
     for entry in rejected {
         bench.watch.note(&format!("not asked: {}: {}", entry.source, entry.reason));
     }
