@@ -152,7 +152,7 @@ fn judge(
     certainty: Certainty,
 ) -> Decided {
     let count = |what: &dyn Fn(&Answered) -> bool| answered.iter().filter(|a| what(a)).count();
-    let known = |a: &Answered| asked[a.query].known;
+    let known = |a: &Answered| asked[a.query].known();
     let right = |a: &Answered, labels: &[usize]| {
         labels.first().is_some_and(|&label| client.labels()[label].track_id == asked[a.query].track)
     };
@@ -210,7 +210,7 @@ impl DecidedQueries {
                 asked.track.to_string(),
                 asked.crop.to_string(),
                 asked.condition.clone(),
-                asked.known.to_string(),
+                asked.known().to_string(),
                 a.key.to_string(),
                 ids(&a.clear),
                 ids(&a.encrypted),

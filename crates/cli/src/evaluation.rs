@@ -6,14 +6,11 @@ use anyhow::Context;
 use ndarray::Array2;
 use serde::Serialize;
 use sordino_corpus::{Catalogue, Condition, CropSplit, QuerySet, QuerySpec, SoundOptions};
-use sordino_lab::Disturbances;
-use sordino_learn::FloatModel;
-use sordino_model::{ClientModel, Front, Pair, Protocol, Ranking};
+use sordino_lab::{Counts, Disturbances};
+use sordino_learn::Answer;
+use sordino_model::{ClientModel, Front, Protocol};
 
 use crate::report::{note, percent};
-
-/// Tracks kept of every ranking.
-const TOP: usize = 3;
 
 /// A query's features, and what it was.
 pub(crate) struct Asked {
@@ -21,7 +18,15 @@ pub(crate) struct Asked {
     pub(crate) crop: usize,
     pub(crate) condition: String,
     pub(crate) offset: usize,
-    pub(crate) known: bool,
+    /// The track's place in the library, if it is in it.
+    pub(crate) place: Option<u32>,
+}
+
+impl Asked {
+    /// Whether the track is in the library.
+    pub(crate) fn known(&self) -> bool {
+        self.place.is_some()
+    }
 }
 
 /// The features of many queries, shape `[queries, width]`, beside what they were.
@@ -39,14 +44,14 @@ pub(crate) struct Questions {
 }
 
 impl Queries {
-    /// Renders every query in the waveform domain and puts it through the front end. A track counts as known where
-    /// `known` says so.
+    /// Renders every query in the waveform domain and puts it through the front end. `place` gives a track's place in the
+    /// library by its id, if it is in it.
     pub(crate) fn render(
         catalogue: &Catalogue,
         front: &Front,
         questions: &Questions,
         hearing: &Disturbances,
-        known: impl Fn(u32) -> bool + Sync,
+        place: impl Fn(u32) -> Option<u32> + Sync,
     ) -> anyhow::Result<Self> {
         let spec = QuerySpec {
             seconds: front.spec().query_seconds,
@@ -63,7 +68,7 @@ impl Queries {
             bar.inc(1);
             let condition = spec.conditions[query.condition].to_string();
             let asked =
-                Asked { track: query.id, crop: query.crop, condition, offset: query.offset, known: known(query.id) };
+                Asked { track: query.id, crop: query.crop, condition, offset: query.offset, place: place(query.id) };
             (asked, features)
         });
         bar.finish_and_clear();
@@ -109,52 +114,6 @@ impl Method {
     }
 }
 
-/// An answer to one query: the best tracks' ids, and whether the best one counts as known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Judged {
-    top: Vec<u32>,
-    known: bool,
-}
-
-impl Judged {
-    /// From a ranking of labels.
-    pub(crate) fn of(ranking: &Ranking, client: &ClientModel) -> Self {
-        let top = ranking.top(TOP).map(|label| client.labels()[label].track_id).collect();
-        Self { top, known: ranking.known().is_some() }
-    }
-}
-
-/// Answers in integers, in the clear.
-pub(crate) fn integer(
-    pair: Pair<'_>,
-    client: &ClientModel,
-    protocol: Protocol,
-    queries: &Queries,
-) -> anyhow::Result<Vec<Judged>> {
-    let rankings = pair.identify_batch(protocol, queries.features.view(), TOP)?;
-    Ok(rankings.iter().map(|ranking| Judged::of(ranking, client)).collect())
-}
-
-/// Answers in floating point, before any rounding.
-pub(crate) fn float(
-    model: &FloatModel,
-    client: &ClientModel,
-    protocol: Protocol,
-    queries: &Queries,
-) -> anyhow::Result<Vec<Judged>> {
-    let probes = match protocol {
-        Protocol::Flat => None,
-        Protocol::Trips { probes } => Some(probes),
-    };
-    let above = model.known_above(protocol == Protocol::Flat)?;
-    let ranked = model.rank(queries.features.view(), probes, TOP)?;
-    let judge = |scored: &Vec<sordino_learn::Scored>| Judged {
-        top: scored.iter().map(|s| client.labels()[s.track as usize].track_id).collect(),
-        known: scored.first().is_some_and(|best| best.score > above),
-    };
-    Ok(ranked.iter().map(judge).collect())
-}
-
 /// A row of the results: one condition, one method.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
@@ -174,70 +133,58 @@ pub(crate) struct Row {
     pub(crate) unknown_rejected: f64,
 }
 
-/// Counts of one condition and method.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    known: usize,
-    top1: usize,
-    top3: usize,
-    lost: usize,
-    strangers: usize,
-    rejected: usize,
-}
-
 /// Everything that was asked and answered, over all folds.
 #[derive(Default)]
 pub(crate) struct Results {
-    tallies: Vec<(String, Method, Tally)>,
+    tallies: Vec<(String, Method, Counts)>,
     raw: Vec<[String; 11]>,
 }
 
 impl Results {
-    /// Adds one method's answers, in the order of the queries (or of the first of them).
-    pub(crate) fn add(&mut self, fold: usize, method: Method, queries: &[Asked], judged: &[Judged]) {
-        for (query, judged) in queries.iter().zip(judged) {
+    /// Adds one method's answers, in the order of the queries; `client` knows the tracks' ids.
+    pub(crate) fn add(
+        &mut self,
+        fold: usize,
+        method: Method,
+        queries: &[Asked],
+        answers: &[Answer],
+        client: &ClientModel,
+    ) {
+        for (query, answer) in queries.iter().zip(answers) {
             let place = self.tallies.iter().position(|(c, m, _)| *c == query.condition && *m == method);
             let place = place.unwrap_or_else(|| {
-                self.tallies.push((query.condition.clone(), method, Tally::default()));
+                self.tallies.push((query.condition.clone(), method, Counts::default()));
                 self.tallies.len() - 1
             });
-            let tally = &mut self.tallies[place].2;
-            if query.known {
-                tally.known += 1;
-                tally.top1 += usize::from(judged.top.first() == Some(&query.track));
-                tally.top3 += usize::from(judged.top.contains(&query.track));
-                tally.lost += usize::from(!judged.known);
-            } else {
-                tally.strangers += 1;
-                tally.rejected += usize::from(!judged.known);
-            }
-            let top = judged.top.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            self.tallies[place].2.add(answer, query.place);
+            let ids = answer.tracks.iter().map(|&track| client.labels()[track as usize].track_id.to_string());
+            let top = ids.collect::<Vec<_>>().join(" ");
             self.raw.push([
                 fold.to_string(),
                 query.track.to_string(),
                 query.crop.to_string(),
                 query.offset.to_string(),
                 query.condition.clone(),
-                query.known.to_string(),
+                query.known().to_string(),
                 method.protocol_name().into(),
                 method.probes().to_string(),
                 method.precision.into(),
                 top,
-                judged.known.to_string(),
+                answer.known.to_string(),
             ]);
         }
     }
 
     /// One row per condition and method.
     pub(crate) fn rows(&self) -> Vec<Row> {
-        let row = |(condition, method, t): &(String, Method, Tally)| Row {
+        let row = |(condition, method, t): &(String, Method, Counts)| Row {
             condition: condition.clone(),
             protocol: method.protocol_name(),
             probes: method.probes(),
             precision: method.precision,
             queries: t.known,
-            top1: percent(t.top1, t.known),
-            top3: percent(t.top3, t.known),
+            top1: percent(t.top_1, t.known),
+            top3: percent(t.top_3, t.known),
             known_lost: percent(t.lost, t.known),
             unknown_queries: t.strangers,
             unknown_rejected: percent(t.rejected, t.strangers),

@@ -29,7 +29,7 @@ pub struct Counts {
 
 impl Counts {
     /// Counts one answer; `truth` is the track's place in the library.
-    pub(crate) fn add(&mut self, answer: &Answer, truth: Option<u32>) {
+    pub fn add(&mut self, answer: &Answer, truth: Option<u32>) {
         match truth {
             Some(track) => {
                 self.known += 1;

@@ -1,6 +1,6 @@
 //! `sordino evaluate`: accuracy on noisy queries, in floating point, in integers and encrypted.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use sordino_corpus::{Catalogue, Condition, CropSplit, folds};
 use sordino_lab::{Disturbances, Sample, client_decides};
-use sordino_learn::FloatModel;
+use sordino_learn::{Answer, FloatModel, float_answers, integer_answers};
 use sordino_model::{ClientModel, Pair, Protocol, ServerModel, load_pair};
 
 use crate::decided::{self, Decided, DecidedQueries, Deciding};
@@ -177,7 +177,8 @@ impl Evaluate {
         hearing: &Disturbances,
         findings: &mut Findings,
     ) -> anyhow::Result<()> {
-        let ids: HashSet<u32> = client.labels().iter().map(|label| label.track_id).collect();
+        let ids = client.labels().iter().zip(0..);
+        let places: HashMap<u32, u32> = ids.map(|(label, place)| (label.track_id, place)).collect();
         let questions = Questions {
             conditions: self.conditions.clone(),
             crops: self.crops,
@@ -185,16 +186,18 @@ impl Evaluate {
             seed: self.query_seed,
         };
         let asked: Vec<usize> = (0..catalogue.tracks.len()).filter(|&i| self.ask.wants(&catalogue.tracks[i])).collect();
-        let queries =
-            Queries::render(&catalogue.select(&asked), client.front(), &questions, hearing, |id| ids.contains(&id))?;
+        let place = |id| places.get(&id).copied();
+        let queries = Queries::render(&catalogue.select(&asked), client.front(), &questions, hearing, place)?;
         let pair = Pair::new(client, server)?;
+        let features = queries.features.view();
         for protocol in self.protocols() {
+            let mut add = |precision, answers: &[Answer]| {
+                findings.results.add(fold, Method { precision, protocol }, &queries.asked, answers, client);
+            };
             if let Some(model) = float {
-                let judged = evaluation::float(model, client, protocol, &queries)?;
-                findings.results.add(fold, Method { precision: "float", protocol }, &queries.asked, &judged);
+                add("float", &float_answers(model, protocol, features)?);
             }
-            let judged = evaluation::integer(pair, client, protocol, &queries)?;
-            findings.results.add(fold, Method { precision: "integer", protocol }, &queries.asked, &judged);
+            add("integer", &integer_answers(&pair, protocol, features)?);
             if self.encrypted > 0 {
                 let sample = Sample { queries: self.encrypted, keys: self.keys };
                 let agreement = encrypted(client, server, protocol, &queries, sample)?;
