@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use sordino_audio::{AugmentSpec, Level};
 use sordino_corpus::{Condition, CropSplit};
 use sordino_learn::{Effort, TrainConfig};
 
 use crate::LabError;
 use crate::figure::Figure;
+use crate::knob::{Knob, Turned, turn};
 use crate::unit::{Answering, Asking, Library, System, Training, Unit};
 
 /// How much of an experiment to run.
@@ -122,18 +122,6 @@ impl Default for Grid {
             knob: Vec::new(),
         }
     }
-}
-
-/// A setting that varies.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Knob {
-    /// Column of the results.
-    pub name: String,
-    /// Paths in the training settings, such as `router.input_bits`, that all take the value.
-    pub sets: Vec<String>,
-    /// The values.
-    pub values: Vec<toml::Value>,
 }
 
 impl Question {
@@ -279,44 +267,6 @@ impl Grid {
     pub(crate) fn split(heard_seconds: Option<f32>) -> CropSplit {
         heard_seconds.map_or(CropSplit::UnseenOffset, |train_seconds| CropSplit::UnseenSound { train_seconds })
     }
-}
-
-/// Settings and the names and values of the knobs that gave them.
-type Turned = (TrainConfig, Vec<(String, String)>);
-
-/// A configuration under every combination of the knobs' values, with the columns that name them.
-fn turn(config: &TrainConfig, knobs: &[Knob]) -> Result<Vec<Turned>, String> {
-    let Some((knob, rest)) = knobs.split_first() else {
-        return Ok(vec![(config.clone(), Vec::new())]);
-    };
-    let mut all = Vec::new();
-    for value in &knob.values {
-        let mut tree = toml::Value::try_from(config).map_err(|error| error.to_string())?;
-        knob.sets.iter().try_for_each(|path| set(&mut tree, path, value))?;
-        let set: TrainConfig = from_value(tree).map_err(|error| format!("knob {} at {value}: {error}", knob.name))?;
-        for (config, mut columns) in turn(&set, rest)? {
-            let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-            columns.insert(0, (knob.name.clone(), text));
-            all.push((config, columns));
-        }
-    }
-    Ok(all)
-}
-
-fn from_value<T: DeserializeOwned>(value: toml::Value) -> Result<T, String> {
-    value.try_into().map_err(|error: toml::de::Error| error.to_string())
-}
-
-/// Sets the value at a dotted path, whose last part may be new (a setting without a value is not written).
-fn set(tree: &mut toml::Value, path: &str, value: &toml::Value) -> Result<(), String> {
-    let no_table = || format!("no settings at the path {path}");
-    let (parents, last) = path.rsplit_once('.').unwrap_or(("", path));
-    let mut place = tree;
-    for part in parents.split('.').filter(|part| !part.is_empty()) {
-        place = place.get_mut(part).ok_or_else(no_table)?;
-    }
-    place.as_table_mut().ok_or_else(no_table)?.insert(last.into(), value.clone());
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::figure::{Columns, escape, html_table};
+use crate::figure::Columns;
+use crate::html::{escape, table};
 use crate::question::{Question, Size};
 use crate::row::Row;
 use crate::{LabError, Machine};
@@ -86,7 +87,7 @@ impl Results {
                      <div class=\"scroll\">{}</div></details>",
                     escape(&figure.title),
                     escape(&figure.note),
-                    figure.table(rows)
+                    figure.numbers(rows)
                 );
             }
         }
@@ -109,7 +110,7 @@ impl Results {
             html,
             "</dl><h2>All rows</h2><details><summary>{} rows</summary><div class=\"scroll\">{}</div></details></html>",
             rows.len(),
-            html_table(names, rows)
+            table(names, rows)
         );
         Ok(html)
     }
