@@ -91,7 +91,10 @@ fn rows(unit: &Unit, folds: &[Done]) -> Vec<Row> {
     let mut merged: BTreeMap<(usize, Method), (Counts, Price)> = BTreeMap::new();
     for (place, outcome) in folds.iter().flat_map(|fold| fold.outcomes.iter().enumerate()) {
         let entry = merged.entry((place, outcome.method.clone()));
-        entry.or_insert_with(|| (Counts::default(), outcome.price.clone())).0.merge(outcome.counts);
+        let nothing = || (Counts::default(), Price { equal: None, ..outcome.price.clone() });
+        let (counts, price) = entry.or_insert_with(nothing);
+        counts.merge(outcome.counts);
+        price.equal = outcome.price.equal.map(|equal| equal + price.equal.unwrap_or(0));
     }
     let total = |of: fn(&Done) -> Option<f64>| folds.iter().map(of).sum::<Option<f64>>();
     let largest = |of: fn(&Done) -> Option<f64>| folds.iter().filter_map(of).reduce(f64::max);
