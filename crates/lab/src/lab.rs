@@ -62,7 +62,7 @@ impl<'a> Lab<'a> {
     fn done(&self, unit: &Unit, shelf: &Shelf<'_>) -> Result<Done, LabError> {
         let bench = &self.0;
         let folder = bench.cache.join("units");
-        let path = folder.join(format!("{}.json", bench.key(&(REVISION, env!("CARGO_PKG_VERSION"), unit))?));
+        let path = folder.join(format!("{}.json", bench.key(&(REVISION, env!("CARGO_PKG_VERSION"), unit.work()))?));
         let format = |error: serde_json::Error| LabError::Format {
             path: path.clone(),
             reason: format!("{error}; delete the file, and it is made again"),

@@ -104,6 +104,11 @@ impl System {
 }
 
 impl Unit {
+    /// What is done, whatever it is called: units of two experiments that do the same have one result.
+    pub(crate) fn work(&self) -> impl Serialize {
+        (&self.library, &self.asking, &self.system, &self.answering)
+    }
+
     /// The same without its fold.
     pub(crate) fn without_fold(&self) -> Self {
         Self { library: Library { fold: None, ..self.library.clone() }, ..self.clone() }
