@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
+use sordino_audio::FeatureSpec;
 use sordino_corpus::{Catalogue, MelTable, Track, fma, folder, synth};
 
 /// Which of FMA's nested subsets.
@@ -98,12 +99,18 @@ pub(crate) struct IndexArgs {
     /// Only the first so many tracks.
     #[arg(long, value_name = "N")]
     tracks: Option<usize>,
+    /// Learn for queries of this many seconds instead of those of the index.
+    #[arg(long, value_name = "S")]
+    query_seconds: Option<f32>,
 }
 
 impl IndexArgs {
     /// Reads the library.
     pub(crate) fn table(&self) -> anyhow::Result<MelTable> {
-        Ok(MelTable::open_all(&self.index, self.tracks)?)
+        let table = MelTable::open_all(&self.index, self.tracks)?;
+        let Some(query_seconds) = self.query_seconds else { return Ok(table) };
+        let spec = FeatureSpec { query_seconds, ..table.spec().clone() };
+        Ok(table.with_spec(&spec)?)
     }
 
     /// For people.

@@ -15,6 +15,7 @@ pub struct Augmented<'a> {
     augment: MelAugment,
     split: CropSplit,
     frames: usize,
+    recorded_weight: f32,
 }
 
 impl<'a> Augmented<'a> {
@@ -38,13 +39,37 @@ impl<'a> Augmented<'a> {
             return Err(LearnError::TooFew { what: "frames in every track", found: shortest, expected: frames });
         }
         let front_end = MelFrontEnd::new(table.spec()).map_err(sordino_model::FrontError::from)?;
-        Ok(Self { table, augment: MelAugment::new(augment, &front_end, noise, impulses)?, split, frames })
+        let augment = MelAugment::new(augment, &front_end, noise, impulses)?;
+        Ok(Self { table, augment, split, frames, recorded_weight: 1.0 })
+    }
+
+    /// The same where recorded tracks together have at least this share of the weight, 0 to below 1, in a library that holds
+    /// composed tracks as well. Composed tracks resemble each other more than recorded ones do: a space that few recorded
+    /// ones had a say in does not suit them.
+    ///
+    /// # Errors
+    /// [`LearnError::Setting`] for a share outside its range.
+    pub fn with_recorded_share(mut self, share: f32) -> Result<Self, LearnError> {
+        if !(0.0..1.0).contains(&share) {
+            let expected = "0 to below 1".into();
+            return Err(LearnError::Setting { setting: "recorded_share", found: share.to_string(), expected });
+        }
+        let composed = self.table.tracks().iter().filter(|track| track.source.is_composed()).count();
+        let recorded = self.table.len() - composed;
+        if recorded > 0 {
+            self.recorded_weight = (share / (1.0 - share) * composed as f32 / recorded as f32).max(1.0);
+        }
+        Ok(self)
     }
 }
 
 impl Clips for Augmented<'_> {
     fn tracks(&self) -> usize {
         self.table.len()
+    }
+
+    fn weight(&self, track: usize) -> f32 {
+        if self.table.track(track).source.is_composed() { 1.0 } else { self.recorded_weight }
     }
 
     fn draw(&self, track: usize, rng: &mut ChaCha8Rng) -> Result<Array2<f32>, LearnError> {

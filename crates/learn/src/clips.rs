@@ -10,6 +10,11 @@ pub trait Clips: Sync {
     /// Number of tracks.
     fn tracks(&self) -> usize;
 
+    /// How much the clips of `track` count where the space is made, a positive number; all alike by default.
+    fn weight(&self, _track: usize) -> f32 {
+        1.0
+    }
+
     /// Mel power of one clip of `track`, shape `[frames, bands]`, with as many frames as a query has. All randomness comes
     /// from `rng`.
     ///

@@ -47,6 +47,12 @@ pub struct TrainConfig {
     pub width: usize,
     /// Added to the diagonal of the within-track covariance of standardised features.
     pub ridge: f32,
+    /// How much more the tracks count that are easily confused, where the space is made a second time: their share of the
+    /// weight is their confusion to this power. 0 makes the space once, all tracks alike.
+    pub focus: f32,
+    /// In a library of recorded and composed tracks, the share of the weight that recorded ones have at least where the space is
+    /// made; 0 counts all tracks alike.
+    pub recorded_share: f32,
     /// Whether a flat classifier over all tracks is trained as well.
     pub flat: bool,
     /// Steps between checkpoints.
@@ -94,6 +100,8 @@ impl TrainConfig {
             spill: 1,
             width: 256,
             ridge: 1e-4,
+            focus: 0.0,
+            recorded_share: 0.8,
             flat: true,
             checkpoint_every: 500,
             device: DeviceChoice::Cpu,
@@ -139,6 +147,12 @@ impl TrainConfig {
         }
         if self.width < 2 {
             return bad("width", self.width.to_string(), "at least 2");
+        }
+        if !(0.0..=4.0).contains(&self.focus) {
+            return bad("focus", self.focus.to_string(), "0 to 4");
+        }
+        if !(0.0..1.0).contains(&self.recorded_share) {
+            return bad("recorded_share", self.recorded_share.to_string(), "0 to below 1");
         }
         if self.spill == 0 {
             return bad("spill", self.spill.to_string(), "at least 1");

@@ -41,7 +41,7 @@ pub use error::LearnError;
 pub use evaluate::{Accuracy, Answer, float_answers, integer_answers};
 pub use fake_quant::{Grid, GridError};
 pub use float_model::{FloatModel, Scored};
-pub use progress::{Bars, Metric, Progress, Quiet, Report};
+pub use progress::{Bars, Metric, Progress, Quiet, Report, Timed};
 pub use routing::RouterSettings;
 pub use stage::FloatStage;
 pub use tracks::TrackSettings;

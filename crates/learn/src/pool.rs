@@ -7,6 +7,7 @@ use sordino_model::{Front, FrontError};
 
 use crate::clips::Clips;
 use crate::examples::Examples;
+use crate::product::times_transposed;
 use crate::progress::Report;
 use crate::trainer::{Session, stream};
 use crate::unknown::Strangers;
@@ -22,6 +23,8 @@ pub(crate) struct Pool {
     pub(crate) projected: Array2<f32>,
     /// Number of tracks.
     pub(crate) track_count: usize,
+    /// How often every track's clips are drawn where routing is learned: the square root of its weight.
+    pub(crate) turns: Vec<f32>,
     /// The whitening.
     pub(crate) whitening: Whitening,
     /// Best cosines of imitated unknown clips.
@@ -47,7 +50,15 @@ impl Pool {
         let at_once = (RAW_CLIPS / track_count).clamp(2, per_track.max(2));
         let raw = Rounds { library, front, purpose: Purpose::Training }.draw(0..at_once, per_track, session)?;
         let fitted: Vec<u32> = (0..raw.nrows()).map(|i| (i % track_count) as u32).collect();
-        let whitening = Whitening::fit(raw.view(), &fitted, track_count, settings)?;
+        let mut weights: Vec<f32> = (0..track_count).map(|track| library.weight(track)).collect();
+        let turns = weights.iter().map(|weight| weight.sqrt()).collect();
+        let mut whitening = Whitening::fit_weighted(raw.view(), &fitted, &weights, settings)?;
+        if config.focus > 0.0 {
+            let confusions = confusions(whitening.narrowed(config.width).apply(raw.view()).view(), track_count);
+            weights.iter_mut().zip(confusions).for_each(|(weight, c)| *weight *= c.powf(config.focus));
+            whitening = Whitening::fit_weighted(raw.view(), &fitted, &weights, settings)?;
+        }
+        session.done("space")?;
         let mut projected = Array2::zeros((per_track * track_count, whitening.width()));
         let mut keep = |first: usize, raw: &Array2<f32>| {
             let rows = (first * track_count..first * track_count + raw.nrows()).into();
@@ -56,9 +67,11 @@ impl Pool {
         keep(0, &raw);
         let narrow = whitening.narrowed(config.width);
         let prototypes = prototypes(narrow.apply(raw.view()).view(), &fitted, track_count);
-        let strangers = Strangers { features: raw.view(), tracks: &fitted, prototypes: prototypes.view() };
+        let strangers =
+            Strangers { features: raw.view(), tracks: &fitted, weights: &weights, prototypes: prototypes.view() };
         let settings = WhiteningSettings { width: config.width, ..settings };
         let strangers = strangers.best(settings, config.unknown.relatives)?;
+        session.done("imitated unknown songs")?;
         drop(raw);
         let mut done = at_once;
         while done < per_track {
@@ -67,7 +80,7 @@ impl Pool {
             keep(done, &raw);
             done = end;
         }
-        Ok(Self { projected, track_count, whitening, strangers })
+        Ok(Self { projected, track_count, turns, whitening, strangers })
     }
 
     /// The clips as a stage sees them that takes the `width` strongest directions, rotated or not.
@@ -85,6 +98,38 @@ pub(crate) fn prototypes(vectors: ArrayView2<f32>, tracks: &[u32], track_count: 
     }
     normalise_rows(&mut sums);
     sums
+}
+
+/// How easily every track is taken for others, 1 on average and never zero, from rounds of unit vectors `[clips, width]`: the
+/// mean over its clips of the probability that a softmax over cosines puts on other tracks. A clip is compared with its
+/// track's mean without itself.
+fn confusions(vectors: ArrayView2<f32>, track_count: usize) -> Vec<f32> {
+    const SCALE: f32 = 32.0;
+    const FEWEST: f32 = 0.05;
+    const AT_ONCE: usize = 512;
+    let mut sums = Array2::<f32>::zeros((track_count, vectors.ncols()));
+    for round in vectors.axis_chunks_iter(Axis(0), track_count) {
+        sums += &round;
+    }
+    let mut rows = sums.clone();
+    normalise_rows(&mut rows);
+    let mut confusions = vec![0.0f32; track_count];
+    for (chunk, clips) in vectors.axis_chunks_iter(Axis(0), AT_ONCE).enumerate() {
+        let cosines = times_transposed(clips, rows.view());
+        let wrong = |i: usize| {
+            let track = (chunk * AT_ONCE + i) % track_count;
+            let others = &sums.row(track) - &clips.row(i);
+            let own = others.dot(&clips.row(i)) / others.dot(&others).sqrt().max(f32::MIN_POSITIVE);
+            let odds =
+                |(other, &cosine): (usize, &f32)| if other == track { 0.0 } else { (SCALE * (cosine - own)).exp() };
+            let against: f32 = cosines.row(i).iter().enumerate().map(odds).sum();
+            (track, against / (1.0 + against))
+        };
+        let wrong: Vec<(usize, f32)> = (0..clips.nrows()).into_par_iter().map(wrong).collect();
+        wrong.into_iter().for_each(|(track, share)| confusions[track] += share);
+    }
+    let mean = confusions.iter().sum::<f32>().max(f32::MIN_POSITIVE) / track_count as f32;
+    confusions.into_iter().map(|confusion| FEWEST + confusion / mean).collect()
 }
 
 /// What clips are drawn for; each has its own random numbers.
@@ -140,5 +185,29 @@ impl Rounds<'_> {
                 features => return Ok(features?),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn tracks_that_look_alike_are_confused() {
+        // Two rounds of three tracks: the first two near each other, the third far from both.
+        let mut vectors = array![
+            [1.0f32, 0.0, 0.0],
+            [0.98, 0.2, 0.0],
+            [0.0, 0.0, 1.0],
+            [0.99, 0.1, 0.0],
+            [1.0, 0.15, 0.0],
+            [0.0, 0.1, 1.0]
+        ];
+        normalise_rows(&mut vectors);
+        let found = confusions(vectors.view(), 3);
+        assert!(found[0] > 10.0 * found[2] && found[1] > 10.0 * found[2], "{found:?}");
+        assert!(found.iter().all(|c| *c >= 0.05));
     }
 }

@@ -14,14 +14,15 @@ pub(crate) fn times_transposed(a: ArrayView2<f32>, b: ArrayView2<f32>) -> Array2
     out
 }
 
-/// `sum_i f(a_i)^T f(a_i)` over chunks `a_i` of the rows of `a`, `[n, k]` to `[k, k]`, summed in double precision.
-pub(crate) fn gram(a: ArrayView2<f32>, f: impl Fn(ArrayView2<f32>) -> Array2<f32> + Sync) -> Array2<f64> {
+/// `sum_i f(a_i)^T f(a_i)` over chunks `a_i` of the rows of `a`, `[n, k]` to `[k, k]`, summed in double precision. `f` gets the
+/// number of the chunk's first row as well.
+pub(crate) fn gram(a: ArrayView2<f32>, f: impl Fn(usize, ArrayView2<f32>) -> Array2<f32> + Sync) -> Array2<f64> {
     const AT_ONCE: usize = 8;
     let mut sum = Array2::<f64>::zeros((a.ncols(), a.ncols()));
-    let chunks: Vec<_> = a.axis_chunks_iter(Axis(0), 4 * ROWS).collect();
+    let chunks: Vec<_> = a.axis_chunks_iter(Axis(0), 4 * ROWS).enumerate().collect();
     for some in chunks.chunks(AT_ONCE) {
-        let part = |chunk: &ArrayView2<f32>| {
-            let rows = f(chunk.view());
+        let part = |(i, chunk): &(usize, ArrayView2<f32>)| {
+            let rows = f(i * 4 * ROWS, chunk.view());
             rows.t().dot(&rows)
         };
         let parts: Vec<Array2<f32>> = some.par_iter().map(part).collect();
@@ -42,7 +43,7 @@ mod tests {
         let b = Array2::from_shape_fn((9, 7), |(i, j)| ((i * 3 + j) % 5) as f32);
         assert_eq!(times_transposed(a.view(), b.view()), a.dot(&b.t()));
         let expected = a.t().dot(&a).mapv(f64::from);
-        let found = gram(a.view(), |rows| rows.to_owned());
+        let found = gram(a.view(), |_, rows| rows.to_owned());
         assert!((found - expected).iter().all(|d| d.abs() < 1e-3));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -47,6 +48,39 @@ impl Progress for Quiet {
     }
 }
 
+/// Measures how long every phase takes, and passes reports on.
+pub struct Timed<'a> {
+    next: &'a dyn Progress,
+    phases: Mutex<(Instant, Vec<(String, Duration)>)>,
+}
+
+impl<'a> Timed<'a> {
+    /// Begins to measure.
+    pub fn new(next: &'a dyn Progress) -> Self {
+        Self { next, phases: Mutex::new((Instant::now(), Vec::new())) }
+    }
+
+    /// Wall-clock time of every phase so far, in the order in which they began. Time between two reports belongs to the phase
+    /// of the later one.
+    pub fn phases(&self) -> Vec<(String, Duration)> {
+        self.phases.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+}
+
+impl Progress for Timed<'_> {
+    fn report(&self, report: &Report<'_>) -> ControlFlow<()> {
+        let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, phases) = &mut *phases;
+        let passed = last.elapsed();
+        *last += passed;
+        match phases.iter_mut().find(|(phase, _)| phase == report.phase) {
+            Some((_, total)) => *total += passed,
+            None => phases.push((report.phase.to_owned(), passed)),
+        }
+        self.next.report(report)
+    }
+}
+
 /// One progress bar per phase, with live figures.
 #[derive(Debug, Default)]
 pub struct Bars {
@@ -81,5 +115,24 @@ impl Progress for Bars {
             bar.finish();
         }
         ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_add_up_in_the_order_they_began() {
+        let timed = Timed::new(&Quiet);
+        let start = Instant::now();
+        for phase in ["clips", "space", "clips"] {
+            std::thread::sleep(Duration::from_millis(2));
+            let report = Report { phase, step: 1, steps: 1, loss: None, metric: None };
+            assert_eq!(timed.report(&report), ControlFlow::Continue(()));
+        }
+        let phases = timed.phases();
+        assert_eq!(phases.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["clips", "space"]);
+        assert!(phases[0].1 > phases[1].1 && phases.iter().map(|(_, time)| *time).sum::<Duration>() <= start.elapsed());
     }
 }

@@ -128,9 +128,11 @@ struct Network {
     bank: Bank,
 }
 
-/// Trains the classifier of `tree`'s routing stage `stage`.
+/// Trains the classifier of `tree`'s routing stage `stage`. `turns` says how often clips of every track are drawn, one against
+/// another.
 pub(crate) fn train(
     examples: &Examples<'_>,
+    turns: &[f32],
     tree: &Tree,
     stage: usize,
     settings: &RouterSettings,
@@ -152,7 +154,7 @@ pub(crate) fn train(
 
     let loudness = (examples.width() as f32).sqrt();
     let targets = Targets::new(tree, stage, examples.track_count());
-    let mut batches = Batches::new(examples.clips(), settings.descent.batch, seed);
+    let mut batches = Batches::new(examples.clips(), settings.descent.batch, seed).with_turns(turns);
     let steps = settings.descent.steps(examples.clips());
     let network = session.train(phase, settings.descent, steps, network, |network: &Network, step| {
         let clips = batches.at(step);

@@ -37,7 +37,8 @@ pub fn train(
     progress: &dyn Progress,
 ) -> Result<FloatModel, LearnError> {
     config.validate()?;
-    let library = Augmented::new(table, noise, impulses, &config.augment, config.split())?;
+    let library = Augmented::new(table, noise, impulses, &config.augment, config.split())?
+        .with_recorded_share(config.recorded_share)?;
     train_on(&library, table.spec(), config, checkpoints, progress)
 }
 
@@ -81,11 +82,13 @@ pub fn train_on(
     let branching = config.branching(pool.track_count);
     let tree = Tree::grow(prototypes.view(), &branching, config.clusters, config.seed)?;
 
+    session.done("clusters")?;
+
     let seen = pool.examples(config.router.directions, None);
     let route = |tree: &Tree, suffix: &str| {
         let stage = |stage| {
             let phase = format!("routing {stage}{suffix}");
-            routing::train(&seen, tree, stage, &config.router, &phase, &session)
+            routing::train(&seen, &pool.turns, tree, stage, &config.router, &phase, &session)
         };
         (0..branching.len()).map(stage).collect::<Result<Vec<Routing>, LearnError>>()
     };
@@ -117,6 +120,7 @@ pub fn train_on(
     let threshold = calibration.threshold(&last, tree.leaves());
     let all = [(0..library.tracks() as u32).collect()];
     let flat = flat.map(|flat| (calibration.threshold(&flat, &all), flat)).map(|(threshold, flat)| (flat, threshold));
+    session.done("thresholds")?;
     let stages = routings.into_iter().map(|routing| routing.stage).chain([last]).collect();
     Ok(FloatModel { config: config.clone(), front, tree, stages, threshold, flat })
 }

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -58,18 +58,34 @@ impl Descent {
     }
 }
 
-/// Which samples each step sees: a fresh permutation every epoch, a function of the seed and the step alone.
+/// Which samples each step sees, a function of the seed and the step alone: a fresh permutation every epoch, or draws where some
+/// tracks have more turns than others.
 pub(crate) struct Batches {
     samples: usize,
     batch: usize,
     seed: u64,
     epoch: Option<usize>,
     order: Vec<usize>,
+    /// Running sums of the tracks' turns; empty where all have as many.
+    turns: Vec<f32>,
 }
 
 impl Batches {
     pub(crate) fn new(samples: usize, batch: usize, seed: u64) -> Self {
-        Self { samples, batch: batch.max(1), seed, epoch: None, order: (0..samples).collect() }
+        Self { samples, batch: batch.max(1), seed, epoch: None, order: (0..samples).collect(), turns: Vec::new() }
+    }
+
+    /// The same where samples of track `t`, which are those of number `t` modulo the number of tracks, are drawn in proportion
+    /// to `turns[t]`.
+    pub(crate) fn with_turns(mut self, turns: &[f32]) -> Self {
+        if turns.iter().any(|turn| *turn != turns[0]) {
+            let running = turns.iter().scan(0.0, |sum, turn| {
+                *sum += turn;
+                Some(*sum)
+            });
+            self.turns = running.collect();
+        }
+        self
     }
 
     /// Samples of one step.
@@ -77,8 +93,19 @@ impl Batches {
         let per_epoch = self.samples.div_ceil(self.batch).max(1);
         let (epoch, within) = (step / per_epoch, step % per_epoch);
         if self.epoch != Some(epoch) {
+            let mut rng = stream(self.seed, epoch as u64);
             self.order = (0..self.samples).collect();
-            self.order.shuffle(&mut stream(self.seed, epoch as u64));
+            match self.turns.last() {
+                Some(&all) => {
+                    let (turns, rounds) = (&self.turns, self.samples / self.turns.len());
+                    self.order.fill_with(|| {
+                        let place = rng.random::<f32>() * all;
+                        let track = turns.partition_point(|sum| *sum <= place).min(turns.len() - 1);
+                        rng.random_range(0..rounds) * turns.len() + track
+                    });
+                }
+                None => self.order.shuffle(&mut rng),
+            }
             self.epoch = Some(epoch);
         }
         let start = within * self.batch;
@@ -120,6 +147,11 @@ impl Session<'_> {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(LearnError::Interrupted { phase: report.phase.into(), step: report.step }),
         }
+    }
+
+    /// Tells that a phase of one step is done.
+    pub(crate) fn done(&self, phase: &str) -> Result<(), LearnError> {
+        self.report(&Report { phase, step: 1, steps: 1, loss: None, metric: None })
     }
 
     /// Trains `module` for `steps` steps by descending the loss that `forward` computes for each. Starts from the
@@ -174,6 +206,15 @@ mod tests {
         }
         assert_ne!(epochs[0], epochs[1]);
         assert_eq!(Batches::new(23, 5, 7).at(7), Batches::new(23, 5, 7).at(7));
+    }
+
+    #[test]
+    fn tracks_are_drawn_by_their_turns() {
+        let mut batches = Batches::new(3_000, 300, 7).with_turns(&[1.0, 4.0, 5.0]);
+        let mut drawn = [0; 3];
+        (0..10).for_each(|step| batches.at(step).iter().for_each(|sample| drawn[sample % 3] += 1));
+        assert!((250..350).contains(&drawn[0]) && (1_100..1_300).contains(&drawn[1]), "{drawn:?}");
+        assert_eq!(drawn.iter().sum::<i32>(), 3_000);
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub(crate) struct Strangers<'a> {
     pub(crate) features: ArrayView2<'a, f32>,
     /// Track of every clip.
     pub(crate) tracks: &'a [u32],
+    /// How much every track counts where the space is made.
+    pub(crate) weights: &'a [f32],
     /// Unit mean of every track in the space of the whole library, shape `[tracks, n]`.
     pub(crate) prototypes: ArrayView2<'a, f32>,
 }
@@ -95,7 +97,8 @@ impl Strangers<'_> {
         let class = |&i: &usize| kept.partition_point(|&t| t < self.tracks[i]) as u32;
         let classes: Vec<u32> = known.iter().map(class).collect();
         let features = self.features.select(Axis(0), &known);
-        let whitening = Whitening::fit(features.view(), &classes, kept.len(), settings)?;
+        let weights: Vec<f32> = kept.iter().map(|&track| self.weights[track as usize]).collect();
+        let whitening = Whitening::fit_weighted(features.view(), &classes, &weights, settings)?;
         let rows = prototypes(whitening.apply(features.view()).view(), &classes, kept.len());
         let vectors = whitening.apply(self.features.select(Axis(0), &strange).view());
         let cosines = times_transposed(vectors.view(), rows.view());

@@ -55,6 +55,20 @@ impl Whitening {
         class_count: usize,
         settings: WhiteningSettings,
     ) -> Result<Self, LearnError> {
+        Self::fit_weighted(features, classes, &vec![1.0; class_count], settings)
+    }
+
+    /// The same where the clips of class `c` count `weights[c]` times.
+    ///
+    /// # Errors
+    /// As [`Whitening::fit`], and for weights that are not positive numbers.
+    pub fn fit_weighted(
+        features: ArrayView2<f32>,
+        classes: &[u32],
+        weights: &[f32],
+        settings: WhiteningSettings,
+    ) -> Result<Self, LearnError> {
+        let class_count = weights.len();
         let (clips, width) = features.dim();
         if classes.len() != clips {
             let (found, expected) = (vec![classes.len()], vec![clips]);
@@ -68,8 +82,13 @@ impl Whitening {
             let expected = "a positive width and ridge".into();
             return Err(LearnError::Setting { setting: "whitening", found, expected });
         }
-        let (mean, deviation) = moments(features);
-        let (within, means) = scatters(features, classes, class_count, &mean, &deviation);
+        if let Some(weight) = weights.iter().find(|w| !(**w > 0.0 && w.is_finite())) {
+            let expected = "a positive number".into();
+            return Err(LearnError::Setting { setting: "weight of a track", found: weight.to_string(), expected });
+        }
+        let clip_weights: Vec<f32> = classes.iter().map(|&class| weights[class as usize]).collect();
+        let (mean, deviation) = weighted_moments(features, &clip_weights);
+        let (within, means) = scatters(features, classes, class_count, &clip_weights, &mean, &deviation);
         if within.iter().chain(&means).any(|v| !v.is_finite()) {
             return Err(LearnError::Diverged { what: "the covariance of features", steps: 0 });
         }
@@ -136,46 +155,60 @@ pub(crate) fn normalise_rows(rows: &mut Array2<f32>) {
 
 /// Mean and standard deviation of every column, in double precision.
 pub(crate) fn moments(features: ArrayView2<f32>) -> (Array1<f32>, Array1<f32>) {
-    let (clips, width) = features.dim();
+    weighted_moments(features, &vec![1.0; features.nrows()])
+}
+
+/// The same where row `i` counts `weights[i]` times.
+fn weighted_moments(features: ArrayView2<f32>, weights: &[f32]) -> (Array1<f32>, Array1<f32>) {
+    let width = features.ncols();
+    let total = weights.iter().map(|&w| f64::from(w)).sum::<f64>().max(f64::MIN_POSITIVE);
     let mut sum = Array1::<f64>::zeros(width);
-    for row in features.rows() {
-        sum.zip_mut_with(&row, |s, &v| *s += f64::from(v));
+    for (row, &weight) in features.rows().into_iter().zip(weights) {
+        sum.zip_mut_with(&row, |s, &v| *s += f64::from(weight) * f64::from(v));
     }
-    let mean = sum / clips.max(1) as f64;
+    let mean = sum / total;
     let mut square = Array1::<f64>::zeros(width);
-    for row in features.rows() {
+    for (row, &weight) in features.rows().into_iter().zip(weights) {
         for ((s, &v), m) in square.iter_mut().zip(row).zip(&mean) {
-            *s += (f64::from(v) - m).powi(2);
+            *s += f64::from(weight) * (f64::from(v) - m).powi(2);
         }
     }
     let deviation = square.mapv(|s| {
-        let deviation = (s / clips.max(1) as f64).sqrt() as f32;
+        let deviation = (s / total).sqrt() as f32;
         if deviation > 1e-6 { deviation } else { 1.0 }
     });
     (mean.mapv(|m| m as f32), deviation)
 }
 
 /// Within-class covariance of standardised features, `[features, features]`, and the classes' means times the square
-/// root of their share of clips, `[classes, features]`, whose Gram matrix is the between-class covariance.
+/// root of their share of the weight, `[classes, features]`, whose Gram matrix is the between-class covariance.
 fn scatters(
     features: ArrayView2<f32>,
     classes: &[u32],
     class_count: usize,
+    weights: &[f32],
     mean: &Array1<f32>,
     deviation: &Array1<f32>,
 ) -> (Array2<f64>, Array2<f64>) {
-    let (clips, width) = features.dim();
-    let total = gram(features, |rows| (&rows - mean) / deviation) / clips as f64;
+    let width = features.ncols();
+    let all: f64 = weights.iter().map(|&w| f64::from(w)).sum();
+    let standard = |first: usize, rows: ArrayView2<f32>| {
+        let mut rows = (&rows - mean) / deviation;
+        rows.rows_mut().into_iter().zip(&weights[first..]).for_each(|(mut row, w)| row *= w.sqrt());
+        rows
+    };
+    let total = gram(features, standard) / all;
     let mut means = Array2::<f64>::zeros((class_count, width));
-    let mut sizes = vec![0usize; class_count];
-    for (row, &class) in features.rows().into_iter().zip(classes) {
-        sizes[class as usize] += 1;
-        let standard = row.iter().zip(mean).zip(deviation).map(|((v, m), d)| f64::from((v - m) / d));
+    let mut shares = vec![0.0f64; class_count];
+    for ((row, &class), &weight) in features.rows().into_iter().zip(classes).zip(weights) {
+        let weight = f64::from(weight);
+        shares[class as usize] += weight;
+        let standard = row.iter().zip(mean).zip(deviation).map(|((v, m), d)| weight * f64::from((v - m) / d));
         means.row_mut(class as usize).iter_mut().zip(standard).for_each(|(sum, v)| *sum += v);
     }
-    // The mean is sum / size, its weight sqrt(size / clips).
-    for (mut row, &size) in means.rows_mut().into_iter().zip(&sizes) {
-        row /= (size.max(1) as f64 * clips as f64).sqrt();
+    // The mean is sum / share, its weight sqrt(share / all).
+    for (mut row, &share) in means.rows_mut().into_iter().zip(&shares) {
+        row /= (share * all).sqrt().max(f64::MIN_POSITIVE);
     }
     let within = total - means.t().dot(&means);
     (within, means)

@@ -90,7 +90,7 @@ impl Demo {
 
         let (training, hearing) = self.disturbances.load(spec.sample_rate)?;
         let config = SettingArgs::new(EffortArg::Quick).config()?;
-        let model = train::train(&table, &training, &config, None)?;
+        let (model, _) = train::train(&table, &training, &config, None)?;
         let (client, server) = train::export(&model, &table, &home.join("model"), &self.source())?;
         clock.lap("train");
 

@@ -82,6 +82,8 @@ struct Outcome {
     tracks: usize,
     folds: usize,
     training_seconds: f64,
+    /// Seconds of every phase, for every fold.
+    training_phases: Vec<Vec<(String, f64)>>,
     rows: Vec<Row>,
     encrypted: Vec<Agreement>,
     one_trip: Vec<Decided>,
@@ -119,6 +121,7 @@ impl Evaluate {
         let (training, hearing) = self.disturbances.load(table.spec().sample_rate)?;
         let mut findings = Findings::default();
         let mut training_seconds = 0.0;
+        let mut training_phases = Vec::new();
         match &self.model {
             Some(folder) => {
                 let (client, server) = load_pair(folder)?;
@@ -129,7 +132,8 @@ impl Evaluate {
                 for (fold, known) in self.libraries(&catalogue)?.into_iter().enumerate() {
                     let start = Instant::now();
                     let part = table.select(&known);
-                    let model = train::train(&part, &training, &config, None)?;
+                    let (model, phases) = train::train(&part, &training, &config, None)?;
+                    training_phases.push(phases);
                     training_seconds += start.elapsed().as_secs_f64();
                     let (client, server) = model.halves("evaluated", sordino_learn::labels(&part))?;
                     self.judge(fold, Some(&model), &client, &server, &catalogue, &hearing, &mut findings)?;
@@ -142,6 +146,7 @@ impl Evaluate {
             tracks: catalogue.tracks.len(),
             folds: self.folds,
             training_seconds,
+            training_phases,
             rows: findings.results.rows(),
             encrypted: findings.encrypted,
             one_trip: findings.one_trip,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sordino_corpus::MelTable;
 use sordino_fhe::{OneTripOptions, OneTripPlan, params};
 use sordino_lab::Disturbances;
-use sordino_learn::{Bars, Effort, FloatModel, TrainConfig};
+use sordino_learn::{Bars, Effort, FloatModel, Timed, TrainConfig};
 use sordino_model::{Card, ClientModel, ServerModel, save};
 
 use crate::disturbances::DisturbanceArgs;
@@ -113,6 +113,8 @@ struct Outcome {
     tracks: usize,
     stages: Vec<usize>,
     seconds: f64,
+    /// Seconds of every phase of training.
+    phases: Vec<(String, f64)>,
     known_lost: f32,
     unknown_accepted: f32,
 }
@@ -123,7 +125,7 @@ impl Train {
         let table = self.library.table()?;
         let (training, _) = self.disturbances.load(table.spec().sample_rate)?;
         let config = self.settings.config()?;
-        let model = train(&table, &training, &config, self.checkpoints.as_deref())?;
+        let (model, phases) = train(&table, &training, &config, self.checkpoints.as_deref())?;
         let source = self.library.describe();
         let (client, server) = export(&model, &table, &self.out, &source)?;
         std::fs::write(self.out.join("train.toml"), toml::to_string_pretty(&config)?)?;
@@ -132,11 +134,15 @@ impl Train {
             tracks: client.labels().len(),
             stages: server.hierarchy().stages().iter().map(|s| s.outputs()).collect(),
             seconds: start.elapsed().as_secs_f64(),
+            phases,
             known_lost: model.threshold.lost,
             unknown_accepted: model.threshold.accepted,
         };
         report::print(json, &outcome, |o| {
             println!("{} tracks, stages {:?}, {:.1} s, in {}", o.tracks, o.stages, o.seconds, o.model.display());
+            let phases: Vec<String> =
+                o.phases.iter().map(|(phase, seconds)| format!("{phase} {seconds:.1} s")).collect();
+            println!("{}", phases.join(", "));
             println!(
                 "unknown threshold on held-out clips: {:.1} % of known ones lost, {:.1} % of strangers accepted",
                 100.0 * o.known_lost,
@@ -146,14 +152,17 @@ impl Train {
     }
 }
 
-/// Trains with progress bars.
+/// Trains with progress bars; returns the seconds of every phase as well.
 pub(crate) fn train(
     table: &MelTable,
     training: &Disturbances,
     config: &TrainConfig,
     checkpoints: Option<&Path>,
-) -> anyhow::Result<FloatModel> {
-    Ok(sordino_learn::train(table, &training.noise, &training.impulses, config, checkpoints, &Bars::new())?)
+) -> anyhow::Result<(FloatModel, Vec<(String, f64)>)> {
+    let bars = Bars::new();
+    let timed = Timed::new(&bars);
+    let model = sordino_learn::train(table, &training.noise, &training.impulses, config, checkpoints, &timed)?;
+    Ok((model, timed.phases().into_iter().map(|(phase, time)| (phase, time.as_secs_f64())).collect()))
 }
 
 /// Rounds a trained model to integers and writes both halves to `out`.

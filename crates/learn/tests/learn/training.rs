@@ -47,8 +47,9 @@ fn integers_are_the_rounded_floats() {
         let (z, x) = (head.embed_batch(features.view()).unwrap(), head.input_batch(features.view()).unwrap());
         let integers = &server.hierarchy().stages()[s];
         let bias = if s + 1 == model.stages.len() { -model.threshold.score } else { 0 };
-        // The input's rounding is the quantiser's business: entries at most one step from scale * z.
-        let step = |(x, z): (&i32, &f32)| (*x as f32 - head.quantiser().scale * z).abs();
+        // The input's rounding is the quantiser's business: entries at most one step from scale * z, as far as bits go.
+        let (scale, largest) = (head.quantiser().scale, head.quantiser().bound.max_abs as f32);
+        let step = |(x, z): (&i32, &f32)| (*x as f32 - (scale * z).clamp(-largest, largest)).abs();
         assert!(x.iter().zip(&z).map(step).fold(0.0, f32::max) <= 1.5);
         for (clip, x) in x.rows().into_iter().enumerate() {
             for group in 0..integers.groups() {
