@@ -25,7 +25,7 @@ const FLAT_MOST: usize = 2_048;
 const TWO_MOST: usize = 250_000;
 
 const HEADER: &str = "tracks,stages,threads,queries,right,measured_seconds,predicted_seconds,matches,signs,refreshes,\
-                      rotations_in_a_row,rotations_a_track";
+                      rotations_in_a_row,rotations_a_track,processor_seconds";
 
 /// What the figure shows of a row.
 struct Point {
@@ -68,6 +68,8 @@ struct Row {
     tracks: usize,
     stages: usize,
     measured: Duration,
+    /// Processor time of all threads: what other work on the machine does not change.
+    core_time: Duration,
     right: usize,
     queries: usize,
     schedule: Schedule,
@@ -88,6 +90,7 @@ fn side_by_side(
     let mut sessions: Vec<Decided<'_>> = sessions.collect::<Result<_, _>>()?;
     let mut rng = rng(tracks as u64);
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); shapes.len()];
+    let mut core_times = times.clone();
     let mut right = vec![0; shapes.len()];
     for _ in 0..queries {
         let track = sessions[0].any(&mut rng);
@@ -95,6 +98,7 @@ fn side_by_side(
         for (i, session) in sessions.iter_mut().enumerate() {
             let answered = session.ask(key, track, &mut rng)?;
             times[i].push(answered.server);
+            core_times[i].extend(answered.core_time);
             right[i] += usize::from(answered.right && answered.track == Some(track));
             found.push(answered.track);
         }
@@ -103,11 +107,14 @@ fn side_by_side(
         }
     }
     let medians: Vec<Duration> = times.into_iter().map(median).collect();
-    println!("{tracks} tracks, stages {shapes:?}: {medians:.2?}, {right:?} of {queries} right");
+    let core_medians: Vec<Duration> = core_times.into_iter().map(median).collect();
+    println!(
+        "{tracks} tracks, stages {shapes:?}: {medians:.2?}, processor {core_medians:.2?}, {right:?} of {queries} right"
+    );
     let rows = shapes.iter().enumerate().map(|(i, &stages)| {
         let schedule = sessions[i].server.plan().schedule(models[i].shape())?;
-        let (measured, right) = (medians[i], right[i]);
-        Ok(Row { tracks, stages, measured, right, queries, schedule })
+        let (measured, core_time, right) = (medians[i], core_medians[i], right[i]);
+        Ok(Row { tracks, stages, measured, core_time, right, queries, schedule })
     });
     rows.collect()
 }
@@ -146,17 +153,18 @@ fn crossovers(timings: &Timings, threads: usize) -> Result<String, Failure> {
 }
 
 fn line(row: &Row, timings: &Timings, threads: usize) -> String {
-    let Row { tracks, stages, measured, right, queries, schedule } = row;
+    let Row { tracks, stages, measured, core_time, right, queries, schedule } = row;
     let decisions = schedule.report.decisions;
     format!(
-        "{tracks},{stages},{threads},{queries},{right},{:.4},{:.4},{},{},{},{},{:.5}\n",
+        "{tracks},{stages},{threads},{queries},{right},{:.4},{:.4},{},{},{},{},{:.5},{:.2}\n",
         measured.as_secs_f64(),
         schedule.predict(timings, threads).as_secs_f64(),
         decisions.matches,
         decisions.signs,
         decisions.refreshes,
         schedule.report.rotations_in_a_row,
-        decisions.rotations() as f64 / *tracks as f64
+        decisions.rotations() as f64 / *tracks as f64,
+        core_time.as_secs_f64()
     )
 }
 

@@ -140,6 +140,20 @@ fn evaluation_keys_survive_the_wire() {
     for length in [9, 25, 26, 100, 60_000, bytes.len() - 1] {
         assert!(ServerKey::read(&mut &bytes[..length]).is_err(), "{length} bytes");
     }
+    // Files say how long they are.
+    let path = std::env::temp_dir().join(format!("sordino-evaluation-key-test-{}", std::process::id()));
+    let loaded = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("a temporary folder takes files");
+        (ServerKey::load(&path).map(|key| key.id()), EvaluationKey::load(&path).map(|key| key.id()))
+    };
+    let whole = loaded(&bytes);
+    assert!(whole.0.is_ok_and(|id| id == read.id()) && whole.1.is_ok());
+    let long = loaded(&[&bytes[..], &[0]].concat());
+    std::fs::remove_file(&path).expect("it was just written");
+    for refused in [long.0, long.1] {
+        assert!(refused.is_err_and(|e| e.to_string().contains("longer than its parameter set implies")));
+    }
+    assert!(ServerKey::load(&path).is_err_and(|e| e.to_string().contains("sordino-evaluation-key-test")));
     let mut keys = Keys { secret, server: read.expand() };
     check_tournament(&keys, Resolution::Standard, &[true; 3], 1);
     keys.server = streamed;
