@@ -5,6 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use crate::Size;
+
 /// The machine and the versions that results were made with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Machine {
@@ -41,11 +43,12 @@ impl Machine {
         }
     }
 
-    /// A name for a folder of results made today: `2026-11-20-2core`.
-    pub fn results_name(&self) -> String {
+    /// A name for a folder of results of this size made today: `2026-11-20-2core`, and what is not full says so.
+    pub fn results_name(&self, size: Size) -> String {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
         let (year, month, day) = civil(seconds / 86_400);
-        format!("{year}-{month:02}-{day:02}-{}core", self.threads)
+        let part = if size == Size::Full { String::new() } else { format!("-{}", size.name()) };
+        format!("{year}-{month:02}-{day:02}-{}core{part}", self.threads)
     }
 }
 

@@ -131,6 +131,13 @@ impl Question {
     /// [`LabError::Io`] where there is none, [`LabError::Format`] where it is not as expected.
     pub fn read(folder: &Path, size: Size) -> Result<Self, LabError> {
         let path = folder.join("run.toml");
+        if !path.exists() {
+            return Err(LabError::Setting {
+                setting: "the experiment".into(),
+                found: format!("{}, where there is no run.toml", folder.display()),
+                expected: "a folder with one, such as experiments/scaling".into(),
+            });
+        }
         let text = std::fs::read_to_string(&path).map_err(LabError::io(&path, "read the experiment"))?;
         Self::parse(&text, size).map_err(|reason| LabError::Format { path, reason })
     }

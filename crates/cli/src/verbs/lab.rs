@@ -68,7 +68,7 @@ struct Run {
     /// Folder that keeps indexes, models and finished parts, shared by all experiments.
     #[arg(long, default_value = "runs/lab", value_name = "DIR")]
     cache: PathBuf,
-    /// Folder for the results [default: `results/<date>-<cores>core` in the experiment's folder].
+    /// Folder for the results [default: `results/<date>-<cores>core[-<size>]` in the experiment's folder].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -98,7 +98,7 @@ impl Run {
         };
         let music = Music { recorded, name, disturbances: self.disturbances.source() };
         let rows = Laboratory::new(&music, &self.cache, &Terminal).run(&question)?;
-        let out = self.out.unwrap_or_else(|| self.experiment.join("results").join(Machine::here().results_name()));
+        let out = self.out.unwrap_or_else(|| self.experiment.join("results").join(Machine::here().results_name(size)));
         let count = rows.len();
         Results::new(std::env::args().collect(), size, music.sources(), rows).write(&out, &question)?;
         let outcome = Outcome { report: out.join("report.html"), rows: count };
