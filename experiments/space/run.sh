@@ -12,3 +12,5 @@ for size in 5000 25000; do
   sordino evaluate --train --config "$here/$size.toml" --index "$out/real" --index "$out/composed" --tracks "$size" --ask recorded \
     "${banks[@]}" --crops 2 --probes 1,2 --out "$out/$size"
 done
+sordino evaluate --train --config "$here/5000.toml" --index "$out/real" --index "$out/composed" --tracks 5000 --query-seconds 5 --ask recorded \
+  "${banks[@]}" --crops 2 --probes 1,2 --out "$out/5000-5s"
