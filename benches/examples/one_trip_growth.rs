@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Writes to the folder OUT: `growth.csv` (measured and predicted; rows of earlier runs stay, so that a long run can be cut into
-//! sizes), `crossovers.csv` (from which size on more stages are faster, by price) and `growth.svg`.
+//! sizes), `crossovers.csv` (from which size on more stages are faster, by price) and `growth.svg` (processor time of all rows). Without any
+//! size between `smallest` and `largest`, only the figure is drawn.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -41,26 +42,34 @@ fn main() -> Result<(), Failure> {
     let (queries, smallest, largest) = (number(1, 5)?.max(1), number(2, 0)?, number(3, 1_000_000)?);
     std::fs::create_dir_all(out)?;
     let out = Path::new(out);
+    let mut rows = std::fs::read_to_string(out.join("growth.csv")).unwrap_or_else(|_| format!("{HEADER}\n"));
+    let sizes: Vec<usize> = SIZES.into_iter().filter(|tracks| (smallest..=largest).contains(tracks)).collect();
+    if !sizes.is_empty() {
+        measure(out, &sizes, queries, &mut rows)?;
+    }
+    let points =
+        rows.lines().skip(1).map(point).collect::<Option<Vec<_>>>().ok_or("growth.csv is not as it was written")?;
+    draw(&out.join("growth.svg"), &points)
+}
+
+/// Measures libraries of these sizes, and writes a row as soon as it is there.
+fn measure(out: &Path, sizes: &[usize], queries: usize, rows: &mut String) -> Result<(), Failure> {
     let secret = SecretKey::generate(&STANDARD);
     let key = EvaluationKey::generate(&secret, |_| {}).expand();
     let threads = rayon::current_num_threads();
     let mut timings = calibrate_with(&key, 3);
-    let mut rows = std::fs::read_to_string(out.join("growth.csv")).unwrap_or_else(|_| format!("{HEADER}\n"));
-    for &tracks in SIZES.iter().filter(|&&tracks| (smallest..=largest).contains(&tracks)) {
+    for &tracks in sizes {
         let shapes = [(1, tracks <= FLAT_MOST), (2, tracks <= TWO_MOST), (3, tracks >= 24)];
         let shapes: Vec<usize> = shapes.into_iter().filter(|(_, fits)| *fits).map(|(stages, _)| stages).collect();
         let before = calibrate_with(&key, 1);
         let answered = side_by_side(&secret, &key, tracks, &shapes, queries)?;
         // What the machine could do around these queries.
         let around = before.shortest(&calibrate_with(&key, 1));
-        answered.iter().for_each(|row| rows += &line(row, &around, threads));
-        std::fs::write(out.join("growth.csv"), &rows)?;
+        answered.iter().for_each(|row| *rows += &line(row, &around, threads));
+        std::fs::write(out.join("growth.csv"), &*rows)?;
         timings = timings.shortest(&around);
     }
-    std::fs::write(out.join("crossovers.csv"), crossovers(&timings, threads)?)?;
-    let points =
-        rows.lines().skip(1).map(point).collect::<Option<Vec<_>>>().ok_or("growth.csv is not as it was written")?;
-    draw(&out.join("growth.svg"), &points, &timings, threads)
+    Ok(std::fs::write(out.join("crossovers.csv"), crossovers(&timings, threads)?)?)
 }
 
 /// Queries over one library in one shape.
@@ -171,36 +180,34 @@ fn line(row: &Row, timings: &Timings, threads: usize) -> String {
 fn point(line: &str) -> Option<Point> {
     let mut fields = line.split(',');
     let (tracks, stages) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    Some(Point { tracks, stages, seconds: fields.nth(3)?.parse().ok()? })
+    Some(Point { tracks, stages, seconds: fields.last()?.parse().ok()? })
 }
 
-/// Seconds over tracks, both logarithmic: measured points on priced lines.
-fn draw(path: &Path, points: &[Point], timings: &Timings, threads: usize) -> Result<(), Failure> {
+/// Processor seconds over tracks, both logarithmic, with lines of slope 1, 1/2 and 1/3 through the largest libraries.
+fn draw(path: &Path, points: &[Point]) -> Result<(), Failure> {
     let root = SVGBackend::new(path, (800, 560)).into_drawing_area();
     root.fill(&WHITE)?;
     let most = points.iter().map(|p| p.tracks).max().unwrap_or(10) as f64 * 1.5;
     let mut chart = ChartBuilder::on(&root)
-        .caption(format!("One trip on {threads} threads: measured (dots), priced (lines)"), ("sans-serif", 18))
+        .caption("One trip: processor time of a query (grey: slopes 1, 1/2, 1/3)", ("sans-serif", 18))
         .margin(12)
         .x_label_area_size(45)
         .y_label_area_size(60)
-        .build_cartesian_2d((6f64..most).log_scale(), (0.03f64..100.0).log_scale())?;
-    chart.configure_mesh().x_desc("tracks").y_desc("seconds a query").draw()?;
+        .build_cartesian_2d((6f64..most).log_scale(), (0.08f64..30.0).log_scale())?;
+    chart.configure_mesh().x_desc("tracks").y_desc("processor seconds a query").draw()?;
     let names = ["one stage", "two stages", "three stages"];
     for (i, (name, colour)) in names.into_iter().zip([RED, BLUE, GREEN]).enumerate() {
-        let stages = i + 1;
-        let last = points.iter().filter(|p| p.stages == stages).map(|p| p.tracks).max().unwrap_or(0);
-        let sizes = (0..).map(|k| 8.0 * 1.25f64.powi(k)).map(|n| n as usize).take_while(|&n| n <= last);
-        let line: Vec<(f64, f64)> = sizes
-            .filter(|&n| n < 30_000 || stages == 3)
-            .map(|n| Ok((n as f64, price(n, stages)?.predict(timings, threads).as_secs_f64())))
-            .collect::<Result<_, Failure>>()?;
+        let of_these = points.iter().filter(|p| p.stages == i + 1);
+        let measured: Vec<(f64, f64)> = of_these.map(|p| (p.tracks as f64, p.seconds)).collect();
+        let Some(&(tracks, seconds)) = measured.last() else { continue };
+        let slope = |n: f64| (n, seconds * (n / tracks).powf(1.0 / (i + 1) as f64));
+        let guide = [slope(tracks / 30.0), slope(tracks)].into_iter().filter(|&(_, s)| s > 0.08);
+        chart.draw_series(LineSeries::new(guide, BLACK.mix(0.3)))?;
         chart
-            .draw_series(LineSeries::new(line, &colour))?
+            .draw_series(LineSeries::new(measured.clone(), &colour))?
             .label(name)
             .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour));
-        let measured = points.iter().filter(|p| p.stages == stages);
-        chart.draw_series(measured.map(|p| Circle::new((p.tracks as f64, p.seconds), 4, colour.filled())))?;
+        chart.draw_series(measured.into_iter().map(|point| Circle::new(point, 4, colour.filled())))?;
     }
     chart.configure_series_labels().border_style(BLACK).position(SeriesLabelPosition::UpperLeft).draw()?;
     root.present()?;
