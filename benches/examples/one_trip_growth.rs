@@ -180,7 +180,7 @@ fn line(row: &Row, timings: &Timings, threads: usize) -> String {
 fn point(line: &str) -> Option<Point> {
     let mut fields = line.split(',');
     let (tracks, stages) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    Some(Point { tracks, stages, seconds: fields.last()?.parse().ok()? })
+    Some(Point { tracks, stages, seconds: fields.next_back()?.parse().ok()? })
 }
 
 /// Processor seconds over tracks, both logarithmic, with lines of slope 1, 1/2 and 1/3 through the largest libraries.
