@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn bad_settings_are_refused() {
-        assert_eq!(Grid::new(2, 1.0), Err(GridError::Bits { found: 2 }));
+        assert_eq!(Grid::new(1, 1.0), Err(GridError::Bits { found: 1 }));
         assert_eq!(Grid::for_unit_vectors(9, 64), Err(GridError::Bits { found: 9 }));
         assert!(matches!(Grid::new(4, f32::NAN), Err(GridError::Scale { .. })));
     }

@@ -36,19 +36,6 @@ impl FloatStage {
         scores
     }
 
-    /// Scores of integer vectors `x`, shape `[n, width]`, in every group, without bias: `[n, groups * slots]`.
-    pub(crate) fn integer_scores(&self, x: ArrayView2<f32>) -> Array2<i64> {
-        let (groups, slots, width) = self.rows.dim();
-        let weights = self.integers().into_iter().map(f32::from).collect();
-        let Ok(weights) = Array2::from_shape_vec((groups * slots, width), weights) else {
-            // One integer for every weight.
-            return Array2::zeros((x.nrows(), groups * slots));
-        };
-        // At most 127 * 127 * width: single precision is exact up to a width of 1,040, and the bounds of a model keep
-        // scores within 2^20 in any case.
-        times_transposed(x, weights.view()).mapv(|score| score as i64)
-    }
-
     /// The integer weights, shape `[groups, slots, width]` in row-major order.
     pub fn integers(&self) -> Vec<i8> {
         // A grid of at most 8 bits gives at most 127.

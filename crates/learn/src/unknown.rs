@@ -5,7 +5,7 @@
 //! seen it keeps it apart from all others.) Known queries are clips that training has not seen. The
 //! threshold lets at most a chosen share of the former through, unless that would lose more than a chosen share of the latter.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
@@ -148,19 +148,22 @@ pub(crate) struct Calibration {
 impl Calibration {
     /// The threshold for a last stage whose groups hold the tracks of `leaves`.
     pub(crate) fn threshold(&self, stage: &FloatStage, leaves: &[Vec<u32>]) -> Threshold {
-        const ROWS: usize = 512;
         let slots = stage.rows.dim().1;
         let mut places = vec![Vec::new(); self.track_count];
         for (leaf, tracks) in leaves.iter().enumerate() {
             tracks.iter().enumerate().for_each(|(slot, &track)| places[track as usize].push(leaf * slots + slot));
         }
-        let mut own = Vec::with_capacity(self.inputs.nrows());
-        for (chunk, rows) in self.inputs.axis_chunks_iter(Axis(0), ROWS).enumerate() {
-            for (i, scores) in stage.integer_scores(rows).rows().into_iter().enumerate() {
-                let places = &places[(chunk * ROWS + i) % self.track_count.max(1)];
-                own.push(places.iter().map(|&place| scores[place]).max().unwrap_or(i64::MIN));
-            }
-        }
+        // Only the scores of a clip's own places matter: few products of vectors instead of one of large matrices.
+        let weights = stage.integers();
+        let score = |clip: &[f32], place: usize| -> i64 {
+            let row = &weights[place * clip.len()..(place + 1) * clip.len()];
+            clip.iter().zip(row).map(|(&x, &w)| x as i64 * i64::from(w)).sum()
+        };
+        let own = |(i, clip): (usize, ArrayView1<f32>)| {
+            let clip = clip.to_vec();
+            places[i % self.track_count.max(1)].iter().map(|&place| score(&clip, place)).max().unwrap_or(i64::MIN)
+        };
+        let own: Vec<i64> = self.inputs.rows().into_iter().enumerate().map(own).collect();
         let score = |cosine: &f32| (cosine * self.scale * stage.grid.scale()) as i64;
         choose(own, self.strangers.iter().map(score).collect(), &self.settings)
     }
