@@ -15,8 +15,11 @@ pub struct Knob {
     pub values: Vec<toml::Value>,
 }
 
-/// Settings, and the names and values of the knobs that gave them.
-pub(crate) type Turned = (TrainConfig, Vec<(String, String)>);
+/// Names and values of columns that tell the settings of one grid apart.
+pub(crate) type Columns = Vec<(String, String)>;
+
+/// Settings, and the columns that tell how they came about.
+pub(crate) type Turned = (TrainConfig, Columns);
 
 /// A configuration under every combination of the knobs' values, with the columns that name them.
 pub(crate) fn turn(config: &TrainConfig, knobs: &[Knob]) -> Result<Vec<Turned>, String> {

@@ -9,7 +9,7 @@ use sordino_learn::{Effort, TrainConfig};
 
 use crate::LabError;
 use crate::figure::Figure;
-use crate::knob::{Knob, Turned, turn};
+use crate::knob::{Columns, Knob, Turned, turn};
 use crate::unit::{Answering, Asking, Library, System, Training, Unit};
 
 /// How much of an experiment to run.
@@ -234,7 +234,7 @@ impl Grid {
     }
 
     /// Every system with its settings, and the columns that tell them apart.
-    fn systems(&self) -> Result<Vec<(System, Vec<(String, String)>)>, String> {
+    fn systems(&self) -> Result<Vec<(System, Columns)>, String> {
         let mut systems = Vec::new();
         for name in &self.systems {
             if name != System::SORDINO {

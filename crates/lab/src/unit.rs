@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use sordino_learn::{Effort, TrainConfig};
 
 use crate::baseline;
+use crate::knob::Columns;
 
 /// One system on one library, and what it is asked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,7 +21,7 @@ pub struct Unit {
     /// In which ways it answers.
     pub answering: Answering,
     /// Columns that tell the settings of one grid apart.
-    pub knobs: Vec<(String, String)>,
+    pub knobs: Columns,
 }
 
 /// A library by its make-up; the sources say where its tracks come from.
