@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sordino_fhe::{OneTripPlan, Plan};
+use sordino_lab::Machine;
 use sordino_model::{HierarchyShape, Timings};
 
 use crate::report::note;
@@ -22,7 +23,12 @@ pub(crate) struct Calibration {
 impl Calibration {
     /// Timings of this machine.
     pub(crate) fn new(timings: Timings) -> Self {
-        Self { version: env!("CARGO_PKG_VERSION").into(), processor: processor(), cores: cores(), timings }
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            processor: Machine::here().processor,
+            cores: cores(),
+            timings,
+        }
     }
 
     /// Where timings are kept where nobody says otherwise: the user's cache.
@@ -74,12 +80,4 @@ impl Calibration {
 /// Cores of this machine.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// The processor's name, where the system tells.
-fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name =
-        text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim()));
-    name.unwrap_or("unknown").into()
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Serialize;
 use sordino_fhe::{Certainty, Leads, OneTripOptions, OneTripPlan, SecretKey, params};
+use sordino_lab::Sample;
 use sordino_model::{Clear, ClearValue, ClientModel, Hierarchy, ServerModel};
 use sordino_service::one_trip;
 
@@ -69,8 +70,7 @@ pub(crate) struct DecidedQueries(Vec<Vec<String>>);
 #[derive(Clone, Copy)]
 pub(crate) struct Deciding {
     pub(crate) fold: usize,
-    pub(crate) queries: usize,
-    pub(crate) keys: usize,
+    pub(crate) sample: Sample,
     pub(crate) options: OneTripOptions,
 }
 
@@ -86,16 +86,14 @@ pub(crate) fn ask(
     let host = one_trip::Server::new(server, asking.options, &params::STANDARD)?;
     let plan = OneTripPlan::from_bytes(&host.plan())?;
     let certainty = plan.certainty(hierarchy.shape())?;
-    let count = asking.queries.min(queries.asked.len());
-    let keys = asking.keys.clamp(1, count.max(1));
-    let bar = report::bar(count as u64, "one-trip");
-    let (mut answered, mut bytes) = (Vec::with_capacity(count), (0, 0));
-    for k in 0..keys {
+    let places = asking.sample.places(queries.asked.len());
+    let bar = report::bar(places.iter().map(Vec::len).sum::<usize>() as u64, "one-trip");
+    let (mut answered, mut bytes) = (Vec::new(), (0, 0));
+    for (k, places) in places.iter().enumerate() {
         let key = SecretKey::generate(&params::STANDARD);
         host.register(identify::evaluation_key(&key).expand());
         let mut session = one_trip::Client::new(client, &key, &host.plan())?;
-        for i in (k..count).step_by(keys) {
-            let query = i * queries.asked.len() / count;
+        for &query in places {
             let features = queries.features.row(query).to_vec();
             let vectors = client.inputs(&features)?;
             let verdict = session.identify(&features, &mut |message| host.answer(message))?;
@@ -118,7 +116,7 @@ pub(crate) fn ask(
     }
     bar.finish_and_clear();
     raw.add(&answered, queries, client, &certainty);
-    let outcome = judge(&answered, &queries.asked, client, keys, &plan, certainty);
+    let outcome = judge(&answered, &queries.asked, client, places.len(), &plan, certainty);
     let (bytes_up, bytes_down) = bytes;
     let predicted = Calibration::load().map(|c| c.decided(&plan, hierarchy.shape(), rayon::current_num_threads()));
     let predicted = predicted.transpose()?.map(|time| 1e3 * time.as_secs_f64());

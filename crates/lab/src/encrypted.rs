@@ -42,7 +42,7 @@ pub struct Encrypted {
 
 impl Sample {
     /// For every key, the places among `all` queries that it asks.
-    fn places(self, all: usize) -> Vec<Vec<usize>> {
+    pub fn places(self, all: usize) -> Vec<Vec<usize>> {
         let count = self.queries.min(all);
         let keys = self.keys.clamp(1, count.max(1));
         (0..keys).map(|key| (key..count).step_by(keys).map(|i| i * all / count).collect()).collect()

@@ -211,7 +211,8 @@ impl Evaluate {
         }
         if self.one_trip > 0 {
             let options = self.decisions.options(self.one_trip_probes);
-            let asking = Deciding { fold, queries: self.one_trip, keys: self.keys, options };
+            let sample = Sample { queries: self.one_trip, keys: self.keys };
+            let asking = Deciding { fold, sample, options };
             findings.one_trip.push(decided::ask(client, server, &queries, asking, &mut findings.decided)?);
         }
         Ok(())
