@@ -1,6 +1,7 @@
 //! [`Augmented`]: a library's cached mel power, disturbed.
 
 use ndarray::{Array2, Axis};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use sordino_audio::{AugmentSpec, ImpulseBank, MelAugment, MelFrontEnd, NoiseBank};
 use sordino_corpus::{CropSplit, MelTable};
@@ -8,6 +9,7 @@ use sordino_model::Label;
 
 use crate::LearnError;
 use crate::clips::Clips;
+use crate::passages::{self, Passages};
 
 /// Random excerpts of a table's tracks, of a query's length, disturbed in the mel domain.
 pub struct Augmented<'a> {
@@ -15,6 +17,9 @@ pub struct Augmented<'a> {
     augment: MelAugment,
     split: CropSplit,
     frames: usize,
+    passages: Passages,
+    /// The first passage of every track.
+    first: Vec<usize>,
     recorded_weight: f32,
 }
 
@@ -40,7 +45,35 @@ impl<'a> Augmented<'a> {
         }
         let front_end = MelFrontEnd::new(table.spec()).map_err(sordino_model::FrontError::from)?;
         let augment = MelAugment::new(augment, &front_end, noise, impulses)?;
-        Ok(Self { table, augment, split, frames, recorded_weight: 1.0 })
+        let passages = Passages::whole(table.len());
+        Ok(Self { table, augment, split, frames, first: (0..table.len()).collect(), passages, recorded_weight: 1.0 })
+    }
+
+    /// The same where a track has passages `hop` query lengths apart that have rows of their own; 0 for one passage a track.
+    ///
+    /// # Errors
+    /// [`LearnError::Setting`] for a distance that is neither 0 nor a number from 0.05.
+    pub fn with_passages(mut self, hop: f32) -> Result<Self, LearnError> {
+        if hop != 0.0 && !(hop >= 0.05 && hop.is_finite()) {
+            let expected = "0, or a number from 0.05".into();
+            return Err(LearnError::Setting { setting: "passage_hop", found: hop.to_string(), expected });
+        }
+        let counts: Vec<usize> =
+            (0..self.table.len()).map(|track| passages::count(self.last(track), hop * self.frames as f32)).collect();
+        let next = |first: &mut usize, &count: &usize| Some(std::mem::replace(first, *first + count));
+        self.first = counts.iter().scan(0, next).collect();
+        self.passages = Passages::per_track(counts);
+        Ok(self)
+    }
+
+    /// The frames of a track that training may hear.
+    fn heard(&self, track: usize) -> std::ops::Range<usize> {
+        self.split.training_frames(self.table.spec(), self.table.frames(track))
+    }
+
+    /// The last frame at which an excerpt may begin.
+    fn last(&self, track: usize) -> usize {
+        self.heard(track).len() - self.frames
     }
 
     /// The same where recorded tracks together have at least this share of the weight, 0 to below 1, in a library that holds
@@ -68,14 +101,21 @@ impl Clips for Augmented<'_> {
         self.table.len()
     }
 
+    fn passages(&self) -> Passages {
+        self.passages.clone()
+    }
+
     fn weight(&self, track: usize) -> f32 {
         if self.table.track(track).source.is_composed() { 1.0 } else { self.recorded_weight }
     }
 
-    fn draw(&self, track: usize, rng: &mut ChaCha8Rng) -> Result<Array2<f32>, LearnError> {
+    fn draw(&self, passage: usize, rng: &mut ChaCha8Rng) -> Result<Array2<f32>, LearnError> {
+        let track = self.passages.track(passage) as usize;
+        let (first, next) = (self.first[track], self.first.get(track + 1).copied().unwrap_or(self.passages.len()));
+        let start = rng.random_range(passages::starts(self.last(track), passage - first, next - first));
         let mel = self.table.mel(track).0;
-        let heard = self.split.training_frames(self.table.spec(), mel.nrows());
-        Ok(self.augment.apply(mel.slice_axis(Axis(0), heard.into()), self.frames, rng)?.0)
+        let heard = mel.slice_axis(Axis(0), self.heard(track).into());
+        Ok(self.augment.apply_at(heard, start, self.frames, rng)?.0)
     }
 }
 

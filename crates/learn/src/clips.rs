@@ -3,22 +3,27 @@
 use ndarray::Array2;
 use rand_chacha::ChaCha8Rng;
 
-use crate::LearnError;
+use crate::{LearnError, Passages};
 
-/// A library that gives out clips as they might be heard: a random excerpt of a track, disturbed.
+/// A library that gives out clips as they might be heard: a random excerpt of a passage of a track, disturbed.
 pub trait Clips: Sync {
     /// Number of tracks.
     fn tracks(&self) -> usize;
+
+    /// Which passages have rows of their own: by default one for every track.
+    fn passages(&self) -> Passages {
+        Passages::whole(self.tracks())
+    }
 
     /// How much the clips of `track` count where the space is made, a positive number; all alike by default.
     fn weight(&self, _track: usize) -> f32 {
         1.0
     }
 
-    /// Mel power of one clip of `track`, shape `[frames, bands]`, with as many frames as a query has. All randomness comes
+    /// Mel power of one clip of `passage`, shape `[frames, bands]`, with as many frames as a query has. All randomness comes
     /// from `rng`.
     ///
     /// # Errors
     /// [`LearnError`] where the track's sound cannot be had.
-    fn draw(&self, track: usize, rng: &mut ChaCha8Rng) -> Result<Array2<f32>, LearnError>;
+    fn draw(&self, passage: usize, rng: &mut ChaCha8Rng) -> Result<Array2<f32>, LearnError>;
 }

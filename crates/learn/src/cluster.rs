@@ -58,7 +58,7 @@ impl Clusters {
         seed: u64,
     ) -> Result<Self, LearnError> {
         if count == 0 || count > points.nrows() {
-            let expected = format!("1 to {}, the number of tracks", points.nrows());
+            let expected = format!("1 to {}, the number of passages", points.nrows());
             return Err(LearnError::Setting { setting: "clusters", found: count.to_string(), expected });
         }
         if settings.balance.is_nan() || settings.balance < 1.0 {

@@ -36,19 +36,22 @@ pub struct TrainConfig {
     /// How many seconds from the start of every track are heard; all where there is no number. With a number, queries from
     /// behind it ask for music that was never heard.
     pub train_seconds: Option<f32>,
+    /// How far apart a track's passages lie that have rows of their own, in lengths of a query; 0 for one row a track. At 1, a
+    /// 30-s track has three for queries of 10 s.
+    pub passage_hop: f32,
     /// Whether the hand-made statistics are among the base features.
     pub statistics: bool,
     /// Slots of every routing stage, first to last; 0 stands for the number that makes the largest groups of all
     /// stages alike. Without any, the model is flat.
     pub stages: Vec<usize>,
-    /// In how many leaves a track lives at most.
+    /// In how many leaves a passage lives at most.
     pub spill: usize,
     /// Components of the vector that the last stage sees.
     pub width: usize,
-    /// Added to the diagonal of the within-track covariance of standardised features.
+    /// Added to the diagonal of the within-passage covariance of standardised features.
     pub ridge: f32,
-    /// How much more the tracks count that are easily confused, where the space is made a second time: their share of the
-    /// weight is their confusion to this power. 0 makes the space once, all tracks alike.
+    /// How much more the passages count that are easily confused, where the space is made a second time: their share of the
+    /// weight is their confusion to this power. 0 makes the space once, all passages alike.
     pub focus: f32,
     /// In a library of recorded and composed tracks, the share of the weight that recorded ones have at least where the space is
     /// made; 0 counts all tracks alike.
@@ -95,6 +98,7 @@ impl TrainConfig {
             seed: 1,
             clips_per_track,
             train_seconds: None,
+            passage_hop: 1.0,
             statistics: true,
             stages: vec![0],
             spill: 1,
@@ -114,11 +118,11 @@ impl TrainConfig {
         }
     }
 
-    /// Slots of every routing stage for a library of `tracks` tracks.
-    pub fn branching(&self, tracks: usize) -> Vec<usize> {
+    /// Slots of every routing stage for a library of so many passages.
+    pub fn branching(&self, passages: usize) -> Vec<usize> {
         // n routing stages and the last one make n + 1 equal factors of the number of entries.
         let parts = self.stages.len() as f64 + 1.0;
-        let even = ((tracks * self.spill.max(1)) as f64).powf(1.0 / parts).round().max(1.0) as usize;
+        let even = ((passages * self.spill.max(1)) as f64).powf(1.0 / parts).round().max(1.0) as usize;
         self.stages.iter().map(|&slots| if slots == 0 { even } else { slots }).collect()
     }
 

@@ -5,13 +5,13 @@ use ndarray::{Array2, ArrayView2, Axis};
 use crate::product::times_transposed;
 use crate::whiten::normalise_rows;
 
-/// Clips in rounds of one clip of every track: clip `i` is of track `i % track_count`. The vectors are made when they are asked
+/// Clips in rounds of one clip of every passage: clip `i` is of passage `i % passage_count`. The vectors are made when they are asked
 /// for, so that several stages can see the same clips each in its own way without copies of them all.
 #[derive(Clone, Copy)]
 pub(crate) struct Examples<'a> {
     projected: ArrayView2<'a, f32>,
     rotation: Option<ArrayView2<'a, f32>>,
-    track_count: usize,
+    passage_count: usize,
 }
 
 impl<'a> Examples<'a> {
@@ -21,10 +21,10 @@ impl<'a> Examples<'a> {
         projected: ArrayView2<'a, f32>,
         width: usize,
         rotation: Option<ArrayView2<'a, f32>>,
-        track_count: usize,
+        passage_count: usize,
     ) -> Self {
         let width = width.min(projected.ncols());
-        Self { projected: projected.slice_axis_move(Axis(1), (..width).into()), rotation, track_count }
+        Self { projected: projected.slice_axis_move(Axis(1), (..width).into()), rotation, passage_count }
     }
 
     /// Number of clips.
@@ -32,14 +32,14 @@ impl<'a> Examples<'a> {
         self.projected.nrows()
     }
 
-    /// Clips of every track.
+    /// Clips of every passage.
     pub(crate) fn rounds(&self) -> usize {
-        self.clips() / self.track_count.max(1)
+        self.clips() / self.passage_count.max(1)
     }
 
-    /// Number of tracks.
-    pub(crate) fn track_count(&self) -> usize {
-        self.track_count
+    /// Number of passages.
+    pub(crate) fn passage_count(&self) -> usize {
+        self.passage_count
     }
 
     /// Numbers in a vector.
@@ -58,15 +58,15 @@ impl<'a> Examples<'a> {
         vectors
     }
 
-    /// Unit vectors of one round: `[tracks, width]`.
+    /// Unit vectors of one round: `[passages, width]`.
     pub(crate) fn round(&self, round: usize) -> Array2<f32> {
-        let first = round * self.track_count;
-        self.vectors(&(first..first + self.track_count).collect::<Vec<_>>())
+        let first = round * self.passage_count;
+        self.vectors(&(first..first + self.passage_count).collect::<Vec<_>>())
     }
 
-    /// Unit mean of every track's vectors: `[tracks, width]`.
+    /// Unit mean of every passage's vectors: `[passages, width]`.
     pub(crate) fn prototypes(&self) -> Array2<f32> {
-        let mut sums = Array2::<f32>::zeros((self.track_count, self.width()));
+        let mut sums = Array2::<f32>::zeros((self.passage_count, self.width()));
         for round in 0..self.rounds() {
             sums += &self.round(round);
         }

@@ -3,6 +3,7 @@
 use ndarray::{Array2, ArrayView2};
 use sordino_model::{ClientModel, Front, Hierarchy, Label, ModelHash, Outline, ServerModel};
 
+use crate::passages::Passages;
 use crate::stage::FloatStage;
 use crate::tree::Tree;
 use crate::unknown::Threshold;
@@ -15,13 +16,15 @@ pub struct FloatModel {
     pub config: TrainConfig,
     /// Samples to base features to one vector per stage; head `s` belongs to stage `s`, and the last one to `flat` too.
     pub front: Front,
-    /// Which tracks hang below which choices.
+    /// Which track every passage is of.
+    pub passages: Passages,
+    /// Which passages hang below which choices.
     pub tree: Tree,
     /// Routing stages in order, then the last stage.
     pub stages: Vec<FloatStage>,
     /// The unknown threshold of the last stage.
     pub threshold: Threshold,
-    /// A classifier over all tracks in one group, and its unknown threshold.
+    /// A classifier over all passages in one group, and its unknown threshold.
     pub flat: Option<(FloatStage, Threshold)>,
 }
 
@@ -37,7 +40,7 @@ pub struct Scored {
 impl FloatModel {
     /// Number of tracks.
     pub fn tracks(&self) -> usize {
-        self.tree.leaves().iter().flatten().max().map_or(0, |&t| t as usize + 1)
+        self.passages.tracks()
     }
 
     /// The two halves in integers. `labels[i]` describes track `i`.
@@ -62,8 +65,9 @@ impl FloatModel {
         };
         let flat = self.flat.as_ref().map(flat).transpose()?;
 
-        let outline = Outline::new(hierarchy.shape().clone(), (0..=last).collect(), self.tree.leaves().concat())?;
-        let all: Vec<u32> = (0..labels.len() as u32).collect();
+        let slots = self.tree.leaves().iter().flatten().map(|&passage| self.passages.track(passage as usize)).collect();
+        let outline = Outline::new(hierarchy.shape().clone(), (0..=last).collect(), slots)?;
+        let all = self.passages.all().to_vec();
         let flat_outline = flat.as_ref().map(|f| Outline::new(f.shape().clone(), vec![last], all)).transpose()?;
         let spec = ModelHash::of_spec(self.front.spec());
         let server = ServerModel::new(name, spec, hierarchy, flat)?;
@@ -87,11 +91,10 @@ impl FloatModel {
         match (&self.flat, probes) {
             (Some((flat, _)), None) => {
                 let scores = flat.scores(vectors.view());
-                let all: Vec<u32> = (0..self.tracks() as u32).collect();
                 Ok(scores
                     .rows()
                     .into_iter()
-                    .map(|row| best(all.iter().copied().zip(row.iter().copied()), top))
+                    .map(|row| best(self.passages.all().iter().copied().zip(row.iter().copied()), top))
                     .collect())
             }
             _ => self.rank_by_stages(features, vectors.view(), probes.unwrap_or(usize::MAX), top),
@@ -124,7 +127,9 @@ impl FloatModel {
             });
             let row = final_scores.row(clip);
             let scored = leaves.iter().flat_map(|&leaf| {
-                self.tree.leaves()[leaf].iter().enumerate().map(move |(slot, &track)| (track, row[leaf * slots + slot]))
+                let track = |passage: u32| self.passages.track(passage as usize);
+                let members = self.tree.leaves()[leaf].iter().enumerate();
+                members.map(move |(slot, &passage)| (track(passage), row[leaf * slots + slot]))
             });
             best(scored, top)
         };

@@ -17,13 +17,13 @@ use crate::{LearnError, TrainConfig};
 /// Most clips whose raw features are held at once; the whitening is fitted to these.
 const RAW_CLIPS: usize = 65_536;
 
-/// Disturbed clips of every track. Clip `i` is of track `i % track_count`.
+/// Disturbed clips of every passage. Clip `i` is of passage `i % passage_count`.
 pub(crate) struct Pool {
     /// Whitened features before the unit length, strongest direction first, shape `[clips, directions]`.
     pub(crate) projected: Array2<f32>,
-    /// Number of tracks.
-    pub(crate) track_count: usize,
-    /// How often every track's clips are drawn where routing is learned: the square root of its weight.
+    /// Number of passages.
+    pub(crate) passage_count: usize,
+    /// How often every passage's clips are drawn where routing is learned: the square root of its track's weight.
     pub(crate) turns: Vec<f32>,
     /// The whitening.
     pub(crate) whitening: Whitening,
@@ -32,7 +32,7 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Draws `per_track` clips of every track, fits the whitening to as many of them as fit in memory, and keeps what it
+    /// Draws clips of every passage, `config.clips_per_track` of every track, fits the whitening to as many of them as fit in memory, and keeps what it
     /// makes of them.
     pub(crate) fn draw(
         library: &dyn Clips,
@@ -42,93 +42,103 @@ impl Pool {
         session: &Session<'_>,
     ) -> Result<Self, LearnError> {
         const FEWEST: usize = 5;
-        let (track_count, per_track) = (library.tracks(), config.clips_per_track);
-        if track_count < FEWEST {
-            return Err(LearnError::TooFew { what: "tracks", found: track_count, expected: FEWEST });
+        /// The fewest clips that say how a passage is disturbed.
+        const LEAST: usize = 4;
+        let found = library.tracks();
+        if found < FEWEST {
+            return Err(LearnError::TooFew { what: "tracks", found, expected: FEWEST });
         }
-        // Two clips of a track are the fewest that show how its clips differ.
-        let at_once = (RAW_CLIPS / track_count).clamp(2, per_track.max(2));
-        let raw = Rounds { library, front, purpose: Purpose::Training }.draw(0..at_once, per_track, session)?;
-        let fitted: Vec<u32> = (0..raw.nrows()).map(|i| (i % track_count) as u32).collect();
-        let mut weights: Vec<f32> = (0..track_count).map(|track| library.weight(track)).collect();
+        let passages = library.passages();
+        let passage_count = passages.len();
+        let rounds = passages.rounds(config.clips_per_track, LEAST.min(config.clips_per_track));
+        // Two clips of a passage are the fewest that show how its clips differ.
+        let at_once = (RAW_CLIPS / passage_count).clamp(2, rounds.max(2));
+        let raw = Rounds { library, front, purpose: Purpose::Training }.draw(0..at_once, rounds, session)?;
+        let fitted: Vec<u32> = (0..raw.nrows()).map(|i| (i % passage_count) as u32).collect();
+        let mut weights: Vec<f32> = passages.all().iter().map(|&track| library.weight(track as usize)).collect();
         let turns = weights.iter().map(|weight| weight.sqrt()).collect();
         let mut whitening = Whitening::fit_weighted(raw.view(), &fitted, &weights, settings)?;
         if config.focus > 0.0 {
-            let confusions = confusions(whitening.narrowed(config.width).apply(raw.view()).view(), track_count);
+            let confusions = confusions(whitening.narrowed(config.width).apply(raw.view()).view(), passage_count);
             weights.iter_mut().zip(confusions).for_each(|(weight, c)| *weight *= c.powf(config.focus));
             whitening = Whitening::fit_weighted(raw.view(), &fitted, &weights, settings)?;
         }
         session.done("space")?;
-        let mut projected = Array2::zeros((per_track * track_count, whitening.width()));
+        let mut projected = Array2::zeros((rounds.max(at_once) * passage_count, whitening.width()));
         let mut keep = |first: usize, raw: &Array2<f32>| {
-            let rows = (first * track_count..first * track_count + raw.nrows()).into();
+            let rows = (first * passage_count..first * passage_count + raw.nrows()).into();
             projected.slice_axis_mut(Axis(0), rows).assign(&whitening.project(raw.view()));
         };
         keep(0, &raw);
         let narrow = whitening.narrowed(config.width);
-        let prototypes = prototypes(narrow.apply(raw.view()).view(), &fitted, track_count);
-        let strangers =
-            Strangers { features: raw.view(), tracks: &fitted, weights: &weights, prototypes: prototypes.view() };
+        let prototypes = prototypes(narrow.apply(raw.view()).view(), &fitted, passage_count);
+        let strangers = Strangers {
+            features: raw.view(),
+            clips: &fitted,
+            passages: &passages,
+            weights: &weights,
+            prototypes: prototypes.view(),
+        };
         let settings = WhiteningSettings { width: config.width, ..settings };
         let strangers = strangers.best(settings, config.unknown.relatives)?;
         session.done("imitated unknown songs")?;
         drop(raw);
         let mut done = at_once;
-        while done < per_track {
-            let end = (done + at_once).min(per_track);
-            let raw = Rounds { library, front, purpose: Purpose::Training }.draw(done..end, per_track, session)?;
+        while done < rounds {
+            let end = (done + at_once).min(rounds);
+            let raw = Rounds { library, front, purpose: Purpose::Training }.draw(done..end, rounds, session)?;
             keep(done, &raw);
             done = end;
         }
-        Ok(Self { projected, track_count, turns, whitening, strangers })
+        Ok(Self { projected, passage_count, turns, whitening, strangers })
     }
 
     /// The clips as a stage sees them that takes the `width` strongest directions, rotated or not.
     pub(crate) fn examples<'a>(&'a self, width: usize, rotation: Option<ArrayView2<'a, f32>>) -> Examples<'a> {
-        Examples::new(self.projected.view(), width, rotation, self.track_count)
+        Examples::new(self.projected.view(), width, rotation, self.passage_count)
     }
 }
 
-/// Unit mean of every track's vectors: `[clips, width]` to `[tracks, width]`.
-pub(crate) fn prototypes(vectors: ArrayView2<f32>, tracks: &[u32], track_count: usize) -> Array2<f32> {
-    let mut sums = Array2::<f32>::zeros((track_count, vectors.ncols()));
-    for (row, &track) in vectors.rows().into_iter().zip(tracks) {
-        let mut sum = sums.row_mut(track as usize);
+/// Unit mean of every passage's vectors: `[clips, width]` to `[passages, width]`.
+pub(crate) fn prototypes(vectors: ArrayView2<f32>, passages: &[u32], passage_count: usize) -> Array2<f32> {
+    let mut sums = Array2::<f32>::zeros((passage_count, vectors.ncols()));
+    for (row, &passage) in vectors.rows().into_iter().zip(passages) {
+        let mut sum = sums.row_mut(passage as usize);
         sum += &row;
     }
     normalise_rows(&mut sums);
     sums
 }
 
-/// How easily every track is taken for others, 1 on average and never zero, from rounds of unit vectors `[clips, width]`: the
-/// mean over its clips of the probability that a softmax over cosines puts on other tracks. A clip is compared with its
-/// track's mean without itself.
-fn confusions(vectors: ArrayView2<f32>, track_count: usize) -> Vec<f32> {
+/// How easily every passage is taken for others, 1 on average and never zero, from rounds of unit vectors `[clips, width]`: the
+/// mean over its clips of the probability that a softmax over cosines puts on other passages. A clip is compared with its
+/// passage's mean without itself.
+fn confusions(vectors: ArrayView2<f32>, passage_count: usize) -> Vec<f32> {
     const SCALE: f32 = 32.0;
     const FEWEST: f32 = 0.05;
     const AT_ONCE: usize = 512;
-    let mut sums = Array2::<f32>::zeros((track_count, vectors.ncols()));
-    for round in vectors.axis_chunks_iter(Axis(0), track_count) {
+    let mut sums = Array2::<f32>::zeros((passage_count, vectors.ncols()));
+    for round in vectors.axis_chunks_iter(Axis(0), passage_count) {
         sums += &round;
     }
     let mut rows = sums.clone();
     normalise_rows(&mut rows);
-    let mut confusions = vec![0.0f32; track_count];
+    let mut confusions = vec![0.0f32; passage_count];
     for (chunk, clips) in vectors.axis_chunks_iter(Axis(0), AT_ONCE).enumerate() {
         let cosines = times_transposed(clips, rows.view());
         let wrong = |i: usize| {
-            let track = (chunk * AT_ONCE + i) % track_count;
-            let others = &sums.row(track) - &clips.row(i);
+            let passage = (chunk * AT_ONCE + i) % passage_count;
+            let others = &sums.row(passage) - &clips.row(i);
             let own = others.dot(&clips.row(i)) / others.dot(&others).sqrt().max(f32::MIN_POSITIVE);
             let odds =
-                |(other, &cosine): (usize, &f32)| if other == track { 0.0 } else { (SCALE * (cosine - own)).exp() };
+                |(other, &cosine): (usize, &f32)| if other == passage { 0.0 } else { (SCALE * (cosine - own)).exp() };
             let against: f32 = cosines.row(i).iter().enumerate().map(odds).sum();
-            (track, against / (1.0 + against))
+            (passage, against / (1.0 + against))
         };
         let wrong: Vec<(usize, f32)> = (0..clips.nrows()).into_par_iter().map(wrong).collect();
-        wrong.into_iter().for_each(|(track, share)| confusions[track] += share);
+        wrong.into_iter().for_each(|(passage, share)| confusions[passage] += share);
     }
-    let mean = confusions.iter().sum::<f32>().max(f32::MIN_POSITIVE) / track_count as f32;
+    let mean = confusions.iter().sum::<f32>().max(f32::MIN_POSITIVE) / passage_count as f32;
     confusions.into_iter().map(|confusion| FEWEST + confusion / mean).collect()
 }
 
@@ -139,7 +149,7 @@ pub(crate) enum Purpose {
     Calibration,
 }
 
-/// Rounds of clips: each round has one clip of every track.
+/// Rounds of clips: each round has one clip of every passage.
 pub(crate) struct Rounds<'a> {
     pub(crate) library: &'a dyn Clips,
     pub(crate) front: &'a Front,
@@ -147,25 +157,25 @@ pub(crate) struct Rounds<'a> {
 }
 
 impl Rounds<'_> {
-    /// Base features of the clips of some rounds, round by round: `[rounds * tracks, features]`.
+    /// Base features of the clips of some rounds, round by round: `[rounds * passages, features]`.
     pub(crate) fn draw(
         &self,
         rounds: std::ops::Range<usize>,
         of: usize,
         session: &Session<'_>,
     ) -> Result<Array2<f32>, LearnError> {
-        let tracks = self.library.tracks();
+        let passages = self.library.passages().len();
         let phase = match self.purpose {
             Purpose::Training => "clips",
             Purpose::Calibration => "held-out clips",
         };
-        let mut features = Array2::zeros((rounds.len() * tracks, self.front.width()));
-        for (mut block, round) in features.axis_chunks_iter_mut(Axis(0), tracks).zip(rounds) {
+        let mut features = Array2::zeros((rounds.len() * passages, self.front.width()));
+        for (mut block, round) in features.axis_chunks_iter_mut(Axis(0), passages).zip(rounds) {
             let seed = session.seed ^ ((self.purpose as u64 + 1) << 56);
             let rows: Vec<_> = block.rows_mut().into_iter().enumerate().collect();
-            rows.into_par_iter().try_for_each(|(track, mut row)| {
-                let rng = &mut stream(seed, (round * tracks + track) as u64);
-                let features = self.features(track, rng)?;
+            rows.into_par_iter().try_for_each(|(passage, mut row)| {
+                let rng = &mut stream(seed, (round * passages + passage) as u64);
+                let features = self.features(passage, rng)?;
                 row.iter_mut().zip(features).for_each(|(o, v)| *o = v);
                 Ok::<(), LearnError>(())
             })?;
@@ -174,12 +184,12 @@ impl Rounds<'_> {
         Ok(features)
     }
 
-    /// Base features of one clip. A track may fall silent for longer than a query, so a few excerpts are tried.
-    fn features(&self, track: usize, rng: &mut ChaCha8Rng) -> Result<Vec<f32>, LearnError> {
+    /// Base features of one clip. A passage may fall silent for longer than a query, so a few excerpts are tried.
+    fn features(&self, passage: usize, rng: &mut ChaCha8Rng) -> Result<Vec<f32>, LearnError> {
         const TRIES: usize = 16;
         let mut tried = 1;
         loop {
-            let power = self.library.draw(track, rng)?;
+            let power = self.library.draw(passage, rng)?;
             match self.front.features_of_mel(power.view()) {
                 Err(FrontError::NotFinite { .. }) if tried < TRIES => tried += 1,
                 features => return Ok(features?),
@@ -195,8 +205,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tracks_that_look_alike_are_confused() {
-        // Two rounds of three tracks: the first two near each other, the third far from both.
+    fn passages_that_look_alike_are_confused() {
+        // Two rounds of three passages: the first two near each other, the third far from both.
         let mut vectors = array![
             [1.0f32, 0.0, 0.0],
             [0.98, 0.2, 0.0],

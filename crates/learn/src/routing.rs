@@ -44,7 +44,7 @@ pub struct RouterSettings {
     /// Whether that is only where it starts, to be learned with the weights.
     pub learn_scale: bool,
     /// In training, normal noise is added to what the trunk sees, whose entries are of size 1, before its unit length: of
-    /// a standard deviation drawn for every clip between 0 and this. Whitening made the scatter of a track's clips round, so
+    /// a standard deviation drawn for every clip between 0 and this. Whitening made the scatter of a passage's clips round, so
     /// this stands for any number of further disturbed clips.
     pub noise: f32,
     /// Share of the hidden units that are left out in every training step.
@@ -128,7 +128,7 @@ struct Network {
     bank: Bank,
 }
 
-/// Trains the classifier of `tree`'s routing stage `stage`. `turns` says how often clips of every track are drawn, one against
+/// Trains the classifier of `tree`'s routing stage `stage`. `turns` says how often clips of every passage are drawn, one against
 /// another.
 pub(crate) fn train(
     examples: &Examples<'_>,
@@ -153,7 +153,7 @@ pub(crate) fn train(
     let network = Network { trunk: Trunk::new(&widths, &mut rng, device), bank };
 
     let loudness = (examples.width() as f32).sqrt();
-    let targets = Targets::new(tree, stage, examples.track_count());
+    let targets = Targets::new(tree, stage, examples.passage_count());
     let mut batches = Batches::new(examples.clips(), settings.descent.batch, seed).with_turns(turns);
     let steps = settings.descent.steps(examples.clips());
     let network = session.train(phase, settings.descent, steps, network, |network: &Network, step| {
@@ -161,7 +161,7 @@ pub(crate) fn train(
         let mut rng = stream(seed, (1 << 40) + step as u64);
         // Entries of size 1 suit weights that start with variance 2 / in.
         let x = scattered(examples.vectors(clips), settings.noise, &mut rng);
-        let (groups, allowed) = targets.draw(clips.iter().map(|c| c % examples.track_count()), &mut rng);
+        let (groups, allowed) = targets.draw(clips.iter().map(|c| c % examples.passage_count()), &mut rng);
         let x = x * loudness;
         let keep = |width| dropout_mask(clips.len(), width, settings.dropout, &mut rng);
         let masks: Vec<Array2<f32>> = settings.hidden.iter().copied().map(keep).collect();
@@ -205,16 +205,16 @@ fn dropout_mask(rows: usize, columns: usize, dropout: f32, rng: &mut ChaCha8Rng)
     })
 }
 
-/// The right choices of every track at one stage.
+/// The right choices of every passage at one stage.
 struct Targets {
-    /// Per track: groups it is in, and its slots in each.
+    /// Per passage: groups it is in, and its slots in each.
     choices: Vec<Vec<(usize, Vec<usize>)>>,
     slots: usize,
 }
 
 impl Targets {
-    fn new(tree: &Tree, stage: usize, tracks: usize) -> Self {
-        let per_track = |places: Vec<(usize, usize)>| {
+    fn new(tree: &Tree, stage: usize, passages: usize) -> Self {
+        let per_passage = |places: Vec<(usize, usize)>| {
             let mut choices: Vec<(usize, Vec<usize>)> = Vec::new();
             for (group, slot) in places.into_iter().map(|(leaf, _)| tree.choice(stage, leaf)) {
                 match choices.iter_mut().find(|(g, _)| *g == group) {
@@ -224,15 +224,15 @@ impl Targets {
             }
             choices
         };
-        Self { choices: tree.places(tracks).into_iter().map(per_track).collect(), slots: tree.branching()[stage] }
+        Self { choices: tree.places(passages).into_iter().map(per_passage).collect(), slots: tree.branching()[stage] }
     }
 
-    /// One group for each clip's track, and the slots allowed in it as a mask `[batch, slots]`: 0 or [`NEVER`].
-    fn draw(&self, tracks: impl Iterator<Item = usize>, rng: &mut ChaCha8Rng) -> (Vec<usize>, Array2<f32>) {
+    /// One group for each clip's passage, and the slots allowed in it as a mask `[batch, slots]`: 0 or [`NEVER`].
+    fn draw(&self, passages: impl Iterator<Item = usize>, rng: &mut ChaCha8Rng) -> (Vec<usize>, Array2<f32>) {
         let mut groups = Vec::new();
         let mut allowed = Vec::new();
-        for track in tracks {
-            let choices = &self.choices[track];
+        for passage in passages {
+            let choices = &self.choices[passage];
             let (group, slots) = &choices[if choices.len() > 1 { rng.random_range(0..choices.len()) } else { 0 }];
             groups.push(*group);
             allowed.push(slots);

@@ -1,7 +1,7 @@
-//! [`train`]: the last stage, one quantised cosine classifier per track, all leaves trained at once.
+//! [`train`]: the last stage, one quantised cosine classifier per passage, all leaves trained at once.
 //!
 //! With one leaf this is `flat`: quantisation-aware logistic regression over the whole library. With many, every step
-//! takes clips of a few leaves and weighs each against the tracks of its own leaf, and against the other leaves' and rows
+//! takes clips of a few leaves and weighs each against the passages of its own leaf, and against the other leaves' and rows
 //! drawn from everywhere, so that scores stay comparable between leaves: with several probes, and for the unknown
 //! threshold, they meet.
 
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bank::Bank;
 use crate::examples::Examples;
+use crate::passages::Passages;
 use crate::progress::Metric;
 use crate::routing::{argmax, scattered};
 use crate::stage::FloatStage;
@@ -39,7 +40,7 @@ pub struct TrackSettings {
     pub learn_scale: bool,
     /// Noise added in training to the unit vectors, as in [`crate::RouterSettings`].
     pub noise: f32,
-    /// How to descend from the mean of a track's clips. With no epochs, that mean is the row.
+    /// How to descend from the mean of a passage's clips. With no epochs, that mean is the row.
     pub descent: Descent,
 }
 
@@ -73,11 +74,13 @@ impl TrackSettings {
     }
 }
 
-/// Trains the last stage below `tree`. `prototypes` are the unit means of every track's examples, shape `[tracks, width]`.
+/// Trains the last stage below `tree`. `prototypes` are the unit means of every passage's
+/// examples, shape `[passages, width]`; `passages` says which are of one track.
 pub(crate) fn train(
     examples: &Examples<'_>,
     prototypes: ArrayView2<f32>,
     tree: &Tree,
+    passages: &Passages,
     settings: &TrackSettings,
     phase: &str,
     session: &Session<'_>,
@@ -92,7 +95,7 @@ pub(crate) fn train(
         return Ok(FloatStage { rows: start, counts, grid });
     }
 
-    let source = Source { tree, rounds: examples.rounds(), track_count: examples.track_count(), settings };
+    let source = Source { tree, passages, rounds: examples.rounds(), settings };
     let steps = settings.descent.steps(examples.clips());
     let bank = Bank::new(start.view(), settings.scale, settings.learn_scale, device);
     let bank = session.train(phase, settings.descent, steps, bank, |bank: &Bank, step| {
@@ -116,12 +119,12 @@ pub(crate) fn train(
     Ok(FloatStage { rows: array3(bank.unit_rows())?, counts, grid })
 }
 
-/// Every track's prototype in each of its slots, zeros elsewhere.
+/// Every passage's prototype in each of its slots, zeros elsewhere.
 fn initial_rows(tree: &Tree, prototypes: ArrayView2<f32>) -> Array3<f32> {
     let mut rows = Array3::zeros((tree.leaves().len(), tree.slots(), prototypes.ncols()));
     for (mut group, members) in rows.outer_iter_mut().zip(tree.leaves()) {
-        for (mut row, &track) in group.rows_mut().into_iter().zip(members) {
-            row.assign(&prototypes.row(track as usize));
+        for (mut row, &passage) in group.rows_mut().into_iter().zip(members) {
+            row.assign(&prototypes.row(passage as usize));
         }
     }
     rows
@@ -130,8 +133,8 @@ fn initial_rows(tree: &Tree, prototypes: ArrayView2<f32>) -> Array3<f32> {
 /// Where the clips and rows of a step are drawn from.
 struct Source<'a> {
     tree: &'a Tree,
+    passages: &'a Passages,
     rounds: usize,
-    track_count: usize,
     settings: &'a TrackSettings,
 }
 
@@ -155,9 +158,10 @@ struct Lesson {
 
 impl Source<'_> {
     fn draw(&self, rng: &mut impl Rng) -> Lesson {
-        let Self { tree, rounds, track_count, settings } = self;
+        let Self { tree, passages, rounds, settings } = self;
         let leaves = tree.leaves();
-        let column = |leaf: usize, slot: usize| Column { leaf, slot, track: leaves[leaf][slot] };
+        let column =
+            |leaf: usize, slot: usize| Column { leaf, slot, track: passages.track(leaves[leaf][slot] as usize) };
         let whole_leaves = tree.slots() <= settings.negatives;
         let at_once = if whole_leaves { (settings.negatives / tree.slots().max(1)).clamp(1, leaves.len()) } else { 1 };
         // A leaf below a cluster that was too small may be empty.
@@ -174,16 +178,17 @@ impl Source<'_> {
         }
         let (mut clips, mut own) = (Vec::new(), Vec::new());
         for _ in 0..settings.descent.batch {
-            let (right, track) = if whole_leaves {
+            let (right, passage) = if whole_leaves {
                 let i = rng.random_range(0..chosen.len());
                 let slot = rng.random_range(0..leaves[chosen[i]].len());
                 (starts[i] + slot, leaves[chosen[i]][slot])
             } else {
                 let leaf = full[rng.random_range(0..full.len())];
-                columns.push(column(leaf, rng.random_range(0..leaves[leaf].len())));
-                (columns.len() - 1, columns[columns.len() - 1].track)
+                let slot = rng.random_range(0..leaves[leaf].len());
+                columns.push(column(leaf, slot));
+                (columns.len() - 1, leaves[leaf][slot])
             };
-            clips.push(rng.random_range(0..*rounds) * track_count + track as usize);
+            clips.push(rng.random_range(0..*rounds) * passages.len() + passage as usize);
             own.push(right);
         }
         if full.len() > chosen.len() || !whole_leaves {
@@ -203,18 +208,20 @@ impl Lesson {
         Array2::from_shape_fn(shape, |(sample, column)| if admit(sample, column) { 0.0 } else { NEVER })
     }
 
-    /// The right column and those of other tracks: another copy of the same track is not wrong.
+    /// The right column and those of other tracks: another passage or copy of the same track is not wrong.
     fn rivals(&self, sample: usize, column: usize) -> bool {
         let own = self.own[sample];
         column == own || self.columns[column].track != self.columns[own].track
     }
 
-    /// The columns of the sample's own leaf, each once.
+    /// The right column and those of other tracks in the sample's own leaf, each once.
     fn leaf_mates(&self, sample: usize, column: usize) -> bool {
         let own = self.columns[self.own[sample]];
         // Whole leaves come first, in order of their slots; rows drawn from everywhere come after them.
         let first = self.own[sample] - own.slot;
-        self.columns[column].leaf == own.leaf && column == first + self.columns[column].slot
+        self.rivals(sample, column)
+            && self.columns[column].leaf == own.leaf
+            && column == first + self.columns[column].slot
     }
 
     fn share_correct(&self, scores: ArrayView2<f32>) -> f32 {

@@ -38,6 +38,7 @@ pub fn train(
 ) -> Result<FloatModel, LearnError> {
     config.validate()?;
     let library = Augmented::new(table, noise, impulses, &config.augment, config.split())?
+        .with_passages(config.passage_hop)?
         .with_recorded_share(config.recorded_share)?;
     train_on(&library, table.spec(), config, checkpoints, progress)
 }
@@ -79,7 +80,8 @@ pub fn train_on(
     let space = narrow.rotated(rotation.view());
     let examples = pool.examples(config.width, Some(rotation.view()));
     let prototypes = examples.prototypes();
-    let branching = config.branching(pool.track_count);
+    let passages = library.passages();
+    let branching = config.branching(passages.len());
     let tree = Tree::grow(prototypes.view(), &branching, config.clusters, config.seed)?;
 
     session.done("clusters")?;
@@ -102,10 +104,10 @@ pub fn train_on(
         }
     };
 
-    let last = tracks::train(&examples, prototypes.view(), &tree, &config.tracks, "tracks", &session)?;
+    let last = tracks::train(&examples, prototypes.view(), &tree, &passages, &config.tracks, "tracks", &session)?;
     let flat = if config.flat && !branching.is_empty() {
         let all = Tree::grow(prototypes.view(), &[], config.clusters, config.seed)?;
-        Some(tracks::train(&examples, prototypes.view(), &all, &config.tracks, "flat", &session)?)
+        Some(tracks::train(&examples, prototypes.view(), &all, &passages, &config.tracks, "flat", &session)?)
     } else {
         None
     };
@@ -115,14 +117,14 @@ pub fn train_on(
     let inputs = held_out(library, &front, config.unknown.clips, &session)?;
     let strangers = pool.strangers;
     let scale = front.head(branching.len())?.quantiser().scale;
-    let (track_count, settings) = (library.tracks(), config.unknown);
-    let calibration = Calibration { inputs, scale, track_count, strangers, settings };
+    let settings = config.unknown;
+    let calibration = Calibration { inputs, scale, passages: &passages, strangers, settings };
     let threshold = calibration.threshold(&last, tree.leaves());
-    let all = [(0..library.tracks() as u32).collect()];
+    let all = [(0..passages.len() as u32).collect()];
     let flat = flat.map(|flat| (calibration.threshold(&flat, &all), flat)).map(|(threshold, flat)| (flat, threshold));
     session.done("thresholds")?;
     let stages = routings.into_iter().map(|routing| routing.stage).chain([last]).collect();
-    Ok(FloatModel { config: config.clone(), front, tree, stages, threshold, flat })
+    Ok(FloatModel { config: config.clone(), front, passages, tree, stages, threshold, flat })
 }
 
 /// What two runs must share to share checkpoints: settings, and some of the sound.
@@ -133,13 +135,13 @@ fn identity(
     folder: &Path,
 ) -> Result<String, LearnError> {
     const SAMPLES: usize = 16;
-    let json = serde_json::to_vec(&(spec, config, library.tracks()))
+    let json = serde_json::to_vec(&(spec, config, library.passages()))
         .map_err(|error| LearnError::Checkpoint { path: folder.into(), reason: error.to_string() })?;
     let mut hash = Sha256::new();
     hash.update(json);
-    for i in 0..SAMPLES.min(library.tracks()) {
-        let track = i * library.tracks() / SAMPLES.min(library.tracks());
-        for value in library.draw(track, &mut stream(config.seed, 0))? {
+    let passages = library.passages().len();
+    for i in 0..SAMPLES.min(passages) {
+        for value in library.draw(i * passages / SAMPLES.min(passages), &mut stream(config.seed, 0))? {
             hash.update(value.to_le_bytes());
         }
     }
@@ -154,18 +156,18 @@ fn extractor(spec: &FeatureSpec, config: &TrainConfig, network: Option<Network>)
     Ok(Front::new(spec.clone(), config.statistics, network, vec![head])?)
 }
 
-/// The likeliest leaves of every track, from the product of its routing probabilities averaged over its clips.
+/// The likeliest leaves of every passage, from the product of its routing probabilities averaged over its clips.
 fn candidates(examples: &Examples<'_>, tree: &Tree, routings: &[Routing], keep: usize) -> Vec<Vec<(usize, f32)>> {
     const ROUNDS: usize = 16;
     let rounds = examples.rounds().min(ROUNDS);
-    let mut worth = Array2::<f32>::zeros((examples.track_count(), tree.leaves().len()));
+    let mut worth = Array2::<f32>::zeros((examples.passage_count(), tree.leaves().len()));
     for round in 0..rounds {
         let vectors = examples.round(round);
         let logs: Vec<Array2<f32>> = routings.iter().map(|r| r.log_probabilities(vectors.view())).collect();
-        for ((track, leaf), worth) in worth.indexed_iter_mut() {
+        for ((passage, leaf), worth) in worth.indexed_iter_mut() {
             let path = |(stage, logs): (usize, &Array2<f32>)| {
                 let (group, slot) = tree.choice(stage, leaf);
-                logs[(track, group * tree.branching()[stage] + slot)]
+                logs[(passage, group * tree.branching()[stage] + slot)]
             };
             *worth += logs.iter().enumerate().map(path).sum::<f32>().exp() / rounds as f32;
         }
@@ -213,17 +215,18 @@ fn quantiser(grid: Grid, width: usize) -> Result<Quantiser, LearnError> {
     Ok(Quantiser::for_unit_vectors(width, u32::from(grid.bits()), grid.scale())?)
 }
 
-/// Integer vectors of clips that training has not seen, as the last stage sees them: `[rounds * tracks, width]`.
+/// Integer vectors of clips that training has not seen, as the last stage sees them: `[rounds * passages, width]`.
 fn held_out(
     library: &dyn Clips,
     front: &Front,
-    rounds: usize,
+    per_track: usize,
     session: &Session<'_>,
 ) -> Result<Array2<f32>, LearnError> {
     let head = front.head(front.heads().len() - 1)?;
-    let tracks = library.tracks();
-    let mut inputs = Array2::zeros((rounds * tracks, head.quantiser().bound.width));
-    for (round, mut block) in inputs.axis_chunks_iter_mut(Axis(0), tracks).enumerate() {
+    let passages = library.passages();
+    let (rounds, passages) = (passages.rounds(per_track, 1), passages.len());
+    let mut inputs = Array2::zeros((rounds * passages, head.quantiser().bound.width));
+    for (round, mut block) in inputs.axis_chunks_iter_mut(Axis(0), passages).enumerate() {
         let source = Rounds { library, front, purpose: Purpose::Calibration };
         let features = source.draw(round..round + 1, rounds, session)?;
         block.assign(&head.input_batch(features.view())?.mapv(|v| v as f32));

@@ -59,14 +59,14 @@ impl Descent {
 }
 
 /// Which samples each step sees, a function of the seed and the step alone: a fresh permutation every epoch, or draws where some
-/// tracks have more turns than others.
+/// passages have more turns than others.
 pub(crate) struct Batches {
     samples: usize,
     batch: usize,
     seed: u64,
     epoch: Option<usize>,
     order: Vec<usize>,
-    /// Running sums of the tracks' turns; empty where all have as many.
+    /// Running sums of the passages' turns; empty where all have as many.
     turns: Vec<f32>,
 }
 
@@ -75,8 +75,8 @@ impl Batches {
         Self { samples, batch: batch.max(1), seed, epoch: None, order: (0..samples).collect(), turns: Vec::new() }
     }
 
-    /// The same where samples of track `t`, which are those of number `t` modulo the number of tracks, are drawn in proportion
-    /// to `turns[t]`.
+    /// The same where samples of passage `p`, which are those of number `p` modulo the number of passages, are drawn in proportion
+    /// to `turns[p]`.
     pub(crate) fn with_turns(mut self, turns: &[f32]) -> Self {
         if turns.iter().any(|turn| *turn != turns[0]) {
             let running = turns.iter().scan(0.0, |sum, turn| {
@@ -100,8 +100,8 @@ impl Batches {
                     let (turns, rounds) = (&self.turns, self.samples / self.turns.len());
                     self.order.fill_with(|| {
                         let place = rng.random::<f32>() * all;
-                        let track = turns.partition_point(|sum| *sum <= place).min(turns.len() - 1);
-                        rng.random_range(0..rounds) * turns.len() + track
+                        let passage = turns.partition_point(|sum| *sum <= place).min(turns.len() - 1);
+                        rng.random_range(0..rounds) * turns.len() + passage
                     });
                 }
                 None => self.order.shuffle(&mut rng),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn tracks_are_drawn_by_their_turns() {
+    fn passages_are_drawn_by_their_turns() {
         let mut batches = Batches::new(3_000, 300, 7).with_turns(&[1.0, 4.0, 5.0]);
         let mut drawn = [0; 3];
         (0..10).for_each(|step| batches.at(step).iter().for_each(|sample| drawn[sample % 3] += 1));

@@ -1,4 +1,4 @@
-//! [`Tree`]: which tracks hang below which choices, for any number of stages.
+//! [`Tree`]: which passages hang below which choices, for any number of stages.
 
 use ndarray::{ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::LearnError;
 use crate::cluster::{ClusterSettings, Clusters, capacity};
 
-/// A tree of choices: `branching[s]` slots in every group of stage `s`, and a list of tracks at each leaf. Leaf
+/// A tree of choices: `branching[s]` slots in every group of stage `s`, and a list of passages at each leaf. Leaf
 /// `l` is reached by the digits of `l` in the mixed radix `branching`, first stage first. Without branching there
-/// is one leaf with all tracks: `flat`.
+/// is one leaf with all passages: `flat`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tree {
     branching: Vec<usize>,
@@ -16,23 +16,23 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Clusters unit vectors of tracks, shape `[tracks, width]`, into `branching[0]` balanced clusters, each of those
+    /// Clusters unit vectors of passages, shape `[passages, width]`, into `branching[0]` balanced clusters, each of those
     /// into `branching[1]`, and so on.
     ///
     /// # Errors
-    /// [`LearnError::Setting`] where a cluster has fewer tracks than it must be divided into.
+    /// [`LearnError::Setting`] where a cluster has fewer passages than it must be divided into.
     pub fn grow(
-        tracks: ArrayView2<f32>,
+        passages: ArrayView2<f32>,
         branching: &[usize],
         settings: ClusterSettings,
         seed: u64,
     ) -> Result<Self, LearnError> {
-        let mut leaves = vec![(0..tracks.nrows() as u32).collect::<Vec<_>>()];
+        let mut leaves = vec![(0..passages.nrows() as u32).collect::<Vec<_>>()];
         for (depth, &count) in branching.iter().enumerate() {
             let mut next = Vec::with_capacity(leaves.len() * count);
             for (parent, members) in leaves.iter().enumerate() {
-                let rows: Vec<usize> = members.iter().map(|&t| t as usize).collect();
-                let points = tracks.select(Axis(0), &rows);
+                let rows: Vec<usize> = members.iter().map(|&passage| passage as usize).collect();
+                let points = passages.select(Axis(0), &rows);
                 let seed = seed ^ ((depth as u64) << 48) ^ ((parent as u64) << 16);
                 let clusters = Clusters::fit(points.view(), count, settings, seed)?;
                 next.extend(
@@ -52,12 +52,12 @@ impl Tree {
         &self.branching
     }
 
-    /// Tracks at every leaf.
+    /// Passages at every leaf.
     pub fn leaves(&self) -> &[Vec<u32>] {
         &self.leaves
     }
 
-    /// Tracks in the fullest leaf: the slots of every group of the last stage.
+    /// Passages in the fullest leaf: the slots of every group of the last stage.
     pub fn slots(&self) -> usize {
         self.leaves.iter().map(Vec::len).max().unwrap_or(0)
     }
@@ -73,18 +73,18 @@ impl Tree {
         (path / self.branching[stage], path % self.branching[stage])
     }
 
-    /// Leaves and slots of every track.
-    pub fn places(&self, tracks: usize) -> Vec<Vec<(usize, usize)>> {
-        let mut places = vec![Vec::new(); tracks];
+    /// Leaves and slots of every passage.
+    pub fn places(&self, passages: usize) -> Vec<Vec<(usize, usize)>> {
+        let mut places = vec![Vec::new(); passages];
         for (leaf, members) in self.leaves.iter().enumerate() {
-            for (slot, &track) in members.iter().enumerate() {
-                places[track as usize].push((leaf, slot));
+            for (slot, &passage) in members.iter().enumerate() {
+                places[passage as usize].push((leaf, slot));
             }
         }
         places
     }
 
-    /// The same tree where each track lives in up to `spill` leaves: its own, and the best of `candidates[track]`
+    /// The same tree where each passage lives in up to `spill` leaves: its own, and the best of `candidates[passage]`
     /// (leaf and how good it is, any order), as long as no leaf passes its capacity.
     pub fn spilled(&self, candidates: &[Vec<(usize, f32)>], spill: usize, balance: f32) -> Self {
         if spill <= 1 || self.leaves.len() < 2 {
@@ -95,15 +95,15 @@ impl Tree {
         let mut places = vec![1usize; candidates.len()];
         let own = self.places(candidates.len());
         let mut offers: Vec<(f32, usize, usize)> = Vec::new();
-        for (track, offered) in candidates.iter().enumerate() {
-            let foreign = offered.iter().filter(|(leaf, _)| own[track].iter().all(|(l, _)| l != leaf));
-            offers.extend(foreign.map(|&(leaf, worth)| (worth, track, leaf)));
+        for (passage, offered) in candidates.iter().enumerate() {
+            let foreign = offered.iter().filter(|(leaf, _)| own[passage].iter().all(|(l, _)| l != leaf));
+            offers.extend(foreign.map(|&(leaf, worth)| (worth, passage, leaf)));
         }
         offers.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-        for (_, track, leaf) in offers {
-            if places[track] < spill && leaves[leaf].len() < limit {
-                leaves[leaf].push(track as u32);
-                places[track] += 1;
+        for (_, passage, leaf) in offers {
+            if places[passage] < spill && leaves[leaf].len() < limit {
+                leaves[leaf].push(passage as u32);
+                places[passage] += 1;
             }
         }
         Self { branching: self.branching.clone(), leaves }

@@ -9,6 +9,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
+use crate::passages::Passages;
 use crate::pool::prototypes;
 use crate::product::times_transposed;
 use crate::stage::FloatStage;
@@ -61,11 +62,13 @@ pub struct Threshold {
 pub(crate) struct Strangers<'a> {
     /// Base features, shape `[clips, features]`.
     pub(crate) features: ArrayView2<'a, f32>,
-    /// Track of every clip.
-    pub(crate) tracks: &'a [u32],
-    /// How much every track counts where the space is made.
+    /// Passage of every clip.
+    pub(crate) clips: &'a [u32],
+    /// Which passages are of one track.
+    pub(crate) passages: &'a Passages,
+    /// How much every passage counts where the space is made.
     pub(crate) weights: &'a [f32],
-    /// Unit mean of every track in the space of the whole library, shape `[tracks, n]`.
+    /// Unit mean of every passage in the space of the whole library, shape `[passages, n]`.
     pub(crate) prototypes: ArrayView2<'a, f32>,
 }
 
@@ -74,10 +77,10 @@ impl Strangers<'_> {
     pub(crate) fn best(&self, whitening: WhiteningSettings, relatives: f32) -> Result<Vec<f32>, LearnError> {
         const PARTS: usize = 5;
         const ENOUGH: usize = 500;
-        let count = self.prototypes.nrows();
+        let count = self.passages.tracks();
         // Each part leaves out a fifth of the tracks; a few hundred of them say enough, and a large library needs one part.
         let parts = (ENOUGH * PARTS).div_ceil(count.max(1)).clamp(1, PARTS);
-        let related = related(self.prototypes, relatives);
+        let related = related(self.prototypes, self.passages, relatives);
         let mut best = Vec::new();
         for part in 0..parts {
             best.extend(self.part(|track| track as usize % PARTS == part, whitening, &related)?);
@@ -91,69 +94,76 @@ impl Strangers<'_> {
         settings: WhiteningSettings,
         related: &[Vec<u32>],
     ) -> Result<Vec<f32>, LearnError> {
-        let kept: Vec<u32> = (0..related.len() as u32).filter(|&t| !left_out(t)).collect();
+        let track = |passage: u32| self.passages.track(passage as usize);
+        let kept: Vec<u32> = (0..self.passages.len() as u32).filter(|&passage| !left_out(track(passage))).collect();
         let (strange, known): (Vec<usize>, Vec<usize>) =
-            (0..self.tracks.len()).partition(|&i| left_out(self.tracks[i]));
-        let class = |&i: &usize| kept.partition_point(|&t| t < self.tracks[i]) as u32;
+            (0..self.clips.len()).partition(|&i| left_out(track(self.clips[i])));
+        let class = |&i: &usize| kept.partition_point(|&passage| passage < self.clips[i]) as u32;
         let classes: Vec<u32> = known.iter().map(class).collect();
         let features = self.features.select(Axis(0), &known);
-        let weights: Vec<f32> = kept.iter().map(|&track| self.weights[track as usize]).collect();
+        let weights: Vec<f32> = kept.iter().map(|&passage| self.weights[passage as usize]).collect();
         let whitening = Whitening::fit_weighted(features.view(), &classes, &weights, settings)?;
         let rows = prototypes(whitening.apply(features.view()).view(), &classes, kept.len());
         let vectors = whitening.apply(self.features.select(Axis(0), &strange).view());
         let cosines = times_transposed(vectors.view(), rows.view());
         let best = |(cosines, &clip): (ndarray::ArrayView1<f32>, &usize)| {
-            let relatives = &related[self.tracks[clip] as usize];
-            let strangers = cosines.iter().zip(&kept).filter(|(_, track)| !relatives.contains(track));
+            let relatives = &related[track(self.clips[clip]) as usize];
+            let strangers = cosines.iter().zip(&kept).filter(|&(_, &passage)| !relatives.contains(&track(passage)));
             strangers.map(|(&cosine, _)| cosine).fold(-1.0, f32::max)
         };
         Ok(cosines.rows().into_iter().zip(&strange).map(best).collect())
     }
 }
 
-/// For every track, the others whose unit vectors, shape `[tracks, n]`, agree with its own by a cosine above `limit` times the
-/// root mean square cosine of two tracks.
-fn related(vectors: ArrayView2<f32>, limit: f32) -> Vec<Vec<u32>> {
+/// For every track, the others of which some passage's unit vector, shape `[passages, n]`, agrees with one of its own by a cosine
+/// above `limit` times the root mean square cosine of two passages.
+fn related(vectors: ArrayView2<f32>, passages: &Passages, limit: f32) -> Vec<Vec<u32>> {
     const ROWS: usize = 1_024;
     let some = vectors.slice_axis(Axis(0), (..vectors.nrows().min(ROWS)).into());
     let pairs = (some.nrows() * vectors.nrows().saturating_sub(1)).max(1);
     // Every vector agrees with itself by 1.
     let squares = times_transposed(some, vectors).iter().map(|c| f64::from(c * c)).sum::<f64>() - some.nrows() as f64;
     let limit = limit * (squares.max(0.0) / pairs as f64).sqrt() as f32;
-    let mut related = Vec::with_capacity(vectors.nrows());
+    let mut related = vec![Vec::new(); passages.tracks()];
     for (chunk, rows) in vectors.axis_chunks_iter(Axis(0), ROWS).enumerate() {
         for (i, cosines) in times_transposed(rows, vectors).rows().into_iter().enumerate() {
-            let own = chunk * ROWS + i;
-            let close = cosines.iter().enumerate().filter(|&(other, &cosine)| other != own && cosine > limit);
-            related.push(close.map(|(other, _)| other as u32).collect());
+            let own = passages.track(chunk * ROWS + i);
+            let close = cosines.iter().zip(passages.all()).filter(|&(&cosine, &track)| cosine > limit && track != own);
+            related[own as usize].extend(close.map(|(_, &track)| track));
         }
+    }
+    for relatives in &mut related {
+        relatives.sort_unstable();
+        relatives.dedup();
     }
     related
 }
 
 /// What thresholds are chosen by.
-pub(crate) struct Calibration {
-    /// Integer vectors of clips that training has not seen, one of every track in turn, shape `[clips, width]`.
+pub(crate) struct Calibration<'a> {
+    /// Integer vectors of clips that training has not seen, one of every passage in turn, shape `[clips, width]`.
     pub(crate) inputs: Array2<f32>,
     /// Steps to one of those vectors.
     pub(crate) scale: f32,
-    /// Number of tracks.
-    pub(crate) track_count: usize,
+    /// Which passages are of one track.
+    pub(crate) passages: &'a Passages,
     /// Best cosines of imitated unknown clips.
     pub(crate) strangers: Vec<f32>,
     /// What is asked for.
     pub(crate) settings: UnknownSettings,
 }
 
-impl Calibration {
-    /// The threshold for a last stage whose groups hold the tracks of `leaves`.
+impl Calibration<'_> {
+    /// The threshold for a last stage whose groups hold the passages of `leaves`.
     pub(crate) fn threshold(&self, stage: &FloatStage, leaves: &[Vec<u32>]) -> Threshold {
         let slots = stage.rows.dim().1;
-        let mut places = vec![Vec::new(); self.track_count];
-        for (leaf, tracks) in leaves.iter().enumerate() {
-            tracks.iter().enumerate().for_each(|(slot, &track)| places[track as usize].push(leaf * slots + slot));
+        let track = |passage: usize| self.passages.track(passage) as usize;
+        let mut places = vec![Vec::new(); self.passages.tracks()];
+        for (leaf, members) in leaves.iter().enumerate() {
+            let of = |(slot, &passage): (usize, &u32)| (track(passage as usize), leaf * slots + slot);
+            members.iter().enumerate().map(of).for_each(|(track, place)| places[track].push(place));
         }
-        // Only the scores of a clip's own places matter: few products of vectors instead of one of large matrices.
+        // Only the scores of a clip's own track's places matter: few products of vectors instead of one of large matrices.
         let weights = stage.integers();
         let score = |clip: &[f32], place: usize| -> i64 {
             let row = &weights[place * clip.len()..(place + 1) * clip.len()];
@@ -161,7 +171,7 @@ impl Calibration {
         };
         let own = |(i, clip): (usize, ArrayView1<f32>)| {
             let clip = clip.to_vec();
-            places[i % self.track_count.max(1)].iter().map(|&place| score(&clip, place)).max().unwrap_or(i64::MIN)
+            places[track(i % self.passages.len())].iter().map(|&place| score(&clip, place)).max().unwrap_or(i64::MIN)
         };
         let own: Vec<i64> = self.inputs.rows().into_iter().enumerate().map(own).collect();
         let score = |cosine: &f32| (cosine * self.scale * stage.grid.scale()) as i64;
@@ -211,7 +221,10 @@ mod tests {
     fn relatives_agree() {
         // Cosines 0.8, 0 and 0.6: a root mean square of 0.577.
         let vectors = array![[1.0f32, 0.0], [0.8, 0.6], [0.0, 1.0]];
-        assert_eq!(related(vectors.view(), 1.2), [vec![1], vec![0], vec![]]);
-        assert_eq!(related(vectors.view(), 1.0), [vec![1], vec![0, 2], vec![1]]);
+        let whole = Passages::whole(3);
+        assert_eq!(related(vectors.view(), &whole, 1.2), [vec![1], vec![0], vec![]]);
+        assert_eq!(related(vectors.view(), &whole, 1.0), [vec![1], vec![0, 2], vec![1]]);
+        // The first two are passages of one track.
+        assert_eq!(related(vectors.view(), &Passages::per_track([2, 1]), 1.0), [vec![1], vec![0]]);
     }
 }

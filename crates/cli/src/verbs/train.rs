@@ -49,9 +49,12 @@ pub(crate) struct SettingArgs {
     /// Slots of every routing stage, e.g. `40` or `20,20`; 0 balances the stages, `flat` trains no hierarchy.
     #[arg(long, value_name = "K[,K]")]
     clusters: Option<String>,
-    /// In how many clusters a track may live.
+    /// In how many clusters a passage may live.
     #[arg(long, value_name = "S")]
     spill: Option<usize>,
+    /// How far apart a track's passages lie that have rows of their own, in lengths of a query; 0 for one row a track.
+    #[arg(long, value_name = "LENGTHS")]
+    passage_hop: Option<f32>,
     /// Seed of everything random in training.
     #[arg(long, value_name = "SEED")]
     train_seed: Option<u64>,
@@ -74,6 +77,7 @@ impl SettingArgs {
             config.stages = parse_clusters(clusters)?;
         }
         config.spill = self.spill.unwrap_or(config.spill);
+        config.passage_hop = self.passage_hop.unwrap_or(config.passage_hop);
         config.seed = self.train_seed.unwrap_or(config.seed);
         config.validate()?;
         Ok(config)

@@ -5,7 +5,7 @@ use ndarray::Array2;
 
 use crate::tensor::{NEVER, marginal_cross_entropy, tensor};
 
-/// NT-Xent over unit vectors `[2 n, width]`, where rows `2 i` and `2 i + 1` are clips of one track.
+/// NT-Xent over unit vectors `[2 n, width]`, where rows `2 i` and `2 i + 1` are clips of one passage.
 pub(crate) fn nt_xent(z: Tensor<2>, temperature: f32) -> Tensor<1> {
     let [rows, _] = z.dims();
     let device = z.device();
@@ -15,10 +15,10 @@ pub(crate) fn nt_xent(z: Tensor<2>, temperature: f32) -> Tensor<1> {
     marginal_cross_entropy(cosines + tensor(itself.view(), &device), tensor(partner.view(), &device))
 }
 
-/// Softmax over the tracks from logits `[batch, tracks]`.
-pub(crate) fn track_softmax(logits: Tensor<2>, tracks: &[usize]) -> Tensor<1> {
+/// Softmax over the passages from logits `[batch, passages]`.
+pub(crate) fn passage_softmax(logits: Tensor<2>, passages: &[usize]) -> Tensor<1> {
     let [rows, count] = logits.dims();
-    let allowed = Array2::from_shape_fn((rows, count), |(i, j)| if tracks[i] == j { 0.0 } else { NEVER });
+    let allowed = Array2::from_shape_fn((rows, count), |(i, j)| if passages[i] == j { 0.0 } else { NEVER });
     let device = logits.device();
     marginal_cross_entropy(logits, tensor(allowed.view(), &device))
 }
@@ -41,9 +41,9 @@ mod tests {
     }
 
     #[test]
-    fn track_softmax_is_cross_entropy() {
+    fn passage_softmax_is_cross_entropy() {
         let logits = Tensor::<2>::from_floats([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]], &Device::flex());
-        let loss = numbers(track_softmax(logits, &[2, 0])).unwrap()[0];
+        let loss = numbers(passage_softmax(logits, &[2, 0])).unwrap()[0];
         let expected = ((-2f32).exp() + (-1f32).exp() + 1.0).ln() / 2.0 + 3f32.ln() / 2.0;
         assert!((loss - expected).abs() < 1e-5, "{loss} against {expected}");
     }

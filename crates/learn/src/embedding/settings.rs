@@ -24,12 +24,12 @@ pub struct Block {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Loss {
-    /// Two clips of one track agree, against all other clips of the batch.
+    /// Two clips of one passage agree, against all other clips of the batch.
     NtXent {
         /// Divides the cosines.
         temperature: f32,
     },
-    /// The track is named among all tracks.
+    /// The passage is named among all passages.
     TrackSoftmax {
         /// Inverse temperature that the softmax over cosines starts from; it is learned.
         scale: f32,
@@ -46,7 +46,7 @@ pub struct EmbeddingSettings {
     pub width: usize,
     /// What it is trained to do.
     pub loss: Loss,
-    /// How to descend; an epoch takes two clips of every track, and a batch of `n` holds both clips of `n / 2` tracks.
+    /// How to descend; an epoch takes two clips of every passage, and a batch of `n` holds both clips of `n / 2` passages.
     pub descent: Descent,
 }
 

@@ -10,7 +10,7 @@ use sordino_audio::{FeatureSpec, log_mel};
 use sordino_model::Network;
 
 use super::encoder::Encoder;
-use super::loss::{nt_xent, track_softmax};
+use super::loss::{nt_xent, passage_softmax};
 use super::settings::{EmbeddingSettings, Loss};
 use crate::bank::{Bank, scores_in_groups};
 use crate::checkpoint::Checkpoints;
@@ -20,14 +20,14 @@ use crate::tensor::tensor;
 use crate::trainer::{Batches, Descent, Session, Step, stream};
 use crate::{DeviceChoice, LearnError};
 
-/// The encoder with the rows of the track classifier that it is trained with.
+/// The encoder with the rows of the classifier that it is trained with.
 #[derive(Module, Debug)]
 struct Learner {
     encoder: Encoder,
     bank: Bank,
 }
 
-/// Trains an embedding network alone: what two clips of one track of `library` should have in common. It maps the log-mel frames of
+/// Trains an embedding network alone: what two clips of one passage of `library` should have in common. It maps the log-mel frames of
 /// a query of `spec` to a vector.
 ///
 /// # Errors
@@ -57,26 +57,27 @@ pub(crate) fn train(
     let (mean, inv_std) = band_statistics(library, spec, seed)?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let encoder = Encoder::new(spec.mel_bands, settings, &mut rng, device);
+    let passages = library.passages().len();
     let (rows, scale) = match settings.loss {
-        Loss::TrackSoftmax { scale } => (library.tracks(), scale),
+        Loss::TrackSoftmax { scale } => (passages, scale),
         Loss::NtXent { .. } => (1, 1.0),
     };
     let rows = Array3::from_shape_simple_fn((1, rows, settings.width), || StandardNormal.sample(&mut rng));
     let learner = Learner { encoder, bank: Bank::new(rows.view(), scale, true, device) };
 
     let descent = Descent { batch: (settings.descent.batch / 2).max(2), ..settings.descent };
-    let mut batches = Batches::new(library.tracks(), descent.batch, seed);
-    let steps = descent.steps(library.tracks());
+    let mut batches = Batches::new(passages, descent.batch, seed);
+    let steps = descent.steps(passages);
     let learner = session.train("embedding", descent, steps, learner, |learner: &Learner, step| {
-        let tracks: Vec<usize> = batches.at(step).iter().flat_map(|&t| [t, t]).collect();
-        let clips = draw(library, spec, &tracks, seed, (1 << 32) + (step as u64) * 4_096)?;
+        let chosen: Vec<usize> = batches.at(step).iter().flat_map(|&passage| [passage, passage]).collect();
+        let clips = draw(library, spec, &chosen, seed, (1 << 32) + (step as u64) * 4_096)?;
         let input = standardised(&clips, &mean, &inv_std);
         let z = learner.encoder.forward(tensor(input.view(), device));
         let loss = match settings.loss {
             Loss::NtXent { temperature } => nt_xent(z, temperature),
             Loss::TrackSoftmax { .. } => {
                 let logits = learner.bank.logits(scores_in_groups(z, learner.bank.unit_rows(), &[]));
-                track_softmax(logits, &tracks)
+                passage_softmax(logits, &chosen)
             }
         };
         Ok(Step { loss, metric: None })
@@ -84,16 +85,16 @@ pub(crate) fn train(
     learner.encoder.export(mean, inv_std)
 }
 
-/// Log-mel of one clip for each of `tracks`; clip `i` takes stream `first + i`.
+/// Log-mel of one clip for each of `passages`; clip `i` takes stream `first + i`.
 fn draw(
     library: &dyn Clips,
     spec: &FeatureSpec,
-    tracks: &[usize],
+    passages: &[usize],
     seed: u64,
     first: u64,
 ) -> Result<Vec<Array2<f32>>, LearnError> {
-    let clip = |(i, &track): (usize, &usize)| {
-        let power = library.draw(track, &mut stream(seed, first + i as u64))?;
+    let clip = |(i, &passage): (usize, &usize)| {
+        let power = library.draw(passage, &mut stream(seed, first + i as u64))?;
         let found = power.dim();
         if found != (spec.query_frames(), spec.mel_bands) {
             let expected = vec![spec.query_frames(), spec.mel_bands];
@@ -101,7 +102,7 @@ fn draw(
         }
         Ok(log_mel(power.view(), spec.log_floor))
     };
-    tracks.par_iter().enumerate().map(clip).collect()
+    passages.par_iter().enumerate().map(clip).collect()
 }
 
 /// `[batch, bands, frames]`, every band of mean 0 and variance 1 over the library.
@@ -122,8 +123,9 @@ fn band_statistics(
     seed: u64,
 ) -> Result<(Array1<f32>, Array1<f32>), LearnError> {
     const CLIPS: usize = 256;
-    let tracks: Vec<usize> = (0..CLIPS).map(|i| i * library.tracks() / CLIPS).collect();
-    let clips = draw(library, spec, &tracks, seed, 0)?;
+    let count = library.passages().len();
+    let passages: Vec<usize> = (0..CLIPS).map(|i| i * count / CLIPS).collect();
+    let clips = draw(library, spec, &passages, seed, 0)?;
     let frames: usize = clips.iter().map(Array2::nrows).sum();
     let mut all = Array2::zeros((frames, spec.mel_bands));
     let rows = clips.iter().flat_map(|clip| clip.rows());

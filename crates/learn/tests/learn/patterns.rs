@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use sordino_audio::{FeatureSpec, Statistics};
-use sordino_learn::{Clips, Descent, LearnError, TrainConfig};
+use sordino_learn::{Clips, Descent, LearnError, Passages, TrainConfig};
 use sordino_model::Label;
 
 /// Tracks with a spectral envelope and a beat, heard in noise.
@@ -48,6 +48,26 @@ impl Clips for Patterns {
             let clean = (mean + depth * (speed * (start + t as f32)).sin()).exp();
             clean + level * colour[b] * rng.random::<f32>() + 1e-3
         }))
+    }
+}
+
+/// The same patterns as so many passages of fewer tracks: what is heard of a track at one place says nothing about the others.
+pub(crate) struct InPassages {
+    pub(crate) patterns: Patterns,
+    pub(crate) per_track: usize,
+}
+
+impl Clips for InPassages {
+    fn tracks(&self) -> usize {
+        self.patterns.tracks / self.per_track
+    }
+
+    fn passages(&self) -> Passages {
+        Passages::per_track(vec![self.per_track; self.tracks()])
+    }
+
+    fn draw(&self, passage: usize, rng: &mut ChaCha8Rng) -> Result<Array2<f32>, LearnError> {
+        self.patterns.draw(passage, rng)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Training end to end on a small library.
 
-use crate::patterns::{Patterns, config, labels, queries, spec};
+use crate::patterns::{InPassages, Patterns, config, labels, queries, spec};
 use sordino_learn::{FloatModel, Quiet, TrainConfig, train_on};
 use sordino_model::{Pair, Protocol};
 
@@ -93,6 +93,30 @@ fn spill_puts_tracks_into_two_leaves() {
     let slots: usize = model.tree.leaves().iter().map(Vec::len).sum();
     assert!(slots > 60 && model.tree.slots() <= 2 * 36 * 11 / (10 * model.tree.leaves().len()) + 1);
     assert!(integer_top_1(&model, Protocol::Trips { probes: 1 }) > 0.8);
+}
+
+#[test]
+fn a_track_is_named_by_any_of_its_passages() {
+    let library = InPassages { patterns: LIBRARY, per_track: 3 };
+    let config = TrainConfig { clips_per_track: 72, ..config() };
+    let model = train_on(&library, &spec(), &config, None, &Quiet).unwrap();
+    assert_eq!((model.tracks(), model.tree.leaves().iter().map(Vec::len).sum::<usize>()), (12, 36));
+    let (features, passages) = queries(&model, &LIBRARY, 6);
+    let (client, server) = model.halves("passages", labels(12)).unwrap();
+    let pair = Pair::new(&client, &server).unwrap();
+    for (protocol, probes) in [(Protocol::Flat, None), (Protocol::Trips { probes: 2 }, Some(2))] {
+        let float = model.rank(features.view(), probes, 3).unwrap();
+        let integer = pair.identify_batch(protocol, features.view(), 3).unwrap();
+        let share = |right: &dyn Fn(usize, u32) -> bool| {
+            let right = passages.iter().enumerate().filter(|(i, passage)| right(*i, **passage / 3)).count();
+            right as f32 / passages.len() as f32
+        };
+        let named = share(&|i, track| float[i][0].track == track);
+        assert!(named > 0.85, "{protocol:?} names {named} of the clips; chance is 0.08");
+        assert!((share(&|i, track| integer[i].best().unwrap().label == track as usize) - named).abs() < 0.03);
+        // A track that wins by several passages is listed once.
+        assert!(float.iter().all(|ranked| ranked.len() == 3 && ranked[0].track != ranked[1].track));
+    }
 }
 
 #[test]
