@@ -130,3 +130,45 @@ pub fn labels(table: &MelTable) -> Vec<Label> {
     };
     table.tracks().iter().map(label).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use sordino_audio::{FeatureSpec, Span};
+    use sordino_corpus::{IndexOptions, synth};
+
+    use super::*;
+
+    #[test]
+    fn passages_are_a_query_apart() {
+        let spec = FeatureSpec { query_seconds: 5.0, ..FeatureSpec::default() };
+        let (table, _) =
+            MelTable::measure(&synth::catalogue(2, 1), &spec, &IndexOptions::for_spec(&spec).sound).unwrap();
+        let none =
+            (NoiseBank::synthetic(1, 0, 1.0, spec.sample_rate), ImpulseBank::synthetic(1, 0, Span(0.2, 0.2), 8_000));
+        let library = |split| Augmented::new(&table, &none.0, &none.1, &AugmentSpec::clean(), split).unwrap();
+        let whole = library(CropSplit::UnseenOffset);
+        assert_eq!(whole.passages(), Passages::whole(2));
+        let passages = whole.with_passages(1.0).unwrap();
+        // Thirty seconds leave 25 for the start of a query of 5: one at 0 and one every 5 s after it.
+        assert_eq!(passages.passages(), Passages::per_track([6, 6]));
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        for passage in 0..12 {
+            let clip = passages.draw(passage, &mut rng).unwrap();
+            let mel = table.mel(passage / 6).0;
+            let starts = passages::starts(mel.nrows() - clip.nrows(), passage % 6, 6);
+            // Without any disturbance a clip is a part of its track, from where its passage is.
+            let found = starts.clone().any(|start| {
+                let here = mel.slice_axis(Axis(0), (start..start + clip.nrows()).into());
+                here.iter().zip(&clip).all(|(a, b)| (a - b).abs() <= 1e-4 * a.abs())
+            });
+            assert!(found, "passage {passage}: nowhere in {starts:?}");
+        }
+        let heard = library(CropSplit::UnseenSound { train_seconds: 15.0 }).with_passages(1.0).unwrap();
+        assert_eq!(heard.passages(), Passages::per_track([3, 3]));
+        for hop in [-1.0, 0.01, f32::NAN] {
+            let refused = library(CropSplit::UnseenOffset).with_passages(hop);
+            assert!(matches!(refused.err(), Some(LearnError::Setting { setting: "passage_hop", .. })), "{hop}");
+        }
+    }
+}

@@ -86,9 +86,9 @@ impl TrainConfig {
     /// The preset of an effort.
     pub fn effort(effort: Effort) -> Self {
         let (clips_per_track, hidden, router_epochs, track_epochs, held_out) = match effort {
-            Effort::Quick => (20, 1_024, 15, 1, 4),
-            Effort::Standard => (48, 2_048, 20, 2, 8),
-            Effort::Thorough => (96, 2_048, 40, 2, 16),
+            Effort::Quick => (30, 1_024, 10, 1, 4),
+            Effort::Standard => (60, 2_048, 16, 1, 8),
+            Effort::Thorough => (120, 2_048, 32, 1, 16),
         };
         let (router, tracks, unknown) =
             (RouterSettings::default(), TrackSettings::default(), UnknownSettings::default());

@@ -54,8 +54,11 @@ impl Card {
         };
         writeln!(out, "- Base features: {} ({statistics}, {network} learned embedding)", client.front().width())?;
         let last = client.hierarchy().shape().last();
-        let spill = last.used() as f64 / client.labels().len().max(1) as f64;
-        writeln!(out, "- Spill: {spill:.2} slots a track")?;
+        let slots = last.used() as f64 / client.labels().len().max(1) as f64;
+        writeln!(
+            out,
+            "- Slots a track: {slots:.2}, one for each of its passages in each cluster that the passage lives in"
+        )?;
         writeln!(out, "- Unknown songs: best score at or below 0; {}", or(&self.unknown, "calibration not stated"))?;
         writeln!(out, "- Server half: SHA-256 `{}`\n", server.hash())?;
 
