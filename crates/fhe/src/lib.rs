@@ -26,6 +26,7 @@ mod glwe;
 mod key_id;
 mod keyswitch;
 mod linear;
+mod lookup;
 mod machine;
 mod margin;
 #[cfg(test)]

@@ -36,8 +36,10 @@ pub struct Timings {
     pub gate: f64,
     /// Making a selector of a refreshed bit.
     pub conversion: f64,
-    /// A keyswitch to the small key.
-    pub keyswitch: Batched,
+    /// A keyswitch to the small key of comparisons.
+    pub compare_keyswitch: Batched,
+    /// A keyswitch to the small key of refreshes.
+    pub refresh_keyswitch: Batched,
     /// A blind rotation that refreshes a bit.
     pub refresh: Batched,
     /// A blind rotation that compares, with 1, 2 and 4 accumulators.
@@ -110,7 +112,8 @@ impl Timings {
             transform: self.transform.min(other.transform),
             gate: self.gate.min(other.gate),
             conversion: self.conversion.min(other.conversion),
-            keyswitch: batched(self.keyswitch, other.keyswitch),
+            compare_keyswitch: batched(self.compare_keyswitch, other.compare_keyswitch),
+            refresh_keyswitch: batched(self.refresh_keyswitch, other.refresh_keyswitch),
             refresh: batched(self.refresh, other.refresh),
             compare: std::array::from_fn(|i| batched(self.compare[i], other.compare[i])),
             batch: self.batch,
@@ -119,7 +122,8 @@ impl Timings {
 
     /// Whether every number is a time that an operation can take.
     pub fn is_sound(&self) -> bool {
-        let batched = [self.keyswitch, self.refresh].into_iter().chain(self.compare).flat_map(|b| [b.alone, b.full]);
+        let keyswitches = [self.compare_keyswitch, self.refresh_keyswitch];
+        let batched = keyswitches.into_iter().chain([self.refresh]).chain(self.compare).flat_map(|b| [b.alone, b.full]);
         let single = [self.read, self.write, self.product, self.transform, self.gate, self.conversion];
         single.into_iter().chain(batched).all(|t| t.is_finite() && (0.0..60.0).contains(&t)) && self.batch > 0
     }
@@ -137,14 +141,14 @@ impl Timings {
         }
         let compare = self.compare_with(accumulators);
         let turns = batches(count, threads, self.batch / accumulators.max(1)).div_ceil(threads);
-        let full = compare.full + self.keyswitch.full;
-        let pass = (compare.alone + self.keyswitch.alone - full).max(0.0);
+        let full = compare.full + self.compare_keyswitch.full;
+        let pass = (compare.alone + self.compare_keyswitch.alone - full).max(0.0);
         full * count.div_ceil(threads) as f64 + pass * turns as f64
     }
 
     /// A bit made a selector, while signs are taken and perhaps another one is made.
     fn bit(&self, signs: usize, another: bool, accumulators: usize, threads: usize) -> f64 {
-        let selector = self.keyswitch.alone + self.refresh.alone + self.conversion;
+        let selector = self.refresh_keyswitch.alone + self.refresh.alone + self.conversion;
         let signs = self.comparisons(signs, accumulators, threads.saturating_sub(1).max(1));
         let meanwhile = signs + if another { selector } else { 0.0 };
         if threads == 1 { selector + meanwhile } else { selector.max(meanwhile) }
@@ -159,7 +163,8 @@ impl fmt::Display for Timings {
             writeln!(f, "{name:<12} {}", batched(compare))?;
         }
         writeln!(f, "refresh      {}", batched(self.refresh))?;
-        writeln!(f, "keyswitch    {}", batched(self.keyswitch))?;
+        writeln!(f, "keyswitch    {}", batched(self.compare_keyswitch))?;
+        writeln!(f, "  to refresh {}", batched(self.refresh_keyswitch))?;
         writeln!(f, "conversion   {:.2?}", time(self.conversion))?;
         writeln!(f, "gate         {:.2?}", time(self.gate))?;
         writeln!(f, "product      {:.2?}, transform {:.2?}", time(self.product), time(self.transform))?;
@@ -181,7 +186,8 @@ mod tests {
             transform: 0.0,
             gate: 0.0,
             conversion: 1.0,
-            keyswitch: batched(2.0, 1.0),
+            compare_keyswitch: batched(2.0, 1.0),
+            refresh_keyswitch: batched(2.0, 1.0),
             refresh: batched(20.0, 12.0),
             compare: [batched(10.0, 7.0), batched(20.0, 14.0), batched(40.0, 28.0)],
             batch: 16,
