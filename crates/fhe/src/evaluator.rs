@@ -1,6 +1,6 @@
 //! [`Evaluator`]: the few encrypted operations that decisions are made of, batched over the key and over threads.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -159,13 +159,17 @@ impl<'k> Evaluator<'k> {
     }
 
     /// The node that `bits`, most significant first, point at. Empty nodes are public, and never pointed at.
-    pub(crate) fn select<'n>(&self, nodes: impl IntoIterator<Item = Option<&'n Glwe>>, bits: &[Ggsw]) -> Option<Glwe> {
+    pub(crate) fn select<'n>(
+        &self,
+        nodes: impl IntoIterator<Item = Option<&'n Glwe>>,
+        bits: &[impl Borrow<Ggsw>],
+    ) -> Option<Glwe> {
         let mut nodes: Vec<Option<Cow<'_, Glwe>>> = nodes.into_iter().map(|node| node.map(Cow::Borrowed)).collect();
         for bit in bits.iter().rev() {
             nodes.resize(nodes.len().next_multiple_of(2), None);
             let pairs: Vec<(&Glwe, &Glwe)> =
                 nodes.chunks_exact(2).filter_map(|pair| Some((pair[0].as_deref()?, pair[1].as_deref()?))).collect();
-            let mut chosen = self.cmux(bit, &pairs).into_iter();
+            let mut chosen = self.cmux(bit.borrow(), &pairs).into_iter();
             nodes = nodes
                 .chunks_exact_mut(2)
                 .map(|pair| match (pair[0].take(), pair[1].take()) {

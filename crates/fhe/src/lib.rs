@@ -38,6 +38,7 @@ pub mod params;
 mod plan;
 mod planner;
 mod random;
+mod reading;
 mod reply;
 mod secret_key;
 mod seeded;
