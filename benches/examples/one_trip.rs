@@ -62,7 +62,7 @@ fn main() -> Result<(), Failure> {
 
     let mut rng = rng(27);
     let (mut right, mut times, mut core_times) = (0, Vec::new(), Vec::new());
-    let (mut predictions, mut ratios) = (Vec::new(), Vec::new());
+    let (mut predictions, mut ratios, mut bares) = (Vec::new(), Vec::new(), Vec::new());
     forget_peak_memory();
     for q in 0..queries {
         let before = calibrate_with(&key, 1);
@@ -82,7 +82,7 @@ fn main() -> Result<(), Failure> {
         );
         let work = &answered.work;
         println!(
-            "  read {:.1?}, linear {:.1?}, select {:.1?}, tournaments {:.0?}, positions {:.0?}, threshold {:.1?}, reply {:.1?}",
+            "  read {:.1?}, linear {:.1?}, select {:.1?}, tournaments {:.2?}, positions {:.2?}, threshold {:.1?}, reply {:.1?}",
             work.read, work.linear, work.select, work.play, work.index, work.threshold, work.reply
         );
         let elsewhere: Vec<Duration> =
@@ -93,10 +93,15 @@ fn main() -> Result<(), Failure> {
         core_times.extend(answered.core_time);
         predictions.push(predicted);
         ratios.push(ratio);
+        bares.push(bare);
     }
     ratios.sort_by(f64::total_cmp);
+    if let (Some(fastest), Some(bare)) = (times.iter().min(), bares.iter().min()) {
+        let ratio = fastest.as_secs_f64() / bare.as_secs_f64();
+        println!("\nfastest {fastest:.2?}, {ratio:.2} times the fastest bare rotations, {bare:.2?}");
+    }
     println!(
-        "\n{right} of {queries} as on plain integers; median {:.2?}, predicted {:.2?}, {:.2?} of processor time, {:.2} times bare \
+        "{right} of {queries} as on plain integers; median {:.2?}, predicted {:.2?}, {:.2?} of processor time, {:.2} times bare \
          rotations; {}",
         median(times),
         median(predictions),

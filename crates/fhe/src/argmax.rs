@@ -3,14 +3,17 @@
 //! A match of `left` and `right` is one keyswitch and one blind rotation of `right - left` over the table `max(x, 0)`; the winner's score is
 //! `left + max(right - left, 0)`. The index is read afterwards, from the root down, where only one match of every round
 //! matters: its difference is selected by the bits known so far, its sign taken at full resolution, and circuit bootstrapping turns
-//! the bit into a selector for the rounds below. (A table for two functions would carry all the signs along, save those
+//! the bit into a selector for the rounds below ([`Reading`]). (A table for two functions would carry all the signs along, save those
 //! few rotations, and double the rounding noise of every match.)
 //!
 //! A match decides rightly where the difference lies within a quarter of the torus and beyond the noise: see [`crate::margin`].
 
+use std::borrow::Borrow;
+
 use crate::evaluator::Evaluator;
 use crate::gadget::Ggsw;
 use crate::glwe::{Glwe, Lwe, add_assign, difference, trivial_lwe};
+use crate::reading::Reading;
 
 /// The lead of a candidate without an opponent: far from zero and from a quarter of the torus.
 const WALKOVER: u64 = 1 << 61;
@@ -27,9 +30,9 @@ pub(crate) struct Bracket {
 }
 
 /// One round: who stood before it, and by how much the right one of every pair leads.
-struct Round {
+pub(crate) struct Round {
     standing: Vec<Option<Lwe>>,
-    leads: Vec<Option<Lwe>>,
+    pub(crate) leads: Vec<Option<Lwe>>,
 }
 
 impl Round {
@@ -89,34 +92,8 @@ impl Bracket {
 
     /// The winner's position, as selectors, the most significant bit first; and a selector for the sign of `aside`, which is made
     /// where a thread would wait.
-    ///
-    /// While the bit of one round becomes a selector, the signs of both matches that can come next are already taken: two rotations
-    /// in one batch, of which one is thrown away, cost little more than one, and do not wait.
     pub(crate) fn index(&self, evaluator: &Evaluator<'_>, aside: Option<&Lwe>) -> (Vec<Ggsw>, Option<Ggsw>) {
-        let mut bits: Vec<Ggsw> = Vec::with_capacity(self.rounds.len());
-        let (mut sign, mut aside_sign, mut aside_bit) = (self.root_sign.clone(), None, None);
-        for round in (0..self.rounds.len()).rev() {
-            // The sign of `aside` goes with the first signs, and becomes a selector beside the last bit.
-            let (first, last) = (round + 1 == self.rounds.len(), round == 0);
-            let meanwhile = || {
-                let below = if last { &[][..] } else { &self.rounds[round - 1].leads };
-                let (signs, taken) = children(evaluator, below, &bits, aside.filter(|_| first));
-                let taken = taken.or_else(|| aside_sign.clone());
-                let bit = if last { evaluator.selectors(taken.as_slice()).pop() } else { None };
-                (signs, taken, bit)
-            };
-            let (bit, (signs, taken, made)) = rayon::join(|| evaluator.selectors(sign.as_slice()), meanwhile);
-            (aside_sign, aside_bit) = (taken, made);
-            bits.extend(bit);
-            let signs: Vec<Option<Glwe>> = signs.iter().map(|sign| sign.as_ref().map(Glwe::embed)).collect();
-            let newest = bits.len().saturating_sub(1);
-            let next = evaluator.select(signs.iter().map(Option::as_ref), &bits[newest..]);
-            sign = next.map(|next| next.extract(0));
-        }
-        if let (true, Some(aside)) = (self.rounds.is_empty(), aside) {
-            aside_bit = evaluator.selectors(&evaluator.signs(std::slice::from_ref(aside))).pop();
-        }
-        (bits, aside_bit)
+        Reading::read(evaluator, &self.rounds, self.root_sign.as_ref(), aside)
     }
 
     /// The same tournament with the candidate at `index` gone. Only the matches of its path are played again.
@@ -148,27 +125,8 @@ impl Bracket {
     }
 }
 
-/// The signs of the two leads that can follow `bits`, `None` where nobody is below; and that of `aside`.
-fn children(
-    evaluator: &Evaluator<'_>,
-    leads: &[Option<Lwe>],
-    bits: &[Ggsw],
-    aside: Option<&Lwe>,
-) -> (Vec<Option<Lwe>>, Option<Lwe>) {
-    let side = |side: usize| -> Option<Lwe> {
-        let leads: Vec<Option<Lwe>> = leads.iter().skip(side).step_by(2).cloned().collect();
-        leads.iter().any(Option::is_some).then(|| selected(evaluator, &leads, bits))
-    };
-    let sides = [side(0), side(1)];
-    let present: Vec<Lwe> = sides.iter().flatten().chain(aside).cloned().collect();
-    let mut signs = if present.is_empty() { Vec::new() } else { evaluator.signs(&present) };
-    let aside = aside.and_then(|_| signs.pop());
-    let mut signs = signs.into_iter();
-    (sides.iter().map(|side| side.as_ref().and_then(|_| signs.next())).collect(), aside)
-}
-
 /// The entry that `bits` point at.
-fn selected(evaluator: &Evaluator<'_>, entries: &[Option<Lwe>], bits: &[Ggsw]) -> Lwe {
+pub(crate) fn selected(evaluator: &Evaluator<'_>, entries: &[Option<Lwe>], bits: &[impl Borrow<Ggsw>]) -> Lwe {
     let nodes: Vec<Option<Glwe>> = entries.iter().map(|entry| entry.as_ref().map(Glwe::embed)).collect();
     let node = evaluator.select(nodes.iter().map(Option::as_ref), bits);
     node.map_or_else(|| trivial_lwe(0, evaluator.size()), |node| node.extract(0))

@@ -1,7 +1,7 @@
 //! Blind rotation, batched: look a table up at an encrypted index.
 //!
 //! An LWE ciphertext is switched to modulus `2N`, and its phase becomes the power of X by which a table is rotated, one CMUX per
-//! bit of the small key (Chillotti et al., TFHE). Three things differ from the textbook:
+//! bit of a small key (Chillotti et al., TFHE). Three things differ from the textbook:
 //!
 //! - **Batches.** A batch of accumulators visits each GGSW ciphertext of the key together, so the key (60 MB and more) is read from
 //!   memory once per batch and not once per rotation.
@@ -17,7 +17,7 @@ use crate::fourier::{Fourier, Scratch, rotate_and_subtract};
 use crate::gadget::Gadget;
 use crate::glwe::Glwe;
 
-/// GGSW encryptions of the bits of the small key, in the Fourier domain, each of shape `[levels, 2, 2, N/2]`.
+/// GGSW encryptions of the bits of a small key, in the Fourier domain, each of shape `[levels, 2, 2, N/2]`.
 pub(crate) struct RotationKey {
     gadget: Gadget,
     bits: Vec<ABox<[c64]>>,
@@ -77,6 +77,11 @@ impl RotationKey {
     /// From GGSW ciphertexts of the key's bits: for every level, encryptions of `-s m q/B^level` and `m q/B^level`.
     pub(crate) fn new(gadget: Gadget, bits: Vec<ABox<[c64]>>) -> Self {
         Self { gadget, bits }
+    }
+
+    /// Steps of a rotation, one for every bit of the key.
+    pub(crate) fn steps(&self) -> usize {
+        self.bits.len()
     }
 
     /// Bytes held.

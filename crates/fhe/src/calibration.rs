@@ -7,11 +7,12 @@ use rayon::prelude::*;
 use sordino_model::{Batched, KEY_ID_BYTES, SEED_BYTES, Timings};
 
 use crate::bits::pack;
-use crate::blind_rotation::{Exponents, RotationKey, Table};
+use crate::blind_rotation::{Exponents, Table};
 use crate::circuit_bootstrap::level_table;
-use crate::evaluator::{BATCH, Resolution, comparison_table};
+use crate::evaluator::{Resolution, comparison_table};
 use crate::glwe::Glwe;
 use crate::linear::LinearKernel;
+use crate::lookup::{BATCH, Lookup};
 use crate::params::ParameterSet;
 use crate::random::Random;
 use crate::reply::ZeroKey;
@@ -72,14 +73,21 @@ fn measure(key: &ServerKey) -> Timings {
     let glwe = Glwe::trivial(&(0..size as u64).map(scatter).collect::<Vec<_>>());
     let lwe = glwe.extract(0);
     let batch = vec![lwe.clone(); BATCH];
-    let (_, keyswitch) = timed(|| key.keyswitch.switch(std::slice::from_ref(&lwe)));
-    let (_, full_keyswitch) = timed(|| key.keyswitch.switch(&batch));
+    let keyswitch = |lookup: &Lookup| {
+        let (_, alone) = timed(|| lookup.keyswitch.switch(std::slice::from_ref(&lwe)));
+        let (_, full) = timed(|| lookup.keyswitch.switch(&batch));
+        Batched { alone, full: full / BATCH as f64 }
+    };
+    let (compare_keyswitch, refresh_keyswitch) = (keyswitch(&key.compare), keyswitch(&key.refresh));
     let table = level_table(size, key.circuit.gadget());
-    let (rotated, refresh) = timed(|| key.refresh.rotate(&table, &[exponents(key, &table, 0)], fourier, &mut scratch));
+    let mut alone = |lookup: &Lookup, table: &Table| {
+        timed(|| lookup.rotation.rotate(table, &[exponents(lookup, table, 0)], fourier, &mut scratch))
+    };
+    let (rotated, refresh) = alone(&key.refresh, &table);
     let full_refresh = full_batch(key, &key.refresh, &table);
     let compare = [Resolution::Standard, Resolution::Fine, Resolution::Finest].map(|resolution| {
         let table = comparison_table(size, resolution);
-        let (_, alone) = timed(|| key.compare.rotate(&table, &[exponents(key, &table, 0)], fourier, &mut scratch));
+        let (_, alone) = alone(&key.compare, &table);
         Batched { alone, full: full_batch(key, &key.compare, &table) }
     });
     let (bit, conversion) = timed(|| key.circuit.selector(&rotated[0], fourier, &mut scratch));
@@ -109,7 +117,8 @@ fn measure(key: &ServerKey) -> Timings {
         transform,
         gate: gates / 16.0,
         conversion,
-        keyswitch: Batched { alone: keyswitch, full: full_keyswitch / BATCH as f64 },
+        compare_keyswitch,
+        refresh_keyswitch,
         refresh: Batched { alone: refresh, full: full_refresh },
         compare,
         batch: BATCH,
@@ -129,20 +138,20 @@ fn reply(key: &ServerKey, scores: &Glwe, zero_key: &Glwe) -> usize {
 }
 
 /// Seconds of one rotation of a full batch, while all threads are rotating one.
-fn full_batch(key: &ServerKey, rotation: &RotationKey, table: &Table) -> f64 {
+fn full_batch(key: &ServerKey, lookup: &Lookup, table: &Table) -> f64 {
     let count = (BATCH / table.extension()).max(1);
-    let batch: Vec<Exponents> = (0..count).map(|c| exponents(key, table, c)).collect();
-    let times = (0..rayon::current_num_threads())
-        .into_par_iter()
-        .map(|_| timed(|| rotation.rotate(table, &batch, &key.fourier, &mut key.fourier.scratch())).1 / count as f64);
+    let batch: Vec<Exponents> = (0..count).map(|c| exponents(lookup, table, c)).collect();
+    let times = (0..rayon::current_num_threads()).into_par_iter().map(|_| {
+        timed(|| lookup.rotation.rotate(table, &batch, &key.fourier, &mut key.fourier.scratch())).1 / count as f64
+    });
     // Threads that share a core finish at different times; their mean is what a query sees.
     let times: Vec<f64> = times.collect();
     times.iter().sum::<f64>() / times.len().max(1) as f64
 }
 
 /// Any powers will do but zeros, which are skipped.
-fn exponents(key: &ServerKey, table: &Table, seed: usize) -> Exponents {
-    let bits = key.parameters().lwe_dimension.0;
+fn exponents(lookup: &Lookup, table: &Table, seed: usize) -> Exponents {
+    let bits = lookup.rotation.steps();
     let power = |i: usize| (scatter((seed * bits + i) as u64) >> (64 - table.modulus_log2())) as u32 | 1;
     Exponents::new((0..=bits).map(power))
 }

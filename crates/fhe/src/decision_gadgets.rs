@@ -5,10 +5,12 @@ use crate::Gadget;
 /// The gadgets of the encrypted decisions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DecisionGadgets {
-    /// LWE keyswitch from the ring's key to the small key.
-    pub keyswitch: Gadget,
+    /// LWE keyswitch from the ring's key to the small key of comparisons.
+    pub compare_keyswitch: Gadget,
     /// Blind rotations that compare.
     pub compare: Gadget,
+    /// LWE keyswitch from the ring's key to the small key of refreshes.
+    pub refresh_keyswitch: Gadget,
     /// Blind rotations that make selectors.
     pub refresh: Gadget,
     /// Keyswitches of the trace.
@@ -21,10 +23,12 @@ pub struct DecisionGadgets {
 
 impl DecisionGadgets {
     /// The comparison is that of the standard set; the others keep a selector's noise below that of a comparison
-    /// (`docs/one-trip.md` has the table they were chosen from).
+    /// (`docs/one-trip.md` has the table they were chosen from). A refresh has a quarter of the torus for its keyswitch, which can
+    /// therefore be short.
     pub const STANDARD: Self = Self {
-        keyswitch: Gadget::new(3, 6),
+        compare_keyswitch: Gadget::new(3, 6),
         compare: Gadget::new(23, 1),
+        refresh_keyswitch: Gadget::new(5, 2),
         refresh: Gadget::new(15, 2),
         trace: Gadget::new(7, 6),
         square: Gadget::new(7, 6),

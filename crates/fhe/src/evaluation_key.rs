@@ -1,6 +1,6 @@
 //! [`EvaluationKey`]: what the client gives the server once, so that it can decide encrypted.
 //!
-//! All of it but the keyswitch key is one kind of thing: GLWE encryptions, under the ring's key, of polynomials in the secret
+//! All of it but the keyswitch keys is one kind of thing: GLWE encryptions, under the ring's key, of polynomials in the secret
 //! keys. They are made, sent and expanded in blocks: a seed, from which the masks follow, and the bodies, cut to their 48
 //! leading bits (which adds a sixteenth to the noise's variance). The server expands a block straight into the Fourier domain.
 
@@ -25,7 +25,7 @@ use crate::secret_key::wipe;
 use crate::server_key::{Expanded, ServerKey};
 use crate::{DecisionGadgets, FheError, KeyId, SecretKey, seeded};
 
-const MAGIC: &[u8; 8] = b"SRDNEVK\x01";
+const MAGIC: &[u8; 8] = b"SRDNEVK\x02";
 /// Magic number, parameter set, key.
 const HEADER_BYTES: usize = MAGIC.len() + 2 + KEY_ID_BYTES;
 /// Bits kept of the bodies.
@@ -39,7 +39,8 @@ pub struct EvaluationKey {
     refresh: Vec<Block>,
     trace: Vec<Block>,
     square: Block,
-    keyswitch: SeededKeyswitchKey,
+    compare_keyswitch: SeededKeyswitchKey,
+    refresh_keyswitch: SeededKeyswitchKey,
 }
 
 /// Seeded GLWE ciphertexts as they travel: the seed of the masks, and the bodies.
@@ -52,7 +53,7 @@ pub(crate) struct Section {
     rows: usize,
 }
 
-/// The sections of a key in the order in which they are written; the keyswitch key follows.
+/// The sections of a key in the order in which they are written; the keyswitch keys follow.
 pub(crate) struct Sections {
     pub(crate) compare: Section,
     pub(crate) refresh: Section,
@@ -63,10 +64,9 @@ pub(crate) struct Sections {
 impl Sections {
     pub(crate) fn of(p: &ParameterSet) -> Self {
         let g = DecisionGadgets::STANDARD;
-        let bits = p.lwe_dimension.0;
         Self {
-            compare: Section { blocks: bits, rows: 2 * g.compare.levels as usize },
-            refresh: Section { blocks: bits, rows: 2 * g.refresh.levels as usize },
+            compare: Section { blocks: p.compare.dimension.0, rows: 2 * g.compare.levels as usize },
+            refresh: Section { blocks: p.refresh.dimension.0, rows: 2 * g.refresh.levels as usize },
             trace: Section { blocks: trace_exponents(p.ring()).len(), rows: g.trace.levels as usize },
             square: Section { blocks: 1, rows: g.square.levels as usize },
         }
@@ -109,10 +109,9 @@ impl EvaluationKey {
         };
         let ring_key = secret.glwe().as_ref();
         let mut minus_key: Vec<u64> = ring_key.iter().map(|s| s.wrapping_neg()).collect();
-        let bits = secret.lwe().as_ref();
-        let ggsw = |gadget: Gadget, bit: usize| -> Vec<u64> {
+        let ggsw = |gadget: Gadget, bit: u64| -> Vec<u64> {
             let rows = (1..=gadget.levels).flat_map(|level| {
-                let weight = gadget.weight(level).wrapping_mul(bits[bit]);
+                let weight = gadget.weight(level).wrapping_mul(bit);
                 let constant = (0..p.ring()).map(move |i| if i == 0 { weight } else { 0 });
                 minus_key.iter().map(move |s| s.wrapping_mul(weight)).chain(constant)
             });
@@ -123,14 +122,17 @@ impl EvaluationKey {
             trace_exponents(p.ring()).nth(step).iter().for_each(|&t| automorphism(&minus_key, t, &mut out));
             at_every_level(&out, gadgets.trace)
         };
-        let compare = encrypt(sections.compare, &|bit| ggsw(gadgets.compare, bit));
-        let refresh = encrypt(sections.refresh, &|bit| ggsw(gadgets.refresh, bit));
+        let compare = encrypt(sections.compare, &|i| ggsw(gadgets.compare, secret.compare()[i]));
+        let refresh = encrypt(sections.refresh, &|i| ggsw(gadgets.refresh, secret.refresh()[i]));
         let trace = encrypt(sections.trace, &turned);
         let square = encrypt(sections.square, &|_| at_every_level(&negacyclic_square(ring_key), gadgets.square));
         let square = square.into_iter().next().unwrap_or(Block(Vec::new()));
-        let keyswitch = SeededKeyswitchKey::encrypt(secret, gadgets.keyswitch, random);
+        let mut keyswitch = |small, bits, gadget| SeededKeyswitchKey::encrypt(secret, small, bits, gadget, random);
+        let compare_keyswitch = keyswitch(p.compare, secret.compare(), gadgets.compare_keyswitch);
+        let refresh_keyswitch = keyswitch(p.refresh, secret.refresh(), gadgets.refresh_keyswitch);
         wipe(&mut minus_key);
-        Self { id: KeyId::of(secret), parameters: p, compare, refresh, trace, square, keyswitch }
+        let id = KeyId::of(secret);
+        Self { id, parameters: p, compare, refresh, trace, square, compare_keyswitch, refresh_keyswitch }
     }
 
     /// The parameter set of the secret keys.
@@ -146,8 +148,9 @@ impl EvaluationKey {
     /// Bytes that [`EvaluationKey::write`] writes.
     pub fn wire_bytes(parameters: &ParameterSet) -> usize {
         let block = |s: &Section| s.blocks * seeded::seeded_len(s.rows, parameters.ring(), BODY_BITS);
-        let keyswitch = SeededKeyswitchKey::wire_bytes(parameters, DecisionGadgets::STANDARD.keyswitch);
-        HEADER_BYTES + Sections::of(parameters).all().iter().map(block).sum::<usize>() + keyswitch
+        let keyswitches = keyswitches().map(|gadget| SeededKeyswitchKey::wire_bytes(parameters, gadget));
+        let keyswitches: usize = keyswitches.iter().sum();
+        HEADER_BYTES + Sections::of(parameters).all().iter().map(block).sum::<usize>() + keyswitches
     }
 
     /// What a key of this parameter set begins with.
@@ -163,7 +166,8 @@ impl EvaluationKey {
         out.write_all(&Self::header(self.parameters, self.id))?;
         let mut blocks = self.compare.iter().chain(&self.refresh).chain(&self.trace).chain([&self.square]);
         blocks.try_for_each(|block| out.write_all(&block.0))?;
-        out.write_all(self.keyswitch.as_bytes())
+        out.write_all(self.compare_keyswitch.as_bytes())?;
+        out.write_all(self.refresh_keyswitch.as_bytes())
     }
 
     /// Reads a key that [`EvaluationKey::write`] wrote. Takes exactly the bytes that its parameter set implies, block by block.
@@ -178,8 +182,8 @@ impl EvaluationKey {
         };
         let (compare, refresh, trace) = (blocks(sections.compare)?, blocks(sections.refresh)?, blocks(sections.trace)?);
         let square = Block::read(input, sections.square, parameters)?;
-        let keyswitch = read_keyswitch(input, parameters)?;
-        Ok(Self { id, parameters, compare, refresh, trace, square, keyswitch })
+        let (compare_keyswitch, refresh_keyswitch) = read_keyswitches(input, parameters)?;
+        Ok(Self { id, parameters, compare, refresh, trace, square, compare_keyswitch, refresh_keyswitch })
     }
 
     /// Writes the key to a file.
@@ -219,7 +223,7 @@ impl EvaluationKey {
             trace: all(sections.trace, &self.trace),
             square: self.square.expand(sections.square, p, &fourier),
         };
-        ServerKey::new(self.id, p, fourier, expanded, &self.keyswitch)
+        ServerKey::new(self.id, p, fourier, expanded, &self.compare_keyswitch, &self.refresh_keyswitch)
     }
 }
 
@@ -268,10 +272,19 @@ pub(crate) fn read_header(input: &mut impl Read) -> Result<(&'static ParameterSe
     Ok((parameters, KeyId(std::array::from_fn(|i| rest[2 + i]))))
 }
 
-/// The last section of a key.
-pub(crate) fn read_keyswitch(input: &mut impl Read, p: &ParameterSet) -> Result<SeededKeyswitchKey, FheError> {
-    let bytes = SeededKeyswitchKey::wire_bytes(p, DecisionGadgets::STANDARD.keyswitch);
-    take(input, bytes).map(SeededKeyswitchKey::from_bytes)
+/// The last sections of a key: the keyswitch to the small key of comparisons, and to that of refreshes.
+pub(crate) fn read_keyswitches(
+    input: &mut impl Read,
+    p: &ParameterSet,
+) -> Result<(SeededKeyswitchKey, SeededKeyswitchKey), FheError> {
+    let mut next = |gadget| take(input, SeededKeyswitchKey::wire_bytes(p, gadget)).map(SeededKeyswitchKey::from_bytes);
+    let [compare, refresh] = keyswitches();
+    Ok((next(compare)?, next(refresh)?))
+}
+
+/// The gadgets of both keyswitches, in the order in which their keys are written.
+fn keyswitches() -> [Gadget; 2] {
+    [DecisionGadgets::STANDARD.compare_keyswitch, DecisionGadgets::STANDARD.refresh_keyswitch]
 }
 
 fn take(input: &mut impl Read, bytes: usize) -> Result<Vec<u8>, FheError> {

@@ -1,20 +1,18 @@
 //! [`Evaluator`]: the few encrypted operations that decisions are made of, batched over the key and over threads.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sordino_model::{Decisions, batches};
+use sordino_model::Decisions;
 
 use crate::ServerKey;
-use crate::blind_rotation::{RotationKey, Table};
+use crate::blind_rotation::Table;
 use crate::circuit_bootstrap::level_table;
 use crate::gadget::Ggsw;
 use crate::glwe::{Glwe, Lwe};
-
-/// Accumulators that share one pass over a rotation key. At 32 KB each they stay in a core's second-level cache.
-pub(crate) const BATCH: usize = 16;
+use crate::lookup::Lookup;
 
 /// Phase of a set bit as [`Evaluator::signs`] returns it; a clear bit has the opposite phase.
 const SIGN: u64 = 1 << 62;
@@ -161,13 +159,17 @@ impl<'k> Evaluator<'k> {
     }
 
     /// The node that `bits`, most significant first, point at. Empty nodes are public, and never pointed at.
-    pub(crate) fn select<'n>(&self, nodes: impl IntoIterator<Item = Option<&'n Glwe>>, bits: &[Ggsw]) -> Option<Glwe> {
+    pub(crate) fn select<'n>(
+        &self,
+        nodes: impl IntoIterator<Item = Option<&'n Glwe>>,
+        bits: &[impl Borrow<Ggsw>],
+    ) -> Option<Glwe> {
         let mut nodes: Vec<Option<Cow<'_, Glwe>>> = nodes.into_iter().map(|node| node.map(Cow::Borrowed)).collect();
         for bit in bits.iter().rev() {
             nodes.resize(nodes.len().next_multiple_of(2), None);
             let pairs: Vec<(&Glwe, &Glwe)> =
                 nodes.chunks_exact(2).filter_map(|pair| Some((pair[0].as_deref()?, pair[1].as_deref()?))).collect();
-            let mut chosen = self.cmux(bit, &pairs).into_iter();
+            let mut chosen = self.cmux(bit.borrow(), &pairs).into_iter();
             nodes = nodes
                 .chunks_exact_mut(2)
                 .map(|pair| match (pair[0].take(), pair[1].take()) {
@@ -205,24 +207,14 @@ impl<'k> Evaluator<'k> {
         nodes
     }
 
-    /// Keyswitch, modulus switch and blind rotation of every input, in batches over `threads` threads.
-    fn rotate(&self, rotation: &RotationKey, table: &Table, inputs: &[Lwe], threads: usize) -> Vec<Glwe> {
-        self.rotate_each(rotation, &vec![table; inputs.len()], inputs, threads)
+    /// The table at every input, in batches over `threads` threads.
+    fn rotate(&self, lookup: &Lookup, table: &Table, inputs: &[Lwe], threads: usize) -> Vec<Glwe> {
+        self.rotate_each(lookup, &vec![table; inputs.len()], inputs, threads)
     }
 
     /// [`Evaluator::rotate`] with a table for every input, all of one extension.
-    fn rotate_each(&self, rotation: &RotationKey, tables: &[&Table], inputs: &[Lwe], threads: usize) -> Vec<Glwe> {
+    fn rotate_each(&self, lookup: &Lookup, tables: &[&Table], inputs: &[Lwe], threads: usize) -> Vec<Glwe> {
         self.counts.keyswitches.fetch_add(inputs.len(), Ordering::Relaxed);
-        let key = self.key;
-        let extension = tables.first().map_or(1, |table| table.extension());
-        let batches = batches(inputs.len(), threads, BATCH / extension);
-        let part = |i: usize| i * inputs.len() / batches;
-        let batch = |i: usize| -> Vec<Glwe> {
-            let (inputs, tables) = (&inputs[part(i)..part(i + 1)], &tables[part(i)..part(i + 1)]);
-            let small = key.keyswitch.switch(inputs);
-            let exponents: Vec<_> = tables.iter().zip(&small).map(|(table, lwe)| table.exponents(lwe)).collect();
-            rotation.rotate_each(tables, &exponents, &key.fourier, &mut key.fourier.scratch())
-        };
-        (0..batches).into_par_iter().flat_map_iter(batch).collect()
+        lookup.rotate(tables, inputs, &self.key.fourier, threads)
     }
 }

@@ -1,6 +1,6 @@
-//! [`KeyswitchKey`]: LWE ciphertexts from the ring's key to the small key, many at once.
+//! [`KeyswitchKey`]: LWE ciphertexts from the ring's key to a small key, many at once.
 //!
-//! The small key's ciphertexts are modulo 2^32: what follows rounds them to a few thousand values. That halves the memory
+//! A small key's ciphertexts are modulo 2^32: what follows rounds them to a few thousand values. That halves the memory
 //! to stream, which is what a keyswitch costs, and a batch streams it once.
 
 use aligned_vec::{ABox, avec};
@@ -10,17 +10,17 @@ use sordino_model::SEED_BYTES;
 use crate::SecretKey;
 use crate::gadget::Gadget;
 use crate::glwe::Lwe;
-use crate::params::ParameterSet;
+use crate::params::{ParameterSet, SmallKey};
 use crate::random::{Random, RandomSeed};
 use crate::vector::vectorised;
 
-/// An LWE ciphertext under the small key, modulo 2^32: mask, then body.
+/// An LWE ciphertext under a small key, modulo 2^32: mask, then body.
 pub(crate) type SmallLwe = Vec<u32>;
 
 /// Bytes of a body.
 const BODY_BYTES: usize = 4;
 
-/// Encryptions of `s_i q/B^level` under the small key, shape `[N, levels, n + 1]`, modulo 2^32.
+/// Encryptions of `s_i q/B^level` under a small key of dimension n, shape `[N, levels, n + 1]`, modulo 2^32.
 pub(crate) struct KeyswitchKey {
     gadget: Gadget,
     width: usize,
@@ -44,19 +44,23 @@ impl SeededKeyswitchKey {
         &self.0
     }
 
-    /// Encrypts the ring's key under the small key. The noise is that of the parameter set, on 32 bits.
-    pub(crate) fn encrypt(secret: &SecretKey, gadget: Gadget, random: &mut Random) -> Self {
-        let p = secret.parameters();
+    /// Encrypts the ring's key under the small key of the given bits. The noise is that of the parameter set, on 32 bits.
+    pub(crate) fn encrypt(
+        secret: &SecretKey,
+        small: SmallKey,
+        bits: &[u64],
+        gadget: Gadget,
+        random: &mut Random,
+    ) -> Self {
         let (masks, noise): (RandomSeed, RandomSeed) = (random.seed(), random.seed());
-        let (dimension, levels) = (p.lwe_dimension.0, gadget.levels as usize);
-        let small_key = secret.lwe().as_ref();
+        let (dimension, levels) = (small.dimension.0, gadget.levels as usize);
         let bodies = secret.glwe().as_ref().par_iter().enumerate().map(|(i, s)| {
             let mut bodies = vec![0u64; levels];
-            Random::new(noise, i as u64).add_noise(small_noise_log2(p), &mut bodies);
+            Random::new(noise, i as u64).add_noise(small_noise_log2(small), &mut bodies);
             let rows = mask_rows(masks, i, dimension, levels);
             let rows = rows.chunks_exact(dimension).zip(1..).zip(bodies);
             let body = |((mask, level), noise): ((&[u32], u32), u64)| {
-                let product = mask.iter().zip(small_key).fold(0u32, |sum, (a, s)| sum.wrapping_add(a * *s as u32));
+                let product = mask.iter().zip(bits).fold(0u32, |sum, (a, s)| sum.wrapping_add(a * *s as u32));
                 let message = (s.wrapping_mul(gadget.weight(level)) >> 32) as u32;
                 product.wrapping_add(message).wrapping_add(noise as u32)
             };
@@ -67,8 +71,8 @@ impl SeededKeyswitchKey {
     }
 
     /// Expands the masks.
-    pub(crate) fn expand(&self, p: &ParameterSet, gadget: Gadget) -> KeyswitchKey {
-        let (dimension, levels) = (p.lwe_dimension.0, gadget.levels as usize);
+    pub(crate) fn expand(&self, p: &ParameterSet, small: SmallKey, gadget: Gadget) -> KeyswitchKey {
+        let (dimension, levels) = (small.dimension.0, gadget.levels as usize);
         let width = dimension + 1;
         let (seed, bodies) = self.0.split_at(SEED_BYTES);
         let seed: RandomSeed = std::array::from_fn(|i| seed[i]);
@@ -86,9 +90,9 @@ impl SeededKeyswitchKey {
     }
 }
 
-/// The bound of the small key's noise on 32 bits: that of the parameter set, and not below one.
-pub(crate) fn small_noise_log2(p: &ParameterSet) -> u32 {
-    p.lwe_noise_log2.saturating_sub(32)
+/// The bound of a small key's noise on 32 bits: that of the parameter set, and not below one.
+pub(crate) fn small_noise_log2(small: SmallKey) -> u32 {
+    small.noise_log2.saturating_sub(32)
 }
 
 /// The masks of all levels for bit `i` of the ring's key.

@@ -26,6 +26,7 @@ mod glwe;
 mod key_id;
 mod keyswitch;
 mod linear;
+mod lookup;
 mod machine;
 mod margin;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub mod params;
 mod plan;
 mod planner;
 mod random;
+mod reading;
 mod reply;
 mod secret_key;
 mod seeded;

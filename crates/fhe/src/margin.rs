@@ -19,7 +19,7 @@ use crate::evaluator::Resolution;
 use crate::gadget::Gadget;
 use crate::keyswitch::small_noise_log2;
 use crate::noise::Noise;
-use crate::params::ParameterSet;
+use crate::params::{ParameterSet, SmallKey};
 
 /// A quarter of the torus.
 pub(crate) const QUARTER: f64 = 4_611_686_018_427_387_904.0;
@@ -28,30 +28,44 @@ pub(crate) const QUARTER: f64 = 4_611_686_018_427_387_904.0;
 #[derive(Clone, Copy, Debug)]
 pub struct DecisionNoise {
     ring: f64,
-    /// Dimension of the small key.
-    dimension: f64,
     /// Most set bits of the ring's key, but with probability 2^-80.
     weight: f64,
-    /// Most set bits of the small key, but with probability 2^-80.
-    small_weight: f64,
-    lwe_fresh: f64,
+    compare: Small,
+    refresh: Small,
     extension: f64,
     noise: Noise,
     gadgets: DecisionGadgets,
 }
 
+/// A small key.
+#[derive(Clone, Copy, Debug)]
+struct Small {
+    dimension: f64,
+    /// Most set bits, but with probability 2^-80.
+    weight: f64,
+    /// Variance of a fresh ciphertext.
+    fresh: f64,
+}
+
+impl Small {
+    fn new(key: SmallKey) -> Self {
+        let dimension = key.dimension.0 as f64;
+        // Hoeffding, as for the ring's key.
+        let excess = (dimension * 80.0 / LOG2_E / 2.0).sqrt();
+        let weight = (dimension / 2.0 + excess).min(dimension);
+        Self { dimension, weight, fresh: t_uniform(small_noise_log2(key)) * 2f64.powi(64) }
+    }
+}
+
 impl DecisionNoise {
     /// The formulas for `parameters`.
     pub fn new(parameters: &ParameterSet, resolution: Resolution) -> Self {
-        let (noise, dimension) = (Noise::new(parameters), parameters.lwe_dimension.0 as f64);
-        // Hoeffding, as for the ring's key.
-        let excess = (dimension * 80.0 / LOG2_E / 2.0).sqrt();
+        let noise = Noise::new(parameters);
         Self {
             ring: parameters.ring() as f64,
-            dimension,
             weight: noise.weight(),
-            small_weight: (dimension / 2.0 + excess).min(dimension),
-            lwe_fresh: t_uniform(small_noise_log2(parameters)) * 2f64.powi(64),
+            compare: Small::new(parameters.compare),
+            refresh: Small::new(parameters.refresh),
             extension: f64::from(1 << resolution.extension_log2()),
             noise,
             gadgets: DecisionGadgets::STANDARD,
@@ -60,45 +74,76 @@ impl DecisionNoise {
 
     /// The formulas for keys of known weights.
     #[cfg(test)]
-    pub(crate) fn with_weights(self, weight: f64, small_weight: f64) -> Self {
-        Self { weight, small_weight, ..self }
+    pub(crate) fn with_weights(mut self, weight: f64, compare: f64, refresh: f64) -> Self {
+        (self.weight, self.compare.weight, self.refresh.weight) = (weight, compare, refresh);
+        self
     }
 
-    /// Keyswitch to the small key: the key's noise through the digits, and the rounding of the input, to what the digits hold in the
+    /// Keyswitch of a comparison.
+    pub fn compare_keyswitch(&self) -> f64 {
+        self.keyswitch(self.compare, self.gadgets.compare_keyswitch)
+    }
+
+    /// Keyswitch of a refresh.
+    pub fn refresh_keyswitch(&self) -> f64 {
+        self.keyswitch(self.refresh, self.gadgets.refresh_keyswitch)
+    }
+
+    /// Keyswitch to a small key: the key's noise through the digits, and the rounding of the input, to what the digits hold in the
     /// mask and to 32 bits in the body.
-    pub fn keyswitch(&self) -> f64 {
-        let gadget = self.gadgets.keyswitch;
+    fn keyswitch(&self, small: Small, gadget: Gadget) -> f64 {
         let rows = self.ring * f64::from(gadget.levels);
-        rows * digit(gadget) * self.lwe_fresh
+        rows * digit(gadget) * small.fresh
             + self.weight * self.noise.truncation(bits(gadget))
             + self.noise.truncation(32)
     }
 
-    /// Switch to `2N` steps (times the extension), to multiples of `stride`: the mask's rounding times `s_i - 1/2`, whose
-    /// square is a quarter, and the body's.
-    pub fn modulus_switch(&self, extension: f64, stride: f64) -> f64 {
-        let step = 4.0 * QUARTER * stride / (2.0 * self.ring * extension);
-        (self.dimension / 4.0 + 1.0) * step * step / 12.0
+    /// Modulus switch of a comparison, to `2N` steps times the extension.
+    pub fn compare_modulus_switch(&self, extension: f64) -> f64 {
+        self.modulus_switch(self.compare, extension, 1.0)
     }
 
-    /// Blind rotation, in every coefficient: for each key bit, the GGSW noise through the digits and the transform, and where the bit
-    /// is set, what the digits do not hold.
-    pub fn rotation(&self, gadget: Gadget) -> f64 {
+    /// Modulus switch of a refresh: to multiples of as many steps as the table has levels.
+    pub fn refresh_modulus_switch(&self) -> f64 {
+        let stride = f64::from(self.gadgets.selector.levels.next_power_of_two());
+        self.modulus_switch(self.refresh, 1.0, stride)
+    }
+
+    /// Switch to `2N` steps (times the extension), to multiples of `stride`: the mask's rounding times `s_i - 1/2`, whose
+    /// square is a quarter, and the body's.
+    fn modulus_switch(&self, small: Small, extension: f64, stride: f64) -> f64 {
+        let step = 4.0 * QUARTER * stride / (2.0 * self.ring * extension);
+        (small.dimension / 4.0 + 1.0) * step * step / 12.0
+    }
+
+    /// Blind rotation of a comparison, in every coefficient.
+    pub fn compare_rotation(&self) -> f64 {
+        self.rotation(self.compare, self.gadgets.compare)
+    }
+
+    /// Blind rotation of a refresh, in every coefficient.
+    pub fn refresh_rotation(&self) -> f64 {
+        self.rotation(self.refresh, self.gadgets.refresh)
+    }
+
+    /// Blind rotation, in every coefficient: for each bit of the small key, the GGSW noise through the digits and the transform, and
+    /// where the bit is set, what the digits do not hold.
+    fn rotation(&self, small: Small, gadget: Gadget) -> f64 {
         let digits = 2.0 * f64::from(gadget.levels) * self.ring * digit(gadget);
         let gate = digits * self.noise.sent(BODY_BITS) + self.noise.fourier(digits);
         let rounding = (1.0 + self.weight) * self.noise.truncation(bits(gadget));
-        self.dimension * gate + self.small_weight * rounding
+        small.dimension * gate + small.weight * rounding
     }
 
     /// What a comparison gets wrong: keyswitch and modulus switch, at the resolution asked for.
     pub fn comparison(&self) -> f64 {
-        self.keyswitch() + self.modulus_switch(self.extension, 1.0)
+        self.compare_keyswitch() + self.compare_modulus_switch(self.extension)
     }
 
-    /// What the refresh that makes a selector gets wrong of a sign, which is a quarter of the torus from zero.
+    /// What the refresh that makes a selector gets wrong of a sign, which is a quarter of the torus from zero: the noise that the sign
+    /// has, also of the gate that chose it, and what is added before the rotation.
     pub fn refresh(&self) -> f64 {
-        let stride = f64::from(self.gadgets.selector.levels.next_power_of_two());
-        self.rotation(self.gadgets.compare) + self.keyswitch() + self.modulus_switch(1.0, stride)
+        self.compare_rotation() + self.gate() + self.refresh_keyswitch() + self.refresh_modulus_switch()
     }
 
     /// One keyswitch of the trace, in every coefficient.
@@ -134,7 +179,7 @@ impl DecisionNoise {
     pub fn gate(&self) -> f64 {
         let gadget = self.gadgets.selector;
         let levels = f64::from(gadget.levels);
-        let row = self.rotation(self.gadgets.refresh) + self.trace();
+        let row = self.refresh_rotation() + self.trace();
         let both = levels * digit(gadget) * (1.0 + self.weight) * row;
         let partner = levels * self.ring * digit(gadget) * self.square();
         let rounding = (1.0 + self.weight) * self.noise.truncation(bits(gadget));
@@ -161,7 +206,7 @@ impl Contest {
     fn variance(&self, noise: &DecisionNoise, below: u32, wins: u32) -> f64 {
         2.0 * self.input
             + f64::from(wins + 1) * noise.comparison()
-            + f64::from(2 * below) * noise.rotation(noise.gadgets.compare)
+            + f64::from(2 * below) * noise.compare_rotation()
             + f64::from(self.rounds()) * noise.gate()
     }
 
@@ -230,7 +275,7 @@ impl Contest {
     fn final_variance(&self, noise: &DecisionNoise) -> f64 {
         self.input
             + f64::from(self.rounds() + 1) * noise.comparison()
-            + f64::from(self.rounds()) * noise.rotation(noise.gadgets.compare)
+            + f64::from(self.rounds()) * noise.compare_rotation()
     }
 }
 

@@ -1,11 +1,14 @@
 //! [`ParameterSet`]: the lattice parameters that a key, a message and a prepared model must share.
 //!
-//! Nothing here is tuned by hand: the standard set is a versioned constant of tfhe-rs, chosen by its maintainers for 128
-//! bits of security. Sets for tests say `insecure` in their name.
+//! Nothing here is tuned by hand: the standard set consists of two versioned constants of tfhe-rs over one ring, chosen by its
+//! maintainers for 128 bits of security. Sets for tests say `insecure` in their name.
 
 use tfhe::core_crypto::prelude::{DynamicDistribution, GlweDimension, GlweSize, LweDimension, PolynomialSize};
 use tfhe::shortint::parameters::ClassicPBSParameters;
-use tfhe::shortint::parameters::v1_8::V1_8_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128 as STANDARD_CONSTANT;
+use tfhe::shortint::parameters::v1_8::{
+    V1_8_PARAM_GPU_KREYVIUM_MESSAGE_1_CARRY_0_TUNIFORM_2M128 as BIT_CONSTANT,
+    V1_8_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128 as STANDARD_CONSTANT,
+};
 
 use crate::FheError;
 
@@ -25,15 +28,26 @@ pub struct ParameterSet {
     pub polynomial_size: PolynomialSize,
     /// Noise of fresh GLWE ciphertexts: uniform on `[-2^b, 2^b]` with halved ends (tfhe's `TUniform(b)`); this is `b`.
     pub glwe_noise_log2: u32,
-    /// Dimension of the small LWE key that bootstrapping uses.
-    pub lwe_dimension: LweDimension,
-    /// Noise of fresh LWE ciphertexts under the small key, as for `glwe_noise_log2`.
-    pub lwe_noise_log2: u32,
+    /// The small key under which scores are compared.
+    pub compare: SmallKey,
+    /// The small key under which bits are refreshed. A bit is a quarter of the torus from a wrong one, so this key may be noisier and
+    /// therefore shorter, and every refresh takes that many steps fewer.
+    pub refresh: SmallKey,
 }
 
-/// `V1_8_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128` of tfhe 1.8: `N = 2048`, `n = 918`, 128-bit security.
+/// A small LWE key that bootstrapping uses, binary.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SmallKey {
+    /// Dimension.
+    pub dimension: LweDimension,
+    /// Noise of fresh LWE ciphertexts under it, as for [`ParameterSet::glwe_noise_log2`].
+    pub noise_log2: u32,
+}
+
+/// `V1_8_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128` of tfhe 1.8: `N = 2048`, `n = 918`, 128-bit security; and for refreshes the
+/// small key of `V1_8_PARAM_GPU_KREYVIUM_MESSAGE_1_CARRY_0_TUNIFORM_2M128`, `n = 720` under the same ring, 128-bit security as well.
 pub const STANDARD: ParameterSet =
-    from_tfhe(ParameterId(1), "tfhe-v1_8-message-2-carry-2-tuniform-2m128", STANDARD_CONSTANT);
+    from_tfhe(ParameterId(1), "tfhe-v1_8-message-2-carry-2-tuniform-2m128", STANDARD_CONSTANT, BIT_CONSTANT);
 
 /// A small ring for tests: fast, and breakable on a laptop.
 pub const INSECURE_N512: ParameterSet = insecure(ParameterId(0xff01), "insecure-n512", 512);
@@ -77,27 +91,34 @@ impl ParameterSet {
         DynamicDistribution::new_t_uniform(self.glwe_noise_log2)
     }
 
-    /// Noise of fresh LWE ciphertexts under the small key as tfhe takes it.
-    pub fn lwe_noise(&self) -> DynamicDistribution<u64> {
-        DynamicDistribution::new_t_uniform(self.lwe_noise_log2)
-    }
-
     /// Whether this set exists for tests only.
     pub fn is_insecure(&self) -> bool {
         self.name.starts_with("insecure")
     }
 }
 
-const fn from_tfhe(id: ParameterId, name: &'static str, p: ClassicPBSParameters) -> ParameterSet {
+const fn from_tfhe(
+    id: ParameterId,
+    name: &'static str,
+    p: ClassicPBSParameters,
+    bits: ClassicPBSParameters,
+) -> ParameterSet {
     assert!(p.glwe_dimension.0 == 1, "packing is written for GLWE dimension 1");
+    let (ring, noise) = (p.polynomial_size.0, t_uniform(p.glwe_noise_distribution));
+    assert!(bits.glwe_dimension.0 == 1 && bits.polynomial_size.0 == ring, "both constants are of one ring");
+    assert!(t_uniform(bits.glwe_noise_distribution) == noise, "both constants are of one noise");
     ParameterSet {
         id,
         name,
         polynomial_size: p.polynomial_size,
-        glwe_noise_log2: t_uniform(p.glwe_noise_distribution),
-        lwe_dimension: p.lwe_dimension,
-        lwe_noise_log2: t_uniform(p.lwe_noise_distribution),
+        glwe_noise_log2: noise,
+        compare: small_key(p),
+        refresh: small_key(bits),
     }
+}
+
+const fn small_key(p: ClassicPBSParameters) -> SmallKey {
+    SmallKey { dimension: p.lwe_dimension, noise_log2: t_uniform(p.lwe_noise_distribution) }
 }
 
 const fn t_uniform(noise: DynamicDistribution<u64>) -> u32 {
@@ -113,8 +134,8 @@ const fn insecure(id: ParameterId, name: &'static str, ring: usize) -> Parameter
         name,
         polynomial_size: PolynomialSize(ring),
         glwe_noise_log2: STANDARD.glwe_noise_log2,
-        lwe_dimension: LweDimension(64),
         // The modulus switch to 2N is as coarse as the ring is small, so the noise before it is kept below its share.
-        lwe_noise_log2: 30,
+        compare: SmallKey { dimension: LweDimension(64), noise_log2: 30 },
+        refresh: SmallKey { dimension: LweDimension(48), noise_log2: 50 },
     }
 }

@@ -10,20 +10,21 @@ use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
 use crate::FheError;
-use crate::params::{ParameterId, ParameterSet};
+use crate::params::{ParameterId, ParameterSet, SmallKey};
 
-const MAGIC: &[u8; 8] = b"SRDNKEY\x01";
+const MAGIC: &[u8; 8] = b"SRDNKEY\x02";
 /// Bytes of a key's public name.
 const NAME: usize = 16;
 const HEADER: usize = MAGIC.len() + 2 + NAME;
 
-/// A binary GLWE key, which encrypts queries and decrypts replies, and a small binary LWE key, which only bootstrapping
+/// A binary GLWE key, which encrypts queries and decrypts replies, and two small binary LWE keys, which only bootstrapping
 /// uses. Overwritten with zeros when dropped, and never printed.
 pub struct SecretKey {
     parameters: &'static ParameterSet,
     name: [u8; NAME],
     glwe: GlweSecretKeyOwned<u64>,
-    lwe: LweSecretKeyOwned<u64>,
+    compare: LweSecretKeyOwned<u64>,
+    refresh: LweSecretKeyOwned<u64>,
 }
 
 impl SecretKey {
@@ -46,8 +47,9 @@ impl SecretKey {
             parameters.polynomial_size,
             &mut generator,
         );
-        let lwe = allocate_and_generate_new_binary_lwe_secret_key(parameters.lwe_dimension, &mut generator);
-        Self { parameters, name, glwe, lwe }
+        let mut small = |key: SmallKey| allocate_and_generate_new_binary_lwe_secret_key(key.dimension, &mut generator);
+        let (compare, refresh) = (small(parameters.compare), small(parameters.refresh));
+        Self { parameters, name, glwe, compare, refresh }
     }
 
     /// What the key is called in public: random, and drawn apart from its bits, of which it tells nothing.
@@ -76,9 +78,14 @@ impl SecretKey {
         product.into_container()
     }
 
-    /// The small LWE key.
-    pub(crate) fn lwe(&self) -> &LweSecretKeyOwned<u64> {
-        &self.lwe
+    /// The bits of the small key of comparisons.
+    pub(crate) fn compare(&self) -> &[u64] {
+        self.compare.as_ref()
+    }
+
+    /// The bits of the small key of refreshes.
+    pub(crate) fn refresh(&self) -> &[u64] {
+        self.refresh.as_ref()
     }
 
     /// Writes the key, one bit per coefficient, to a new file that only its owner can read (mode 0600 on Unix).
@@ -130,27 +137,30 @@ impl SecretKey {
         let (id, name) = id.split_at(2);
         let parameters = ParameterSet::by_id(ParameterId(u16::from_le_bytes([id[0], id[1]])))?;
         let name = std::array::from_fn(|i| name[i]);
-        let (ring, small) = (parameters.ring(), parameters.lwe_dimension.0);
+        let (ring, compare) = (parameters.ring(), parameters.compare.dimension.0);
+        let all = ring + compare + parameters.refresh.dimension.0;
         let packed = &bytes[HEADER..];
-        if packed.len() != (ring + small).div_ceil(8) {
+        if packed.len() != all.div_ceil(8) {
             return Err(damaged("its length does not fit its parameter set"));
         }
-        let mut bits: Vec<u64> = (0..ring + small).map(|i| u64::from(packed[i / 8] >> (i % 8) & 1)).collect();
-        let lwe = LweSecretKey::from_container(bits[ring..].to_vec());
+        let mut bits: Vec<u64> = (0..all).map(|i| u64::from(packed[i / 8] >> (i % 8) & 1)).collect();
         let glwe = GlweSecretKey::from_container(bits[..ring].to_vec(), parameters.polynomial_size);
+        let refresh = LweSecretKey::from_container(bits[ring + compare..].to_vec());
+        let compare = LweSecretKey::from_container(bits[ring..ring + compare].to_vec());
         wipe(&mut bits);
-        Ok(Self { parameters, name, glwe, lwe })
+        Ok(Self { parameters, name, glwe, compare, refresh })
     }
 
     fn bits(&self) -> Vec<u64> {
-        [self.glwe.as_ref(), self.lwe.as_ref()].concat()
+        [self.glwe.as_ref(), self.compare(), self.refresh()].concat()
     }
 }
 
 impl Drop for SecretKey {
     fn drop(&mut self) {
         wipe(self.glwe.as_mut());
-        wipe(self.lwe.as_mut());
+        wipe(self.compare.as_mut());
+        wipe(self.refresh.as_mut());
     }
 }
 

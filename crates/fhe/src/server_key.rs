@@ -10,10 +10,11 @@ use tfhe_fft::c64;
 
 use crate::blind_rotation::RotationKey;
 use crate::circuit_bootstrap::CircuitBootstrapKey;
-use crate::evaluation_key::{Block, Section, Sections, read_header, read_keyswitch};
+use crate::evaluation_key::{Block, Section, Sections, read_header, read_keyswitches};
 use crate::fourier::Fourier;
 use crate::gadget::GadgetKey;
-use crate::keyswitch::{KeyswitchKey, SeededKeyswitchKey};
+use crate::keyswitch::SeededKeyswitchKey;
+use crate::lookup::Lookup;
 use crate::params::ParameterSet;
 use crate::{DecisionGadgets, EvaluationKey, FheError, KeyId};
 
@@ -25,9 +26,8 @@ pub struct ServerKey {
     id: KeyId,
     pub(crate) parameters: &'static ParameterSet,
     pub(crate) fourier: Fourier,
-    pub(crate) keyswitch: KeyswitchKey,
-    pub(crate) compare: RotationKey,
-    pub(crate) refresh: RotationKey,
+    pub(crate) compare: Lookup,
+    pub(crate) refresh: Lookup,
     pub(crate) circuit: CircuitBootstrapKey,
 }
 
@@ -45,7 +45,8 @@ impl ServerKey {
         parameters: &'static ParameterSet,
         fourier: Fourier,
         expanded: Expanded,
-        keyswitch: &SeededKeyswitchKey,
+        compare_keyswitch: &SeededKeyswitchKey,
+        refresh_keyswitch: &SeededKeyswitchKey,
     ) -> Self {
         let gadgets = DecisionGadgets::STANDARD;
         let trace = expanded.trace.into_iter().map(|rows| GadgetKey::new(gadgets.trace, rows)).collect();
@@ -53,9 +54,14 @@ impl ServerKey {
         Self {
             id,
             parameters,
-            keyswitch: keyswitch.expand(parameters, gadgets.keyswitch),
-            compare: RotationKey::new(gadgets.compare, expanded.compare),
-            refresh: RotationKey::new(gadgets.refresh, expanded.refresh),
+            compare: Lookup {
+                keyswitch: compare_keyswitch.expand(parameters, parameters.compare, gadgets.compare_keyswitch),
+                rotation: RotationKey::new(gadgets.compare, expanded.compare),
+            },
+            refresh: Lookup {
+                keyswitch: refresh_keyswitch.expand(parameters, parameters.refresh, gadgets.refresh_keyswitch),
+                rotation: RotationKey::new(gadgets.refresh, expanded.refresh),
+            },
             circuit: CircuitBootstrapKey::new(gadgets.selector, trace, square),
             fourier,
         }
@@ -85,8 +91,8 @@ impl ServerKey {
             trace: expand(sections.trace)?,
             square: Block::read(input, sections.square, parameters)?.expand(sections.square, parameters, &fourier),
         };
-        let keyswitch = read_keyswitch(input, parameters)?;
-        Ok(Self::new(id, parameters, fourier, expanded, &keyswitch))
+        let (compare, refresh) = read_keyswitches(input, parameters)?;
+        Ok(Self::new(id, parameters, fourier, expanded, &compare, &refresh))
     }
 
     /// [`ServerKey::read`] from a file, which [`EvaluationKey::save`] wrote.
@@ -116,6 +122,6 @@ impl ServerKey {
 
     /// Memory that the key takes.
     pub fn bytes(&self) -> usize {
-        self.keyswitch.bytes() + self.compare.bytes() + self.refresh.bytes() + self.circuit.bytes()
+        self.compare.bytes() + self.refresh.bytes() + self.circuit.bytes()
     }
 }

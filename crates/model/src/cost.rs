@@ -136,21 +136,19 @@ impl<'a> Cost<'a> {
         self.steps.extend(matches.enumerate().map(|(r, count)| Step::Comparisons(count + usize::from(r == last))));
     }
 
-    /// Reading the winner's position, and in the last stage whether its score is above zero: that sign is taken with the first
-    /// others, and becomes a selector beside the last bit. Returns the rotations that follow one another, with those of the rounds.
+    /// Reading the winner's position, and in the last stage whether its score is above zero. Returns the rotations that follow one another, with those of the rounds.
     fn read(&mut self, arrangement: &Arrangement, stage: usize, draw: &Draw) -> usize {
         let (rounds, known) = (draw.rounds(), stage + 1 == arrangement.stages().len());
         self.report.decisions += draw.read();
-        for r in (0..rounds).rev() {
-            let children = if r == 0 { 0 } else { draw.sides(r) };
-            let signs = children + usize::from(known && r + 1 == rounds);
-            self.steps.push(Step::Bit { signs, another: known && r == 0 });
+        if rounds > 0 {
+            let signs = (1..rounds).rev().map(|r| draw.sides(r)).collect();
+            self.steps.push(Step::Position { signs, aside: known });
         }
         if known {
             self.report.decisions += Decisions::signs(1);
             self.report.decisions += Decisions::selectors(1);
             if rounds == 0 {
-                self.steps.extend([Step::Comparisons(1), Step::Bit { signs: 0, another: false }]);
+                self.steps.extend([Step::Comparisons(1), Step::Selector]);
             }
         }
         2 * rounds + if known { 2usize.saturating_sub(rounds) } else { 0 }

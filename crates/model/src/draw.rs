@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decisions {
-    /// Keyswitches to the small key, one before every blind rotation.
+    /// Keyswitches to a small key, one before every blind rotation.
     pub keyswitches: usize,
     /// Blind rotations that find the larger of two scores.
     pub matches: usize,

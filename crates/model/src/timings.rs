@@ -36,8 +36,10 @@ pub struct Timings {
     pub gate: f64,
     /// Making a selector of a refreshed bit.
     pub conversion: f64,
-    /// A keyswitch to the small key.
-    pub keyswitch: Batched,
+    /// A keyswitch to the small key of comparisons.
+    pub compare_keyswitch: Batched,
+    /// A keyswitch to the small key of refreshes.
+    pub refresh_keyswitch: Batched,
     /// A blind rotation that refreshes a bit.
     pub refresh: Batched,
     /// A blind rotation that compares, with 1, 2 and 4 accumulators.
@@ -47,16 +49,19 @@ pub struct Timings {
 }
 
 /// What happens one after another where the server decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Comparisons side by side.
     Comparisons(usize),
-    /// A bit becomes a selector, and meanwhile something else happens.
-    Bit {
-        /// Signs that are taken.
-        signs: usize,
-        /// Whether one more bit becomes a selector after that.
-        another: bool,
+    /// A bit becomes a selector.
+    Selector,
+    /// A position is read: the sign of its first bit is there.
+    Position {
+        /// Signs taken for every further bit. They wait for the selectors of all bits but the one above, and the bit's own
+        /// selector waits for them and for that one.
+        signs: Vec<usize>,
+        /// Whether one more sign is taken with the first of these, and becomes a selector beside the last bit.
+        aside: bool,
     },
 }
 
@@ -78,9 +83,10 @@ impl Schedule {
     /// How long the server takes on `threads` threads of the machine that was measured.
     pub fn predict(&self, timings: &Timings, threads: usize) -> Duration {
         let (report, threads) = (&self.report, threads.max(1));
-        let steps = self.steps.iter().map(|step| match *step {
-            Step::Comparisons(count) => timings.comparisons(count, report.accumulators, threads),
-            Step::Bit { signs, another } => timings.bit(signs, another, report.accumulators, threads),
+        let steps = self.steps.iter().map(|step| match step {
+            Step::Comparisons(count) => timings.comparisons(*count, report.accumulators, threads),
+            Step::Selector => timings.selector(),
+            Step::Position { signs, aside } => timings.position(signs, *aside, report.accumulators, threads),
         });
         let Counts { products, forward, inverse, .. } = report.counts;
         let linear = products as f64 * timings.product + (forward + inverse) as f64 * timings.transform;
@@ -110,7 +116,8 @@ impl Timings {
             transform: self.transform.min(other.transform),
             gate: self.gate.min(other.gate),
             conversion: self.conversion.min(other.conversion),
-            keyswitch: batched(self.keyswitch, other.keyswitch),
+            compare_keyswitch: batched(self.compare_keyswitch, other.compare_keyswitch),
+            refresh_keyswitch: batched(self.refresh_keyswitch, other.refresh_keyswitch),
             refresh: batched(self.refresh, other.refresh),
             compare: std::array::from_fn(|i| batched(self.compare[i], other.compare[i])),
             batch: self.batch,
@@ -119,7 +126,8 @@ impl Timings {
 
     /// Whether every number is a time that an operation can take.
     pub fn is_sound(&self) -> bool {
-        let batched = [self.keyswitch, self.refresh].into_iter().chain(self.compare).flat_map(|b| [b.alone, b.full]);
+        let keyswitches = [self.compare_keyswitch, self.refresh_keyswitch];
+        let batched = keyswitches.into_iter().chain([self.refresh]).chain(self.compare).flat_map(|b| [b.alone, b.full]);
         let single = [self.read, self.write, self.product, self.transform, self.gate, self.conversion];
         single.into_iter().chain(batched).all(|t| t.is_finite() && (0.0..60.0).contains(&t)) && self.batch > 0
     }
@@ -137,17 +145,58 @@ impl Timings {
         }
         let compare = self.compare_with(accumulators);
         let turns = batches(count, threads, self.batch / accumulators.max(1)).div_ceil(threads);
-        let full = compare.full + self.keyswitch.full;
-        let pass = (compare.alone + self.keyswitch.alone - full).max(0.0);
+        let full = compare.full + self.compare_keyswitch.full;
+        let pass = (compare.alone + self.compare_keyswitch.alone - full).max(0.0);
         full * count.div_ceil(threads) as f64 + pass * turns as f64
     }
 
-    /// A bit made a selector, while signs are taken and perhaps another one is made.
-    fn bit(&self, signs: usize, another: bool, accumulators: usize, threads: usize) -> f64 {
-        let selector = self.keyswitch.alone + self.refresh.alone + self.conversion;
-        let signs = self.comparisons(signs, accumulators, threads.saturating_sub(1).max(1));
-        let meanwhile = signs + if another { selector } else { 0.0 };
-        if threads == 1 { selector + meanwhile } else { selector.max(meanwhile) }
+    /// A bit made a selector.
+    fn selector(&self) -> f64 {
+        self.refresh_keyswitch.alone + self.refresh.alone + self.conversion
+    }
+
+    /// A position read, whatever can run given to whichever thread is free first.
+    fn position(&self, signs: &[usize], aside: bool, accumulators: usize, threads: usize) -> f64 {
+        let mut pool = Pool(vec![0.0; threads]);
+        // One thread is left to the refreshes.
+        let looking = (threads - 1).max(1);
+        let take = |pool: &mut Pool, count: usize, ready: f64| {
+            let parts = batches(count, looking, self.batch / accumulators.max(1));
+            let part = self.comparisons(count.div_ceil(parts), accumulators, 1);
+            (0..parts).map(|_| pool.run(ready, part)).fold(ready, f64::max)
+        };
+        let selector = self.selector();
+        let sign = |depth: usize| signs[depth - 1] + usize::from(aside && depth == 1);
+        let first = if signs.is_empty() { usize::from(aside) } else { sign(1) };
+        // When the signs of the next bit, those of the first one, and the newest selector are there.
+        let mut next = if first == 0 { 0.0 } else { take(&mut pool, first, 0.0) };
+        let aside_sign = next;
+        let mut newest = pool.run(0.0, selector);
+        if aside && signs.is_empty() {
+            pool.run(aside_sign, selector);
+        }
+        for depth in 1..=signs.len() {
+            let signs_are_there = next;
+            if depth < signs.len() {
+                next = take(&mut pool, sign(depth + 1), newest);
+            } else if aside {
+                pool.run(newest.max(aside_sign), selector);
+            }
+            newest = pool.run(newest.max(signs_are_there), selector);
+        }
+        pool.0.into_iter().fold(0.0, f64::max)
+    }
+}
+
+/// When every thread is free again.
+struct Pool(Vec<f64>);
+
+impl Pool {
+    /// Runs something that is ready at `ready` and takes `seconds` on the thread that is free first; returns when it is done.
+    fn run(&mut self, ready: f64, seconds: f64) -> f64 {
+        let Some(free) = self.0.iter_mut().min_by(|a, b| a.total_cmp(b)) else { return ready };
+        *free = free.max(ready) + seconds;
+        *free
     }
 }
 
@@ -159,7 +208,8 @@ impl fmt::Display for Timings {
             writeln!(f, "{name:<12} {}", batched(compare))?;
         }
         writeln!(f, "refresh      {}", batched(self.refresh))?;
-        writeln!(f, "keyswitch    {}", batched(self.keyswitch))?;
+        writeln!(f, "keyswitch    {}", batched(self.compare_keyswitch))?;
+        writeln!(f, "  to refresh {}", batched(self.refresh_keyswitch))?;
         writeln!(f, "conversion   {:.2?}", time(self.conversion))?;
         writeln!(f, "gate         {:.2?}", time(self.gate))?;
         writeln!(f, "product      {:.2?}, transform {:.2?}", time(self.product), time(self.transform))?;
@@ -181,7 +231,8 @@ mod tests {
             transform: 0.0,
             gate: 0.0,
             conversion: 1.0,
-            keyswitch: batched(2.0, 1.0),
+            compare_keyswitch: batched(2.0, 1.0),
+            refresh_keyswitch: batched(2.0, 1.0),
             refresh: batched(20.0, 12.0),
             compare: [batched(10.0, 7.0), batched(20.0, 14.0), batched(40.0, 28.0)],
             batch: 16,
@@ -199,11 +250,12 @@ mod tests {
     #[test]
     fn a_schedule_is_timed_as_by_hand() {
         let report = CostReport { accumulators: 1, ..CostReport::default() };
-        let schedule = Schedule { report, steps: vec![Step::Comparisons(40), Step::Bit { signs: 2, another: false }] };
-        // 40 comparisons of 8 and three passes of 4; then a selector of 23 and two signs of 8 with their pass.
-        assert_eq!(schedule.predict(&timings(), 1), Duration::from_secs(40 * 8 + 3 * 4 + 23 + 2 * 8 + 4));
-        // On two threads 20 each in two passes, and the signs while the bit becomes a selector.
-        assert_eq!(schedule.predict(&timings(), 2), Duration::from_secs(20 * 8 + 2 * 4 + 23));
+        let position = Step::Position { signs: vec![2, 2, 1], aside: false };
+        let schedule = Schedule { report, steps: vec![Step::Comparisons(40), position] };
+        // 40 comparisons of 8 and three passes of 4; then four selectors of 23, and five signs of 8 with three passes.
+        assert_eq!(schedule.predict(&timings(), 1), Duration::from_secs(40 * 8 + 3 * 4 + 4 * 23 + 5 * 8 + 3 * 4));
+        // On two threads 20 each in two passes. Then signs of 20, 20 and 12 are there before the selectors of 23 that they wait for.
+        assert_eq!(schedule.predict(&timings(), 2), Duration::from_secs(20 * 8 + 2 * 4 + 23 + 23 + 23 + 23));
         assert!(schedule.predict(&timings(), 64) < schedule.predict(&timings(), 16));
     }
 

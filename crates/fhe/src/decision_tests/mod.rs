@@ -40,7 +40,11 @@ impl Keys {
     fn noise(&self) -> DecisionNoise {
         let weight = |bits: &[u64]| bits.iter().sum::<u64>() as f64;
         let noise = DecisionNoise::new(self.secret.parameters(), Resolution::Standard);
-        noise.with_weights(weight(self.secret.glwe().as_ref()), weight(self.secret.lwe().as_ref()))
+        noise.with_weights(
+            weight(self.secret.glwe().as_ref()),
+            weight(self.secret.compare()),
+            weight(self.secret.refresh()),
+        )
     }
 
     fn phase(&self, lwe: &Lwe) -> u64 {
@@ -53,9 +57,9 @@ impl Keys {
         out.into_container()
     }
 
-    fn small_phase(&self, lwe: &[u32]) -> u32 {
+    /// The phase of a ciphertext under a small key of the given bits.
+    fn small_phase(&self, lwe: &[u32], bits: &[u64]) -> u32 {
         let (mask, body) = lwe.split_at(lwe.len() - 1);
-        let bits = self.secret.lwe().as_ref();
         mask.iter().zip(bits).fold(body[0], |sum, (a, s)| sum.wrapping_sub(a.wrapping_mul(*s as u32)))
     }
 

@@ -3,11 +3,11 @@
 use tfhe::core_crypto::prelude::Polynomial;
 
 use super::{Keys, REAL, Random, SMALL};
+use crate::Resolution;
 use crate::blind_rotation::Table;
 use crate::circuit_bootstrap::level_table;
 use crate::evaluator::Evaluator;
 use crate::glwe::{Glwe, Lwe};
-use crate::{DecisionGadgets, Resolution};
 
 /// What a measured variance may be of its formula for a key of the same weight.
 const TOLERANCE: std::ops::Range<f64> = 0.7..1.3;
@@ -34,7 +34,7 @@ fn assert_close(what: &str, measured: f64, formula: f64, samples: usize) {
 
 #[test]
 fn at_the_standard_parameters_too() {
-    measure_comparison(&REAL, 24);
+    measure_switches(&REAL, 24);
     measure_rotation(&REAL);
     measure_conversions(&[&REAL], 40);
     measure_selectors(&[&REAL], 3);
@@ -43,15 +43,15 @@ fn at_the_standard_parameters_too() {
 #[test]
 fn noise_is_what_the_formulas_say() {
     for keys in SMALL.iter() {
-        measure_comparison(keys, 400);
+        measure_switches(keys, 400);
         measure_rotation(keys);
     }
     measure_conversions(&SMALL.iter().collect::<Vec<_>>(), 100);
     measure_selectors(&SMALL.iter().collect::<Vec<_>>(), 24);
 }
 
-/// Keyswitch, modulus switch.
-fn measure_comparison(keys: &Keys, count: usize) {
+/// Keyswitches and modulus switches, to the key of comparisons and to that of refreshes.
+fn measure_switches(keys: &Keys, count: usize) {
     let noise = keys.noise();
     let mut random = keys.random(11);
     let inputs: Vec<Lwe> = (0..count)
@@ -60,22 +60,26 @@ fn measure_comparison(keys: &Keys, count: usize) {
             random.encrypt(phase)
         })
         .collect();
-    let small = keys.server.keyswitch.switch(&inputs);
-    let pairs = inputs.iter().zip(&small);
-    let errors = pairs.map(|(input, small)| (u64::from(keys.small_phase(small)) << 32).wrapping_sub(keys.phase(input)));
-    assert_close("keyswitch", variance(errors), noise.keyswitch(), count);
+    let (server, secret) = (&keys.server, &keys.secret);
+    let kinds = [
+        ("compare", &server.compare, secret.compare(), 0, noise.compare_keyswitch(), noise.compare_modulus_switch(1.0)),
+        ("refresh", &server.refresh, secret.refresh(), 2, noise.refresh_keyswitch(), noise.refresh_modulus_switch()),
+    ];
+    for (what, lookup, bits, stride_log2, keyswitch, modulus_switch) in kinds {
+        let small = lookup.keyswitch.switch(&inputs);
+        let phase = |small: &Vec<u32>| u64::from(keys.small_phase(small, bits)) << 32;
+        let errors = inputs.iter().zip(&small).map(|(input, small)| phase(small).wrapping_sub(keys.phase(input)));
+        assert_close(&format!("{what}, keyswitch"), variance(errors), keyswitch, count);
 
-    for stride_log2 in [0, 2] {
-        let table = Table::new(keys.server.fourier.size(), 0, stride_log2, |_| 0);
+        let table = Table::new(server.fourier.size(), 0, stride_log2, |_| 0);
         let shift = 64 - table.modulus_log2();
         let half = 1u64 << (shift + stride_log2 - 1);
         let errors = small.iter().map(|small| {
-            let index = table.exponents(small).phase(keys.secret.lwe().as_ref());
+            let index = table.exponents(small).phase(bits);
             // An index stands for the middle of its step.
-            (index << shift).wrapping_add(half).wrapping_sub(u64::from(keys.small_phase(small)) << 32)
+            (index << shift).wrapping_add(half).wrapping_sub(phase(small))
         });
-        let formula = noise.modulus_switch(1.0, f64::from(1 << stride_log2));
-        assert_close("modulus switch", variance(errors), formula, count);
+        assert_close(&format!("{what}, modulus switch"), variance(errors), modulus_switch, count);
     }
 }
 
@@ -86,24 +90,25 @@ fn measure_rotation(keys: &Keys) {
     let noise = keys.noise();
     let (server, mut random) = (&keys.server, keys.random(12));
     let size = server.fourier.size();
-    let gadgets = DecisionGadgets::STANDARD;
-    for (what, key, gadget) in
-        [("comparison", &server.compare, gadgets.compare), ("refresh", &server.refresh, gadgets.refresh)]
-    {
+    let kinds = [
+        ("comparison", &server.compare, keys.secret.compare(), noise.compare_rotation()),
+        ("refresh", &server.refresh, keys.secret.refresh(), noise.refresh_rotation()),
+    ];
+    for (what, lookup, bits, formula) in kinds {
         let table = Table::new(size, 0, 0, |index| (index as u64) << 40);
         let inputs: Vec<Lwe> =
             [-0.4, -0.2, -0.1, 0.01, 0.1, 0.3].into_iter().map(|phase| random.encrypt(phase)).collect();
-        let exponents: Vec<_> = server.keyswitch.switch(&inputs).iter().map(|small| table.exponents(small)).collect();
-        let rotated = key.rotate(&table, &exponents, &server.fourier, &mut server.fourier.scratch());
+        let exponents: Vec<_> = lookup.keyswitch.switch(&inputs).iter().map(|small| table.exponents(small)).collect();
+        let rotated = lookup.rotation.rotate(&table, &exponents, &server.fourier, &mut server.fourier.scratch());
         let errors = exponents.iter().zip(&rotated).flat_map(|(exponents, rotated)| {
-            let start = exponents.phase(keys.secret.lwe().as_ref()) as usize;
+            let start = exponents.phase(bits) as usize;
             keys.phases(rotated).into_iter().enumerate().map(move |(i, phase)| {
                 let index = (start + i) % (2 * size);
                 let expected = ((index % size) as u64) << 40;
                 phase.wrapping_sub(if index < size { expected } else { expected.wrapping_neg() })
             })
         });
-        assert_close(what, variance(errors), noise.rotation(gadget), INDEPENDENT * inputs.len());
+        assert_close(what, variance(errors), formula, INDEPENDENT * inputs.len());
     }
 }
 

@@ -111,6 +111,33 @@ fn the_tournament_without_its_winner_finds_the_next() {
 }
 
 #[test]
+fn positions_are_read_the_same_on_any_number_of_threads() {
+    let keys = &SMALL[1];
+    for threads in [1, 2, 3, 8] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
+        for (count, known) in [(1, true), (2, false), (3, true), (4, false), (9, true)] {
+            let evaluator = Evaluator::new(&keys.server, Resolution::Standard);
+            let mut random = keys.random((10 * threads + count) as u128);
+            let winner = count - 1;
+            let values = planted(&mut random, count, winner, 0.1, 0.2);
+            let candidates = values.iter().map(|&value| Some(random.encrypt(value))).collect();
+            let score = random.encrypt(if known { 0.1 } else { -0.1 });
+            let (bits, known_bit) = pool.install(|| {
+                let bracket = Bracket::play(&evaluator, candidates, 0).expect("somebody is there");
+                bracket.index(&evaluator, Some(&score))
+            });
+            assert_eq!(keys.position(&evaluator, &bits), winner, "{count} candidates on {threads} threads");
+            let known_bit = known_bit.expect("it was asked for");
+            assert_eq!(keys.bit(&evaluator, &known_bit), known, "{count} candidates on {threads} threads");
+            let draw = Draw::new(vec![true; count]);
+            let counts = evaluator.counts();
+            assert_eq!(counts.signs, draw.read().signs + 1);
+            assert_eq!(counts.refreshes, draw.read().refreshes + 1);
+        }
+    }
+}
+
+#[test]
 fn tournaments_at_the_standard_parameters() {
     check_tournament(&REAL, Resolution::Standard, &[true; 5], 1);
 }
