@@ -18,8 +18,6 @@ pub struct Augmented<'a> {
     split: CropSplit,
     frames: usize,
     passages: Passages,
-    /// The first passage of every track.
-    first: Vec<usize>,
     recorded_weight: f32,
 }
 
@@ -46,7 +44,7 @@ impl<'a> Augmented<'a> {
         let front_end = MelFrontEnd::new(table.spec()).map_err(sordino_model::FrontError::from)?;
         let augment = MelAugment::new(augment, &front_end, noise, impulses)?;
         let passages = Passages::whole(table.len());
-        Ok(Self { table, augment, split, frames, first: (0..table.len()).collect(), passages, recorded_weight: 1.0 })
+        Ok(Self { table, augment, split, frames, passages, recorded_weight: 1.0 })
     }
 
     /// The same where a track has passages `hop` query lengths apart that have rows of their own; 0 for one passage a track.
@@ -58,11 +56,8 @@ impl<'a> Augmented<'a> {
             let expected = "0, or a number from 0.05".into();
             return Err(LearnError::Setting { setting: "passage_hop", found: hop.to_string(), expected });
         }
-        let counts: Vec<usize> =
-            (0..self.table.len()).map(|track| passages::count(self.last(track), hop * self.frames as f32)).collect();
-        let next = |first: &mut usize, &count: &usize| Some(std::mem::replace(first, *first + count));
-        self.first = counts.iter().scan(0, next).collect();
-        self.passages = Passages::per_track(counts);
+        let count = |track| passages::count(self.last(track), hop * self.frames as f32);
+        self.passages = Passages::per_track((0..self.table.len()).map(count));
         Ok(self)
     }
 
@@ -111,8 +106,8 @@ impl Clips for Augmented<'_> {
 
     fn draw(&self, passage: usize, rng: &mut ChaCha8Rng) -> Result<Array2<f32>, LearnError> {
         let track = self.passages.track(passage) as usize;
-        let (first, next) = (self.first[track], self.first.get(track + 1).copied().unwrap_or(self.passages.len()));
-        let start = rng.random_range(passages::starts(self.last(track), passage - first, next - first));
+        let siblings = self.passages.siblings(passage);
+        let start = rng.random_range(passages::starts(self.last(track), passage - siblings.start, siblings.len()));
         let mel = self.table.mel(track).0;
         let heard = mel.slice_axis(Axis(0), self.heard(track).into());
         Ok(self.augment.apply_at(heard, start, self.frames, rng)?.0)

@@ -4,7 +4,7 @@
 //! tells the parts apart for scatter and shrinks it. With a row for every passage, a query is compared with what it heard: in
 //! `experiments/passages` that is worth more than any other single choice. Rows of one track share its label.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,12 @@ impl Passages {
     /// The track of a passage.
     pub fn track(&self, passage: usize) -> u32 {
         self.0[passage]
+    }
+
+    /// All passages of the track that `passage` is of.
+    pub fn siblings(&self, passage: usize) -> Range<usize> {
+        let track = self.0[passage];
+        self.0.partition_point(|&other| other < track)..self.0.partition_point(|&other| other <= track)
     }
 
     /// The tracks of all passages, in order.
@@ -101,6 +107,7 @@ mod tests {
     fn clips_are_shared_between_a_tracks_passages() {
         let passages = Passages::per_track([3, 3, 1]);
         assert_eq!((passages.len(), passages.tracks(), passages.track(5)), (7, 3, 1));
+        assert_eq!([0, 2, 3, 6].map(|passage| passages.siblings(passage)), [0..3, 0..3, 3..6, 6..7]);
         assert_eq!((passages.rounds(20, 4), passages.rounds(4, 4)), (9, 4));
         assert_eq!(Passages::whole(4).rounds(20, 4), 20);
     }

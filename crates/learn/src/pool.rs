@@ -1,12 +1,14 @@
 //! [`Pool`]: training clips as whitened features.
 
 use ndarray::{Array2, ArrayView2, Axis};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use sordino_model::{Front, FrontError};
 
 use crate::clips::Clips;
 use crate::examples::Examples;
+use crate::passages::Passages;
 use crate::product::times_transposed;
 use crate::progress::Report;
 use crate::trainer::{Session, stream};
@@ -33,8 +35,8 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Draws clips of every passage, `config.clips_per_track` of every track, fits the whitening to as many of them as fit in memory, and keeps what it
-    /// makes of them.
+    /// Draws clips of every passage, `config.clips_per_track` of every track, fits the whitening to as many of them as fit in memory,
+    /// and keeps what it makes of them.
     pub(crate) fn draw(
         library: &dyn Clips,
         front: &Front,
@@ -165,7 +167,8 @@ impl Rounds<'_> {
         of: usize,
         session: &Session<'_>,
     ) -> Result<Array2<f32>, LearnError> {
-        let passages = self.library.passages().len();
+        let of_tracks = self.library.passages();
+        let passages = of_tracks.len();
         let phase = match self.purpose {
             Purpose::Training => "clips",
             Purpose::Calibration => "held-out clips",
@@ -176,7 +179,7 @@ impl Rounds<'_> {
             let rows: Vec<_> = block.rows_mut().into_iter().enumerate().collect();
             rows.into_par_iter().try_for_each(|(passage, mut row)| {
                 let rng = &mut stream(seed, (round * passages + passage) as u64);
-                let features = self.features(passage, rng)?;
+                let features = self.features(passage, &of_tracks, rng)?;
                 row.iter_mut().zip(features).for_each(|(o, v)| *o = v);
                 Ok::<(), LearnError>(())
             })?;
@@ -185,14 +188,16 @@ impl Rounds<'_> {
         Ok(features)
     }
 
-    /// Base features of one clip. A passage may fall silent for longer than a query, so a few excerpts are tried.
-    fn features(&self, passage: usize, rng: &mut ChaCha8Rng) -> Result<Vec<f32>, LearnError> {
+    /// Base features of one clip. A track may fall silent for longer than a query, so a few excerpts of the passage are tried, and
+    /// where it is silent throughout, excerpts of the whole track.
+    fn features(&self, passage: usize, passages: &Passages, rng: &mut ChaCha8Rng) -> Result<Vec<f32>, LearnError> {
         const TRIES: usize = 16;
         let mut tried = 1;
         loop {
-            let power = self.library.draw(passage, rng)?;
+            let from = if tried <= TRIES { passage } else { rng.random_range(passages.siblings(passage)) };
+            let power = self.library.draw(from, rng)?;
             match self.front.features_of_mel(power.view()) {
-                Err(FrontError::NotFinite { .. }) if tried < TRIES => tried += 1,
+                Err(FrontError::NotFinite { .. }) if tried < 4 * TRIES => tried += 1,
                 features => return Ok(features?),
             }
         }

@@ -124,15 +124,18 @@ mod tests {
 
     #[test]
     fn phases_add_up_in_the_order_they_began() {
-        let timed = Timed::new(&Quiet);
+        const NAP: Duration = Duration::from_millis(2);
         let start = Instant::now();
+        let timed = Timed::new(&Quiet);
         for phase in ["clips", "space", "clips"] {
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(NAP);
             let report = Report { phase, step: 1, steps: 1, loss: None, metric: None };
             assert_eq!(timed.report(&report), ControlFlow::Continue(()));
         }
         let phases = timed.phases();
         assert_eq!(phases.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["clips", "space"]);
-        assert!(phases[0].1 > phases[1].1 && phases.iter().map(|(_, time)| *time).sum::<Duration>() <= start.elapsed());
+        // A nap takes at least as long as was asked for, on any machine.
+        assert!(phases[0].1 >= 2 * NAP && phases[1].1 >= NAP, "{phases:?}");
+        assert!(phases.iter().map(|(_, time)| *time).sum::<Duration>() <= start.elapsed(), "{phases:?}");
     }
 }

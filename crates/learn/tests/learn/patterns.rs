@@ -55,6 +55,8 @@ impl Clips for Patterns {
 pub(crate) struct InPassages {
     pub(crate) patterns: Patterns,
     pub(crate) per_track: usize,
+    /// A passage in which nothing sounds.
+    pub(crate) silent: Option<usize>,
 }
 
 impl Clips for InPassages {
@@ -67,7 +69,8 @@ impl Clips for InPassages {
     }
 
     fn draw(&self, passage: usize, rng: &mut ChaCha8Rng) -> Result<Array2<f32>, LearnError> {
-        self.patterns.draw(passage, rng)
+        let power = self.patterns.draw(passage, rng)?;
+        Ok(if self.silent == Some(passage) { power * 0.0 } else { power })
     }
 }
 

@@ -97,7 +97,7 @@ fn spill_puts_tracks_into_two_leaves() {
 
 #[test]
 fn a_track_is_named_by_any_of_its_passages() {
-    let library = InPassages { patterns: LIBRARY, per_track: 3 };
+    let library = InPassages { patterns: LIBRARY, per_track: 3, silent: None };
     let config = TrainConfig { clips_per_track: 72, ..config() };
     let model = train_on(&library, &spec(), &config, None, &Quiet).unwrap();
     assert_eq!((model.tracks(), model.tree.leaves().iter().map(Vec::len).sum::<usize>()), (12, 36));
@@ -117,6 +117,18 @@ fn a_track_is_named_by_any_of_its_passages() {
         // A track that wins by several passages is listed once.
         assert!(float.iter().all(|ranked| ranked.len() == 3 && ranked[0].track != ranked[1].track));
     }
+}
+
+#[test]
+fn a_silent_passage_stands_for_the_rest_of_its_track() {
+    let patterns = Patterns { tracks: 18, ..LIBRARY };
+    let train = |per_track| {
+        let library = InPassages { patterns: Patterns { ..patterns }, per_track, silent: Some(4) };
+        train_on(&library, &spec(), &TrainConfig { clips_per_track: 8, ..config() }, None, &Quiet)
+    };
+    assert_eq!(train(3).unwrap().tracks(), 6);
+    // A track that is silent throughout has nothing to learn.
+    assert!(train(1).is_err());
 }
 
 #[test]
