@@ -1,8 +1,8 @@
 //! [`Passages`]: the stretches of a library's tracks that have rows of their own.
 //!
 //! A query hears a part of a track. One row for a whole track is a mean over all its parts, and the whitening then takes what
-//! tells the parts apart for scatter and shrinks it. With a row for every passage, a query is compared with what it heard: in
-//! `experiments/passages` that is worth more than any other single choice. Rows of one track share its label.
+//! tells the parts apart for scatter and shrinks it. With a row for every passage, a query is compared with what it heard
+//! (`experiments/passages` measures what that is worth). Rows of one track share its label.
 
 use std::ops::{Range, RangeInclusive};
 
