@@ -1,5 +1,7 @@
 //! [`Augmented`]: a library's cached mel power, disturbed.
 
+use std::ops::Range;
+
 use ndarray::{Array2, Axis};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -36,8 +38,7 @@ impl<'a> Augmented<'a> {
         split: CropSplit,
     ) -> Result<Self, LearnError> {
         let frames = table.spec().query_frames();
-        let heard = |i| split.training_frames(table.spec(), table.frames(i)).len();
-        let shortest = (0..table.len()).map(heard).min().unwrap_or(frames);
+        let shortest = (0..table.len()).map(|track| heard(table, split, track).len()).min().unwrap_or(frames);
         if shortest < frames {
             return Err(LearnError::TooFew { what: "frames in every track", found: shortest, expected: frames });
         }
@@ -61,14 +62,9 @@ impl<'a> Augmented<'a> {
         Ok(self)
     }
 
-    /// The frames of a track that training may hear.
-    fn heard(&self, track: usize) -> std::ops::Range<usize> {
-        self.split.training_frames(self.table.spec(), self.table.frames(track))
-    }
-
     /// The last frame at which an excerpt may begin.
     fn last(&self, track: usize) -> usize {
-        self.heard(track).len() - self.frames
+        heard(self.table, self.split, track).len() - self.frames
     }
 
     /// The same where recorded tracks together have at least this share of the weight, 0 to below 1, in a library that holds
@@ -109,9 +105,14 @@ impl Clips for Augmented<'_> {
         let siblings = self.passages.siblings(passage);
         let start = rng.random_range(passages::starts(self.last(track), passage - siblings.start, siblings.len()));
         let mel = self.table.mel(track).0;
-        let heard = mel.slice_axis(Axis(0), self.heard(track).into());
-        Ok(self.augment.apply_at(heard, start, self.frames, rng)?.0)
+        let excerpts = mel.slice_axis(Axis(0), heard(self.table, self.split, track).into());
+        Ok(self.augment.apply_at(excerpts, start, self.frames, rng)?.0)
     }
+}
+
+/// The frames of a track that training may hear.
+fn heard(table: &MelTable, split: CropSplit, track: usize) -> Range<usize> {
+    split.training_frames(table.spec(), table.frames(track))
 }
 
 /// What the client is told about every track of a table, in its order.

@@ -55,7 +55,7 @@ impl Pool {
         let passage_count = passages.len();
         let rounds = passages.rounds(config.clips_per_track, LEAST.min(config.clips_per_track));
         // Two clips of a passage are the fewest that show how its clips differ.
-        let at_once = (RAW_CLIPS / passage_count).clamp(2, rounds.max(2));
+        let at_once = (RAW_CLIPS / passage_count).clamp(2, rounds);
         let raw = Rounds { library, front, purpose: Purpose::Training }.draw(0..at_once, rounds, session)?;
         let fitted: Vec<u32> = (0..raw.nrows()).map(|i| (i % passage_count) as u32).collect();
         let mut weights: Vec<f32> = passages.all().iter().map(|&track| library.weight(track as usize)).collect();
@@ -67,7 +67,7 @@ impl Pool {
             whitening = Whitening::fit_weighted(raw.view(), &fitted, &weights, settings)?;
         }
         session.done("space")?;
-        let mut projected = Array2::zeros((rounds.max(at_once) * passage_count, whitening.width()));
+        let mut projected = Array2::zeros((rounds * passage_count, whitening.width()));
         let mut keep = |first: usize, raw: &Array2<f32>| {
             let rows = (first * passage_count..first * passage_count + raw.nrows()).into();
             projected.slice_axis_mut(Axis(0), rows).assign(&whitening.project(raw.view()));

@@ -108,7 +108,8 @@ impl Strangers<'_> {
         let cosines = times_transposed(vectors.view(), rows.view());
         let best = |(cosines, &clip): (ndarray::ArrayView1<f32>, &usize)| {
             let relatives = &related[track(self.clips[clip]) as usize];
-            let strangers = cosines.iter().zip(&kept).filter(|&(_, &passage)| !relatives.contains(&track(passage)));
+            let strangers =
+                cosines.iter().zip(&kept).filter(|&(_, &passage)| relatives.binary_search(&track(passage)).is_err());
             strangers.map(|(&cosine, _)| cosine).fold(-1.0, f32::max)
         };
         Ok(cosines.rows().into_iter().zip(&strange).map(best).collect())
@@ -116,7 +117,7 @@ impl Strangers<'_> {
 }
 
 /// For every track, the others of which some passage's unit vector, shape `[passages, n]`, agrees with one of its own by a cosine
-/// above `limit` times the root mean square cosine of two passages.
+/// above `limit` times the root mean square cosine of two passages. Ascending.
 fn related(vectors: ArrayView2<f32>, passages: &Passages, limit: f32) -> Vec<Vec<u32>> {
     const ROWS: usize = 1_024;
     let some = vectors.slice_axis(Axis(0), (..vectors.nrows().min(ROWS)).into());

@@ -136,7 +136,8 @@ impl<'a> Cost<'a> {
         self.steps.extend(matches.enumerate().map(|(r, count)| Step::Comparisons(count + usize::from(r == last))));
     }
 
-    /// Reading the winner's position, and in the last stage whether its score is above zero. Returns the rotations that follow one another, with those of the rounds.
+    /// Reading the winner's position, and in the last stage whether its score is above zero. Returns the rotations that follow one
+    /// another, with those of the rounds.
     fn read(&mut self, arrangement: &Arrangement, stage: usize, draw: &Draw) -> usize {
         let (rounds, known) = (draw.rounds(), stage + 1 == arrangement.stages().len());
         self.report.decisions += draw.read();
