@@ -18,6 +18,8 @@ pub(crate) struct Asked {
     pub(crate) crop: usize,
     pub(crate) condition: String,
     pub(crate) offset: usize,
+    /// Name of the impulse response that it was heard through; empty for none.
+    pub(crate) room: String,
     /// The track's place in the library, if it is in it.
     pub(crate) place: Option<u32>,
 }
@@ -67,8 +69,9 @@ impl Queries {
             let features = front.features(&query.samples);
             bar.inc(1);
             let condition = spec.conditions[query.condition].to_string();
-            let asked =
-                Asked { track: query.id, crop: query.crop, condition, offset: query.offset, place: place(query.id) };
+            let room = query.room.unwrap_or_default();
+            let (track, crop, offset) = (query.id, query.crop, query.offset);
+            let asked = Asked { track, crop, condition, offset, room, place: place(track) };
             (asked, features)
         });
         bar.finish_and_clear();
@@ -133,11 +136,33 @@ pub(crate) struct Row {
     pub(crate) unknown_rejected: f64,
 }
 
+/// A row of the table by rooms: one impulse response under one condition, one method, known songs only.
+#[derive(Clone, Debug, Serialize)]
+struct RoomRow {
+    room: String,
+    condition: String,
+    protocol: &'static str,
+    probes: usize,
+    precision: &'static str,
+    queries: usize,
+    top1: f64,
+    top3: f64,
+    known_lost: f64,
+}
+
+/// What the queries of one condition, heard in one room or in none, came to by one method.
+struct Tally {
+    condition: String,
+    room: String,
+    method: Method,
+    counts: Counts,
+}
+
 /// Everything that was asked and answered, over all folds.
 #[derive(Default)]
 pub(crate) struct Results {
-    tallies: Vec<(String, Method, Counts)>,
-    raw: Vec<[String; 11]>,
+    tallies: Vec<Tally>,
+    raw: Vec<[String; 12]>,
 }
 
 impl Results {
@@ -151,12 +176,13 @@ impl Results {
         client: &ClientModel,
     ) {
         for (query, answer) in queries.iter().zip(answers) {
-            let place = self.tallies.iter().position(|(c, m, _)| *c == query.condition && *m == method);
-            let place = place.unwrap_or_else(|| {
-                self.tallies.push((query.condition.clone(), method, Counts::default()));
+            let same = |t: &Tally| t.condition == query.condition && t.room == query.room && t.method == method;
+            let place = self.tallies.iter().position(same).unwrap_or_else(|| {
+                let (condition, room) = (query.condition.clone(), query.room.clone());
+                self.tallies.push(Tally { condition, room, method, counts: Counts::default() });
                 self.tallies.len() - 1
             });
-            self.tallies[place].2.add(answer, query.place);
+            self.tallies[place].counts.add(answer, query.place);
             let ids = answer.tracks.iter().map(|&track| client.labels()[track as usize].track_id.to_string());
             let top = ids.collect::<Vec<_>>().join(" ");
             self.raw.push([
@@ -165,6 +191,7 @@ impl Results {
                 query.crop.to_string(),
                 query.offset.to_string(),
                 query.condition.clone(),
+                query.room.clone(),
                 query.known().to_string(),
                 method.protocol_name().into(),
                 method.probes().to_string(),
@@ -177,8 +204,15 @@ impl Results {
 
     /// One row per condition and method.
     pub(crate) fn rows(&self) -> Vec<Row> {
-        let row = |(condition, method, t): &(String, Method, Counts)| Row {
-            condition: condition.clone(),
+        let mut whole: Vec<(&str, Method, Counts)> = Vec::new();
+        for Tally { condition, method, counts, .. } in &self.tallies {
+            match whole.iter_mut().find(|(c, m, _)| c == condition && m == method) {
+                Some((_, _, sum)) => sum.merge(*counts),
+                None => whole.push((condition, *method, *counts)),
+            }
+        }
+        let row = |(condition, method, t): (&str, Method, Counts)| Row {
+            condition: condition.into(),
             protocol: method.protocol_name(),
             probes: method.probes(),
             precision: method.precision,
@@ -189,15 +223,41 @@ impl Results {
             unknown_queries: t.strangers,
             unknown_rejected: percent(t.rejected, t.strangers),
         };
-        self.tallies.iter().map(row).collect()
+        whole.into_iter().map(row).collect()
     }
 
-    /// Writes `rows.csv` (the table) and `queries.csv` (one line per query and method) to a folder.
+    /// One row per room, condition and method, rooms by name.
+    fn rooms(&self) -> Vec<RoomRow> {
+        let row = |Tally { condition, room, method, counts }: &Tally| RoomRow {
+            room: room.clone(),
+            condition: condition.clone(),
+            protocol: method.protocol_name(),
+            probes: method.probes(),
+            precision: method.precision,
+            queries: counts.known,
+            top1: percent(counts.top_1, counts.known),
+            top3: percent(counts.top_3, counts.known),
+            known_lost: percent(counts.lost, counts.known),
+        };
+        let heard = self.tallies.iter().filter(|tally| !tally.room.is_empty() && tally.counts.known > 0);
+        let mut rows: Vec<RoomRow> = heard.map(row).collect();
+        rows.sort_by(|a, b| a.room.cmp(&b.room));
+        rows
+    }
+
+    /// Writes `rows.csv` (the table), `rooms.csv` (the same by impulse response, where queries were heard through any) and `queries.csv`
+    /// (one line per query and method) to a folder.
     pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let mut table = csv::Writer::from_path(folder.join("rows.csv"))?;
         self.rows().iter().try_for_each(|row| table.serialize(row))?;
         table.flush()?;
+        let rooms = self.rooms();
+        if !rooms.is_empty() {
+            let mut table = csv::Writer::from_path(folder.join("rooms.csv"))?;
+            rooms.iter().try_for_each(|row| table.serialize(row))?;
+            table.flush()?;
+        }
         let mut raw = csv::Writer::from_path(folder.join("queries.csv"))?;
         raw.write_record([
             "fold",
@@ -205,6 +265,7 @@ impl Results {
             "crop",
             "offset",
             "condition",
+            "room",
             "in_library",
             "protocol",
             "probes",

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use sordino_audio::{Colour, FeatureSpec, ImpulseBank, NoiseBank, convolve, mix_at_snr};
+use sordino_audio::{BankClip, Colour, FeatureSpec, ImpulseBank, NoiseBank, convolve, mix_at_snr};
 
 use crate::{Catalogue, Condition, CorpusError, Rejected, SoundOptions, seed};
 
@@ -89,6 +89,8 @@ pub struct Query {
     pub condition: usize,
     /// Where it begins, in samples from the start of the track.
     pub offset: usize,
+    /// Name of the impulse response that it is heard through, if any.
+    pub room: Option<String>,
     /// Mono samples at the front end's rate.
     pub samples: Vec<f32>,
 }
@@ -194,7 +196,8 @@ impl<'a> QuerySet<'a> {
             let ears = Ears::draw(self, length, &mut rng);
             for (index, condition) in self.spec.conditions.iter().enumerate() {
                 let samples = ears.hear(self.features, condition, &sound[allowed.start..offset + length], length);
-                queries.push(Query { position, id: track.id, crop, condition: index, offset, samples });
+                let room = ears.room.filter(|_| condition.reverb).map(|room| room.name.clone());
+                queries.push(Query { position, id: track.id, crop, condition: index, offset, room, samples });
             }
         }
         Ok(queries)
@@ -225,29 +228,30 @@ impl<'a> QuerySet<'a> {
 }
 
 /// Where one crop is listened to: a place in the noise and a room, whether or not a condition uses them.
-struct Ears {
+struct Ears<'a> {
     noise: Vec<f32>,
-    room: Vec<f32>,
+    room: Option<&'a BankClip>,
 }
 
-impl Ears {
-    fn draw(set: &QuerySet<'_>, length: usize, rng: &mut ChaCha8Rng) -> Self {
+impl<'a> Ears<'a> {
+    fn draw(set: &QuerySet<'a>, length: usize, rng: &mut ChaCha8Rng) -> Self {
         // From seeds of their own: another noise bank must not move the room.
         let (noise, room): (u64, u64) = (rng.random(), rng.random());
         Self {
             noise: set.noise.draw(length, &mut seed::rng(noise, 0)),
-            room: set.impulses.draw(0.0, &mut seed::rng(room, 0)),
+            room: set.impulses.pick(&mut seed::rng(room, 0)),
         }
     }
 
     /// The last `length` samples of `sound` as they arrive; what comes before them is heard in the room's tail.
     fn hear(&self, features: &FeatureSpec, condition: &Condition, sound: &[f32], length: usize) -> Vec<f32> {
         let start = sound.len() - length;
-        let mut heard = if condition.reverb {
-            let before = start.saturating_sub(self.room.len());
-            convolve(&sound[before..], &self.room).split_off(start - before)
-        } else {
-            sound[start..].to_vec()
+        let mut heard = match self.room {
+            Some(room) if condition.reverb => {
+                let before = start.saturating_sub(room.samples.len());
+                convolve(&sound[before..], &room.samples).split_off(start - before)
+            }
+            _ => sound[start..].to_vec(),
         };
         if let Some(snr) = condition.noise_db {
             mix_at_snr(&mut heard, &self.noise, snr);

@@ -44,8 +44,8 @@ impl Counts {
         }
     }
 
-    /// Adds what another fold counted.
-    pub(crate) fn merge(&mut self, other: Self) {
+    /// Adds what was counted elsewhere.
+    pub fn merge(&mut self, other: Self) {
         self.known += other.known;
         self.top_1 += other.top_1;
         self.top_3 += other.top_3;

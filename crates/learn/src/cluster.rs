@@ -8,6 +8,7 @@
 use ndarray::{Array2, ArrayView2, Axis};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
@@ -21,11 +22,31 @@ pub struct ClusterSettings {
     pub balance: f32,
     /// Rounds of assignment and averaging.
     pub rounds: usize,
+    /// How often routing is learned first and every passage then moved to the cluster that it is led to, as room allows
+    /// (iterative repartitioning; Gupta et al., "BLISS", KDD 2022). 0 keeps the clusters of k-means.
+    pub learned: usize,
+    /// Rows of the last routing stage that lead to a cluster, each of which may learn another part of it. The clusters' rows
+    /// of the next stage are held once for each.
+    pub prototypes: usize,
+}
+
+impl ClusterSettings {
+    pub(crate) fn validate(&self) -> Result<(), LearnError> {
+        if self.balance.is_nan() || self.balance < 1.0 {
+            let found = self.balance.to_string();
+            return Err(LearnError::Setting { setting: "balance", found, expected: "1 or more".into() });
+        }
+        if self.prototypes == 0 {
+            let (found, expected) = (self.prototypes.to_string(), "at least 1".into());
+            return Err(LearnError::Setting { setting: "clusters.prototypes", found, expected });
+        }
+        Ok(())
+    }
 }
 
 impl Default for ClusterSettings {
     fn default() -> Self {
-        Self { balance: 1.1, rounds: 25 }
+        Self { balance: 1.1, rounds: 25, learned: 0, prototypes: 1 }
     }
 }
 
@@ -50,7 +71,7 @@ impl Clusters {
     /// Partitions unit vectors `points`, shape `[points, width]`, into `count` clusters, none above its capacity.
     ///
     /// # Errors
-    /// [`LearnError::Setting`] for no clusters or more clusters than points, or a balance below 1.
+    /// [`LearnError::Setting`] for no clusters or more clusters than points, or settings outside their range.
     pub fn fit(
         points: ArrayView2<f32>,
         count: usize,
@@ -61,10 +82,7 @@ impl Clusters {
             let expected = format!("1 to {}, the number of passages", points.nrows());
             return Err(LearnError::Setting { setting: "clusters", found: count.to_string(), expected });
         }
-        if settings.balance.is_nan() || settings.balance < 1.0 {
-            let found = settings.balance.to_string();
-            return Err(LearnError::Setting { setting: "balance", found, expected: "1 or more".into() });
-        }
+        settings.validate()?;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let capacity = capacity(points.nrows(), count, settings.balance);
         let mut centroids = spread_seeds(points, count, &mut rng);
@@ -116,13 +134,13 @@ fn spread_seeds(points: ArrayView2<f32>, count: usize, rng: &mut impl Rng) -> Ar
 }
 
 /// The best cluster of every point after prices, with no cluster above `capacity`.
-fn assign(similarity: &Array2<f32>, capacity: usize, prices: &mut [f32]) -> Vec<u32> {
+pub(crate) fn assign(similarity: &Array2<f32>, capacity: usize, prices: &mut [f32]) -> Vec<u32> {
     const ROUNDS: usize = 40;
     let (points, clusters) = similarity.dim();
     let best = |prices: &[f32]| -> Vec<u32> {
         let value = |row: usize, cluster: usize| similarity[(row, cluster)] - prices[cluster];
         let argmax = |row| (1..clusters).fold(0, |top, c| if value(row, c) > value(row, top) { c } else { top });
-        (0..points).map(|row| argmax(row) as u32).collect()
+        (0..points).into_par_iter().map(|row| argmax(row) as u32).collect()
     };
     let mut assignment = best(prices);
     for round in 0..ROUNDS {

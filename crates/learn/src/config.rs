@@ -164,6 +164,7 @@ impl TrainConfig {
         if let Some(embedding) = &self.embedding {
             embedding.validate()?;
         }
+        self.clusters.validate()?;
         self.router.validate()?;
         self.tracks.validate()?;
         self.unknown.validate()

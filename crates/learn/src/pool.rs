@@ -16,9 +16,9 @@ use crate::unknown::Strangers;
 use crate::whiten::{Whitening, WhiteningSettings, normalise_rows};
 use crate::{LearnError, TrainConfig};
 
-/// Most clips whose raw features are held at once, 1.2 GB of them; the whitening is fitted to these. 15,000
+/// Most clips whose raw features are held at once, 1.8 GB of them; the whitening is fitted to these. 15,000
 /// passages suffer where a quarter as many, four of each, must do (`experiments/passages`).
-const RAW_CLIPS: usize = 262_144;
+const RAW_CLIPS: usize = 393_216;
 
 /// Disturbed clips of every passage. Clip `i` is of passage `i % passage_count`.
 pub(crate) struct Pool {

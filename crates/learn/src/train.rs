@@ -82,7 +82,7 @@ pub fn train_on(
     let prototypes = examples.prototypes();
     let passages = library.passages();
     let branching = config.branching(passages.len());
-    let tree = Tree::grow(prototypes.view(), &branching, config.clusters, config.seed)?;
+    let mut tree = Tree::grow(prototypes.view(), &branching, config.clusters, config.seed)?;
 
     session.done("clusters")?;
 
@@ -94,15 +94,18 @@ pub fn train_on(
         };
         (0..branching.len()).map(stage).collect::<Result<Vec<Routing>, LearnError>>()
     };
-    let (tree, routings) = match (route(&tree, "")?, config.spill) {
-        (routings, ..=1) => (tree, routings),
-        (routings, spill) => {
-            let candidates = candidates(&seen, &tree, &routings, spill + 4);
-            let tree = tree.spilled(&candidates, spill, config.clusters.balance);
-            let routings = route(&tree, ", spilled")?;
-            (tree, routings)
-        }
-    };
+    let balance = config.clusters.balance;
+    for round in 0..config.clusters.learned {
+        let routings = route(&tree, &format!(", to be learned {round}"))?;
+        tree = tree.reassigned(&worth(&seen, &tree, &routings), balance);
+    }
+    if config.spill > 1 {
+        let routings = route(&tree, ", to be spilled")?;
+        let candidates = candidates(&worth(&seen, &tree, &routings), config.spill + 4);
+        tree = tree.spilled(&candidates, config.spill, balance);
+    }
+    let tree = tree.replicated(config.clusters.prototypes);
+    let routings = route(&tree, "")?;
 
     let last = tracks::train(&examples, prototypes.view(), &tree, &passages, &config.tracks, "tracks", &session)?;
     let flat = if config.flat && !branching.is_empty() {
@@ -156,8 +159,9 @@ fn extractor(spec: &FeatureSpec, config: &TrainConfig, network: Option<Network>)
     Ok(Front::new(spec.clone(), config.statistics, network, vec![head])?)
 }
 
-/// The likeliest leaves of every passage, from the product of its routing probabilities averaged over its clips.
-fn candidates(examples: &Examples<'_>, tree: &Tree, routings: &[Routing], keep: usize) -> Vec<Vec<(usize, f32)>> {
+/// How likely every passage is led to every leaf, `[passages, leaves]`: the product of its routing probabilities, averaged over
+/// its clips.
+fn worth(examples: &Examples<'_>, tree: &Tree, routings: &[Routing]) -> Array2<f32> {
     const ROUNDS: usize = 16;
     let rounds = examples.rounds().min(ROUNDS);
     let mut worth = Array2::<f32>::zeros((examples.passage_count(), tree.leaves().len()));
@@ -172,6 +176,11 @@ fn candidates(examples: &Examples<'_>, tree: &Tree, routings: &[Routing], keep: 
             *worth += logs.iter().enumerate().map(path).sum::<f32>().exp() / rounds as f32;
         }
     }
+    worth
+}
+
+/// The `keep` likeliest leaves of every passage.
+fn candidates(worth: &Array2<f32>, keep: usize) -> Vec<Vec<(usize, f32)>> {
     let strongest = |row: ndarray::ArrayView1<f32>| {
         let mut leaves: Vec<(usize, f32)> = row.iter().copied().enumerate().collect();
         leaves.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));

@@ -1,10 +1,10 @@
 //! [`Tree`]: which passages hang below which choices, for any number of stages.
 
-use ndarray::{ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
-use crate::cluster::{ClusterSettings, Clusters, capacity};
+use crate::cluster::{ClusterSettings, Clusters, assign, capacity};
 
 /// A tree of choices: `branching[s]` slots in every group of stage `s`, and a list of passages at each leaf. Leaf
 /// `l` is reached by the digits of `l` in the mixed radix `branching`, first stage first. Without branching there
@@ -84,6 +84,29 @@ impl Tree {
         places
     }
 
+    /// The same choices with every passage at its best leaf, by `worth` of shape `[passages, leaves]` and sizes like cosines', as long
+    /// as no leaf passes its capacity.
+    pub fn reassigned(&self, worth: &Array2<f32>, balance: f32) -> Self {
+        let (passages, count) = worth.dim();
+        let assignment = assign(worth, capacity(passages, count, balance), &mut vec![0.0; count]);
+        let mut leaves = vec![Vec::new(); count];
+        for (passage, leaf) in assignment.into_iter().enumerate() {
+            leaves[leaf as usize].push(passage as u32);
+        }
+        Self { branching: self.branching.clone(), leaves }
+    }
+
+    /// The same tree where `copies` slots of the last routing stage lead to the passages of each leaf. A flat tree has no such
+    /// stage and stays.
+    pub fn replicated(&self, copies: usize) -> Self {
+        let mut tree = self.clone();
+        if let Some(slots) = tree.branching.last_mut() {
+            *slots *= copies;
+            tree.leaves = self.leaves.iter().flat_map(|leaf| vec![leaf.clone(); copies]).collect();
+        }
+        tree
+    }
+
     /// The same tree where each passage lives in up to `spill` leaves: its own, and the best of `candidates[passage]`
     /// (leaf and how good it is, any order), as long as no leaf passes its capacity.
     pub fn spilled(&self, candidates: &[Vec<(usize, f32)>], spill: usize, balance: f32) -> Self {
@@ -112,7 +135,6 @@ impl Tree {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Array2;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -137,6 +159,34 @@ mod tests {
             let ((g0, s0), (g1, s1)) = (tree.choice(0, leaf), tree.choice(1, leaf));
             assert_eq!((g0, g1, s0 * 5 + s1), (0, s0, leaf));
         }
+    }
+
+    #[test]
+    fn copies_of_a_leaf_are_reached_by_slots_of_their_own() {
+        let tree = Tree::grow(cloud(90).view(), &[3, 5], ClusterSettings::default(), 1).unwrap();
+        let twice = tree.replicated(2);
+        assert_eq!((twice.branching(), twice.slots()), ([3, 10].as_slice(), tree.slots()));
+        for leaf in 0..30 {
+            assert_eq!(twice.leaves()[leaf], tree.leaves()[leaf / 2]);
+            let [(g0, s0), (g1, s1)] = [0, 1].map(|stage| twice.choice(stage, leaf));
+            let [(h0, t0), (h1, t1)] = [0, 1].map(|stage| tree.choice(stage, leaf / 2));
+            assert_eq!((g0, s0, g1, s1 / 2), (h0, t0, h1, t1));
+        }
+        let flat = Tree::grow(cloud(10).view(), &[], ClusterSettings::default(), 1).unwrap();
+        assert_eq!(flat.replicated(3), flat);
+    }
+
+    #[test]
+    fn passages_move_where_they_are_led_to() {
+        let tree = Tree::grow(cloud(60).view(), &[6], ClusterSettings::default(), 1).unwrap();
+        // Everything is led to leaf `passage % 4`, a little: two leaves of six would stay empty were there room.
+        let worth = Array2::from_shape_fn((60, 6), |(passage, leaf)| if leaf == passage % 4 { 0.5 } else { 0.1 });
+        let moved = tree.reassigned(&worth, 1.5);
+        assert!(moved.leaves().iter().all(|leaf| leaf.len() <= 15));
+        let mut all: Vec<u32> = moved.leaves().concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..60).collect::<Vec<_>>());
+        assert!((0..4).all(|leaf| moved.leaves()[leaf].iter().all(|passage| *passage as usize % 4 == leaf)));
     }
 
     #[test]

@@ -94,25 +94,32 @@ impl Strangers<'_> {
         settings: WhiteningSettings,
         related: &[Vec<u32>],
     ) -> Result<Vec<f32>, LearnError> {
-        let track = |passage: u32| self.passages.track(passage as usize);
-        let kept: Vec<u32> = (0..self.passages.len() as u32).filter(|&passage| !left_out(track(passage))).collect();
-        let (strange, known): (Vec<usize>, Vec<usize>) =
-            (0..self.clips.len()).partition(|&i| left_out(track(self.clips[i])));
-        let class = |&i: &usize| kept.partition_point(|&passage| passage < self.clips[i]) as u32;
-        let classes: Vec<u32> = known.iter().map(class).collect();
-        let features = self.features.select(Axis(0), &known);
-        let weights: Vec<f32> = kept.iter().map(|&passage| self.weights[passage as usize]).collect();
-        let whitening = Whitening::fit_weighted(features.view(), &classes, &weights, settings)?;
-        let rows = prototypes(whitening.apply(features.view()).view(), &classes, kept.len());
-        let vectors = whitening.apply(self.features.select(Axis(0), &strange).view());
-        let cosines = times_transposed(vectors.view(), rows.view());
-        let best = |(cosines, &clip): (ndarray::ArrayView1<f32>, &usize)| {
-            let relatives = &related[track(self.clips[clip]) as usize];
-            let strangers =
-                cosines.iter().zip(&kept).filter(|&(_, &passage)| relatives.binary_search(&track(passage)).is_err());
-            strangers.map(|(&cosine, _)| cosine).fold(-1.0, f32::max)
-        };
-        Ok(cosines.rows().into_iter().zip(&strange).map(best).collect())
+        /// Clips that are scored against all rows at once, and the most that are scored.
+        const AT_ONCE: usize = 1_024;
+        const MOST: usize = 32_768;
+        let track = |passage: usize| self.passages.track(passage);
+        // No copy of the clips kept: what is left out has no weight.
+        let weight = |(passage, &weight): (usize, &f32)| if left_out(track(passage)) { 0.0 } else { weight };
+        let weights: Vec<f32> = self.weights.iter().enumerate().map(weight).collect();
+        let whitening = Whitening::fit_weighted(self.features, self.clips, &weights, settings)?;
+        let vectors = whitening.apply(self.features);
+        let rows = prototypes(vectors.view(), self.clips, self.passages.len());
+        let mut strange: Vec<usize> =
+            (0..self.clips.len()).filter(|&i| left_out(track(self.clips[i] as usize))).collect();
+        let stride = strange.len().div_ceil(MOST).max(1);
+        strange = strange.into_iter().step_by(stride).collect();
+        let mut best = Vec::with_capacity(strange.len());
+        for clips in strange.chunks(AT_ONCE) {
+            let cosines = times_transposed(vectors.select(Axis(0), clips).view(), rows.view());
+            best.extend(cosines.rows().into_iter().zip(clips).map(|(cosines, &clip)| {
+                let relatives = &related[track(self.clips[clip] as usize) as usize];
+                let stranger =
+                    |passage: usize| !left_out(track(passage)) && relatives.binary_search(&track(passage)).is_err();
+                let strangers = cosines.iter().enumerate().filter(|(passage, _)| stranger(*passage));
+                strangers.map(|(_, &cosine)| cosine).fold(-1.0, f32::max)
+            }));
+        }
+        Ok(best)
     }
 }
 

@@ -58,18 +58,18 @@ impl Whitening {
         Self::fit_weighted(features, classes, &vec![1.0; class_count], settings)
     }
 
-    /// The same where the clips of class `c` count `weights[c]` times.
+    /// The same where the clips of class `c` count `weights[c]` times; those of weight 0 are left out.
     ///
     /// # Errors
-    /// As [`Whitening::fit`], and for weights that are not positive numbers.
+    /// As [`Whitening::fit`], and for weights that are negative or no numbers.
     pub fn fit_weighted(
         features: ArrayView2<f32>,
         classes: &[u32],
         weights: &[f32],
         settings: WhiteningSettings,
     ) -> Result<Self, LearnError> {
-        let class_count = weights.len();
         let (clips, width) = features.dim();
+        let class_count = weights.iter().filter(|weight| **weight != 0.0).count();
         if classes.len() != clips {
             let (found, expected) = (vec![classes.len()], vec![clips]);
             return Err(LearnError::Shape { what: "classes of clips", found, expected });
@@ -82,13 +82,13 @@ impl Whitening {
             let expected = "a positive width and ridge".into();
             return Err(LearnError::Setting { setting: "whitening", found, expected });
         }
-        if let Some(weight) = weights.iter().find(|w| !(**w > 0.0 && w.is_finite())) {
-            let expected = "a positive number".into();
+        if let Some(weight) = weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
+            let expected = "a number that is not negative".into();
             return Err(LearnError::Setting { setting: "weight of a track", found: weight.to_string(), expected });
         }
         let clip_weights: Vec<f32> = classes.iter().map(|&class| weights[class as usize]).collect();
         let (mean, deviation) = weighted_moments(features, &clip_weights);
-        let (within, means) = scatters(features, classes, class_count, &clip_weights, &mean, &deviation);
+        let (within, means) = scatters(features, classes, weights.len(), &clip_weights, &mean, &deviation);
         if within.iter().chain(&means).any(|v| !v.is_finite()) {
             return Err(LearnError::Diverged { what: "the covariance of features", steps: 0 });
         }

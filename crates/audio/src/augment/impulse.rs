@@ -79,13 +79,16 @@ impl ImpulseBank {
 
     /// A random response with its tail (all but the first 10 ms) scaled by `tail_db`. Empty where the bank is empty.
     pub fn draw(&self, tail_db: f32, rng: &mut impl Rng) -> Vec<f32> {
-        if self.clips.is_empty() {
-            return Vec::new();
-        }
-        let mut response = self.clips[rng.random_range(0..self.clips.len())].samples.clone();
+        let Some(clip) = self.pick(rng) else { return Vec::new() };
+        let mut response = clip.samples.clone();
         let direct = direct_samples(self.rate).min(response.len());
         super::gain_db(&mut response[direct..], tail_db);
         response
+    }
+
+    /// A random response, as measured; `None` where the bank is empty.
+    pub fn pick(&self, rng: &mut impl Rng) -> Option<&BankClip> {
+        (!self.clips.is_empty()).then(|| &self.clips[rng.random_range(0..self.clips.len())])
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) struct Evaluate {
     /// Seed of the queries.
     #[arg(long, default_value_t = 1, value_name = "SEED")]
     query_seed: u64,
-    /// Folder for `rows.csv`, `queries.csv`, `one_trip.csv` and `evaluation.json`.
+    /// Folder for `rows.csv`, `rooms.csv`, `queries.csv`, `one_trip.csv` and `evaluation.json`.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]

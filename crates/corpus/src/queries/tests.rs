@@ -35,6 +35,9 @@ fn queries_do_not_depend_on_threads_or_on_other_tracks() {
     // Conditions share the crop; crops differ.
     assert_eq!(queries[0].offset, queries[1].offset);
     assert_ne!(queries[0].offset, queries[2].offset);
+    // A query says which room it is heard in.
+    let of_bank = |name: &String| impulses.clips().iter().any(|clip| clip.name == *name);
+    assert!(queries.iter().all(|query| query.room.as_ref().map_or(query.condition == 0, of_bank)));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Training end to end on a small library.
 
 use crate::patterns::{InPassages, Patterns, config, labels, queries, spec};
-use sordino_learn::{FloatModel, Quiet, TrainConfig, train_on};
+use sordino_learn::{ClusterSettings, FloatModel, Quiet, TrainConfig, train_on};
 use sordino_model::{Pair, Protocol};
 
 const LIBRARY: Patterns = Patterns { tracks: 36, seed: 7, noise: 1.0 };
@@ -93,6 +93,22 @@ fn spill_puts_tracks_into_two_leaves() {
     let slots: usize = model.tree.leaves().iter().map(Vec::len).sum();
     assert!(slots > 60 && model.tree.slots() <= 2 * 36 * 11 / (10 * model.tree.leaves().len()) + 1);
     assert!(integer_top_1(&model, Protocol::Trips { probes: 1 }) > 0.8);
+}
+
+#[test]
+fn clusters_are_learned_and_have_rows_of_their_own() {
+    let settings = ClusterSettings { learned: 1, prototypes: 2, ..ClusterSettings::default() };
+    let model = trained(&TrainConfig { clusters: settings, ..config() });
+    let leaves = model.tree.leaves();
+    assert!(leaves.chunks(2).all(|copies| copies[0] == copies[1]));
+    assert_eq!(leaves.iter().step_by(2).map(Vec::len).sum::<usize>(), LIBRARY.tracks);
+    assert_eq!(model.tree.branching()[0], model.stages[0].rows.dim().1);
+    assert!(integer_top_1(&model, Protocol::Trips { probes: 1 }) > 0.8);
+    // A track that is found by both copies of its cluster is listed once.
+    let (features, _) = queries(&model, &LIBRARY, 2);
+    assert!(model.rank(features.view(), Some(2), 3).unwrap().iter().all(|r| r[0].track != r[1].track));
+    let none = ClusterSettings { prototypes: 0, ..ClusterSettings::default() };
+    assert!(TrainConfig { clusters: none, ..config() }.validate().is_err());
 }
 
 #[test]
