@@ -82,7 +82,7 @@ pub(crate) fn ask(
     asking: Deciding,
     raw: &mut DecidedQueries,
 ) -> anyhow::Result<Decided> {
-    let hierarchy = server.hierarchy();
+    let (hierarchy, outline) = (server.hierarchy(), client.hierarchy());
     let host = one_trip::Server::new(server, asking.options, &params::STANDARD)?;
     let plan = OneTripPlan::from_bytes(&host.plan())?;
     let certainty = plan.certainty(hierarchy.shape())?;
@@ -97,7 +97,8 @@ pub(crate) fn ask(
             let features = queries.features.row(query).to_vec();
             let vectors = client.inputs(&features)?;
             let verdict = session.identify(&features, &mut |message| host.answer(message))?;
-            let leads = plan.leads(hierarchy, &vectors)?;
+            let slots = outline.shape().last().outputs();
+            let leads = plan.leads(hierarchy, &vectors, |slot| outline.label(slot / slots, slot % slots))?;
             answered.push(Answered {
                 fold: asking.fold,
                 query,
@@ -198,6 +199,8 @@ impl DecidedQueries {
         for a in answered {
             let asked = &queries.asked[a.query];
             let (equal, leads) = (a.encrypted == a.clear, &a.leads);
+            let (margin, threshold) = certainty.last_stage(leads.siblings);
+            let routing = certainty.margins.iter().take(leads.stages.len().saturating_sub(1));
             let verdict = match (equal, a.certain) {
                 (true, _) => "equal",
                 (false, false) => "explained",
@@ -213,9 +216,10 @@ impl DecidedQueries {
                 ids(&a.clear),
                 ids(&a.encrypted),
                 joined(leads.stages.iter().map(u64::to_string).collect()),
-                joined(certainty.margins.iter().map(|margin| format!("{margin:.0}")).collect()),
+                joined(routing.chain([&margin]).map(|margin| format!("{margin:.0}")).collect()),
+                leads.siblings.to_string(),
                 format!("{:.1}", leads.threshold),
-                format!("{:.0}", certainty.threshold),
+                format!("{threshold:.0}"),
                 a.certain.to_string(),
                 verdict.into(),
                 format!("{:.1}", a.server_milliseconds),
@@ -241,6 +245,7 @@ impl DecidedQueries {
             "encrypted",
             "leads",
             "margins",
+            "siblings",
             "threshold_distance",
             "threshold_margin",
             "certain",

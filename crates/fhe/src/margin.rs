@@ -210,17 +210,26 @@ impl Contest {
             + f64::from(self.rounds()) * noise.gate()
     }
 
-    /// Base-2 logarithm of a bound on the probability that a candidate that leads every other by `margin` (on the torus) is not found,
-    /// for the candidate with the noisiest path.
+    /// What one more turn to a sibling adds to that variance: another reading, and the match in which the sibling came from the right.
+    fn turn(&self, noise: &DecisionNoise) -> f64 {
+        2.0 * noise.comparison() + f64::from(self.rounds()) * noise.gate()
+    }
+
+    /// Base-2 logarithm of a bound on the probability that neither a candidate that leads every rival by `margin` (on the torus) nor
+    /// one of its `siblings` is found, for the candidate with the noisiest path. Siblings are candidates that may be found in its
+    /// stead, wherever their scores lie.
     ///
     /// Sums of independent symmetric uniform variables are sub-Gaussian with their own variance: `P(E >= t) <= exp(-t^2 / (2
-    /// sigma^2))`.
-    pub fn failure_log2(&self, noise: &DecisionNoise, margin: f64) -> f64 {
+    /// sigma^2))`. A rival may be reached by way of siblings, each of which noise must have led the reading to: at most one turn a round,
+    /// past any of the `2^siblings` sets of them (`docs/one-trip.md`).
+    pub fn failure_log2(&self, noise: &DecisionNoise, margin: f64, siblings: usize) -> f64 {
         let positions = self.draw.positions();
         let taken: Vec<usize> = (0..positions.len()).filter(|&i| positions[i]).collect();
         let rounds = self.rounds();
         // The variance depends only on the round in which two meet and on how often they won from the right before.
-        let tail = |below: u32, wins: u32| (-margin * margin / (2.0 * self.variance(noise, below, wins))).exp();
+        let turns = siblings.min(rounds as usize) as f64 * self.turn(noise);
+        let tail =
+            |below: u32, wins: u32| (-margin * margin / (2.0 * (self.variance(noise, below, wins) + turns))).exp();
         let tails: Vec<Vec<f64>> =
             (0..rounds).map(|below| (0..=2 * below).map(|wins| tail(below, wins)).collect()).collect();
         let failure = |winner: usize| -> f64 {
@@ -232,12 +241,13 @@ impl Contest {
             });
             each.sum()
         };
-        taken.iter().map(|&winner| failure(winner)).fold(0.0, f64::max).log2().min(0.0)
+        let worst = taken.iter().map(|&winner| failure(winner)).fold(0.0, f64::max);
+        (worst.log2() + siblings as f64).min(0.0)
     }
 
     /// The smallest margin, on the torus, that keeps [`Contest::failure_log2`] at or below `target_log2`.
-    pub fn margin(&self, noise: &DecisionNoise, target_log2: f64) -> f64 {
-        least(|margin| self.failure_log2(noise, margin) <= target_log2)
+    pub fn margin(&self, noise: &DecisionNoise, target_log2: f64, siblings: usize) -> f64 {
+        least(|margin| self.failure_log2(noise, margin, siblings) <= target_log2)
     }
 
     /// How far from a quarter of the torus all differences must stay, so that noise carries none of them beyond it but with

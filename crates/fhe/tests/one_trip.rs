@@ -139,7 +139,7 @@ fn agree(
         let vectors = query(&model, i % 4 != 3, &mut rng);
         let (found, expected) = (session.encrypted(&vectors), clear(&model, session.server.plan(), &vectors));
         right += usize::from(found == expected);
-        if session.server.plan().leads(&model, &vectors).unwrap().are_certain(&certainty) {
+        if session.server.plan().leads(&model, &vectors, |_| None).unwrap().are_certain(&certainty) {
             sure += 1;
             assert_eq!(found, expected, "query {i}, {outputs:?}, seed {seed}");
         }
@@ -184,7 +184,7 @@ fn leads_are_those_of_the_clear_scores() {
     let leads = |probes, answers| {
         let options = OneTripOptions { probes, answers, ..OneTripOptions::default() };
         let plan = OneTripPlan::new(&STANDARD, &model, options).unwrap();
-        plan.leads(&model, &[vec![5], vec![7]]).unwrap()
+        plan.leads(&model, &[vec![5], vec![7]], |_| None).unwrap()
     };
     assert_eq!((leads(1, 1).stages, leads(1, 1).threshold), (vec![5, 70], 109.5));
     // With two probes the second group must lead the third, and both groups hold the same scores.
@@ -192,8 +192,52 @@ fn leads_are_those_of_the_clear_scores() {
     // Two answers: the first leads the second by 70, the second the third by 84; the second's score is 40.
     assert_eq!((leads(1, 2).stages, leads(1, 2).threshold), (vec![5, 70], 39.5));
     let plan = OneTripPlan::new(&STANDARD, &model, OneTripOptions::default()).unwrap();
-    assert!(matches!(plan.leads(&model, &[vec![5]]), Err(FheError::Vectors { .. })));
-    assert!(matches!(plan.leads(&model, &[vec![5], vec![11]]), Err(FheError::Vector { .. })));
+    // The first and the last slot of every group are one track's: it leads the other by 154.
+    let shared = plan.leads(&model, &[vec![5], vec![7]], |slot| Some(slot % 3 % 2)).unwrap();
+    assert_eq!((shared.stages, shared.siblings), (vec![5, 154], 1));
+    assert!(matches!(plan.leads(&model, &[vec![5]], |_| None), Err(FheError::Vectors { .. })));
+    assert!(matches!(plan.leads(&model, &[vec![5], vec![11]], |_| None), Err(FheError::Vector { .. })));
+}
+
+#[test]
+fn a_track_may_lose_to_itself() {
+    // Slots 2 i and 2 i + 1 of the last stage are one track's, and nearly alike.
+    let whose = |slot: usize| Some(slot / 2);
+    let (mut sure, mut sure_of_slots, mut swapped) = (0, 0, 0);
+    for (k, keys) in KEYS.iter().enumerate() {
+        let model = hierarchy(&[5, 8], 24, false, 300 + k as u64);
+        let [first, last] = model.stages() else { panic!("two stages") };
+        let mut weights = last.weights().to_vec();
+        for pair in weights.chunks_exact_mut(2 * 24) {
+            let (one, other) = pair.split_at_mut(24);
+            other.copy_from_slice(one);
+            other[k] += 1 - 2 * i8::from(other[k] > 0);
+        }
+        let last = Stage::new(8, bound(24), weights, last.biases().to_vec(), vec![8; 5]).unwrap();
+        let model = Hierarchy::new(vec![first.clone(), last]).unwrap();
+        let mut session = Session::new(keys, &model, OneTripOptions::default(), 7);
+        let certainty = session.server.plan().certainty(model.shape()).unwrap();
+        let (margin, threshold) = certainty.last_stage(0);
+        let (wider, further) = certainty.last_stage(1);
+        assert!(wider > margin && wider < 1.3 * margin && further > threshold && further < 1.1 * threshold);
+        assert!(certainty.last_stage(100).0.is_infinite());
+        let mut rng = ChaCha8Rng::seed_from_u64(40 + k as u64);
+        for i in 0..8 {
+            let vectors = query(&model, i % 4 != 3, &mut rng);
+            let (found, expected) = (session.encrypted(&vectors), clear(&model, session.server.plan(), &vectors));
+            let plan = session.server.plan();
+            let leads = plan.leads(&model, &vectors, whose).unwrap();
+            assert_eq!(leads.siblings, 1);
+            sure_of_slots += usize::from(plan.leads(&model, &vectors, |_| None).unwrap().are_certain(&certainty));
+            if leads.are_certain(&certainty) {
+                sure += 1;
+                assert_eq!(found[0].map(|slot| slot / 2), expected[0].map(|slot| slot / 2), "query {i}");
+                swapped += usize::from(found != expected);
+            }
+        }
+    }
+    assert_eq!(sure_of_slots, 0);
+    assert!(sure > 10 && swapped > 0, "{sure} of 40 were certain, {swapped} named the track by its other slot");
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn check_tournament(keys: &Keys, resolution: Resolution, occupied: &[bool], seed
     let noise = DecisionNoise::new(keys.secret.parameters(), resolution);
     let contest = Contest { draw: Draw::new(occupied.to_vec()), input: 0.0 };
     let mut random = keys.random(seed);
-    let margin = contest.margin(&noise, -40.0) / TORUS;
+    let margin = contest.margin(&noise, -40.0, 0) / TORUS;
     let spread = 0.25 - contest.slack(&noise, -40.0) / TORUS;
     let taken: Vec<usize> = (0..occupied.len()).filter(|&i| occupied[i]).collect();
     let winner = taken[random.next() as usize % taken.len()];
@@ -71,7 +71,7 @@ fn finer_resolutions_decide_finer_margins() {
     }
     let margin = |resolution| {
         let noise = DecisionNoise::new(&STANDARD, resolution);
-        Contest { draw: Draw::new(vec![true; 158]), input: 0.0 }.margin(&noise, -40.0)
+        Contest { draw: Draw::new(vec![true; 158]), input: 0.0 }.margin(&noise, -40.0, 0)
     };
     assert!(margin(Resolution::Fine) < 0.6 * margin(Resolution::Standard));
 }

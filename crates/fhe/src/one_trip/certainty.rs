@@ -20,12 +20,30 @@ pub struct Certainty {
     /// How many score units the best score must be from one half to be told known from unknown: at least this much
     /// above zero for a known track.
     pub threshold: f64,
+    /// The last stage's margin and the distance from one half where the winner's track has 1, 2, ... other slots in the race, and losing to one of
+    /// them changes nothing.
+    pub among_siblings: Vec<(f64, f64)>,
     /// Base-2 logarithm of a bound on the probability that a query that keeps all these margins is answered wrongly.
     pub failure_log2: f64,
 }
 
+impl Certainty {
+    /// The last stage's margin and the distance from one half, in score units, where so many other slots of the winner's track are in
+    /// the race; infinite for more than are worked out.
+    pub fn last_stage(&self, siblings: usize) -> (f64, f64) {
+        match (siblings, self.margins.last()) {
+            (0, Some(&margin)) => (margin, self.threshold),
+            (0, None) => (f64::INFINITY, f64::INFINITY),
+            _ => *self.among_siblings.get(siblings - 1).unwrap_or(&(f64::INFINITY, f64::INFINITY)),
+        }
+    }
+}
+
 /// Largest flooding noise: half of the distance from a bit of the reply to a wrong decision.
 pub(crate) const FLOOD: u64 = 1 << 61;
+
+/// Most slots of a track, beside the best one, for which margins are worked out. A query with more is never called certain.
+const MOST_SIBLINGS: usize = 8;
 
 impl OneTripPlan {
     /// How far apart the scores of a model of this shape must be for the answer to be certain.
@@ -37,11 +55,11 @@ impl OneTripPlan {
         let noise = DecisionNoise::new(self.parameters(), self.options().resolution);
         let target = self.part_log2(self.stages().len());
         let (mut margins, mut relative, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-        let mut threshold = 0.0;
+        let (mut threshold, mut among_siblings) = (0.0, Vec::new());
         for (s, stage) in self.stages().iter().enumerate() {
             let (contest, finds) = (self.contest(&arrangement, s), (self.finds(s) as f64).log2());
-            let margin = contest.margin(&noise, target - finds);
-            failures.push(finds + contest.failure_log2(&noise, margin));
+            let margin = contest.margin(&noise, target - finds, 0);
+            failures.push(finds + contest.failure_log2(&noise, margin, 0));
             failures.push(finds + contest.slack_failure_log2(&noise, self.slack(stage)));
             let bits = (self.finds(s) * contest.draw.rounds()).max(1) as f64;
             failures.push(bits.log2() + quarter_failure_log2(noise.refresh()));
@@ -51,10 +69,17 @@ impl OneTripPlan {
                 let distance = contest.threshold_margin(&noise, target - finds);
                 failures.push(finds + contest.threshold_failure_log2(&noise, distance));
                 threshold = distance / stage.delta as f64 + 0.5;
+                among_siblings.extend((1..=MOST_SIBLINGS).map(|siblings| {
+                    let margin = contest.margin(&noise, target - finds, siblings);
+                    // Each of them might be the one that noise carries over the threshold.
+                    let each = target - finds - (siblings as f64 + 1.0).log2();
+                    let distance = contest.threshold_margin(&noise, each);
+                    (margin / stage.delta as f64, distance / stage.delta as f64 + 0.5)
+                }));
             }
         }
         failures.push(self.reply_failure_log2(&arrangement));
-        Ok(Certainty { margins, relative, threshold, failure_log2: sum_log2(failures) })
+        Ok(Certainty { margins, relative, threshold, among_siblings, failure_log2: sum_log2(failures) })
     }
 
     /// The tournament of a stage, with the noise that comes in: the linear stage's, that of the gates that selected the groups,

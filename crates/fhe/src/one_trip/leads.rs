@@ -10,8 +10,11 @@ use crate::FheError;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Leads {
     /// For every stage, the smallest lead, in score units, on which the answer rests: of the last group that is followed over the
-    /// first that is not; in the last stage, of every returned track over the next.
+    /// first that is not; in the last stage, of the returned track over every other track or, where several are returned, of every
+    /// returned slot over the next.
     pub stages: Vec<u64>,
+    /// Other slots of the returned track in the race, where one is returned.
+    pub siblings: usize,
     /// The smallest distance, in score units, of a returned track's score from one half, where known and unknown part.
     pub threshold: f64,
 }
@@ -19,18 +22,26 @@ pub struct Leads {
 impl Leads {
     /// Whether every lead is at least its margin, so that the encrypted answer is the clear one but with the plan's failure probability.
     pub fn are_certain(&self, certainty: &Certainty) -> bool {
-        let far = self.stages.iter().zip(&certainty.margins).all(|(&lead, &margin)| lead as f64 >= margin);
-        far && self.threshold >= certainty.threshold
+        let Some((&last, routing)) = self.stages.split_last() else { return false };
+        let (margin, threshold) = certainty.last_stage(self.siblings);
+        let far = routing.iter().zip(&certainty.margins).all(|(&lead, &margin)| lead as f64 >= margin);
+        far && last as f64 >= margin && self.threshold >= threshold
     }
 }
 
 impl OneTripPlan {
-    /// The leads of a query with one vector per stage. Empty slots count as the plan's floor, as they do encrypted.
+    /// The leads of a query with one vector per stage, where `label` says whose a slot of the last stage is, by its number among
+    /// those of all groups; `None` for a slot that shares no label. Empty slots count as the plan's floor, as they do encrypted.
     ///
     /// # Errors
     /// [`FheError::Vectors`] or [`FheError::Vector`] for vectors that are none of this model, [`FheError::Plan`] for a plan of
     /// another.
-    pub fn leads(&self, hierarchy: &Hierarchy, vectors: &[Vec<i32>]) -> Result<Leads, FheError> {
+    pub fn leads(
+        &self,
+        hierarchy: &Hierarchy,
+        vectors: &[Vec<i32>],
+        label: impl Fn(usize) -> Option<usize>,
+    ) -> Result<Leads, FheError> {
         let stages = hierarchy.stages();
         if vectors.len() != stages.len() {
             return Err(FheError::Vectors { found: vectors.len(), expected: stages.len() });
@@ -38,7 +49,7 @@ impl OneTripPlan {
         if self.stages().len() != stages.len() {
             return Err(FheError::Plan { what: "it has another number of stages than the model" });
         }
-        let (mut groups, mut leads, mut threshold) = (vec![0], Vec::new(), f64::INFINITY);
+        let (mut groups, mut leads, mut siblings, mut threshold) = (vec![0], Vec::new(), 0, f64::INFINITY);
         for (s, (stage, x)) in stages.iter().zip(vectors).enumerate() {
             if !stage.input().admits(x) {
                 let (width, max_abs, norm_squared) =
@@ -59,6 +70,15 @@ impl OneTripPlan {
             // The best first; of equal ones, the first.
             scores.sort_by_key(|&(score, place)| (std::cmp::Reverse(score), place));
             let found = self.finds(s).min(scores.len());
+            if last && found == 1 {
+                let whose = label(paths[scores[0].1]);
+                let before = scores.len();
+                let mut first = true;
+                scores.retain(|&(_, place)| {
+                    std::mem::take(&mut first) || whose.is_none() || label(paths[place]) != whose
+                });
+                siblings = before - scores.len();
+            }
             let gaps = scores.windows(2).map(|pair| pair[0].0.abs_diff(pair[1].0));
             let ahead = if last { 0 } else { found - 1 };
             // Nobody to lead where there is no other candidate.
@@ -69,6 +89,6 @@ impl OneTripPlan {
             }
             groups = scores[..found].iter().map(|&(_, place)| paths[place]).collect();
         }
-        Ok(Leads { stages: leads, threshold })
+        Ok(Leads { stages: leads, siblings, threshold })
     }
 }
