@@ -71,13 +71,13 @@ impl OneTripPlan {
             scores.sort_by_key(|&(score, place)| (std::cmp::Reverse(score), place));
             let found = self.finds(s).min(scores.len());
             if last && found == 1 {
+                // To lose to another slot of the same track changes nothing.
                 let whose = label(paths[scores[0].1]);
-                let before = scores.len();
-                let mut first = true;
-                scores.retain(|&(_, place)| {
-                    std::mem::take(&mut first) || whose.is_none() || label(paths[place]) != whose
-                });
-                siblings = before - scores.len();
+                let sibling = |&(_, place): &(i64, usize)| whose.is_some() && label(paths[place]) == whose;
+                let rivals: Vec<_> = scores[1..].iter().copied().filter(|score| !sibling(score)).collect();
+                siblings = scores.len() - 1 - rivals.len();
+                scores.truncate(1);
+                scores.extend(rivals);
             }
             let gaps = scores.windows(2).map(|pair| pair[0].0.abs_diff(pair[1].0));
             let ahead = if last { 0 } else { found - 1 };
