@@ -28,7 +28,7 @@ pub struct FloatModel {
     pub flat: Option<(FloatStage, Threshold)>,
 }
 
-/// A track and its cosine score.
+/// A track and its score: a cosine plus its row's bias.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scored {
     /// The track's place in the library.
@@ -54,14 +54,14 @@ impl FloatModel {
         }
         let last = self.stages.len() - 1;
         let stage = |(s, stage): (usize, &FloatStage)| {
-            let bias = if s == last { -self.threshold.score } else { 0 };
-            stage.quantised(self.front.head(s)?.quantiser().bound, bias)
+            let threshold = if s == last { self.threshold.score } else { 0 };
+            stage.quantised(self.front.head(s)?.quantiser(), threshold)
         };
         let stages = self.stages.iter().enumerate().map(stage).collect::<Result<_, LearnError>>()?;
         let hierarchy = Hierarchy::new(stages)?;
-        let bound = self.front.head(last)?.quantiser().bound;
+        let input = self.front.head(last)?.quantiser();
         let flat = |(stage, threshold): &(FloatStage, Threshold)| {
-            Ok::<_, LearnError>(Hierarchy::new(vec![stage.quantised(bound, -threshold.score)?])?)
+            Ok::<_, LearnError>(Hierarchy::new(vec![stage.quantised(input, threshold.score)?])?)
         };
         let flat = self.flat.as_ref().map(flat).transpose()?;
 

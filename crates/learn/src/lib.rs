@@ -17,6 +17,7 @@ mod evaluate;
 mod examples;
 mod fake_quant;
 mod float_model;
+mod hubness;
 mod passages;
 mod pool;
 mod product;

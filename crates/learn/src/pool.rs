@@ -30,7 +30,7 @@ pub(crate) struct Pool {
     pub(crate) turns: Vec<f32>,
     /// The whitening.
     pub(crate) whitening: Whitening,
-    /// Best cosines of imitated unknown clips.
+    /// Best scores of imitated unknown clips: cosines plus biases.
     pub(crate) strangers: Vec<f32>,
 }
 
@@ -83,7 +83,7 @@ impl Pool {
             prototypes: prototypes.view(),
         };
         let settings = WhiteningSettings { width: config.width, ..settings };
-        let strangers = strangers.best(settings, config.unknown.relatives)?;
+        let strangers = strangers.best(settings, config.unknown.relatives, config.tracks.hubness)?;
         session.done("imitated unknown songs")?;
         drop(raw);
         let mut done = at_once;

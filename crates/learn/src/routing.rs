@@ -173,7 +173,8 @@ pub(crate) fn train(
         Ok(Step { loss, metric: Some(Metric { name: "top-1", value: correct }) })
     })?;
     let counts = vec![slots; groups];
-    let stage = FloatStage { rows: array3(network.bank.unit_rows())?, counts, grid };
+    let stage =
+        FloatStage { rows: array3(network.bank.unit_rows())?, biases: Array2::zeros((groups, slots)), counts, grid };
     let mut trunk = network.trunk.affines()?;
     if let Some(first) = trunk.first_mut() {
         first.weight *= loudness;

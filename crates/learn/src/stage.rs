@@ -1,7 +1,7 @@
 //! [`FloatStage`]: one trained stage before rounding.
 
 use ndarray::{Array2, Array3, ArrayView2};
-use sordino_model::{Stage, VectorBound};
+use sordino_model::{Quantiser, Stage};
 
 use crate::product::times_transposed;
 use crate::{Grid, LearnError};
@@ -11,6 +11,8 @@ use crate::{Grid, LearnError};
 pub struct FloatStage {
     /// Unit-length rows before rounding, shape `[groups, slots, width]`; slots past a group's count mean nothing.
     pub rows: Array3<f32>,
+    /// Added to the cosines of every slot, shape `[groups, slots]`.
+    pub biases: Array2<f32>,
     /// Used slots of every group.
     pub counts: Vec<usize>,
     /// Grid of the weights.
@@ -18,7 +20,7 @@ pub struct FloatStage {
 }
 
 impl FloatStage {
-    /// Cosine scores of unit vectors `z`, shape `[n, width]`, in every group before rounding: `[n, groups * slots]`.
+    /// Scores of unit vectors `z`, shape `[n, width]`, in every group before rounding, cosines plus biases: `[n, groups * slots]`.
     /// Unused slots score minus infinity.
     pub fn scores(&self, z: ArrayView2<f32>) -> Array2<f32> {
         let (groups, slots, width) = self.rows.dim();
@@ -29,6 +31,7 @@ impl FloatStage {
         };
         let mut scores = times_transposed(z, rows);
         for mut row in scores.rows_mut() {
+            row.iter_mut().zip(&self.biases).for_each(|(score, bias)| *score += bias);
             for (group, &count) in self.counts.iter().enumerate() {
                 row.iter_mut().skip(group * slots + count).take(slots - count).for_each(|v| *v = f32::NEG_INFINITY);
             }
@@ -42,12 +45,17 @@ impl FloatStage {
         self.rows.iter().map(|&w| self.grid.integer(w) as i8).collect()
     }
 
-    /// The integer stage for inputs that keep `bound`, with the same bias in every slot.
+    /// The biases in steps of the score of an input of `scale` steps to one, in the order of [`FloatStage::integers`].
+    pub(crate) fn integer_biases(&self, scale: f32) -> Vec<i32> {
+        self.biases.iter().map(|bias| (bias * scale * self.grid.scale()).round() as i32).collect()
+    }
+
+    /// The integer stage for inputs that `input` rounds, with `threshold` taken off every score.
     ///
     /// # Errors
     /// [`LearnError::Stage`] where the shapes do not make a stage.
-    pub fn quantised(&self, bound: VectorBound, bias: i32) -> Result<Stage, LearnError> {
-        let (groups, slots, _) = self.rows.dim();
-        Ok(Stage::new(slots, bound, self.integers(), vec![bias; groups * slots], self.counts.clone())?)
+    pub fn quantised(&self, input: Quantiser, threshold: i32) -> Result<Stage, LearnError> {
+        let biases = self.integer_biases(input.scale).into_iter().map(|bias| bias - threshold).collect();
+        Ok(Stage::new(self.rows.dim().1, input.bound, self.integers(), biases, self.counts.clone())?)
     }
 }

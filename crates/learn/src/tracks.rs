@@ -40,6 +40,8 @@ pub struct TrackSettings {
     pub learn_scale: bool,
     /// Noise added in training to the unit vectors, as in [`crate::RouterSettings`].
     pub noise: f32,
+    /// How much of what a row scores with other tracks' clips is taken off its scores: 0 nothing, 1 all.
+    pub hubness: f32,
     /// How to descend from the mean of a passage's clips. With no epochs, that mean is the row.
     pub descent: Descent,
 }
@@ -55,6 +57,7 @@ impl Default for TrackSettings {
             scale: 16.0,
             learn_scale: false,
             noise: 2.0,
+            hubness: 1.0,
             descent,
         }
     }
@@ -70,12 +73,16 @@ impl TrackSettings {
             let expected = "a positive number of negatives and a positive scale".into();
             return Err(LearnError::Setting { setting: "tracks", found: format!("{self:?}"), expected });
         }
+        if !(0.0..=2.0).contains(&self.hubness) {
+            let (found, expected) = (self.hubness.to_string(), "0 to 2".into());
+            return Err(LearnError::Setting { setting: "tracks.hubness", found, expected });
+        }
         Ok(())
     }
 }
 
 /// Trains the last stage below `tree`. `prototypes` are the unit means of every passage's
-/// examples, shape `[passages, width]`; `passages` says which are of one track.
+/// examples, shape `[passages, width]`; `passages` says which are of one track. Slots have no biases yet.
 pub(crate) fn train(
     examples: &Examples<'_>,
     prototypes: ArrayView2<f32>,
@@ -91,8 +98,9 @@ pub(crate) fn train(
     let grid = Grid::for_unit_vectors(settings.weight_bits, examples.width())?;
     let start = initial_rows(tree, prototypes);
     let counts: Vec<usize> = tree.leaves().iter().map(Vec::len).collect();
+    let biases = Array2::zeros((tree.leaves().len(), tree.slots()));
     if settings.descent.epochs == 0 {
-        return Ok(FloatStage { rows: start, counts, grid });
+        return Ok(FloatStage { rows: start, biases, counts, grid });
     }
 
     let source = Source { tree, passages, rounds: examples.rounds(), settings };
@@ -116,7 +124,15 @@ pub(crate) fn train(
         }
         Ok(Step { loss, metric: Some(Metric { name: "top-1", value: correct }) })
     })?;
-    Ok(FloatStage { rows: array3(bank.unit_rows())?, counts, grid })
+    Ok(FloatStage { rows: array3(bank.unit_rows())?, biases, counts, grid })
+}
+
+/// The same stage with `biases[passage]` in each of a passage's slots.
+pub(crate) fn biased(mut stage: FloatStage, tree: &Tree, biases: &[f32]) -> FloatStage {
+    for (mut group, members) in stage.biases.rows_mut().into_iter().zip(tree.leaves()) {
+        group.iter_mut().zip(members).for_each(|(bias, &passage)| *bias = biases[passage as usize]);
+    }
+    stage
 }
 
 /// Every passage's prototype in each of its slots, zeros elsewhere.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use sha2::{Digest, Sha256};
 use sordino_audio::{FeatureSpec, ImpulseBank, NoiseBank};
 use sordino_corpus::MelTable;
@@ -13,6 +13,7 @@ use crate::checkpoint::Checkpoints;
 use crate::clips::Clips;
 use crate::examples::Examples;
 use crate::float_model::FloatModel;
+use crate::passages::Passages;
 use crate::pool::{Pool, Purpose, Rounds};
 use crate::progress::Progress;
 use crate::routing::Routing;
@@ -21,7 +22,7 @@ use crate::tree::Tree;
 use crate::trunk::Affine;
 use crate::unknown::Calibration;
 use crate::whiten::{Whitening, WhiteningSettings, random_rotation};
-use crate::{Grid, LearnError, TrainConfig, embedding, routing, tracks};
+use crate::{Grid, LearnError, TrainConfig, embedding, hubness, routing, tracks};
 
 /// Trains a model for a table of cached mel power, disturbed with the training parts of the banks. With a folder for
 /// checkpoints, a run that was stopped goes on where it was, to the same result.
@@ -107,10 +108,16 @@ pub fn train_on(
     let tree = tree.replicated(config.clusters.prototypes);
     let routings = route(&tree, "")?;
 
-    let last = tracks::train(&examples, prototypes.view(), &tree, &passages, &config.tracks, "tracks", &session)?;
+    let biases = biases(&examples, prototypes.view(), &passages, config.tracks.hubness);
+    session.done("hubs")?;
+    let rows = |tree: &Tree, phase| {
+        let stage = tracks::train(&examples, prototypes.view(), tree, &passages, &config.tracks, phase, &session)?;
+        Ok::<_, LearnError>(tracks::biased(stage, tree, &biases))
+    };
+    let last = rows(&tree, "tracks")?;
     let flat = if config.flat && !branching.is_empty() {
         let all = Tree::grow(prototypes.view(), &[], config.clusters, config.seed)?;
-        Some(tracks::train(&examples, prototypes.view(), &all, &passages, &config.tracks, "flat", &session)?)
+        Some(rows(&all, "flat")?)
     } else {
         None
     };
@@ -157,6 +164,17 @@ fn extractor(spec: &FeatureSpec, config: &TrainConfig, network: Option<Network>)
     let quantiser = Quantiser::for_unit_vectors(width, 8, 1.0)?;
     let head = Head::new("features", width, vec![Layer::UnitNorm], quantiser)?;
     Ok(Front::new(spec.clone(), config.statistics, network, vec![head])?)
+}
+
+/// What is added to the scores of every passage's row: its hubness taken off, as far as `strength` says.
+fn biases(examples: &Examples<'_>, prototypes: ArrayView2<f32>, passages: &Passages, strength: f32) -> Vec<f32> {
+    if strength == 0.0 {
+        return vec![0.0; passages.len()];
+    }
+    let sample = hubness::sample(examples.clips());
+    let of_track = |row: usize, clip: usize| passages.track(row) == passages.track(sample[clip] % passages.len());
+    let hubness = hubness::hubness(prototypes, examples.vectors(&sample).view(), of_track);
+    hubness::biases(hubness, strength)
 }
 
 /// How likely every passage is led to every leaf, `[passages, leaves]`: the product of its routing probabilities, averaged over

@@ -8,12 +8,12 @@
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use crate::LearnError;
 use crate::passages::Passages;
 use crate::pool::prototypes;
 use crate::product::times_transposed;
 use crate::stage::FloatStage;
 use crate::whiten::{Whitening, WhiteningSettings};
+use crate::{LearnError, hubness};
 
 /// How the unknown threshold is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,8 +73,14 @@ pub(crate) struct Strangers<'a> {
 }
 
 impl Strangers<'_> {
-    /// Best cosines of clips of tracks left out, against the tracks kept, leaving out relatives.
-    pub(crate) fn best(&self, whitening: WhiteningSettings, relatives: f32) -> Result<Vec<f32>, LearnError> {
+    /// Best scores of clips of tracks left out, against the tracks kept, leaving out relatives: cosines with `hubness` times what their
+    /// rows score with other tracks' clips taken off.
+    pub(crate) fn best(
+        &self,
+        whitening: WhiteningSettings,
+        relatives: f32,
+        hubness: f32,
+    ) -> Result<Vec<f32>, LearnError> {
         const PARTS: usize = 5;
         const ENOUGH: usize = 500;
         let count = self.passages.tracks();
@@ -83,7 +89,7 @@ impl Strangers<'_> {
         let related = related(self.prototypes, self.passages, relatives);
         let mut best = Vec::new();
         for part in 0..parts {
-            best.extend(self.part(|track| track as usize % PARTS == part, whitening, &related)?);
+            best.extend(self.part(|track| track as usize % PARTS == part, whitening, &related, hubness)?);
         }
         Ok(best)
     }
@@ -93,6 +99,7 @@ impl Strangers<'_> {
         left_out: impl Fn(u32) -> bool,
         settings: WhiteningSettings,
         related: &[Vec<u32>],
+        strength: f32,
     ) -> Result<Vec<f32>, LearnError> {
         /// Clips that are scored against all rows at once, and the most that are scored.
         const AT_ONCE: usize = 1_024;
@@ -104,8 +111,9 @@ impl Strangers<'_> {
         let whitening = Whitening::fit_weighted(self.features, self.clips, &weights, settings)?;
         let vectors = whitening.apply(self.features);
         let rows = prototypes(vectors.view(), self.clips, self.passages.len());
-        let mut strange: Vec<usize> =
-            (0..self.clips.len()).filter(|&i| left_out(track(self.clips[i] as usize))).collect();
+        let (mut strange, kept): (Vec<usize>, Vec<usize>) =
+            (0..self.clips.len()).partition(|&i| left_out(track(self.clips[i] as usize)));
+        let biases = self.biases(vectors.view(), rows.view(), &kept, &left_out, strength);
         let stride = strange.len().div_ceil(MOST).max(1);
         strange = strange.into_iter().step_by(stride).collect();
         let mut best = Vec::with_capacity(strange.len());
@@ -115,11 +123,37 @@ impl Strangers<'_> {
                 let relatives = &related[track(self.clips[clip] as usize) as usize];
                 let stranger =
                     |passage: usize| !left_out(track(passage)) && relatives.binary_search(&track(passage)).is_err();
-                let strangers = cosines.iter().enumerate().filter(|(passage, _)| stranger(*passage));
-                strangers.map(|(_, &cosine)| cosine).fold(-1.0, f32::max)
+                let strangers = cosines.iter().zip(&biases).enumerate().filter(|(passage, _)| stranger(*passage));
+                strangers.map(|(_, (cosine, bias))| cosine + bias).fold(-1.0, f32::max)
             }));
         }
         Ok(best)
+    }
+
+    /// What is added to the scores of the rows of tracks kept, from their clips; 0 for the others.
+    fn biases(
+        &self,
+        vectors: ArrayView2<f32>,
+        rows: ArrayView2<f32>,
+        kept: &[usize],
+        left_out: impl Fn(u32) -> bool,
+        strength: f32,
+    ) -> Vec<f32> {
+        let mut biases = vec![0.0; self.passages.len()];
+        if strength == 0.0 {
+            return biases;
+        }
+        let stay: Vec<usize> = (0..biases.len()).filter(|&p| !left_out(self.passages.track(p))).collect();
+        let clips: Vec<usize> = hubness::sample(kept.len()).into_iter().map(|i| kept[i]).collect();
+        let of_track = |row: usize, clip: usize| {
+            self.passages.track(stay[row]) == self.passages.track(self.clips[clips[clip]] as usize)
+        };
+        let rows = rows.select(Axis(0), &stay);
+        let hubness = hubness::hubness(rows.view(), vectors.select(Axis(0), &clips).view(), of_track);
+        for (&passage, bias) in stay.iter().zip(hubness::biases(hubness, strength)) {
+            biases[passage] = bias;
+        }
+        biases
     }
 }
 
@@ -155,7 +189,7 @@ pub(crate) struct Calibration<'a> {
     pub(crate) scale: f32,
     /// Which passages are of one track.
     pub(crate) passages: &'a Passages,
-    /// Best cosines of imitated unknown clips.
+    /// Best scores of imitated unknown clips: cosines plus biases.
     pub(crate) strangers: Vec<f32>,
     /// What is asked for.
     pub(crate) settings: UnknownSettings,
@@ -172,10 +206,10 @@ impl Calibration<'_> {
             members.iter().enumerate().map(of).for_each(|(track, place)| places[track].push(place));
         }
         // Only the scores of a clip's own track's places matter: few products of vectors instead of one of large matrices.
-        let weights = stage.integers();
+        let (weights, biases) = (stage.integers(), stage.integer_biases(self.scale));
         let score = |clip: &[f32], place: usize| -> i64 {
             let row = &weights[place * clip.len()..(place + 1) * clip.len()];
-            clip.iter().zip(row).map(|(&x, &w)| x as i64 * i64::from(w)).sum()
+            clip.iter().zip(row).map(|(&x, &w)| x as i64 * i64::from(w)).sum::<i64>() + i64::from(biases[place])
         };
         let own = |(i, clip): (usize, ArrayView1<f32>)| {
             let clip = clip.to_vec();

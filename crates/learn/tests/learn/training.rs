@@ -1,7 +1,7 @@
 //! Training end to end on a small library.
 
 use crate::patterns::{InPassages, Patterns, config, labels, queries, spec};
-use sordino_learn::{ClusterSettings, FloatModel, Quiet, TrainConfig, train_on};
+use sordino_learn::{ClusterSettings, FloatModel, Quiet, TrackSettings, TrainConfig, train_on};
 use sordino_model::{Pair, Protocol};
 
 const LIBRARY: Patterns = Patterns { tracks: 36, seed: 7, noise: 1.0 };
@@ -46,7 +46,7 @@ fn integers_are_the_rounded_floats() {
         let head = client.front().head(s).unwrap();
         let (z, x) = (head.embed_batch(features.view()).unwrap(), head.input_batch(features.view()).unwrap());
         let integers = &server.hierarchy().stages()[s];
-        let bias = if s + 1 == model.stages.len() { -model.threshold.score } else { 0 };
+        let threshold = if s + 1 == model.stages.len() { model.threshold.score } else { 0 };
         // The input's rounding is the quantiser's business: entries at most one step from scale * z, as far as bits go.
         let (scale, largest) = (head.quantiser().scale, head.quantiser().bound.max_abs as f32);
         let step = |(x, z): (&i32, &f32)| (*x as f32 - (scale * z).clamp(-largest, largest)).abs();
@@ -56,6 +56,7 @@ fn integers_are_the_rounded_floats() {
                 for slot in 0..integers.count(group) {
                     let row = stage.rows.index_axis(ndarray::Axis(0), group);
                     let rounded = row.row(slot).mapv(|w| stage.grid.integer(w));
+                    let bias = (stage.biases[(group, slot)] * scale * stage.grid.scale()).round() as i32 - threshold;
                     let expected: i32 = rounded.iter().zip(&x).map(|(w, x)| w * x).sum::<i32>() + bias;
                     let found = integers.score(group, slot, &x.to_vec());
                     assert_eq!(found, i64::from(expected), "stage {s}, clip {clip}");
@@ -63,6 +64,24 @@ fn integers_are_the_rounded_floats() {
             }
         }
     }
+}
+
+#[test]
+fn what_a_row_scores_with_other_tracks_is_taken_off() {
+    let model = trained(&config());
+    let without = trained(&TrainConfig { tracks: TrackSettings { hubness: 0.0, ..config().tracks }, ..config() });
+    let (last, plain) = (model.stages.last().unwrap(), without.stages.last().unwrap());
+    assert_eq!(last.rows, plain.rows);
+    assert!(plain.biases.iter().all(|bias| *bias == 0.0));
+    // A passage has one bias, flat and in every leaf, and the mean over all is zero.
+    let (flat, _) = model.flat.as_ref().unwrap();
+    for (leaf, members) in model.tree.leaves().iter().enumerate() {
+        for (slot, &passage) in members.iter().enumerate() {
+            assert_eq!(last.biases[(leaf, slot)], flat.biases[(0, passage as usize)]);
+        }
+    }
+    assert!(flat.biases.iter().any(|bias| *bias > 0.001) && flat.biases.sum().abs() < 1e-4);
+    assert!(model.stages[0].biases.iter().all(|bias| *bias == 0.0));
 }
 
 #[test]
