@@ -97,8 +97,7 @@ pub(crate) fn ask(
             let features = queries.features.row(query).to_vec();
             let vectors = client.inputs(&features)?;
             let verdict = session.identify(&features, &mut |message| host.answer(message))?;
-            let slots = outline.shape().last().outputs();
-            let leads = plan.leads(hierarchy, &vectors, |slot| outline.label(slot / slots, slot % slots))?;
+            let leads = plan.leads(hierarchy, &vectors, |place| outline.label_at(place))?;
             answered.push(Answered {
                 fold: asking.fold,
                 query,
@@ -134,10 +133,9 @@ fn clear(
     let inputs = vectors.into_iter().map(ClearValue::Vector).collect();
     let reply = plan.circuit(hierarchy.shape())?.run(&mut Clear::new(hierarchy), inputs)?;
     let (outline, mut labels) = (client.hierarchy(), Vec::new());
-    let slots = outline.shape().last().outputs();
     for value in reply {
         let ClearValue::Answer(Some(path)) = value else { continue };
-        labels.extend(outline.label(path / slots, path % slots).filter(|label| !labels.contains(label)));
+        labels.extend(outline.label_at(path).filter(|label| !labels.contains(label)));
     }
     Ok(labels)
 }

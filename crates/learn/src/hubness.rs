@@ -1,4 +1,4 @@
-//! [`hubness`]: how much every row resembles clips that are not its own.
+//! [`biases`]: how much every row resembles clips that are not its own.
 //!
 //! In spaces of many dimensions some points are near neighbours of very many others (hubs; Radovanović, Nanopoulos and Ivanović, JMLR
 //! 2010), and a disturbed clip that is far from its own row drifts to one of them. What a row scores with the clips that resemble it
@@ -24,11 +24,7 @@ pub(crate) fn sample(clips: usize) -> Vec<usize> {
 
 /// The mean of every row's best scores with clips, `[rows, width]` and `[clips, width]`, all of unit length. `own(row, clip)` says
 /// that a clip is of the row's track and does not count. 0 where no clip does.
-pub(crate) fn hubness(
-    rows: ArrayView2<f32>,
-    clips: ArrayView2<f32>,
-    own: impl Fn(usize, usize) -> bool + Sync,
-) -> Vec<f32> {
+fn hubness(rows: ArrayView2<f32>, clips: ArrayView2<f32>, own: impl Fn(usize, usize) -> bool + Sync) -> Vec<f32> {
     const AT_ONCE: usize = 1_024;
     let mut found = Vec::with_capacity(rows.nrows());
     for (chunk, rows) in rows.axis_chunks_iter(Axis(0), AT_ONCE).enumerate() {
@@ -49,11 +45,20 @@ pub(crate) fn hubness(
     found
 }
 
-/// What is added to the scores of every row: `strength` times its hubness, less the mean of all, taken off.
-pub(crate) fn biases(mut hubness: Vec<f32>, strength: f32) -> Vec<f32> {
-    let mean = hubness.iter().sum::<f32>() / hubness.len().max(1) as f32;
-    hubness.iter_mut().for_each(|h| *h = strength * (mean - *h));
-    hubness
+/// What is added to the scores of every row: `strength` times its [`hubness`], less the mean of all, taken off.
+pub(crate) fn biases(
+    rows: ArrayView2<f32>,
+    clips: ArrayView2<f32>,
+    strength: f32,
+    own: impl Fn(usize, usize) -> bool + Sync,
+) -> Vec<f32> {
+    if strength == 0.0 {
+        return vec![0.0; rows.nrows()];
+    }
+    let mut biases = hubness(rows, clips, own);
+    let mean = biases.iter().sum::<f32>() / biases.len().max(1) as f32;
+    biases.iter_mut().for_each(|h| *h = strength * (mean - *h));
+    biases
 }
 
 #[cfg(test)]
@@ -67,9 +72,10 @@ mod tests {
         let rows = array![[1.0f32, 0.0], [0.0, 1.0]];
         let clips = array![[1.0f32, 0.0], [0.6, 0.8], [0.8, 0.6], [0.0, 1.0]];
         // The best of three scores with clips that are not the row's own: 0.8 each; without the second row's first clip, 0.6.
-        let found = hubness(rows.view(), clips.view(), |row, clip| if row == 0 { clip == 0 } else { clip >= 1 });
-        assert_eq!(found, [0.8, 0.0]);
-        assert_eq!(biases(found, 0.5), [-0.2, 0.2]);
+        let own = |row, clip| if row == 0 { clip == 0 } else { clip >= 1 };
+        assert_eq!(hubness(rows.view(), clips.view(), own), [0.8, 0.0]);
+        assert_eq!(biases(rows.view(), clips.view(), 0.5, own), [-0.2, 0.2]);
+        assert_eq!(biases(rows.view(), clips.view(), 0.0, own), [0.0, 0.0]);
         assert_eq!(hubness(rows.view(), clips.view(), |_, _| true), [0.0, 0.0]);
     }
 

@@ -168,13 +168,9 @@ fn extractor(spec: &FeatureSpec, config: &TrainConfig, network: Option<Network>)
 
 /// What is added to the scores of every passage's row: its hubness taken off, as far as `strength` says.
 fn biases(examples: &Examples<'_>, prototypes: ArrayView2<f32>, passages: &Passages, strength: f32) -> Vec<f32> {
-    if strength == 0.0 {
-        return vec![0.0; passages.len()];
-    }
     let sample = hubness::sample(examples.clips());
     let of_track = |row: usize, clip: usize| passages.track(row) == passages.track(sample[clip] % passages.len());
-    let hubness = hubness::hubness(prototypes, examples.vectors(&sample).view(), of_track);
-    hubness::biases(hubness, strength)
+    hubness::biases(prototypes, examples.vectors(&sample).view(), strength, of_track)
 }
 
 /// How likely every passage is led to every leaf, `[passages, leaves]`: the product of its routing probabilities, averaged over

@@ -140,17 +140,14 @@ impl Strangers<'_> {
         strength: f32,
     ) -> Vec<f32> {
         let mut biases = vec![0.0; self.passages.len()];
-        if strength == 0.0 {
-            return biases;
-        }
         let stay: Vec<usize> = (0..biases.len()).filter(|&p| !left_out(self.passages.track(p))).collect();
         let clips: Vec<usize> = hubness::sample(kept.len()).into_iter().map(|i| kept[i]).collect();
         let of_track = |row: usize, clip: usize| {
             self.passages.track(stay[row]) == self.passages.track(self.clips[clips[clip]] as usize)
         };
         let rows = rows.select(Axis(0), &stay);
-        let hubness = hubness::hubness(rows.view(), vectors.select(Axis(0), &clips).view(), of_track);
-        for (&passage, bias) in stay.iter().zip(hubness::biases(hubness, strength)) {
+        let of_rows = hubness::biases(rows.view(), vectors.select(Axis(0), &clips).view(), strength, of_track);
+        for (&passage, bias) in stay.iter().zip(of_rows) {
             biases[passage] = bias;
         }
         biases

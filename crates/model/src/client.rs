@@ -149,6 +149,12 @@ impl Outline {
         (slot < used).then(|| self.slots[self.starts[group] + slot] as usize)
     }
 
+    /// The same by the slot's number among those of all groups, used or not: group times slots of a group, plus slot.
+    pub fn label_at(&self, place: usize) -> Option<usize> {
+        let slots = self.shape.last().outputs();
+        self.label(place / slots, place % slots)
+    }
+
     /// One stage's shape.
     ///
     /// # Errors

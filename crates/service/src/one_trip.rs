@@ -104,9 +104,8 @@ impl<'a> Client<'a> {
         let wait = start.elapsed();
         let start = Instant::now();
         let answers = self.encryptor.answers(&reply)?;
-        let slots = outline.shape().last().outputs();
         let mut labels = Vec::with_capacity(answers.len());
-        for label in answers.into_iter().flatten().filter_map(|path| outline.label(path / slots, path % slots)) {
+        for label in answers.into_iter().flatten().filter_map(|path| outline.label_at(path)) {
             // A track that lives in several clusters is named once.
             if !labels.contains(&label) {
                 labels.push(label);
