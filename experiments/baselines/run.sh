@@ -14,6 +14,7 @@ baselines systems=landmarks,regression crops=2 unknown=0.1 out="$out/minifma-unk
 # 1,000 and 5,000 tracks: the real ones among composed ones; the real ones are asked about.
 baselines systems=landmarks,regression,tree composed=702 aligned=yes out="$out/1000.csv"
 baselines systems=regression composed=702 train=15 conditions=clean,10dB out="$out/1000-first-15-s.csv"
+baselines systems=tree composed=4702 out="$out/5000-tree.csv"
 baselines systems=landmarks composed=4702 out="$out/5000-landmarks.csv"
 printf '[softmax]\nepochs = 10\n' > "$out/ten-passes.toml"
 baselines systems=regression-8k composed=4702 settings="$out/ten-passes.toml" out="$out/5000-regression-8-khz.csv"
