@@ -85,16 +85,15 @@ impl Default for TrainConfig {
 impl TrainConfig {
     /// The preset of an effort.
     pub fn effort(effort: Effort) -> Self {
-        let (clips_per_track, hidden, router_epochs, track_epochs, held_out) = match effort {
+        let (clips_per_track, hidden, most_steps, track_epochs, held_out) = match effort {
             // Means of clips name as well as rows that were trained (`experiments/passages`), which cost as much as all else together
             // in a large library.
-            Effort::Quick => (30, 1_024, 10, 0, 4),
-            Effort::Standard => (60, 2_048, 16, 1, 8),
-            Effort::Thorough => (120, 2_048, 32, 1, 16),
+            Effort::Quick => (30, 1_024, 30_000, 0, 4),
+            Effort::Standard => (60, 2_048, 100_000, 1, 8),
+            Effort::Thorough => (120, 2_048, 300_000, 1, 16),
         };
         let (router, tracks, unknown) =
             (RouterSettings::default(), TrackSettings::default(), UnknownSettings::default());
-        let router_descent = Descent { epochs: router_epochs, ..router.descent };
         let track_descent = Descent { epochs: track_epochs, ..tracks.descent };
         Self {
             seed: 1,
@@ -114,7 +113,7 @@ impl TrainConfig {
             augment: AugmentSpec::level(Level::Medium),
             embedding: None,
             clusters: ClusterSettings::default(),
-            router: RouterSettings { hidden: vec![hidden], descent: router_descent, ..router },
+            router: RouterSettings { hidden: vec![hidden], most_steps, ..router },
             tracks: TrackSettings { descent: track_descent, ..tracks },
             unknown: UnknownSettings { clips: held_out, ..unknown },
         }

@@ -51,6 +51,8 @@ pub struct RouterSettings {
     pub dropout: f32,
     /// How to descend.
     pub descent: Descent,
+    /// Most steps of the descent: clips of a large library are passed over less often than `descent.epochs` says.
+    pub most_steps: usize,
 }
 
 impl Default for RouterSettings {
@@ -66,7 +68,8 @@ impl Default for RouterSettings {
             learn_scale: false,
             noise: 2.0,
             dropout: 0.0,
-            descent: Descent { epochs: 20, batch: 256, learning_rate: 3e-3, weight_decay: 1e-4 },
+            descent: Descent { epochs: 40, batch: 256, learning_rate: 3e-3, weight_decay: 1e-4 },
+            most_steps: 100_000,
         }
     }
 }
@@ -77,11 +80,12 @@ impl RouterSettings {
         for bits in [self.input_bits, self.weight_bits] {
             Grid::for_unit_vectors(bits, 1)?;
         }
-        let sizes = self.directions > 0 && self.bottleneck > 1 && !self.hidden.contains(&0);
+        let sizes = self.directions > 0 && self.most_steps > 0 && self.bottleneck > 1 && !self.hidden.contains(&0);
         let rates = self.noise >= 0.0 && self.noise.is_finite() && (0.0..0.95).contains(&self.dropout);
         if !(sizes && rates && self.scale > 0.0 && self.scale.is_finite()) {
             let expected =
-                "positive directions, hidden layers and scale, a bottleneck of at least 2, dropout below 0.95".into();
+                "positive directions, hidden layers, steps and scale, a bottleneck of at least 2, dropout below 0.95"
+                    .into();
             return Err(LearnError::Setting { setting: "router", found: format!("{self:?}"), expected });
         }
         Ok(())
@@ -155,7 +159,7 @@ pub(crate) fn train(
     let loudness = (examples.width() as f32).sqrt();
     let targets = Targets::new(tree, stage, examples.passage_count());
     let mut batches = Batches::new(examples.clips(), settings.descent.batch, seed).with_turns(turns);
-    let steps = settings.descent.steps(examples.clips());
+    let steps = settings.descent.steps(examples.clips()).min(settings.most_steps);
     let network = session.train(phase, settings.descent, steps, network, |network: &Network, step| {
         let clips = batches.at(step);
         let mut rng = stream(seed, (1 << 40) + step as u64);
