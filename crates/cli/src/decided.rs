@@ -4,15 +4,14 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
-use sordino_fhe::{Certainty, Leads, OneTripOptions, OneTripPlan, SecretKey, params};
-use sordino_lab::Sample;
+use sordino_fhe::{Certainty, Leads, OneTripOptions, OneTripPlan, params};
+use sordino_lab::{Decision, Sample, verdicts};
 use sordino_model::{Clear, ClearValue, ClientModel, Hierarchy, ServerModel};
 use sordino_service::one_trip;
 
 use crate::calibration::Calibration;
 use crate::evaluation::{Asked, Queries};
 use crate::report::{self, percent};
-use crate::verbs::identify;
 
 /// One query, asked under one key.
 struct Answered {
@@ -86,37 +85,29 @@ pub(crate) fn ask(
     let host = one_trip::Server::new(server, asking.options, &params::STANDARD)?;
     let plan = OneTripPlan::from_bytes(&host.plan())?;
     let certainty = plan.certainty(hierarchy.shape())?;
-    let places = asking.sample.places(queries.asked.len());
-    let bar = report::bar(places.iter().map(Vec::len).sum::<usize>() as u64, "one-trip");
+    let (features, sample) = (queries.features.view(), asking.sample);
+    let bar = report::bar(sample.queries.min(queries.asked.len()) as u64, "one-trip");
     let (mut answered, mut bytes) = (Vec::new(), (0, 0));
-    for (k, places) in places.iter().enumerate() {
-        let key = SecretKey::generate(&params::STANDARD);
-        host.register(identify::evaluation_key(&key).expand());
-        let mut session = one_trip::Client::new(client, &key, &host.plan())?;
-        for &query in places {
-            let features = queries.features.row(query).to_vec();
-            let vectors = client.inputs(&features)?;
-            let verdict = session.identify(&features, &mut |message| host.answer(message))?;
-            let leads = plan.leads(hierarchy, &vectors, |place| outline.label_at(place))?;
-            answered.push(Answered {
-                fold: asking.fold,
-                query,
-                key: k,
-                clear: clear(client, hierarchy, &plan, vectors)?,
-                encrypted: verdict.labels,
-                certain: leads.are_certain(&certainty),
-                leads,
-                server_milliseconds: 1e3 * verdict.trip.wait.as_secs_f64(),
-                client_milliseconds: 1e3 * (verdict.trip.encrypt + verdict.trip.decrypt).as_secs_f64(),
-            });
-            bytes = (verdict.trip.up, verdict.trip.down);
-            bar.inc(1);
-        }
-        host.forget(sordino_fhe::KeyId::of(&key));
-    }
+    let keys = verdicts(client, &host, features, sample, &bar, |Decision { key, place, verdict }| {
+        let vectors = client.inputs(&features.row(place).to_vec())?;
+        let leads = plan.leads(hierarchy, &vectors, |place| outline.label_at(place))?;
+        answered.push(Answered {
+            fold: asking.fold,
+            query: place,
+            key,
+            clear: clear(client, hierarchy, &plan, vectors)?,
+            encrypted: verdict.labels,
+            certain: leads.are_certain(&certainty),
+            leads,
+            server_milliseconds: 1e3 * verdict.trip.wait.as_secs_f64(),
+            client_milliseconds: 1e3 * (verdict.trip.encrypt + verdict.trip.decrypt).as_secs_f64(),
+        });
+        bytes = (verdict.trip.up, verdict.trip.down);
+        Ok::<_, anyhow::Error>(())
+    })?;
     bar.finish_and_clear();
     raw.add(&answered, queries, client, &certainty);
-    let outcome = judge(&answered, &queries.asked, client, places.len(), &plan, certainty);
+    let outcome = judge(&answered, &queries.asked, client, keys, &plan, certainty);
     let (bytes_up, bytes_down) = bytes;
     let predicted = Calibration::load().map(|c| c.decided(&plan, hierarchy.shape(), rayon::current_num_threads()));
     let predicted = predicted.transpose()?.map(|time| 1e3 * time.as_secs_f64());

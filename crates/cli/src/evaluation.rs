@@ -6,7 +6,7 @@ use anyhow::Context;
 use ndarray::Array2;
 use serde::Serialize;
 use sordino_corpus::{Catalogue, Condition, CropSplit, QuerySet, QuerySpec, SoundOptions};
-use sordino_lab::{Counts, Disturbances};
+use sordino_lab::{Counts, Disturbances, stacked};
 use sordino_learn::Answer;
 use sordino_model::{ClientModel, Front, Protocol};
 
@@ -78,18 +78,10 @@ impl Queries {
         for entry in rejected {
             note!("not asked: {}: {}", entry.source, entry.reason);
         }
-        let mut asked = Vec::with_capacity(rendered.len());
-        let mut flat = Vec::with_capacity(rendered.len() * front.width());
-        for (query, features) in rendered {
-            match features {
-                Ok(features) => {
-                    flat.extend(features);
-                    asked.push(query);
-                }
-                Err(error) => note!("not asked: track {} at {}: {error}", query.track, query.offset),
-            }
+        let (features, asked, refused) = stacked(rendered, front.width());
+        for (query, error) in refused {
+            note!("not asked: track {} at {}: {error}", query.track, query.offset);
         }
-        let features = Array2::from_shape_vec((asked.len(), front.width()), flat)?;
         Ok(Self { asked, features })
     }
 }

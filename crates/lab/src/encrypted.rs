@@ -5,7 +5,8 @@ use ndarray::ArrayView2;
 use sordino_fhe::{EvaluationKey, KeyId, OneTripOptions, SecretKey, params};
 use sordino_learn::Answer;
 use sordino_model::{ClientModel, Pair, Protocol, ServerModel};
-use sordino_service::{Client, Server, Trip, one_trip};
+use sordino_service::one_trip::{self, Verdict};
+use sordino_service::{Client, Server, Trip};
 
 use crate::LabError;
 
@@ -121,27 +122,58 @@ pub fn server_decides(
     let pair = Pair::new(client, server).map_err(sordino_model::PairError::from)?;
     let protocol = Protocol::Trips { probes: options.probes };
     let host = one_trip::Server::new(server, options, &params::STANDARD)?;
-    let places = sample.places(features.nrows());
     let mut log = Log::default();
-    for places in &places {
-        let key = SecretKey::generate(&params::STANDARD);
-        host.register(EvaluationKey::generate(&key, |_| ()).expand());
-        let mut session = one_trip::Client::new(client, &key, &host.plan())?;
+    let keys = verdicts(client, &host, features, sample, bar, |Decision { place, verdict, .. }| {
+        let clear = pair.identify(protocol, &features.row(place).to_vec())?.known().map(|best| best.label);
+        let equal = verdict.labels.first().copied() == clear;
+        let answer = Answer {
+            known: !verdict.labels.is_empty(),
+            tracks: verdict.labels.iter().map(|&label| label as u32).collect(),
+        };
+        log.add(place, answer, equal, &[verdict.trip]);
+        Ok::<_, LabError>(())
+    })?;
+    Ok(log.close(keys))
+}
+
+/// What a server that decides said to one query.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// Position of the query's key.
+    pub key: usize,
+    /// Position of the query among all.
+    pub place: usize,
+    /// What the client decrypted.
+    pub verdict: Verdict,
+}
+
+/// Asks a sample of `features`, shape `[queries, width]`, of a server that decides, under fresh keys, and hands over what it says, query by
+/// query. Returns the number of keys.
+///
+/// # Errors
+/// [`LabError`] where a key or a message is refused, and whatever `each` fails with.
+pub fn verdicts<E: From<LabError>>(
+    client: &ClientModel,
+    host: &one_trip::Server,
+    features: ArrayView2<f32>,
+    sample: Sample,
+    bar: &ProgressBar,
+    mut each: impl FnMut(Decision) -> Result<(), E>,
+) -> Result<usize, E> {
+    let places = sample.places(features.nrows());
+    for (key, places) in places.iter().enumerate() {
+        let secret = SecretKey::generate(&params::STANDARD);
+        host.register(EvaluationKey::generate(&secret, |_| ()).expand());
+        let mut session = one_trip::Client::new(client, &secret, &host.plan()).map_err(LabError::from)?;
         for &place in places {
             let row = features.row(place).to_vec();
-            let verdict = session.identify(&row, &mut |query| host.answer(query))?;
-            let clear = pair.identify(protocol, &row)?.known().map(|best| best.label);
-            let equal = verdict.labels.first().copied() == clear;
-            let answer = Answer {
-                known: !verdict.labels.is_empty(),
-                tracks: verdict.labels.iter().map(|&label| label as u32).collect(),
-            };
-            log.add(place, answer, equal, &[verdict.trip]);
+            let verdict = session.identify(&row, &mut |query| host.answer(query)).map_err(LabError::from)?;
+            each(Decision { key, place, verdict })?;
             bar.inc(1);
         }
-        host.forget(KeyId::of(&key));
+        host.forget(KeyId::of(&secret));
     }
-    Ok(log.close(places.len()))
+    Ok(places.len())
 }
 
 /// The middle value, if there is one.

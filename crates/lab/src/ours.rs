@@ -17,6 +17,7 @@ use crate::machine::{peak_gigabytes, reset_peak};
 use crate::music::{Heard, Put, ask};
 use crate::question::Grid;
 use crate::row::{Counts, MIXED, Method, Price};
+use crate::stacked::stacked;
 use crate::tally::{Asked, Outcome, tally};
 use crate::unit::{Asking, Training, Unit};
 use crate::{LabError, price};
@@ -78,23 +79,12 @@ fn queries(
     for entry in rejected {
         watch.note(&format!("not asked: {}: {}", entry.source, entry.reason));
     }
-    let mut asked = Vec::with_capacity(heard.len());
-    let mut flat = Vec::with_capacity(heard.len() * front.width());
-    for Heard { track, condition, value } in heard {
-        match value {
-            Ok(features) => {
-                flat.extend(features);
-                asked.push((condition, put.place(track)));
-            }
-            Err(error) => watch.note(&format!("not asked: track {track}: {error}")),
-        }
+    let heard = heard.into_iter().map(|Heard { track, condition, value }| ((track, condition), value));
+    let (features, asked, refused) = stacked(heard, front.width());
+    for ((track, _), error) in refused {
+        watch.note(&format!("not asked: track {track}: {error}"));
     }
-    let shape = (asked.len(), front.width());
-    let features = Array2::from_shape_vec(shape, flat).map_err(|error| LabError::Setting {
-        setting: "features of the queries".into(),
-        found: error.to_string(),
-        expected: format!("{} by {}", shape.0, shape.1),
-    })?;
+    let asked = asked.into_iter().map(|(track, condition)| (condition, put.place(track))).collect();
     Ok(Queries { features, asked })
 }
 
