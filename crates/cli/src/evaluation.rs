@@ -6,7 +6,7 @@ use anyhow::Context;
 use ndarray::Array2;
 use serde::Serialize;
 use sordino_corpus::{Catalogue, Condition, CropSplit, QuerySet, QuerySpec, SoundOptions};
-use sordino_lab::{Counts, Disturbances, stacked};
+use sordino_lab::{Counts, Disturbances, Stacked, stacked};
 use sordino_learn::Answer;
 use sordino_model::{ClientModel, Front, Protocol};
 
@@ -78,7 +78,7 @@ impl Queries {
         for entry in rejected {
             note!("not asked: {}: {}", entry.source, entry.reason);
         }
-        let (features, asked, refused) = stacked(rendered, front.width());
+        let Stacked { features, asked, refused } = stacked(rendered, front.width())?;
         for (query, error) in refused {
             note!("not asked: track {} at {}: {error}", query.track, query.offset);
         }

@@ -39,6 +39,6 @@ pub use music::Music;
 pub use question::{Grid, Question, Size};
 pub use results::Results;
 pub use row::{Counts, Method, Price, Row};
-pub use stacked::stacked;
+pub use stacked::{Stacked, stacked};
 pub use unit::{Answering, Asking, Library, System, Training, Unit};
 pub use watch::{Silent, Watch};

@@ -17,7 +17,7 @@ use crate::machine::{peak_gigabytes, reset_peak};
 use crate::music::{Heard, Put, ask};
 use crate::question::Grid;
 use crate::row::{Counts, MIXED, Method, Price};
-use crate::stacked::stacked;
+use crate::stacked::{Stacked, stacked};
 use crate::tally::{Asked, Outcome, tally};
 use crate::unit::{Asking, Training, Unit};
 use crate::{LabError, price};
@@ -80,7 +80,7 @@ fn queries(
         watch.note(&format!("not asked: {}: {}", entry.source, entry.reason));
     }
     let heard = heard.into_iter().map(|Heard { track, condition, value }| ((track, condition), value));
-    let (features, asked, refused) = stacked(heard, front.width());
+    let Stacked { features, asked, refused } = stacked(heard, front.width())?;
     for ((track, _), error) in refused {
         watch.note(&format!("not asked: track {track}: {error}"));
     }
