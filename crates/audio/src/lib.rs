@@ -13,8 +13,8 @@ mod statistics;
 
 pub use augment::{
     AugmentSpec, BankClip, Chance, Colour, ImpulseBank, ImpulseMel, Level, MelAugment, NoiseBank, NoiseKind,
-    RejectedFile, Span, WaveAugment, add_gaussian_noise, convolve, gain_db, invert_polarity, item_rng, mix_at_snr,
-    pitch_shift, power, time_stretch,
+    RejectedFile, Span, WaveAugment, add_gaussian_noise, bank_files, convolve, gain_db, invert_polarity, item_rng,
+    mix_at_snr, pitch_shift, power, time_stretch,
 };
 pub use decode::{DecodeLimits, Overlong, Samples, decode_bytes, decode_file, decode_reader, rms_dbfs};
 pub use error::AudioError;

@@ -73,7 +73,7 @@ pub(crate) struct Deciding {
     pub(crate) options: OneTripOptions,
 }
 
-/// Asks queries spread evenly over all of them, divided among fresh keys.
+/// Asks queries drawn from all of them, divided among fresh keys.
 pub(crate) fn ask(
     client: &ClientModel,
     server: &ServerModel,

@@ -25,5 +25,5 @@ pub use error::CorpusError;
 pub use index::{IndexOptions, IndexReport};
 pub use queries::{CropSplit, Query, QuerySet, QuerySpec};
 pub use sound::SoundOptions;
-pub use split::{Fold, Holdout, folds, split_unknown};
+pub use split::{Fold, Holdout, excerpts, folds, split_unknown};
 pub use table::{MelStream, MelTable};

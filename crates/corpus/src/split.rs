@@ -1,6 +1,6 @@
 //! Which tracks a library holds and which stay unknown to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use rand::seq::SliceRandom;
 
@@ -71,6 +71,12 @@ pub fn folds(catalogue: &Catalogue, k: usize, seed: u64) -> Result<Vec<Fold>, Co
     Ok(parts.into_iter().map(|part| fold(total, part)).collect())
 }
 
+/// Positions in `catalogue` of every excerpt of the songs of `tracks`, ascending: those themselves, and others of the same songs.
+pub fn excerpts(catalogue: &Catalogue, tracks: &Catalogue) -> Vec<usize> {
+    let songs: HashSet<_> = tracks.tracks.iter().map(song).collect();
+    (0..catalogue.tracks.len()).filter(|&position| songs.contains(&song(&catalogue.tracks[position]))).collect()
+}
+
 fn fold(total: usize, mut unknown: Vec<usize>) -> Fold {
     unknown.sort_unstable();
     let known = (0..total).filter(|position| unknown.binary_search(position).is_err()).collect();
@@ -107,7 +113,7 @@ mod tests {
     use super::*;
     use crate::synth;
 
-    fn excerpts() -> Catalogue {
+    fn three_of_each() -> Catalogue {
         let mut catalogue = synth::catalogue(60, 1);
         for (position, track) in catalogue.tracks.iter_mut().enumerate() {
             (track.artist, track.album) = ("A".into(), "B".into());
@@ -133,7 +139,8 @@ mod tests {
 
     #[test]
     fn excerpts_of_one_song_stay_together() {
-        let catalogue = excerpts();
+        let catalogue = three_of_each();
+        assert_eq!(excerpts(&catalogue, &catalogue.select(&[4, 40, 41])), [3, 4, 5, 39, 40, 41]);
         let songs = |positions: &[usize]| positions.iter().map(|p| p / 3).collect::<std::collections::BTreeSet<_>>();
         for fold in folds(&catalogue, 7, 3).unwrap() {
             assert!(songs(&fold.known).is_disjoint(&songs(&fold.unknown)));

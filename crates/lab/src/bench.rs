@@ -51,7 +51,7 @@ impl Bench<'_> {
     /// A name for what follows from a value, from this music and these disturbances.
     pub(crate) fn key<T: Serialize>(&self, value: &T) -> Result<String, LabError> {
         let disturbances = &self.music.disturbances;
-        let all = (self.music.recorded.fingerprint(), disturbances.names(), disturbances.seed, value);
+        let all = (self.music.recorded.fingerprint(), disturbances.listing()?, disturbances.seed, value);
         key(&all).map_err(|error| LabError::Format { path: self.cache.clone(), reason: error.to_string() })
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sordino_audio::{AudioError, ImpulseBank, NoiseBank, RejectedFile, Span};
+use serde::Serialize;
+use sordino_audio::{AudioError, ImpulseBank, NoiseBank, RejectedFile, Span, bank_files};
 
 /// Share of the recordings that only queries use.
 const QUERY_SHARE: f32 = 0.3;
@@ -68,6 +69,12 @@ impl DisturbanceSource {
         })
     }
 
+    /// All files of both folders, so that other ones under the same names are told apart; nothing where sound is synthesised.
+    pub(crate) fn listing(&self) -> Result<impl Serialize, AudioError> {
+        let files = |folder: &Option<PathBuf>| folder.as_deref().map(bank_files).transpose();
+        Ok([files(&self.noise)?, files(&self.impulses)?])
+    }
+
     /// Names of the two sources, for tables.
     pub(crate) fn names(&self) -> [String; 2] {
         let name = |folder: &Option<PathBuf>| folder.as_deref().map_or_else(|| "synthesised".into(), last_part);
@@ -82,4 +89,27 @@ fn last_part(path: &Path) -> String {
 fn kept<B>((bank, left_out): (B, Vec<RejectedFile>), rejected: &mut Vec<RejectedFile>) -> B {
     rejected.extend(left_out);
     bank
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_tells_folders_of_one_name_apart() {
+        let listing = |parent: &str, files: &[(&str, &str)]| {
+            let root = tempfile::tempdir().unwrap();
+            let folder = root.path().join(parent).join("noise");
+            std::fs::create_dir_all(folder.join("deep")).unwrap();
+            files.iter().for_each(|(name, text)| std::fs::write(folder.join(name), text).unwrap());
+            let source = DisturbanceSource { noise: Some(folder), ..DisturbanceSource::default() };
+            serde_json::to_string(&source.listing().unwrap()).unwrap()
+        };
+        let one = listing("a", &[("x.wav", "1"), ("deep/y.wav", "22")]);
+        assert_eq!(one, r#"[[["deep/y.wav",2],["x.wav",1]],null]"#);
+        assert_eq!(one, listing("b", &[("deep/y.wav", "22"), ("x.wav", "1")]));
+        assert_ne!(one, listing("a", &[("x.wav", "1")]));
+        let missing = DisturbanceSource { impulses: Some("nowhere".into()), ..DisturbanceSource::default() };
+        assert!(missing.listing().is_err());
+    }
 }

@@ -2,6 +2,9 @@
 
 use indicatif::ProgressBar;
 use ndarray::ArrayView2;
+use rand::SeedableRng;
+use rand::seq::index::sample;
+use rand_chacha::ChaCha8Rng;
 use sordino_fhe::{EvaluationKey, KeyId, OneTripOptions, SecretKey, params};
 use sordino_learn::Answer;
 use sordino_model::{ClientModel, Pair, Protocol, ServerModel};
@@ -13,13 +16,15 @@ use crate::LabError;
 /// Tracks kept of every answer.
 const TOP: usize = 3;
 
-/// Which queries are asked: so many, spread evenly over all, and divided among so many fresh keys.
+/// Which queries are asked: so many, drawn from all, and divided among so many fresh keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// Number of queries; all, where there are fewer.
     pub queries: usize,
     /// Number of keys.
     pub keys: usize,
+    /// Seed of the draw.
+    pub seed: u64,
 }
 
 /// What came of them.
@@ -42,11 +47,14 @@ pub struct Encrypted {
 }
 
 impl Sample {
-    /// For every key, the places among `all` queries that it asks.
+    /// For every key, the places among `all` queries that it asks, ascending. Drawn, because queries come track by track and condition by
+    /// condition, and a stride would fall in step with them.
     pub fn places(self, all: usize) -> Vec<Vec<usize>> {
         let count = self.queries.min(all);
+        let mut drawn = sample(&mut ChaCha8Rng::seed_from_u64(self.seed), all, count).into_vec();
+        drawn.sort_unstable();
         let keys = self.keys.clamp(1, count.max(1));
-        (0..keys).map(|key| (key..count).step_by(keys).map(|i| i * all / count).collect()).collect()
+        (0..keys).map(|key| drawn.iter().copied().skip(key).step_by(keys).collect()).collect()
     }
 }
 
@@ -187,14 +195,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_is_spread_evenly_and_asks_nothing_twice() {
-        let places = Sample { queries: 7, keys: 3 }.places(100);
-        assert_eq!(places.len(), 3);
+    fn a_sample_asks_nothing_twice_and_falls_in_step_with_no_condition() {
+        let sample = |queries, keys, seed| Sample { queries, keys, seed };
+        let places = sample(40, 3, 1).places(1_340);
+        assert_eq!(places.iter().map(Vec::len).collect::<Vec<_>>(), [14, 13, 13]);
         let mut all = places.concat();
         all.sort_unstable();
-        assert_eq!(all, [0, 14, 28, 42, 57, 71, 85]);
-        assert_eq!(Sample { queries: 9, keys: 20 }.places(4).concat().len(), 4);
-        assert_eq!(Sample { queries: 0, keys: 2 }.places(4), [Vec::<usize>::new()]);
+        all.dedup();
+        assert!(all.len() == 40 && all.iter().all(|&place| place < 1_340));
+        // A stride of 1,340 / 4 hits the same of five conditions every time.
+        assert!((0..5).all(|condition| all.iter().any(|place| place % 5 == condition)));
+        assert_eq!(places, sample(40, 3, 1).places(1_340));
+        assert_ne!(places, sample(40, 3, 2).places(1_340));
+        assert_eq!(sample(9, 20, 1).places(4).concat().len(), 4);
+        assert_eq!(sample(0, 2, 1).places(4), [Vec::<usize>::new()]);
         assert_eq!((median(vec![3.0, 1.0, 2.0]), median(vec![])), (Some(2.0), None));
     }
 }

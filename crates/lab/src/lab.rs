@@ -13,7 +13,7 @@ use crate::unit::{System, Unit};
 use crate::{LabError, Music, Watch, opponent, ours};
 
 /// Raise it when results of old units must not be used any more.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 /// Where experiments are run.
 pub struct Lab<'a>(Bench<'a>);
@@ -106,6 +106,7 @@ fn rows(unit: &Unit, folds: &[Done]) -> Vec<Row> {
     let row = |((place, method), (counts, price)): ((usize, Method), (Counts, Price))| {
         let condition = first.outcomes[place].condition.clone();
         let (snr_db, disturbance) = disturbance(&condition);
+        let ranked = method.protocol != ours::ONE_TRIP;
         let stages: &[usize] = if method.protocol == "flat" { &[] } else { &stages };
         Row {
             grid: unit.grid.clone(),
@@ -122,9 +123,11 @@ fn rows(unit: &Unit, folds: &[Done]) -> Vec<Row> {
             disturbance,
             method,
             queries: counts.known,
-            top_1: percent(counts.top_1, counts.known),
-            top_3: percent(counts.top_3, counts.known),
-            top_1_error: standard_error(counts.top_1, counts.known),
+            // Where the server decides, nothing is ranked behind the threshold.
+            top_1: percent(counts.top_1, counts.known).filter(|_| ranked),
+            top_3: percent(counts.top_3, counts.known).filter(|_| ranked),
+            top_1_error: standard_error(counts.top_1, counts.known).filter(|_| ranked),
+            named: percent(counts.named, counts.known),
             lost: percent(counts.lost, counts.known),
             strangers: counts.strangers,
             rejected: percent(counts.rejected, counts.strangers),

@@ -1,15 +1,16 @@
 //! [`Music`]: where an experiment's tracks come from, and the libraries that are put together from them.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use sordino_audio::FeatureSpec;
 use sordino_corpus::{
     Catalogue, Condition, CropSplit, Holdout, IndexOptions, MelTable, Query, QuerySet, QuerySpec, Rejected,
-    SoundOptions, folds, index, split_unknown, synth,
+    SoundOptions, excerpts, folds, index, split_unknown, synth,
 };
 
 use crate::disturbances::Disturbances;
-use crate::unit::{Asking, Library};
+use crate::unit::{Library, Unit};
 use crate::{DisturbanceSource, LabError, Watch};
 
 /// Seed of composed music: always the same, so that its index is made once.
@@ -60,13 +61,10 @@ impl<'a> Shelf<'a> {
         Self { music, folder: folder.to_owned(), largest, watch }
     }
 
-    /// Puts a library together, measuring what has not been measured yet.
+    /// Puts a library together, measuring what has not been measured yet. It holds no excerpt of a song that is left out, and every asked
+    /// track that is not: so it may be some tracks smaller or larger than it should be.
     pub(crate) fn put(&self, library: &Library) -> Result<Put, LabError> {
-        let asked = library.asked.min(library.tracks);
-        let strangers = match library.fold {
-            Some((_, folds)) => asked.div_ceil(folds),
-            None => (library.unknown * asked as f32).round() as usize,
-        };
+        let (asked, strangers) = library.at_most();
         let table = self.table(library.tracks + strangers)?;
         let catalogue = table.catalogue();
         let recorded = |catalogue: &Catalogue| catalogue.tracks.iter().filter(|t| !t.source.is_composed()).count();
@@ -79,11 +77,9 @@ impl<'a> Shelf<'a> {
         let asked = catalogue.select(&positions);
         let left_out = match library.fold {
             Some((fold, of)) => asked.select(&folds(&asked, of, SEED)?[fold].unknown),
-            None => split_unknown(&asked, Holdout::Count(strangers.min(count)), SEED)?.1,
+            None => split_unknown(&asked, Holdout::Fraction(library.unknown), SEED)?.1,
         };
-        let stays = |&i: &usize| !left_out.tracks.iter().any(|track| track.id == table.track(i).id);
-        let known: Vec<usize> = (0..table.len()).filter(stays).take(library.tracks).collect();
-        let table = table.select(&known);
+        let table = table.select(&known(&catalogue, &left_out, &positions, library.tracks));
         let recorded = recorded(&table.catalogue());
         Ok(Put { table, asked, recorded })
     }
@@ -137,6 +133,17 @@ fn count_of(folder: &Path) -> Option<usize> {
     folder.file_name()?.to_str()?.strip_prefix(COMPOSED)?.parse().ok()
 }
 
+/// The positions of a library of `tracks` tracks in a catalogue: no excerpt of a song that is left out, all others of those at `asked`, and
+/// so many more.
+fn known(catalogue: &Catalogue, left_out: &Catalogue, asked: &[usize], tracks: usize) -> Vec<usize> {
+    let left_out = excerpts(catalogue, left_out);
+    let mut known: Vec<usize> = (0..catalogue.tracks.len()).filter(|i| left_out.binary_search(i).is_err()).collect();
+    let not_asked = known.iter().rev().copied().filter(|i| asked.binary_search(i).is_err());
+    let surplus: HashSet<usize> = not_asked.take(known.len().saturating_sub(tracks)).collect();
+    known.retain(|i| !surplus.contains(i));
+    known
+}
+
 /// What every query was, beside what `hear` makes of it.
 pub(crate) struct Heard<T> {
     /// Its track's id.
@@ -147,18 +154,21 @@ pub(crate) struct Heard<T> {
     pub(crate) value: T,
 }
 
-/// Renders every query to the asked tracks at the rate and length of `spec`, and maps it, in parallel.
+/// Renders every query to the tracks that `unit` asks about at the rate and length of `spec`, and maps it, in parallel. Every fold hears other
+/// places, noise and rooms, so that its queries are not those of another fold asked again.
 pub(crate) fn ask<T: Send>(
     asked: &Catalogue,
     spec: &FeatureSpec,
-    asking: &Asking,
+    unit: &Unit,
     split: CropSplit,
     disturbances: &Disturbances,
     watch: &dyn Watch,
     hear: impl Fn(&Query) -> T + Sync,
 ) -> Result<(Vec<Heard<T>>, Vec<Rejected>), LabError> {
+    let asking = &unit.asking;
+    let seed = SEED + unit.library.fold.map_or(0, |(fold, _)| fold as u64);
     let conditions = asking.conditions.iter().map(|text| text.parse()).collect::<Result<Vec<Condition>, _>>()?;
-    let queries = QuerySpec { seconds: asking.seconds, conditions, crops: asking.crops, split, seed: SEED };
+    let queries = QuerySpec { seconds: asking.seconds, conditions, crops: asking.crops, split, seed };
     let sound = SoundOptions::default();
     let set = QuerySet::new(asked, spec, &queries, &disturbances.noise, &disturbances.impulses, sound)?;
     let bar = watch.bar(set.len() as u64, "queries");
@@ -176,5 +186,25 @@ impl Music {
     pub fn sources(&self) -> [String; 3] {
         let [noise, rooms] = self.disturbances.names();
         [self.name.clone(), noise, rooms]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_holds_no_excerpt_of_what_is_left_out_and_everything_else_that_is_asked() {
+        let mut catalogue = synth::catalogue(12, 1);
+        for (position, track) in catalogue.tracks.iter_mut().enumerate() {
+            (track.artist, track.album) = ("A".into(), "B".into());
+            track.title = format!("Song {} ({}/2)", position / 2, position % 2 + 1);
+        }
+        let asked = [0, 3, 6, 9, 11];
+        let known = |left_out: &[usize], tracks| known(&catalogue, &catalogue.select(left_out), &asked, tracks);
+        assert_eq!(known(&[3], 12), [0, 1, 4, 5, 6, 7, 8, 9, 10, 11]);
+        assert_eq!(known(&[3], 7), [0, 1, 4, 5, 6, 9, 11]);
+        assert_eq!(known(&[3], 2), [0, 6, 9, 11]);
+        assert_eq!(known(&[], 12).len(), 12);
     }
 }

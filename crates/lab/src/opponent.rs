@@ -53,7 +53,7 @@ pub(crate) fn run(bench: &Bench<'_>, unit: &Unit, kind: Kind, put: &Put) -> Resu
         let located = system.locate(&query.samples);
         (located, query.offset as f32 / spec.sample_rate as f32, start.elapsed().as_secs_f64())
     };
-    let (heard, rejected) = ask(&put.asked, &spec, &unit.asking, split, &disturbances.queries, bench.watch, hear)?;
+    let (heard, rejected) = ask(&put.asked, &spec, unit, split, &disturbances.queries, bench.watch, hear)?;
     for entry in rejected {
         bench.watch.note(&format!("not asked: {}: {}", entry.source, entry.reason));
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use ndarray::Array2;
 use sordino_audio::FeatureSpec;
 use sordino_fhe::OneTripOptions;
-use sordino_learn::{FloatModel, float_answers, integer_answers, labels, train};
+use sordino_learn::{Answer, FloatModel, float_answers, integer_answers, labels, train};
 use sordino_model::{Card, ClientModel, Pair, PairError, Protocol, ServerModel, save};
 
 use crate::bench::{Bench, Done};
@@ -19,13 +19,18 @@ use crate::question::Grid;
 use crate::row::{Counts, MIXED, Method, Price};
 use crate::stacked::{Stacked, stacked};
 use crate::tally::{Asked, Outcome, tally};
-use crate::unit::{Asking, Training, Unit};
+use crate::unit::{Training, Unit};
 use crate::{LabError, price};
+
+/// The protocol in which the server decides, as rows name it.
+pub(crate) const ONE_TRIP: &str = "one-trip";
 
 /// Base features of queries, shape `[queries, width]`, and what they were.
 struct Queries {
     features: Array2<f32>,
     asked: Vec<Asked>,
+    /// Those of which the front end could make nothing; they are not named.
+    refused: Vec<Asked>,
 }
 
 /// Trains a model, keeps it, and asks it.
@@ -50,7 +55,7 @@ pub(crate) fn run(bench: &Bench<'_>, unit: &Unit, training: &Training, put: &Put
     remove(&checkpoints)?;
     drop(table);
 
-    let queries = queries(bench, &unit.asking, put, &client, &disturbances.queries)?;
+    let queries = queries(bench, unit, put, &client, &disturbances.queries)?;
     Ok(Done {
         recorded: put.recorded,
         stages: server.hierarchy().stages().iter().map(|stage| stage.outputs()).collect(),
@@ -67,25 +72,29 @@ pub(crate) fn run(bench: &Bench<'_>, unit: &Unit, training: &Training, put: &Put
 /// Base features of every query.
 fn queries(
     bench: &Bench<'_>,
-    asking: &Asking,
+    unit: &Unit,
     put: &Put,
     client: &ClientModel,
     hearing: &Disturbances,
 ) -> Result<Queries, LabError> {
     let (front, watch) = (client.front(), bench.watch);
-    let split = Grid::split(asking.heard_seconds);
+    let split = Grid::split(unit.asking.heard_seconds);
     let hear = |query: &sordino_corpus::Query| front.features(&query.samples);
-    let (heard, rejected) = ask(&put.asked, front.spec(), asking, split, hearing, watch, hear)?;
+    let (heard, rejected) = ask(&put.asked, front.spec(), unit, split, hearing, watch, hear)?;
     for entry in rejected {
         watch.note(&format!("not asked: {}: {}", entry.source, entry.reason));
     }
     let heard = heard.into_iter().map(|Heard { track, condition, value }| ((track, condition), value));
     let Stacked { features, asked, refused } = stacked(heard, front.width())?;
-    for ((track, _), error) in refused {
-        watch.note(&format!("not asked: track {track}: {error}"));
+    for ((track, _), error) in &refused {
+        watch.note(&format!("not named: track {track}: {error}"));
     }
-    let asked = asked.into_iter().map(|(track, condition)| (condition, put.place(track))).collect();
-    Ok(Queries { features, asked })
+    let placed = |(track, condition)| (condition, put.place(track));
+    Ok(Queries {
+        features,
+        asked: asked.into_iter().map(placed).collect(),
+        refused: refused.into_iter().map(|(query, _)| placed(query)).collect(),
+    })
 }
 
 /// Answers in the clear, in every protocol and precision.
@@ -98,13 +107,16 @@ fn answers(
 ) -> Result<Vec<Outcome>, LabError> {
     let pair = Pair::new(client, server).map_err(PairError::from)?;
     let mut outcomes = Vec::new();
+    let nothing = Answer { tracks: Vec::new(), known: false };
     for protocol in protocols(unit, server) {
         let price = price::of(server, protocol)?;
         let float = float_answers(model, protocol, queries.features.view())?;
         let integer = integer_answers(&pair, protocol, queries.features.view())?;
         for (precision, answers) in [("float", float), ("integer", integer)] {
             let method = method(protocol, precision);
-            outcomes.extend(tally(&unit.asking, queries.asked.iter().zip(&answers), &method, &price));
+            let refused = queries.refused.iter().map(|asked| (asked, &nothing));
+            let all = queries.asked.iter().zip(&answers).chain(refused);
+            outcomes.extend(tally(&unit.asking, all, &method, &price));
         }
     }
     Ok(outcomes)
@@ -119,7 +131,8 @@ fn encrypted(
     queries: &Queries,
 ) -> Result<Vec<Outcome>, LabError> {
     let (features, answering) = (queries.features.view(), &unit.answering);
-    let sample = |queries| Sample { queries, keys: answering.keys };
+    let seed = unit.library.fold.map_or(0, |(fold, _)| fold as u64);
+    let sample = |queries| Sample { queries, keys: answering.keys, seed };
     let mut outcomes = Vec::new();
     if answering.encrypted > 0 {
         for protocol in protocols(unit, server) {
@@ -135,7 +148,7 @@ fn encrypted(
         let bar = bench.watch.bar(answering.one_trip as u64, "one-trip");
         let found = server_decides(client, server, options, features, sample(answering.one_trip), &bar)?;
         bar.finish_and_clear();
-        let (protocol, precision) = ("one-trip".into(), "encrypted".into());
+        let (protocol, precision) = (ONE_TRIP.into(), "encrypted".into());
         let method = Method { protocol, probes: options.probes, precision };
         outcomes.push(sampled(found, method, price::one_trip(server, options), &queries.asked));
     }

@@ -15,6 +15,9 @@ pub struct Counts {
     pub top_1: usize,
     /// Of those: theirs is among the best three.
     pub top_3: usize,
+    /// Of those: the best track is theirs, and reported known.
+    #[serde(default)]
+    pub named: usize,
     /// Of those: reported unknown.
     pub lost: usize,
     /// Queries whose track is not in the library.
@@ -33,7 +36,9 @@ impl Counts {
         match truth {
             Some(track) => {
                 self.known += 1;
-                self.top_1 += usize::from(answer.tracks.first() == Some(&track));
+                let right = answer.tracks.first() == Some(&track);
+                self.top_1 += usize::from(right);
+                self.named += usize::from(right && answer.known);
                 self.top_3 += usize::from(answer.tracks.iter().take(3).any(|&other| other == track));
                 self.lost += usize::from(!answer.known);
             }
@@ -49,6 +54,7 @@ impl Counts {
         self.known += other.known;
         self.top_1 += other.top_1;
         self.top_3 += other.top_3;
+        self.named += other.named;
         self.lost += other.lost;
         self.strangers += other.strangers;
         self.rejected += other.rejected;
@@ -125,12 +131,14 @@ pub struct Row {
     pub method: Method,
     /// Queries to known tracks.
     pub queries: usize,
-    /// Per cent of those whose best track is right.
+    /// Per cent of those whose best track is right, reported known or not; nothing where only an answer comes back (`one-trip`).
     pub top_1: Option<f64>,
-    /// Per cent of those whose track is among the best three.
+    /// Per cent of those whose track is among the best three, as `top_1`.
     pub top_3: Option<f64>,
-    /// Standard error of `top_1` in points.
+    /// Standard error of `top_1` in points, over queries; noise and rooms are a sample too, and not counted in it.
     pub top_1_error: Option<f64>,
+    /// Per cent of those whose best track is right and reported known.
+    pub named: Option<f64>,
     /// Per cent of those reported unknown.
     pub lost: Option<f64>,
     /// Queries to tracks outside the library.
@@ -153,7 +161,7 @@ pub struct Row {
 
 impl Row {
     /// Columns in the order of a table; what varies within a grid comes after the first of them.
-    pub(crate) const COLUMNS: [&str; 35] = [
+    pub(crate) const COLUMNS: [&str; 36] = [
         "grid",
         "system",
         "tracks",
@@ -173,6 +181,7 @@ impl Row {
         "top_1",
         "top_1_error",
         "top_3",
+        "named",
         "lost",
         "strangers",
         "rejected",
@@ -228,7 +237,8 @@ mod tests {
         counts.add(&answer(&[2, 9, 4], false), Some(4));
         counts.add(&answer(&[], false), None);
         counts.add(&answer(&[1], true), None);
-        let once = Counts { known: 2, top_1: 1, top_3: 2, lost: 1, strangers: 2, rejected: 1, ..Counts::default() };
+        let once =
+            Counts { known: 2, top_1: 1, top_3: 2, named: 1, lost: 1, strangers: 2, rejected: 1, ..Counts::default() };
         assert_eq!(counts, once);
         counts.merge(once);
         assert_eq!((counts.known, counts.rejected), (4, 2));
@@ -257,6 +267,7 @@ mod tests {
             top_1: None,
             top_3: None,
             top_1_error: None,
+            named: None,
             lost: None,
             strangers: 0,
             rejected: None,

@@ -37,6 +37,23 @@ pub struct Library {
     pub fold: Option<(usize, usize)>,
 }
 
+impl Library {
+    /// How many tracks are asked about at most, and how many of those are left out: of folds every asked track is left out once, so the
+    /// asked tracks may be more than the library holds.
+    pub(crate) fn at_most(&self) -> (usize, usize) {
+        match self.fold {
+            Some((_, folds)) => {
+                let asked = self.asked.min((self.tracks * folds).div_ceil(folds - 1));
+                (asked, asked.div_ceil(folds))
+            }
+            None => {
+                let asked = self.asked.min(self.tracks);
+                (asked, (self.unknown * asked as f32).round() as usize)
+            }
+        }
+    }
+}
+
 /// What every asked track is asked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Asking {

@@ -151,7 +151,7 @@ fn identity(
     hash.update(json);
     let passages = library.passages().len();
     for i in 0..SAMPLES.min(passages) {
-        for value in library.draw(i * passages / SAMPLES.min(passages), &mut stream(config.seed, 0))? {
+        for value in library.draw(i * passages / SAMPLES.min(passages), &mut stream(config.seed, i as u64))? {
             hash.update(value.to_le_bytes());
         }
     }

@@ -34,19 +34,13 @@ pub(crate) fn load_folder(
     rate: u32,
     limits: &DecodeLimits,
 ) -> Result<(Vec<BankClip>, Vec<RejectedFile>), AudioError> {
-    let mut paths = Vec::new();
-    list(folder, &mut paths).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => AudioError::Missing,
-        _ => AudioError::Unreadable(e),
-    })?;
-    paths.sort();
+    let paths: Vec<PathBuf> = list(folder)?.into_iter().map(|(path, _)| path).collect();
     let decoded: Vec<_> = paths.par_iter().map(|path| decode_file(path, rate, limits)).collect();
     let (mut clips, mut rejected) = (Vec::new(), Vec::new());
     for (path, decoded) in paths.into_iter().zip(decoded) {
         match decoded {
             Ok(samples) => {
-                let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-                clips.push(BankClip { name, samples: samples.data });
+                clips.push(BankClip { name: name(&path, folder), samples: samples.data });
             }
             Err(error) => rejected.push(RejectedFile { path, error }),
         }
@@ -54,18 +48,41 @@ pub(crate) fn load_folder(
     Ok((clips, rejected))
 }
 
-fn list(folder: &Path, out: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        // Links are not followed: they could lead in circles.
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            list(&entry.path(), out)?;
-        } else if kind.is_file() {
-            out.push(entry.path());
+/// Names of all files under a bank's folder and their lengths in bytes, in order, without decoding any: what tells one bank from another.
+///
+/// # Errors
+/// [`AudioError::Missing`] or [`AudioError::Unreadable`] where the folder cannot be listed.
+pub fn bank_files(folder: &Path) -> Result<Vec<(String, u64)>, AudioError> {
+    Ok(list(folder)?.into_iter().map(|(path, bytes)| (name(&path, folder), bytes)).collect())
+}
+
+/// All files under a folder and their lengths, in the order of their paths.
+fn list(folder: &Path) -> Result<Vec<(PathBuf, u64)>, AudioError> {
+    fn walk(folder: &Path, out: &mut Vec<(PathBuf, u64)>) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            // Links are not followed: they could lead in circles.
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                walk(&entry.path(), out)?;
+            } else if kind.is_file() {
+                out.push((entry.path(), entry.metadata()?.len()));
+            }
         }
+        Ok(())
     }
-    Ok(())
+    let mut files = Vec::new();
+    walk(folder, &mut files).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => AudioError::Missing,
+        _ => AudioError::Unreadable(e),
+    })?;
+    files.sort();
+    Ok(files)
+}
+
+/// A file's name within its bank.
+fn name(path: &Path, folder: &Path) -> String {
+    path.strip_prefix(folder).unwrap_or(path).to_string_lossy().replace('\\', "/")
 }
 
 /// Splits clips into training and test parts by a seeded hash of the recording's name: takes of one recording stay

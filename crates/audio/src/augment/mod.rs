@@ -25,7 +25,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::AudioError;
 
-pub use bank::{BankClip, RejectedFile};
+pub use bank::{BankClip, RejectedFile, bank_files};
 pub use colour::Colour;
 pub use convolve::convolve;
 pub use impulse::ImpulseBank;

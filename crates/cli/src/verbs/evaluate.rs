@@ -6,17 +6,17 @@ use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
-use sordino_corpus::{Catalogue, Condition, CropSplit, folds};
+use sordino_corpus::{Catalogue, Condition, CropSplit, Track, folds};
 use sordino_lab::{Disturbances, Sample, client_decides};
 use sordino_learn::{Answer, FloatModel, float_answers, integer_answers};
-use sordino_model::{ClientModel, Pair, Protocol, ServerModel, load_pair};
+use sordino_model::{ClientModel, Label, Pair, Protocol, ServerModel, load_pair};
 
 use crate::decided::{self, Decided, DecidedQueries, Deciding};
 use crate::disturbances::DisturbanceArgs;
 use crate::evaluation::{self, Method, Queries, Questions, Results, Row};
 use crate::library::{AskArg, IndexArgs};
 use crate::protocol::DecisionArgs;
-use crate::report;
+use crate::report::{self, note};
 use crate::verbs::train::{self, SettingArgs};
 
 /// Measure accuracy on queries at unseen offsets with unseen noise and rooms. Tracks of the index that the model does not
@@ -125,7 +125,8 @@ impl Evaluate {
         match &self.model {
             Some(folder) => {
                 let (client, server) = load_pair(folder)?;
-                self.judge(0, None, &client, &server, &catalogue, &hearing, &mut findings)?;
+                let judged = Judged { fold: 0, float: None, client, server, split: CropSplit::UnseenOffset };
+                self.judge(&judged, &catalogue, &hearing, &mut findings)?;
             }
             None => {
                 let config = self.settings.config()?;
@@ -136,7 +137,8 @@ impl Evaluate {
                     training_phases.push(phases);
                     training_seconds += start.elapsed().as_secs_f64();
                     let (client, server) = model.halves("evaluated", sordino_learn::labels(&part))?;
-                    self.judge(fold, Some(&model), &client, &server, &catalogue, &hearing, &mut findings)?;
+                    let judged = Judged { fold, float: Some(model), client, server, split: config.split() };
+                    self.judge(&judged, &catalogue, &hearing, &mut findings)?;
                 }
             }
         }
@@ -171,31 +173,27 @@ impl Evaluate {
         Ok(folds(catalogue, self.folds, self.query_seed)?.into_iter().map(|fold| fold.known).collect())
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one fold is one model and everything that is asked of it")]
+    /// Asks one model everything.
     fn judge(
         &self,
-        fold: usize,
-        float: Option<&FloatModel>,
-        client: &ClientModel,
-        server: &ServerModel,
+        judged: &Judged,
         catalogue: &Catalogue,
         hearing: &Disturbances,
         findings: &mut Findings,
     ) -> anyhow::Result<()> {
-        let ids = client.labels().iter().zip(0..);
-        let places: HashMap<u32, u32> = ids.map(|(label, place)| (label.track_id, place)).collect();
-        let questions = Questions {
-            conditions: self.conditions.clone(),
-            crops: self.crops,
-            split: CropSplit::UnseenOffset,
-            seed: self.query_seed,
-        };
+        let Judged { fold, float, client, server, split } = judged;
+        let fold = *fold;
         let asked: Vec<usize> = (0..catalogue.tracks.len()).filter(|&i| self.ask.wants(&catalogue.tracks[i])).collect();
+        let asked = catalogue.select(&asked);
+        let places = places(&asked, client.labels());
+        // Every fold hears other places, noise and rooms, so that its queries are not those of another fold asked again.
+        let seed = self.query_seed.wrapping_add(fold as u64);
+        let questions = Questions { conditions: self.conditions.clone(), crops: self.crops, split: *split, seed };
         let place = |id| places.get(&id).copied();
-        let queries = Queries::render(&catalogue.select(&asked), client.front(), &questions, hearing, place)?;
+        let queries = Queries::render(&asked, client.front(), &questions, hearing, place)?;
         let pair = Pair::new(client, server)?;
         let features = queries.features.view();
-        for protocol in self.protocols() {
+        for protocol in self.protocols(server) {
             let mut add = |precision, answers: &[Answer]| {
                 findings.results.add(fold, Method { precision, protocol }, &queries.asked, answers, client);
             };
@@ -204,24 +202,62 @@ impl Evaluate {
             }
             add("integer", &integer_answers(&pair, protocol, features)?);
             if self.encrypted > 0 {
-                let sample = Sample { queries: self.encrypted, keys: self.keys };
+                let sample = Sample { queries: self.encrypted, keys: self.keys, seed };
                 let agreement = encrypted(client, server, protocol, &queries, sample)?;
                 findings.encrypted.push(agreement);
             }
         }
         if self.one_trip > 0 {
             let options = self.decisions.options(self.one_trip_probes);
-            let sample = Sample { queries: self.one_trip, keys: self.keys };
+            let sample = Sample { queries: self.one_trip, keys: self.keys, seed };
             let asking = Deciding { fold, sample, options };
             findings.one_trip.push(decided::ask(client, server, &queries, asking, &mut findings.decided)?);
         }
         Ok(())
     }
 
-    fn protocols(&self) -> Vec<Protocol> {
-        let trips = self.probes.iter().map(|&probes| Protocol::Trips { probes });
+    /// In which protocols the client decides; a flat model has but one.
+    fn protocols(&self, server: &ServerModel) -> Vec<Protocol> {
+        let staged = server.hierarchy().stages().len() > 1;
+        let trips = self.probes.iter().filter(|_| staged).map(|&probes| Protocol::Trips { probes });
         std::iter::once(Protocol::Flat).chain(trips).collect()
     }
+}
+
+/// A model, and the part of every track that may be asked about.
+struct Judged {
+    fold: usize,
+    float: Option<FloatModel>,
+    client: ClientModel,
+    server: ServerModel,
+    split: CropSplit,
+}
+
+/// The places in a model's library of those tracks that it knows, by their ids. Ids alone would not do: every folder counts from one.
+fn places(asked: &Catalogue, labels: &[Label]) -> HashMap<u32, u32> {
+    let labels: HashMap<u32, (&Label, u32)> =
+        labels.iter().zip(0..).map(|(label, place)| (label.track_id, (label, place))).collect();
+    let (mut known, mut others) = (HashMap::new(), 0);
+    for track in &asked.tracks {
+        match labels.get(&track.id) {
+            Some(&(label, place)) if is(label, track) => _ = known.insert(track.id, place),
+            Some(_) => others += 1,
+            None => (),
+        }
+    }
+    if others > 0 {
+        note!(
+            "{others} of {} tracks that are asked about have the id of a track of the model but another artist, title or album, and count as \
+             unknown songs: give the indexes that the model was trained on, in their order",
+            asked.tracks.len()
+        );
+    }
+    known
+}
+
+/// Whether a model means this track.
+fn is(label: &Label, track: &Track) -> bool {
+    (&label.artist, &label.title, &label.album) == (&track.artist, &track.title, &track.album)
 }
 
 /// Asks a sample of the queries encrypted, and compares whole rankings, every score of them, with the clear.
@@ -266,4 +302,27 @@ pub(crate) fn print_agreement(a: &Agreement) {
         report::bytes(a.bytes_up as u64),
         report::bytes(a.bytes_down as u64)
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_track_of_the_same_id_is_a_stranger() {
+        let library = sordino_corpus::synth::catalogue(5, 1);
+        let mut labels: Vec<Label> = library.tracks[1..4]
+            .iter()
+            .map(|track| Label {
+                track_id: track.id,
+                artist: track.artist.clone(),
+                title: track.title.clone(),
+                album: track.album.clone(),
+                licence: String::new(),
+            })
+            .collect();
+        labels[1].title.push('!');
+        let ids = [library.tracks[1].id, library.tracks[3].id];
+        assert_eq!(places(&library, &labels), HashMap::from([(ids[0], 0), (ids[1], 2)]));
+    }
 }
