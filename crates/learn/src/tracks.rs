@@ -48,7 +48,7 @@ pub struct TrackSettings {
 
 impl Default for TrackSettings {
     fn default() -> Self {
-        let descent = Descent { epochs: 2, batch: 256, learning_rate: 3e-4, weight_decay: 0.0 };
+        let descent = Descent { epochs: 1, batch: 256, learning_rate: 3e-4, weight_decay: 0.0 };
         Self {
             input_bits: 6,
             weight_bits: 6,
