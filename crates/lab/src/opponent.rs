@@ -39,7 +39,7 @@ pub(crate) fn run(bench: &Bench<'_>, unit: &Unit, kind: Kind, put: &Put) -> Resu
             bar.set_message(phase.to_owned());
             bar.set_position((STEPS * part) as u64);
         };
-        let system = kind.fit(&library, &disturbances.training, SEED, &tell)?;
+        let system = kind.fit(&library, &disturbances.training, unit.asking.seconds, SEED, &tell)?;
         bar.finish_and_clear();
         system
     };

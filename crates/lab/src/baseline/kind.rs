@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    Baseline, CentroidRouting, DecisionTree, FlatRegression, Landmarks, Library, NeuralFingerprint, NeuralSettings,
-    SegmentSearch, Tell,
+    Baseline, CentroidRouting, CentroidSettings, DecisionTree, FlatRegression, Landmarks, Library, NeuralFingerprint,
+    NeuralSettings, SegmentSearch, Tell,
 };
 use crate::{Disturbances, LabError};
 
@@ -49,7 +49,7 @@ impl Kind {
         }
     }
 
-    /// Builds it for a library; `training` is what it may be disturbed with.
+    /// Builds it for a library and queries of `seconds`; `training` is what it may be disturbed with.
     ///
     /// # Errors
     /// [`LabError`] where a track cannot be read or training fails.
@@ -57,6 +57,7 @@ impl Kind {
         self,
         library: &Library<'_>,
         training: &Disturbances,
+        seconds: f32,
         seed: u64,
         tell: Tell<'_>,
     ) -> Result<Box<dyn Baseline>, LabError> {
@@ -72,7 +73,8 @@ impl Kind {
             Self::NeuralVote => Box::new(neural(SegmentSearch::Vote)?),
             Self::NeuralSequence => Box::new(neural(SegmentSearch::Sequence)?),
             Self::CentroidRouting => {
-                Box::new(CentroidRouting::fit(library, noise, impulses, &Default::default(), seed, tell)?)
+                let settings = CentroidSettings { clip_seconds: seconds, ..CentroidSettings::default() };
+                Box::new(CentroidRouting::fit(library, noise, impulses, &settings, seed, tell)?)
             }
         })
     }

@@ -26,6 +26,13 @@ impl Library<'_> {
         self.catalogue.tracks.is_empty()
     }
 
+    /// Positions of the recorded tracks, or of all where none is: an embedding is learned from the kind of music that is asked about.
+    pub(crate) fn recorded(&self) -> Vec<usize> {
+        let tracks = &self.catalogue.tracks;
+        let recorded: Vec<usize> = (0..tracks.len()).filter(|&i| !tracks[i].source.is_composed()).collect();
+        if recorded.is_empty() { (0..tracks.len()).collect() } else { recorded }
+    }
+
     /// What may be heard of the track at `position`: mono samples at `rate` Hz from its start.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ pub struct NeuralSettings {
     pub hop_seconds: f32,
     /// Seconds by which the clips of a pair may begin earlier or later than their segment.
     pub shift_seconds: f32,
-    /// Tracks that training takes its segments from, spread over the library.
+    /// Tracks that training takes its segments from, spread over the recorded ones, or over all where none is.
     pub training_tracks: usize,
     /// The index.
     pub index: IvfPqSettings,

@@ -24,7 +24,7 @@ pub(crate) struct Segments {
 /// How many there are and how far they move.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SegmentPlan {
-    /// Most tracks that segments are taken from, spread over the library.
+    /// Most tracks that segments are taken from, spread over the recorded ones, or over all where none is.
     pub(crate) tracks: usize,
     /// Seconds between segments.
     pub(crate) hop_seconds: f32,
@@ -44,8 +44,9 @@ impl Segments {
     ) -> Result<Self, LabError> {
         let front = MelFrontEnd::new(spec).map_err(refused)?;
         let augment = MelAugment::new(augment, &front, noise, impulses)?;
-        let count = plan.tracks.min(library.len());
-        let mel = |i: usize| Ok(front.mel_power(&library.heard(i * library.len() / count, spec.sample_rate)?));
+        let sources = library.recorded();
+        let count = plan.tracks.min(sources.len());
+        let mel = |i: usize| Ok(front.mel_power(&library.heard(sources[i * sources.len() / count], spec.sample_rate)?));
         let tracks = (0..count).into_par_iter().map(mel).collect::<Result<Vec<_>, LabError>>()?;
         let frames = spec.query_frames();
         let hop = ((plan.hop_seconds * spec.frame_rate()) as usize).max(1);
