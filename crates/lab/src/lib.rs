@@ -36,6 +36,7 @@ pub use knob::Knob;
 pub use lab::Lab;
 pub use machine::Machine;
 pub use music::Music;
+pub use ours::protocols;
 pub use question::{Grid, Question, Size};
 pub use results::Results;
 pub use row::{Counts, Method, Price, Row};

@@ -166,7 +166,7 @@ pub(crate) fn ask<T: Send>(
     hear: impl Fn(&Query) -> T + Sync,
 ) -> Result<(Vec<Heard<T>>, Vec<Rejected>), LabError> {
     let asking = &unit.asking;
-    let seed = SEED + unit.library.fold.map_or(0, |(fold, _)| fold as u64);
+    let seed = SEED + unit.library.draw();
     let conditions = asking.conditions.iter().map(|text| text.parse()).collect::<Result<Vec<Condition>, _>>()?;
     let queries = QuerySpec { seconds: asking.seconds, conditions, crops: asking.crops, split, seed };
     let sound = SoundOptions::default();

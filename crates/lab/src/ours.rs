@@ -108,7 +108,7 @@ fn answers(
     let pair = Pair::new(client, server).map_err(PairError::from)?;
     let mut outcomes = Vec::new();
     let nothing = Answer { tracks: Vec::new(), known: false };
-    for protocol in protocols(unit, server) {
+    for protocol in protocols(&unit.answering.probes, server) {
         let price = price::of(server, protocol)?;
         let float = float_answers(model, protocol, queries.features.view())?;
         let integer = integer_answers(&pair, protocol, queries.features.view())?;
@@ -131,11 +131,10 @@ fn encrypted(
     queries: &Queries,
 ) -> Result<Vec<Outcome>, LabError> {
     let (features, answering) = (queries.features.view(), &unit.answering);
-    let seed = unit.library.fold.map_or(0, |(fold, _)| fold as u64);
-    let sample = |queries| Sample { queries, keys: answering.keys, seed };
+    let sample = |queries| Sample { queries, keys: answering.keys, seed: unit.library.draw() };
     let mut outcomes = Vec::new();
     if answering.encrypted > 0 {
-        for protocol in protocols(unit, server) {
+        for protocol in protocols(&answering.probes, server) {
             let bar = bench.watch.bar(answering.encrypted as u64, "encrypted");
             let found = client_decides(client, server, protocol, features, sample(answering.encrypted), &bar)?;
             bar.finish_and_clear();
@@ -169,10 +168,10 @@ fn sampled(found: Encrypted, method: Method, price: Price, asked: &[Asked]) -> O
     Outcome { condition: MIXED.into(), method, counts, price }
 }
 
-/// In which protocols the client decides.
-fn protocols(unit: &Unit, server: &ServerModel) -> Vec<Protocol> {
+/// In which protocols the client decides, following so many clusters in each way; a flat model has but one.
+pub fn protocols(probes: &[usize], server: &ServerModel) -> Vec<Protocol> {
     let staged = server.hierarchy().stages().len() > 1;
-    let trips = unit.answering.probes.iter().filter(|_| staged).map(|&probes| Protocol::Trips { probes });
+    let trips = probes.iter().filter(|_| staged).map(|&probes| Protocol::Trips { probes });
     std::iter::once(Protocol::Flat).chain(trips).collect()
 }
 

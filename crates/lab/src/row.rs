@@ -16,7 +16,6 @@ pub struct Counts {
     /// Of those: theirs is among the best three.
     pub top_3: usize,
     /// Of those: the best track is theirs, and reported known.
-    #[serde(default)]
     pub named: usize,
     /// Of those: reported unknown.
     pub lost: usize,

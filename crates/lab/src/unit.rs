@@ -38,6 +38,11 @@ pub struct Library {
 }
 
 impl Library {
+    /// Which fold this is, 0 without folds: every fold draws what it asks anew.
+    pub(crate) fn draw(&self) -> u64 {
+        self.fold.map_or(0, |(fold, _)| fold as u64)
+    }
+
     /// How many tracks are asked about at most, and how many of those are left out: of folds every asked track is left out once, so the
     /// asked tracks may be more than the library holds.
     pub(crate) fn at_most(&self) -> (usize, usize) {

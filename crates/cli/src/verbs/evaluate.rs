@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 use sordino_corpus::{Catalogue, Condition, CropSplit, Track, folds};
-use sordino_lab::{Disturbances, Sample, client_decides};
+use sordino_lab::{Disturbances, Sample, client_decides, protocols};
 use sordino_learn::{Answer, FloatModel, float_answers, integer_answers};
 use sordino_model::{ClientModel, Label, Pair, Protocol, ServerModel, load_pair};
 
@@ -193,7 +193,7 @@ impl Evaluate {
         let queries = Queries::render(&asked, client.front(), &questions, hearing, place)?;
         let pair = Pair::new(client, server)?;
         let features = queries.features.view();
-        for protocol in self.protocols(server) {
+        for protocol in protocols(&self.probes, server) {
             let mut add = |precision, answers: &[Answer]| {
                 findings.results.add(fold, Method { precision, protocol }, &queries.asked, answers, client);
             };
@@ -214,13 +214,6 @@ impl Evaluate {
             findings.one_trip.push(decided::ask(client, server, &queries, asking, &mut findings.decided)?);
         }
         Ok(())
-    }
-
-    /// In which protocols the client decides; a flat model has but one.
-    fn protocols(&self, server: &ServerModel) -> Vec<Protocol> {
-        let staged = server.hierarchy().stages().len() > 1;
-        let trips = self.probes.iter().filter(|_| staged).map(|&probes| Protocol::Trips { probes });
-        std::iter::once(Protocol::Flat).chain(trips).collect()
     }
 }
 
