@@ -5,13 +5,13 @@ use sordino_audio::{AugmentSpec, Level};
 use sordino_corpus::CropSplit;
 
 use crate::LearnError;
-use crate::cluster::ClusterSettings;
-use crate::device::DeviceChoice;
-use crate::embedding::EmbeddingSettings;
-use crate::routing::RouterSettings;
-use crate::tracks::TrackSettings;
-use crate::trainer::Descent;
-use crate::unknown::UnknownSettings;
+use crate::clusters::kmeans::ClusterSettings;
+use crate::heads::last::TrackSettings;
+use crate::heads::routing::RouterSettings;
+use crate::run::device::DeviceChoice;
+use crate::run::session::Descent;
+use crate::sound::embedding::EmbeddingSettings;
+use crate::unknown::threshold::UnknownSettings;
 
 /// How much time to spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,21 +8,23 @@ use sordino_audio::{FeatureSpec, ImpulseBank, NoiseBank};
 use sordino_corpus::MelTable;
 use sordino_model::{Activation, Front, Head, Layer, Network, Quantiser};
 
-use crate::augmented::Augmented;
-use crate::checkpoint::Checkpoints;
-use crate::clips::Clips;
-use crate::examples::Examples;
-use crate::float_model::FloatModel;
-use crate::passages::Passages;
-use crate::pool::{Pool, Purpose, Rounds};
-use crate::progress::Progress;
-use crate::routing::Routing;
-use crate::trainer::{Session, stream};
-use crate::tree::Tree;
-use crate::trunk::Affine;
-use crate::unknown::Calibration;
-use crate::whiten::{Whitening, WhiteningSettings, random_rotation};
-use crate::{Grid, LearnError, TrainConfig, embedding, hubness, routing, tracks};
+use crate::clusters::tree::Tree;
+use crate::examples::passages::Passages;
+use crate::heads::routing::Routing;
+use crate::heads::trunk::Affine;
+use crate::heads::{hubness, last, routing};
+use crate::model::FloatModel;
+use crate::run::checkpoint::Checkpoints;
+use crate::run::progress::Progress;
+use crate::run::session::{Session, stream};
+use crate::sound::augmented::Augmented;
+use crate::sound::clips::Clips;
+use crate::sound::embedding;
+use crate::space::examples::Examples;
+use crate::space::pool::{Pool, Purpose, Rounds};
+use crate::space::whitening::{Whitening, WhiteningSettings, random_rotation};
+use crate::unknown::threshold::Calibration;
+use crate::{Grid, LearnError, TrainConfig};
 
 /// Trains a model for a table of cached mel power, disturbed with the training parts of the banks. With a folder for
 /// checkpoints, a run that was stopped goes on where it was, to the same result.
@@ -111,8 +113,8 @@ pub fn train_on(
     let biases = biases(&examples, prototypes.view(), &passages, config.tracks.hubness);
     session.done("hubs")?;
     let rows = |tree: &Tree, phase| {
-        let stage = tracks::train(&examples, prototypes.view(), tree, &passages, &config.tracks, phase, &session)?;
-        Ok::<_, LearnError>(tracks::biased(stage, tree, &biases))
+        let stage = last::train(&examples, prototypes.view(), tree, &passages, &config.tracks, phase, &session)?;
+        Ok::<_, LearnError>(last::biased(stage, tree, &biases))
     };
     let last = rows(&tree, "tracks")?;
     let flat = if config.flat && !branching.is_empty() {

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use ndarray::ArrayView3;
 
-use crate::tensor::{data, indices, numbers, unit_length};
+use crate::run::tensor::{data, indices, numbers, unit_length};
 use crate::{Grid, LearnError};
 
 /// Trainable rows, shape `[groups, slots, width]`, and the logarithm of the softmax's inverse temperature, shape `[1]`.

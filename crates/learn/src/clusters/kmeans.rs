@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
-use crate::whiten::normalise_rows;
+use crate::space::whitening::normalise_rows;
 
 /// How to cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

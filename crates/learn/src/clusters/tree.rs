@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
-use crate::cluster::{ClusterSettings, Clusters, assign, capacity};
+use crate::clusters::kmeans::{ClusterSettings, Clusters, assign, capacity};
 
 /// A tree of choices: `branching[s]` slots in every group of stage `s`, and a list of passages at each leaf. Leaf
 /// `l` is reached by the digits of `l` in the mixed radix `branching`, first stage first. Without branching there
@@ -139,7 +139,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::whiten::normalise_rows;
+    use crate::space::whitening::normalise_rows;
 
     fn cloud(points: usize) -> Array2<f32> {
         let mut rng = ChaCha8Rng::seed_from_u64(4);

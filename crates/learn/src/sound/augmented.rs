@@ -10,8 +10,8 @@ use sordino_corpus::{CropSplit, MelTable};
 use sordino_model::Label;
 
 use crate::LearnError;
-use crate::clips::Clips;
-use crate::passages::{self, Passages};
+use crate::examples::passages::{self, Passages};
+use crate::sound::clips::Clips;
 
 /// Random excerpts of a table's tracks, of a query's length, disturbed in the mel domain.
 pub struct Augmented<'a> {

@@ -13,8 +13,8 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
-use crate::product::{gram, times_transposed};
-use crate::trunk::Affine;
+use crate::heads::trunk::Affine;
+use crate::math::product::{gram, times_transposed};
 
 /// How to whiten.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

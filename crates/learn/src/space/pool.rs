@@ -6,14 +6,14 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use sordino_model::{Front, FrontError};
 
-use crate::clips::Clips;
-use crate::examples::Examples;
-use crate::passages::Passages;
-use crate::product::times_transposed;
-use crate::progress::Report;
-use crate::trainer::{Session, stream};
-use crate::unknown::Strangers;
-use crate::whiten::{Whitening, WhiteningSettings, normalise_rows};
+use crate::examples::passages::Passages;
+use crate::math::product::times_transposed;
+use crate::run::progress::Report;
+use crate::run::session::{Session, stream};
+use crate::sound::clips::Clips;
+use crate::space::examples::Examples;
+use crate::space::whitening::{Whitening, WhiteningSettings, normalise_rows};
+use crate::unknown::threshold::Strangers;
 use crate::{LearnError, TrainConfig};
 
 /// Most clips whose raw features are held at once, 1.8 GB of them; the whitening is fitted to these. 15,000

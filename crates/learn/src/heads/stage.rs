@@ -3,7 +3,7 @@
 use ndarray::{Array2, Array3, ArrayView2};
 use sordino_model::{Quantiser, Stage};
 
-use crate::product::times_transposed;
+use crate::math::product::times_transposed;
 use crate::{Grid, LearnError};
 
 /// Cosine classifiers in groups, and the grid their weights are rounded to.

@@ -3,10 +3,10 @@
 use ndarray::{Array2, ArrayView2};
 use sordino_model::{ClientModel, Front, Hierarchy, Label, ModelHash, Outline, ServerModel};
 
-use crate::passages::Passages;
-use crate::stage::FloatStage;
-use crate::tree::Tree;
-use crate::unknown::Threshold;
+use crate::clusters::tree::Tree;
+use crate::examples::passages::Passages;
+use crate::heads::stage::FloatStage;
+use crate::unknown::threshold::Threshold;
 use crate::{LearnError, TrainConfig};
 
 /// A trained model in floating point.

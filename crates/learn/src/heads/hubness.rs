@@ -8,7 +8,7 @@
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 
-use crate::product::times_transposed;
+use crate::math::product::times_transposed;
 
 /// Clips that say how much of a hub a row is.
 const CLIPS: usize = 16_384;

@@ -2,8 +2,8 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
-use crate::product::times_transposed;
-use crate::whiten::normalise_rows;
+use crate::math::product::times_transposed;
+use crate::space::whitening::normalise_rows;
 
 /// Clips in rounds of one clip of every passage: clip `i` is of passage `i % passage_count`. The vectors are made when they are asked
 /// for, so that several stages can see the same clips each in its own way without copies of them all.

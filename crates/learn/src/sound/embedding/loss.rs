@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use ndarray::Array2;
 
-use crate::tensor::{NEVER, marginal_cross_entropy, tensor};
+use crate::run::tensor::{NEVER, marginal_cross_entropy, tensor};
 
 /// NT-Xent over unit vectors `[2 n, width]`, where rows `2 i` and `2 i + 1` are clips of one passage.
 pub(crate) fn nt_xent(z: Tensor<2>, temperature: f32) -> Tensor<1> {
@@ -28,7 +28,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::tensor::numbers;
+    use crate::run::tensor::numbers;
 
     #[test]
     fn nt_xent_has_its_textbook_value() {

@@ -12,12 +12,12 @@ use sordino_model::Network;
 use super::encoder::Encoder;
 use super::loss::{nt_xent, passage_softmax};
 use super::settings::{EmbeddingSettings, Loss};
-use crate::bank::{Bank, scores_in_groups};
-use crate::checkpoint::Checkpoints;
-use crate::clips::Clips;
-use crate::progress::Progress;
-use crate::tensor::tensor;
-use crate::trainer::{Batches, Descent, Session, Step, stream};
+use crate::heads::cosine::{Bank, scores_in_groups};
+use crate::run::checkpoint::Checkpoints;
+use crate::run::progress::Progress;
+use crate::run::session::{Batches, Descent, Session, Step, stream};
+use crate::run::tensor::tensor;
+use crate::sound::clips::Clips;
 use crate::{DeviceChoice, LearnError};
 
 /// The encoder with the rows of the classifier that it is trained with.
@@ -130,6 +130,6 @@ fn band_statistics(
     let mut all = Array2::zeros((frames, spec.mel_bands));
     let rows = clips.iter().flat_map(|clip| clip.rows());
     all.rows_mut().into_iter().zip(rows).for_each(|(mut to, from)| to.assign(&from));
-    let (mean, deviation) = crate::whiten::moments(all.view());
+    let (mean, deviation) = crate::space::whitening::moments(all.view());
     Ok((mean, deviation.mapv(f32::recip)))
 }

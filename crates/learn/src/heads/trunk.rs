@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2};
 use rand::{Rng, RngExt};
 
 use crate::LearnError;
-use crate::tensor::{array1, array2, unit_length};
+use crate::run::tensor::{array1, array2, unit_length};
 
 /// Affine maps with ReLU between them, then unit length. `[batch, features]` to `[batch, bottleneck]`.
 #[derive(Module, Debug)]

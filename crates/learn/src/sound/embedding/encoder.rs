@@ -10,8 +10,8 @@ use sordino_model::{Activation, Layer, Network, POOL_EPSILON, Pool, Step};
 
 use super::settings::{Block, EmbeddingSettings};
 use crate::LearnError;
-use crate::tensor::{array1, array3, unit_length};
-use crate::trunk::{affine, kaiming, random_linear};
+use crate::heads::trunk::{affine, kaiming, random_linear};
+use crate::run::tensor::{array1, array3, unit_length};
 
 /// Convolutions, pooling by mean and standard deviation over time, an affine map, unit length.
 #[derive(Module, Debug)]
@@ -110,7 +110,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::tensor::{array2, tensor};
+    use crate::run::tensor::{array2, tensor};
 
     #[test]
     fn the_exported_network_is_the_same_function() {

@@ -11,16 +11,16 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use crate::bank::{Bank, scores_in_groups};
-use crate::examples::Examples;
-use crate::product::times_transposed;
-use crate::progress::Metric;
-use crate::stage::FloatStage;
-use crate::tensor::{NEVER, array2, array3, marginal_cross_entropy, tensor};
-use crate::trainer::{Batches, Descent, Session, Step, stream};
-use crate::tree::Tree;
-use crate::trunk::{Affine, Trunk};
-use crate::whiten::normalise_rows;
+use crate::clusters::tree::Tree;
+use crate::heads::cosine::{Bank, scores_in_groups};
+use crate::heads::stage::FloatStage;
+use crate::heads::trunk::{Affine, Trunk};
+use crate::math::product::times_transposed;
+use crate::run::progress::Metric;
+use crate::run::session::{Batches, Descent, Session, Step, stream};
+use crate::run::tensor::{NEVER, array2, array3, marginal_cross_entropy, tensor};
+use crate::space::examples::Examples;
+use crate::space::whitening::normalise_rows;
 use crate::{Grid, LearnError};
 
 /// How a routing stage is built and trained.

@@ -8,12 +8,13 @@
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use crate::passages::Passages;
-use crate::pool::prototypes;
-use crate::product::times_transposed;
-use crate::stage::FloatStage;
-use crate::whiten::{Whitening, WhiteningSettings};
-use crate::{LearnError, hubness};
+use crate::LearnError;
+use crate::examples::passages::Passages;
+use crate::heads::hubness;
+use crate::heads::stage::FloatStage;
+use crate::math::product::times_transposed;
+use crate::space::pool::prototypes;
+use crate::space::whitening::{Whitening, WhiteningSettings};
 
 /// How the unknown threshold is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

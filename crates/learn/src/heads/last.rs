@@ -10,15 +10,15 @@ use rand::seq::index;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use crate::bank::Bank;
-use crate::examples::Examples;
-use crate::passages::Passages;
-use crate::progress::Metric;
-use crate::routing::{argmax, scattered};
-use crate::stage::FloatStage;
-use crate::tensor::{NEVER, array2, array3, marginal_cross_entropy, tensor};
-use crate::trainer::{Descent, Session, Step, stream};
-use crate::tree::Tree;
+use crate::clusters::tree::Tree;
+use crate::examples::passages::Passages;
+use crate::heads::cosine::Bank;
+use crate::heads::routing::{argmax, scattered};
+use crate::heads::stage::FloatStage;
+use crate::run::progress::Metric;
+use crate::run::session::{Descent, Session, Step, stream};
+use crate::run::tensor::{NEVER, array2, array3, marginal_cross_entropy, tensor};
+use crate::space::examples::Examples;
 use crate::{Grid, LearnError};
 
 /// How the last stage is trained.

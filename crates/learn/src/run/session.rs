@@ -10,9 +10,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::Checkpoints;
-use crate::progress::{Metric, Progress, Report};
-use crate::{LearnError, tensor};
+use crate::LearnError;
+use crate::run::checkpoint::Checkpoints;
+use crate::run::progress::{Metric, Progress, Report};
+use crate::run::tensor;
 
 /// How to descend.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

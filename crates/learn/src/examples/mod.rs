@@ -1,0 +1,5 @@
+//! Examples of classes: what is learned from.
+
+pub(crate) mod passages;
+
+pub use passages::Passages;

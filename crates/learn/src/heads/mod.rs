@@ -1,0 +1,13 @@
+//! The classifiers that are evaluated encrypted, and the public trunks before them.
+
+pub(crate) mod cosine;
+pub(crate) mod hubness;
+pub(crate) mod last;
+pub(crate) mod routing;
+pub(crate) mod stage;
+pub(crate) mod trunk;
+
+pub use last::TrackSettings;
+pub use routing::RouterSettings;
+pub use stage::FloatStage;
+pub use trunk::Affine;
