@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sordino_audio::power;
 use sordino_learn::Answer;
 
-use super::regression::not_finite;
+use super::cepstral::regression::not_finite;
 use super::{Baseline, Library, Privacy, Tell};
 use crate::LabError;
 

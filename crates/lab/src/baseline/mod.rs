@@ -1,34 +1,29 @@
 //! Systems that this project is compared with, built on the same libraries and asked the same queries.
 
-mod encrypted;
-mod ivf_pq;
+mod centroid;
+mod cepstral;
 mod kind;
 mod landmarks;
 mod library;
-mod mfcc;
 mod neural;
-mod regression;
-mod segments;
 mod softmax;
-mod tree;
-mod two_stage;
 mod vote;
 
 use sordino_learn::Answer;
 
 use crate::LabError;
 
-pub use encrypted::{EncryptedClip, EncryptedRegression};
-pub use ivf_pq::{IvfPq, IvfPqSettings};
+pub use centroid::{CentroidRouting, CentroidSettings};
+pub use cepstral::MfccSettings;
+pub use cepstral::encrypted::{EncryptedClip, EncryptedRegression};
+pub use cepstral::regression::{FlatRegression, RegressionSettings};
+pub use cepstral::tree::{DecisionTree, TreeSettings};
 pub use kind::Kind;
 pub use landmarks::{LandmarkSettings, Landmarks};
 pub use library::{Library, Tell};
-pub use mfcc::MfccSettings;
+pub use neural::ivf_pq::{IvfPq, IvfPqSettings};
 pub use neural::{NeuralFingerprint, NeuralSettings, SegmentEmbedder, SegmentSearch};
-pub use regression::{FlatRegression, RegressionSettings};
 pub use softmax::SoftmaxSettings;
-pub use tree::{DecisionTree, TreeSettings};
-pub use two_stage::{CentroidRouting, CentroidSettings};
 
 /// What a system keeps from whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::axis::number;
-use crate::figure::Columns;
+use crate::report::axis::number;
+use crate::report::figure::Columns;
 
 /// Rows as an HTML table.
 pub(crate) fn table<'a>(columns: &[String], rows: impl IntoIterator<Item = &'a Columns>) -> String {

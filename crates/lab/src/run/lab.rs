@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::bench::{Bench, Done};
+use crate::evaluate::row::{Counts, Method, Price, Row, disturbance, percent, standard_error};
 use crate::music::Shelf;
+use crate::question::unit::{System, Unit};
 use crate::question::{Grid, Question};
-use crate::row::{Counts, Method, Price, Row, disturbance, percent, standard_error};
-use crate::unit::{System, Unit};
-use crate::{LabError, Music, Watch, opponent, ours};
+use crate::run::bench::{Bench, Done};
+use crate::system::{opponent, ours};
+use crate::{LabError, Music, Watch};
 
 /// Raise it when results of old units must not be used any more.
 const REVISION: u32 = 3;

@@ -1,5 +1,7 @@
 //! [`Music`]: where an experiment's tracks come from, and the libraries that are put together from them.
 
+pub(crate) mod disturbances;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -9,8 +11,8 @@ use sordino_corpus::{
     SoundOptions, excerpts, folds, index, split_unknown, synth,
 };
 
-use crate::disturbances::Disturbances;
-use crate::unit::{Library, Unit};
+use crate::music::disturbances::Disturbances;
+use crate::question::unit::{Library, Unit};
 use crate::{DisturbanceSource, LabError, Watch};
 
 /// Seed of composed music: always the same, so that its index is made once.

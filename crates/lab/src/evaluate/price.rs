@@ -4,7 +4,7 @@ use sordino_fhe::{EvaluationKey, OneTripOptions, OneTripPlan, Plan, PlannerOptio
 use sordino_model::{Hierarchy, Protocol, ServerModel};
 
 use crate::LabError;
-use crate::row::Price;
+use crate::evaluate::row::Price;
 
 /// The price of a query in a protocol where the client decides.
 pub(crate) fn of(server: &ServerModel, protocol: Protocol) -> Result<Price, LabError> {

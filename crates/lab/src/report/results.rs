@@ -8,10 +8,10 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::figure::Columns;
-use crate::html::{escape, table};
+use crate::evaluate::row::Row;
 use crate::question::{Question, Size};
-use crate::row::Row;
+use crate::report::figure::Columns;
+use crate::report::html::{escape, table};
 use crate::{LabError, Machine};
 
 /// Everything that a run came to.

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use sordino_audio::{FeatureSpec, ImpulseBank, MelAugment, MelFrontEnd, NoiseBank, item_rng, log_mel};
 use sordino_learn::Answer;
 
-use super::ivf_pq::{k_means, nearest};
+use super::cepstral::regression::not_finite;
+use super::neural::ivf_pq::{k_means, nearest};
+use super::neural::segments::refused;
 use super::neural::{NeuralSettings, SegmentEmbedder};
-use super::regression::not_finite;
-use super::segments::refused;
 use super::softmax::{self, Softmax, SoftmaxSettings};
 use super::{Baseline, Library, Privacy, Tell};
 use crate::LabError;

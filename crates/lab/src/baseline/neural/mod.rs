@@ -5,6 +5,9 @@
 //! its nearest neighbours; then either the tracks that these belong to are counted, or every place that they point to
 //! is compared with the whole query, which also tells where it lies.
 
+pub(crate) mod ivf_pq;
+pub(crate) mod segments;
+
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -16,9 +19,9 @@ use sordino_audio::{AugmentSpec, FeatureSpec, ImpulseBank, Level, MelFrontEnd, M
 use sordino_learn::{Answer, Block, Descent, DeviceChoice, EmbeddingSettings, Loss, Progress, Report, train_embedding};
 use sordino_model::Network;
 
-use super::ivf_pq::{IvfPq, IvfPqSettings};
-use super::regression::not_finite;
-use super::segments::{SegmentPlan, Segments, refused};
+use self::ivf_pq::{IvfPq, IvfPqSettings};
+use self::segments::{SegmentPlan, Segments, refused};
+use super::cepstral::regression::not_finite;
 use super::vote::majority;
 use super::{Baseline, Library, Privacy, Tell};
 use crate::LabError;

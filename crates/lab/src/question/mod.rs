@@ -1,5 +1,8 @@
 //! [`Question`]: an experiment as data, the `run.toml` of a folder under `experiments/`.
 
+pub(crate) mod knob;
+pub(crate) mod unit;
+
 use std::path::Path;
 
 use serde::Deserialize;
@@ -8,9 +11,9 @@ use sordino_corpus::{Condition, CropSplit};
 use sordino_learn::{Effort, TrainConfig};
 
 use crate::LabError;
-use crate::figure::Figure;
-use crate::knob::{Columns, Knob, Turned, turn};
-use crate::unit::{Answering, Asking, Library, System, Training, Unit};
+use crate::question::knob::{Columns, Knob, Turned, turn};
+use crate::question::unit::{Answering, Asking, Library, System, Training, Unit};
+use crate::report::figure::Figure;
 
 /// How much of an experiment to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

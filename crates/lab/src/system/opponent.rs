@@ -8,14 +8,14 @@ use sordino_learn::Answer;
 
 use crate::LabError;
 use crate::baseline::{self, Kind};
-use crate::bench::{Bench, Done};
-use crate::encrypted::median;
-use crate::machine::{peak_gigabytes, reset_peak};
+use crate::evaluate::encrypted::median;
+use crate::evaluate::row::{Counts, Method, Price};
+use crate::evaluate::tally::{Asked, tally};
 use crate::music::{Heard, Put, ask};
 use crate::question::Grid;
-use crate::row::{Counts, Method, Price};
-use crate::tally::{Asked, tally};
-use crate::unit::Unit;
+use crate::question::unit::Unit;
+use crate::run::bench::{Bench, Done};
+use crate::run::machine::{peak_gigabytes, reset_peak};
 
 /// How far from the truth a place in a track may be told, in seconds.
 const NEAR: f32 = 0.5;

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use sordino_learn::Answer;
 use sordino_model::{Hierarchy, Stage, VectorBound};
 
-use super::mfcc::MfccWindows;
-use super::softmax::{self, Softmax, SoftmaxSettings};
-use super::vote::majority;
-use super::{Baseline, Library, MfccSettings, Privacy, Tell};
+use super::MfccSettings;
+use super::MfccWindows;
 use crate::LabError;
+use crate::baseline::softmax::{self, Softmax, SoftmaxSettings};
+use crate::baseline::vote::majority;
+use crate::baseline::{Baseline, Library, Privacy, Tell};
 
 /// Largest entry of a rounded vector or row of weights: 8 bits with sign.
 const LEVEL: f32 = 127.0;

@@ -8,7 +8,7 @@ use sordino_fhe::{Plan, PlannerOptions, PreparedModel, QueryEncryptor, SecretKey
 use sordino_learn::Answer;
 use sordino_model::{Hierarchy, ModelHash};
 
-use super::FlatRegression;
+use super::regression::FlatRegression;
 use crate::LabError;
 
 /// A server that holds the regression's integer weights, and a client with a key.

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use sordino_learn::{Effort, TrainConfig};
 
 use crate::baseline;
-use crate::knob::Columns;
+use crate::question::knob::Columns;
 
 /// One system on one library, and what it is asked.
 #[derive(Clone, Debug, PartialEq, Serialize)]

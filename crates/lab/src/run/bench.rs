@@ -7,9 +7,9 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::disturbances::SplitDisturbances;
-use crate::tally::Outcome;
-use crate::unit::key;
+use crate::evaluate::tally::Outcome;
+use crate::music::disturbances::SplitDisturbances;
+use crate::question::unit::key;
 use crate::{LabError, Music, Watch};
 
 /// What a unit is run with.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sordino_learn::Answer;
 
-use crate::row::{Counts, Method, Price};
-use crate::unit::Asking;
+use crate::evaluate::row::{Counts, Method, Price};
+use crate::question::unit::Asking;
 
 /// One way of answering under one condition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

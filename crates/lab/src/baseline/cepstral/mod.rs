@@ -1,5 +1,9 @@
 //! [`MfccWindows`]: sums of cepstral coefficients over half a second, the fingerprints of the Concrete_Shazam entry.
 
+pub(crate) mod encrypted;
+pub(crate) mod regression;
+pub(crate) mod tree;
+
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

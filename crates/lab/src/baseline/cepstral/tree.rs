@@ -9,11 +9,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sordino_learn::Answer;
 
-use super::mfcc::MfccWindows;
+use super::MfccSettings;
+use super::MfccWindows;
 use super::regression::not_finite;
-use super::vote::majority;
-use super::{Baseline, Library, MfccSettings, Privacy, Tell};
 use crate::LabError;
+use crate::baseline::vote::majority;
+use crate::baseline::{Baseline, Library, Privacy, Tell};
 
 /// How the tree is grown.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use sordino_audio::{AugmentSpec, FeatureSpec, ImpulseBank, MelAugment, MelFrontEnd, MelPower, NoiseBank, SpecError};
 use sordino_learn::{Clips, LearnError};
 
-use super::Library;
 use crate::LabError;
+use crate::baseline::Library;
 
 /// Seconds of a library as if each were a track: what is drawn twice from one of them should be embedded alike.
 pub(crate) struct Segments {

@@ -10,17 +10,18 @@ use sordino_fhe::OneTripOptions;
 use sordino_learn::{Answer, FloatModel, float_answers, integer_answers, labels, train};
 use sordino_model::{Card, ClientModel, Pair, PairError, Protocol, ServerModel, save};
 
-use crate::bench::{Bench, Done};
-use crate::disturbances::Disturbances;
-use crate::encrypted::{Encrypted, Sample, client_decides, server_decides};
-use crate::machine::{peak_gigabytes, reset_peak};
+use crate::LabError;
+use crate::evaluate::encrypted::{Encrypted, Sample, client_decides, server_decides};
+use crate::evaluate::price;
+use crate::evaluate::row::{Counts, MIXED, Method, Price};
+use crate::evaluate::stacked::{Stacked, stacked};
+use crate::evaluate::tally::{Asked, Outcome, tally};
+use crate::music::disturbances::Disturbances;
 use crate::music::{Heard, Put, ask};
 use crate::question::Grid;
-use crate::row::{Counts, MIXED, Method, Price};
-use crate::stacked::{Stacked, stacked};
-use crate::tally::{Asked, Outcome, tally};
-use crate::unit::{Training, Unit};
-use crate::{LabError, price};
+use crate::question::unit::{Training, Unit};
+use crate::run::bench::{Bench, Done};
+use crate::run::machine::{peak_gigabytes, reset_peak};
 
 /// The protocol in which the server decides, as rows name it.
 pub(crate) const ONE_TRIP: &str = "one-trip";

@@ -6,8 +6,8 @@ use plotters::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::axis::{Axis, Scale};
-use crate::html::{escape, table, text, words};
+use crate::report::axis::{Axis, Scale};
+use crate::report::html::{escape, table, text, words};
 
 /// Okabe and Ito's colours (2008), which those who confuse red and green can tell apart as well.
 const COLOURS: [RGBColor; 8] = [
