@@ -1,9 +1,12 @@
 //! Whole queries at 25,000 tracks as the server sees them, on one thread, with 1 and 2 probes; and the client's side.
 
+use std::sync::Arc;
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use sordino_benches::{Exchange, Failure, two_stages};
+use sordino_fhe::SecretKey;
 use sordino_fhe::params::STANDARD;
-use sordino_fhe::{Plan, PlannerOptions, SecretKey};
+use sordino_fhe::scores::{Plan, PlannerOptions};
 
 fn queries(c: &mut Criterion) {
     run(c).unwrap_or_else(|e| panic!("{e}"));
@@ -11,22 +14,22 @@ fn queries(c: &mut Criterion) {
 
 fn run(c: &mut Criterion) -> Result<(), Failure> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-    let key = SecretKey::generate(&STANDARD);
+    let key = Arc::new(SecretKey::generate(&STANDARD));
     let two = two_stages(158, 158)?;
-    let mut group = c.benchmark_group("two-trip");
+    let mut group = c.benchmark_group("routed");
     group.sample_size(20);
     for probes in [1, 2] {
-        let plan = Plan::trip_per_stage(&STANDARD, &two, probes, PlannerOptions::default())?;
-        let mut exchange = Exchange::new(&key, &two, plan)?;
+        let plan = Plan::routed(&STANDARD, &two, probes, PlannerOptions::default())?;
+        let mut exchange = Exchange::new(key.clone(), &two, plan)?;
         let queries = [exchange.query(0)?, exchange.query(1)?];
         for (trip, query) in queries.iter().enumerate() {
-            let (reply, _) = exchange.answer(trip, query)?;
+            let (reply, _) = exchange.answer(query)?;
             exchange.check(trip, query, &reply)?;
         }
         group.bench_function(format!("server, {probes} probe(s)"), |b| {
             b.iter(|| {
                 pool.install(|| {
-                    let answer = |trip: usize| exchange.server.answer(trip, &queries[trip].message);
+                    let answer = |trip: usize| exchange.server.answer(&queries[trip].message);
                     (answer(0), answer(1))
                 })
             });

@@ -1,4 +1,4 @@
-//! What `two-trip` and `flat` cost at 25,000 tracks: 158 clusters of 158 tracks, random 6-bit weights, every reply compared with
+//! What `routed` and `flat` cost at 25,000 tracks: 158 clusters of 158 tracks, random 6-bit weights, every reply compared with
 //! the clear scores. Then the linear stage's bandwidth next to the machine's, in the same run.
 //!
 //! ```text
@@ -6,22 +6,24 @@
 //! ```
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sordino_benches::{Exchange, Failure, one_stage, read, two_stages};
 use sordino_fhe::params::STANDARD;
-use sordino_fhe::{LinearKernel, Plan, PlannerOptions, SecretKey, Work};
+use sordino_fhe::scores::{Plan, PlannerOptions, Work};
+use sordino_fhe::{LinearKernel, SecretKey};
 use sordino_model::Hierarchy;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<usize> = std::env::args().skip(1).map(|a| a.parse()).collect::<Result<_, _>>()?;
     let argument = |i: usize, default| arguments.get(i).copied().unwrap_or(default);
     let (queries, probes, clusters) = (argument(0, 20).max(1), argument(1, 1), argument(2, 158));
-    let key = SecretKey::generate(&STANDARD);
+    let key = Arc::new(SecretKey::generate(&STANDARD));
 
-    println!("== two-trip, {clusters} x {clusters} tracks, {probes} probe(s)");
+    println!("== routed, {clusters} x {clusters} tracks, {probes} probe(s)");
     let two = two_stages(clusters, clusters)?;
-    run(&key, &two, Plan::trip_per_stage(&STANDARD, &two, probes, PlannerOptions::default())?, queries)?;
+    run(&key, &two, Plan::routed(&STANDARD, &two, probes, PlannerOptions::default())?, queries)?;
 
     println!("\n== flat, {} tracks", clusters * clusters);
     let flat = one_stage(clusters * clusters)?;
@@ -32,10 +34,10 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn run(key: &SecretKey, hierarchy: &Hierarchy, plan: Plan, queries: usize) -> Result<(), Failure> {
+fn run(key: &Arc<SecretKey>, hierarchy: &Hierarchy, plan: Plan, queries: usize) -> Result<(), Failure> {
     describe(&plan, hierarchy)?;
     let start = Instant::now();
-    let mut exchange = Exchange::new(key, hierarchy, plan)?;
+    let mut exchange = Exchange::new(key.clone(), hierarchy, plan)?;
     println!("prepared in {:.2?}, {} bytes of weights", start.elapsed(), exchange.server.weight_bytes());
     let trips = exchange.server.plan().trips().len();
     for threads in [1, 2] {
@@ -46,7 +48,7 @@ fn run(key: &SecretKey, hierarchy: &Hierarchy, plan: Plan, queries: usize) -> Re
             let start = Instant::now();
             let query = exchange.query(trip)?;
             client += start.elapsed();
-            let (reply, done) = pool.install(|| exchange.answer(trip, &query).map_err(|e| e.to_string()))?;
+            let (reply, done) = pool.install(|| exchange.answer(&query).map_err(|e| e.to_string()))?;
             work[trip].push(done);
             exchange.check(trip, &query, &reply)?;
         }

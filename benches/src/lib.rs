@@ -2,14 +2,16 @@
 //!
 //! Costs do not depend on what the weights are, so random ones of the size and norm that training gives will do.
 
-pub mod one_trip;
+pub mod decided;
 
 use std::error::Error;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use sordino_fhe::{Plan, PreparedModel, QueryEncryptor, SecretKey, Work};
+use sordino_fhe::SecretKey;
+use sordino_fhe::scores::{Client, Plan, Server, Work};
 use sordino_model::{Clear, ClearValue, Hierarchy, ModelHash, Stage, VectorBound};
 
 /// Features of a cluster query.
@@ -79,9 +81,9 @@ pub fn one_stage(tracks: usize) -> Result<Hierarchy, Failure> {
 /// A client and a server of one model.
 pub struct Exchange<'a> {
     /// The client.
-    pub client: QueryEncryptor<'a>,
+    pub client: Client,
     /// The server.
-    pub server: PreparedModel,
+    pub server: Server,
     hierarchy: &'a Hierarchy,
     rng: ChaCha8Rng,
 }
@@ -99,10 +101,10 @@ impl<'a> Exchange<'a> {
     ///
     /// # Errors
     /// For a plan that does not fit the model.
-    pub fn new(key: &'a SecretKey, hierarchy: &'a Hierarchy, plan: Plan) -> Result<Self, Failure> {
+    pub fn new(key: Arc<SecretKey>, hierarchy: &'a Hierarchy, plan: Plan) -> Result<Self, Failure> {
         let model = ModelHash::of(b"random weights");
-        let server = PreparedModel::new(model, hierarchy, plan.clone())?;
-        let client = QueryEncryptor::new(key, plan, model, hierarchy.shape())?;
+        let server = Server::new(model, hierarchy, plan.clone())?;
+        let client = Client::new(key, plan, model, hierarchy.shape())?;
         Ok(Self { client, server, hierarchy, rng: rng(27) })
     }
 
@@ -124,8 +126,8 @@ impl<'a> Exchange<'a> {
     ///
     /// # Errors
     /// For a query of another trip.
-    pub fn answer(&self, trip: usize, query: &Query) -> Result<(Vec<u8>, Work), Failure> {
-        Ok(self.server.answer_and_measure(trip, &query.message)?)
+    pub fn answer(&self, query: &Query) -> Result<(Vec<u8>, Work), Failure> {
+        Ok(self.server.answer_and_measure(&query.message)?)
     }
 
     /// Decrypts a reply and compares it with the scores of the clear machine.

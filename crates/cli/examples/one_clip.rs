@@ -10,7 +10,7 @@ use sordino_corpus::{IndexOptions, MelTable, SoundOptions, index, synth};
 use sordino_fhe::{SecretKey, params};
 use sordino_learn::{Effort, Quiet, TrainConfig, labels, train};
 use sordino_model::Protocol;
-use sordino_service::{Client, Server};
+use sordino_service::{Client, Server, exchange};
 
 fn main() -> anyhow::Result<()> {
     // A library of two dozen composed tracks, and its cached mel power.
@@ -36,18 +36,17 @@ fn main() -> anyhow::Result<()> {
     mix_at_snr(&mut clip, &street.clips()[0].samples, 5.0);
 
     // The listener encrypts; the server answers two messages and learns nothing; the listener decrypts.
-    let protocol = Protocol::Trips { probes: 2 };
-    let server = Server::new(&server, protocol, &params::STANDARD)?;
+    let server = Server::new(&server, Protocol::Routed { probes: 2 }, &params::STANDARD)?;
     let key = SecretKey::generate(&params::STANDARD);
-    let mut listener = Client::new(&client, &key, protocol, &server.plan())?;
     let features = client.front().features(&clip)?;
-    let answer = listener.identify(&features, &mut |trip, query| server.answer(trip, query))?;
+    let mut listener = Client::new(client, key, &server.hello())?;
+    let answer = exchange(&mut listener, &features, &mut |message| server.answer(message))?.answer;
 
-    match answer.ranking.known() {
-        Some(best) => println!("{} - {}", client.labels()[best.label].artist, client.labels()[best.label].title),
+    let best = answer.best().map(|best| &listener.model().labels()[best.label]);
+    match best {
+        Some(label) => println!("{} - {}", label.artist, label.title),
         None => println!("unknown"),
     }
-    let best = answer.ranking.known().map(|best| client.labels()[best.label].track_id);
-    anyhow::ensure!(best == Some(track.id), "expected track {}, found {best:?}", track.id);
+    anyhow::ensure!(best.is_some_and(|label| label.track_id == track.id), "expected {}, found {best:?}", track.title);
     Ok(())
 }

@@ -1,13 +1,11 @@
 //! What this machine takes for every operation, kept in a file between runs.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use sordino_fhe::{OneTripPlan, Plan};
 use sordino_lab::Machine;
-use sordino_model::{HierarchyShape, Timings};
+use sordino_model::Timings;
 
 use crate::report::note;
 
@@ -58,22 +56,6 @@ impl Calibration {
                 None
             }
         }
-    }
-
-    /// How long the server takes for a query of all trips on `threads` threads.
-    pub(crate) fn trips(&self, plan: &Plan, shape: &HierarchyShape, threads: usize) -> anyhow::Result<Duration> {
-        let trips = (0..plan.trips().len()).map(|trip| Ok(plan.schedule(trip, shape)?.predict(&self.timings, threads)));
-        trips.sum::<anyhow::Result<Duration>>()
-    }
-
-    /// How long the server takes to decide a query on `threads` threads.
-    pub(crate) fn decided(
-        &self,
-        plan: &OneTripPlan,
-        shape: &HierarchyShape,
-        threads: usize,
-    ) -> anyhow::Result<Duration> {
-        Ok(plan.predict(shape, &self.timings, threads)?)
     }
 }
 

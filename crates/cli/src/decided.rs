@@ -4,10 +4,11 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
-use sordino_fhe::{Certainty, Leads, OneTripOptions, OneTripPlan, params};
-use sordino_lab::{Decision, Sample, verdicts};
-use sordino_model::{Clear, ClearValue, ClientModel, Hierarchy, ServerModel};
-use sordino_service::one_trip;
+use sordino_fhe::decision::{Leads, Margins, Options, Plan};
+use sordino_fhe::{Plan as AnyPlan, params};
+use sordino_lab::{Asked as AskedOne, Sample};
+use sordino_model::{ClientModel, Pair, Protocol, ServerModel};
+use sordino_service::{Answer, Server};
 
 use crate::calibration::Calibration;
 use crate::evaluation::{Asked, Queries};
@@ -70,7 +71,7 @@ pub(crate) struct DecidedQueries(Vec<Vec<String>>);
 pub(crate) struct Deciding {
     pub(crate) fold: usize,
     pub(crate) sample: Sample,
-    pub(crate) options: OneTripOptions,
+    pub(crate) protocol: Protocol,
 }
 
 /// Asks queries drawn from all of them, divided among fresh keys.
@@ -82,53 +83,40 @@ pub(crate) fn ask(
     raw: &mut DecidedQueries,
 ) -> anyhow::Result<Decided> {
     let (hierarchy, outline) = (server.hierarchy(), client.hierarchy());
-    let host = one_trip::Server::new(server, asking.options, &params::STANDARD)?;
-    let plan = OneTripPlan::from_bytes(&host.plan())?;
-    let certainty = plan.certainty(hierarchy.shape())?;
+    let host = Server::new(server, asking.protocol, &params::STANDARD)?;
+    let AnyPlan::Decision(plan) = host.plan() else {
+        anyhow::bail!("{} does not let the server decide", asking.protocol)
+    };
+    let margins = plan.margins(hierarchy.shape())?;
+    let pair = Pair::new(client, server)?;
     let (features, sample) = (queries.features.view(), asking.sample);
-    let bar = report::bar(sample.queries.min(queries.asked.len()) as u64, "one-trip");
+    let bar = report::bar(sample.queries.min(queries.asked.len()) as u64, asking.protocol.name());
     let (mut answered, mut bytes) = (Vec::new(), (0, 0));
-    let keys = verdicts(client, &host, features, sample, &bar, |Decision { key, place, verdict }| {
-        let vectors = client.inputs(&features.row(place).to_vec())?;
-        let leads = plan.leads(hierarchy, &vectors, |place| outline.label_at(place))?;
+    let labels = |answer: &Answer| answer.matches.iter().map(|found| found.label).collect();
+    let keys = sordino_lab::ask(client, &host, features, sample, &bar, |AskedOne { key, place, found }| {
+        let row = features.row(place).to_vec();
+        let leads = plan.leads(hierarchy, &client.inputs(&row)?, |place| outline.label_at(place))?;
         answered.push(Answered {
             fold: asking.fold,
             query: place,
             key,
-            clear: clear(client, hierarchy, &plan, vectors)?,
-            encrypted: verdict.labels,
-            certain: leads.are_certain(&certainty),
+            clear: labels(&pair.identify(asking.protocol, &row)?),
+            encrypted: labels(&found.answer),
+            certain: leads.are_certain(&margins),
             leads,
-            server_milliseconds: 1e3 * verdict.trip.wait.as_secs_f64(),
-            client_milliseconds: 1e3 * (verdict.trip.encrypt + verdict.trip.decrypt).as_secs_f64(),
+            server_milliseconds: 1e3 * found.total(|trip| trip.wait).as_secs_f64(),
+            client_milliseconds: 1e3 * found.total(|trip| trip.encrypt + trip.decrypt).as_secs_f64(),
         });
-        bytes = (verdict.trip.up, verdict.trip.down);
+        bytes = found.bytes();
         Ok::<_, anyhow::Error>(())
     })?;
     bar.finish_and_clear();
-    raw.add(&answered, queries, client, &certainty);
-    let outcome = judge(&answered, &queries.asked, client, keys, &plan, certainty);
+    raw.add(&answered, queries, client, &margins);
+    let outcome = judge(&answered, &queries.asked, client, keys, plan, margins);
     let (bytes_up, bytes_down) = bytes;
-    let predicted = Calibration::load().map(|c| c.decided(&plan, hierarchy.shape(), rayon::current_num_threads()));
-    let predicted = predicted.transpose()?.map(|time| 1e3 * time.as_secs_f64());
+    let predict = |c: Calibration| plan.predict(hierarchy.shape(), &c.timings, rayon::current_num_threads());
+    let predicted = Calibration::load().map(predict).transpose()?.map(|time| 1e3 * time.as_secs_f64());
     Ok(Decided { bytes_up, bytes_down, server_milliseconds_predicted: predicted, ..outcome })
-}
-
-/// The labels that the same circuit gives on plain integers, each once.
-fn clear(
-    client: &ClientModel,
-    hierarchy: &Hierarchy,
-    plan: &OneTripPlan,
-    vectors: Vec<Vec<i32>>,
-) -> anyhow::Result<Vec<usize>> {
-    let inputs = vectors.into_iter().map(ClearValue::Vector).collect();
-    let reply = plan.circuit(hierarchy.shape())?.run(&mut Clear::new(hierarchy), inputs)?;
-    let (outline, mut labels) = (client.hierarchy(), Vec::new());
-    for value in reply {
-        let ClearValue::Answer(Some(path)) = value else { continue };
-        labels.extend(outline.label_at(path).filter(|label| !labels.contains(label)));
-    }
-    Ok(labels)
 }
 
 fn judge(
@@ -136,8 +124,8 @@ fn judge(
     asked: &[Asked],
     client: &ClientModel,
     keys: usize,
-    plan: &OneTripPlan,
-    certainty: Certainty,
+    plan: &Plan,
+    margins: Margins,
 ) -> Decided {
     let count = |what: &dyn Fn(&Answered) -> bool| answered.iter().filter(|a| what(a)).count();
     let known = |a: &Answered| asked[a.query].known();
@@ -152,7 +140,7 @@ fn judge(
     };
     let (server, of_client) = (sorted(|a| a.server_milliseconds), sorted(|a| a.client_milliseconds));
     let middle = |times: &[f64]| times.get(times.len() / 2).copied().unwrap_or(f64::NAN);
-    let OneTripOptions { probes, answers, resolution, .. } = plan.options();
+    let Options { probes, answers, resolution, .. } = plan.options();
     Decided {
         probes,
         answers,
@@ -165,10 +153,10 @@ fn judge(
         known_queries,
         named_clear: percent(count(&|a| known(a) && right(a, &a.clear)), known_queries),
         named_encrypted: percent(count(&|a| known(a) && right(a, &a.encrypted)), known_queries),
-        margins: certainty.margins,
-        relative_margins: certainty.relative,
-        threshold_margin: certainty.threshold,
-        failure_log2: certainty.failure_log2,
+        margins: margins.stages,
+        relative_margins: margins.relative,
+        threshold_margin: margins.threshold,
+        failure_log2: margins.failure_log2,
         server_milliseconds_median: middle(&server),
         server_milliseconds_most: server.last().copied().unwrap_or(f64::NAN),
         server_milliseconds_predicted: None,
@@ -179,7 +167,7 @@ fn judge(
 }
 
 impl DecidedQueries {
-    fn add(&mut self, answered: &[Answered], queries: &Queries, client: &ClientModel, certainty: &Certainty) {
+    fn add(&mut self, answered: &[Answered], queries: &Queries, client: &ClientModel, margins: &Margins) {
         let ids = |labels: &[usize]| {
             let ids: Vec<String> = labels.iter().map(|&label| client.labels()[label].track_id.to_string()).collect();
             ids.join(" ")
@@ -188,8 +176,8 @@ impl DecidedQueries {
         for a in answered {
             let asked = &queries.asked[a.query];
             let (equal, leads) = (a.encrypted == a.clear, &a.leads);
-            let (margin, threshold) = certainty.last_stage(leads.siblings);
-            let routing = certainty.margins.iter().take(leads.stages.len().saturating_sub(1));
+            let (margin, threshold) = margins.last_stage(leads.siblings);
+            let routing = margins.stages.iter().take(leads.stages.len().saturating_sub(1));
             let verdict = match (equal, a.certain) {
                 (true, _) => "equal",
                 (false, false) => "explained",
@@ -249,7 +237,7 @@ impl DecidedQueries {
 /// Prints the comparison for people.
 pub(crate) fn human(d: &Decided) {
     println!(
-        "one-trip ({} probe(s), {} answer(s), {}): {} of {} queries equal the clear under {} keys; {} were certain, {} differ although \
+        "decided ({} probe(s), {} answer(s), {}): {} of {} queries equal the clear under {} keys; {} were certain, {} differ although \
          certain",
         d.probes, d.answers, d.resolution, d.equal, d.queries, d.keys, d.certain, d.unexplained
     );

@@ -93,22 +93,6 @@ pub(crate) struct Method {
     pub(crate) protocol: Protocol,
 }
 
-impl Method {
-    fn protocol_name(self) -> &'static str {
-        match self.protocol {
-            Protocol::Flat => "flat",
-            Protocol::Trips { .. } => "two-stage",
-        }
-    }
-
-    fn probes(self) -> usize {
-        match self.protocol {
-            Protocol::Flat => 0,
-            Protocol::Trips { probes } => probes,
-        }
-    }
-}
-
 /// A row of the results: one condition, one method.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
@@ -185,8 +169,8 @@ impl Results {
                 query.condition.clone(),
                 query.room.clone(),
                 query.known().to_string(),
-                method.protocol_name().into(),
-                method.probes().to_string(),
+                method.protocol.name().into(),
+                method.protocol.probes().to_string(),
                 method.precision.into(),
                 top,
                 answer.known.to_string(),
@@ -205,8 +189,8 @@ impl Results {
         }
         let row = |(condition, method, t): (&str, Method, Counts)| Row {
             condition: condition.into(),
-            protocol: method.protocol_name(),
-            probes: method.probes(),
+            protocol: method.protocol.name(),
+            probes: method.protocol.probes(),
             precision: method.precision,
             queries: t.known,
             top1: percent(t.top_1, t.known),
@@ -223,8 +207,8 @@ impl Results {
         let row = |Tally { condition, room, method, counts }: &Tally| RoomRow {
             room: room.clone(),
             condition: condition.clone(),
-            protocol: method.protocol_name(),
-            probes: method.probes(),
+            protocol: method.protocol.name(),
+            probes: method.protocol.probes(),
             precision: method.precision,
             queries: counts.known,
             top1: percent(counts.top_1, counts.known),

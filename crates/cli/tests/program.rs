@@ -68,9 +68,10 @@ fn a_folder_of_music_is_named_step_by_step() {
     }
 
     let (timings, evaluation) = (path("cache").join("calibration.json"), path("client.eval"));
-    assert!(inspected["one_trip"]["predicted"].as_array().unwrap().is_empty());
+    let decided = |inspected: &Value| inspected["protocols"][2].clone();
+    assert!(decided(&inspected)["predicted"].as_array().unwrap().is_empty());
     let card = std::fs::read_to_string(model.join("card.md")).unwrap();
-    let margin = inspected["one_trip"]["margins"][0].as_f64().unwrap();
+    let margin = decided(&inspected)["margins"]["stages"][0].as_f64().unwrap();
     assert!(card.contains(&format!("by {margin:.0} score units")), "{card}");
 
     json(&["keygen", "--out", text(&key), "--evaluation", text(&evaluation)]);
@@ -79,7 +80,7 @@ fn a_folder_of_music_is_named_step_by_step() {
     let mut clips: Vec<_> = std::fs::read_dir(&music).unwrap().map(|e| e.unwrap().path()).collect();
     clips.retain(|clip| clip.extension().is_some_and(|e| e == "wav"));
     clips.sort();
-    for protocol in ["flat", "two-trip"] {
+    for protocol in ["flat", "routed", "two-trip"] {
         let arguments =
             ["identify", text(&model), text(&clips[3]), text(&clips[9]), "--key", text(&key), "--protocol", protocol];
         let answer = json(&arguments);
@@ -93,7 +94,7 @@ fn a_folder_of_music_is_named_step_by_step() {
     }
     json(&["calibrate", "--repetitions", "1", "--out", text(&timings)]);
     let arguments = [
-        &["identify", text(&model), text(&clips[3]), "--json", "--protocol", "one-trip", "--answers", "2"][..],
+        &["identify", text(&model), text(&clips[3]), "--json", "--protocol", "decided", "--answers", "2"][..],
         &["--resolution", "fine", "--probes", "2", "--key", text(&key), "--evaluation-key", text(&evaluation)],
     ]
     .concat();
@@ -103,14 +104,14 @@ fn a_folder_of_music_is_named_step_by_step() {
     assert!(found["best"][0]["score"].is_null() && found["seconds"]["server_predicted"].as_f64().unwrap() > 0.0);
     let arguments = ["inspect", text(&model), "--json", "--resolution", "fine"];
     let fine = parsed(&arguments, sordino_calibrated(&arguments, text(&timings)));
-    assert!(fine["one_trip"]["predicted"][0]["seconds"].as_f64().unwrap() > 0.0, "{fine}");
-    assert!(fine["one_trip"]["margins"][0].as_f64().unwrap() < 0.7 * margin, "finer margins");
+    assert!(decided(&fine)["predicted"][0]["seconds"].as_f64().unwrap() > 0.0, "{fine}");
+    assert!(decided(&fine)["margins"]["stages"][0].as_f64().unwrap() < 0.7 * margin, "finer margins");
     let other = refusal(&[
         "identify",
         text(&model),
         text(&clips[3]),
         "--protocol",
-        "one-trip",
+        "decided",
         "--evaluation-key",
         text(&evaluation),
     ]);

@@ -4,19 +4,20 @@ use std::io::{Cursor, Read};
 use std::time::Instant;
 
 use rayon::prelude::*;
-use sordino_model::{Batched, KEY_ID_BYTES, SEED_BYTES, Timings};
+use sordino_model::{Batched, KEY_ID_BYTES, Resolution, SEED_BYTES, Timings};
 
-use crate::bits::pack;
-use crate::blind_rotation::{Exponents, Table};
-use crate::circuit_bootstrap::level_table;
-use crate::evaluator::{Resolution, comparison_table};
-use crate::glwe::Glwe;
+use crate::bootstrap::blind_rotation::{Exponents, Table};
+use crate::bootstrap::circuit_bootstrap::level_table;
+use crate::bootstrap::evaluator::comparison_table;
+use crate::bootstrap::lookup::{BATCH, Lookup};
 use crate::linear::LinearKernel;
-use crate::lookup::{BATCH, Lookup};
 use crate::params::ParameterSet;
-use crate::random::Random;
-use crate::reply::ZeroKey;
-use crate::{EvaluationKey, FheError, KeyId, ServerKey, seeded};
+use crate::ring::glwe::Glwe;
+use crate::ring::random::Random;
+use crate::ring::zero_key::ZeroKey;
+use crate::wire::bits::pack;
+use crate::wire::seeded;
+use crate::{EvaluationKey, FheError, KeyId, ServerKey};
 
 /// Weights that a measurement of products streams: more than a cache holds.
 const WEIGHT_BYTES: usize = 64 << 20;

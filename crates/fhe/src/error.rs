@@ -9,6 +9,7 @@ use crate::KeyId;
 
 /// Why a key, a plan, a message or a model is refused. No variant carries secret or personal data.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum FheError {
     /// A parameter set that this version does not have.
     #[error("parameter set {found} is unknown; update sordino, or make new keys")]
@@ -36,6 +37,11 @@ pub enum FheError {
         /// The key that the query asks for.
         expected: KeyId,
     },
+    /// A query that needs an evaluation key, and none at hand.
+    #[error(
+        "the server has no evaluation key of this client; send it the one that `keygen --evaluation` wrote for this secret key"
+    )]
+    NoEvaluationKey,
     /// The wrong number of vectors.
     #[error("query: {found} vectors given, expected {expected}, one per stage")]
     Vectors {
@@ -47,7 +53,7 @@ pub enum FheError {
     /// An answer that names no track.
     #[error("reply: it names no track of this model; the key or the server is not the one that the query was for")]
     NoTrack,
-    /// Reading or writing a file failed.
+    /// PositionReader or writing a file failed.
     #[error("{path}: {source}")]
     Io {
         /// The file.

@@ -1,70 +1,36 @@
 //! Encrypted evaluation of a model's circuits with TFHE.
 //!
 //! Comes in: small integer vectors and group indices on the client, integer weights on the server. Goes out: query and reply
-//! messages, and on the client the scores, equal to those of [`sordino_model::Clear`] but with a probability that
+//! messages, and on the client scores or answers, equal to those of [`sordino_model::Clear`] but with a probability that
 //! [`Plan::failure_log2`] bounds. A [`SecretKey`] never leaves the client; a [`Plan`] is public and agreed by both.
+//!
+//! Protocols come in two families, built alike: in [`scores`] the server returns scores and the client decides, in [`decision`] the
+//! server decides. Each has a plan, a client and a server. [`Plan`] and [`Server`] stand for either.
+//!
 //! Packing follows the coefficient encodings of private inner products, selection the CMUX trees of Chillotti, Gama, Georgieva and
 //! Izabachène (TFHE, Journal of Cryptology 2020); `docs/crypto.md` has the mathematics. This crate alone knows `tfhe`, and
 //! refuses to know files of models, features, and how messages travel.
 
-mod argmax;
-mod bits;
-mod blind_rotation;
-mod calibration;
-mod circuit_bootstrap;
-mod client;
-mod decision_gadgets;
-#[cfg(test)]
-mod decision_tests;
-mod encoding;
+mod bootstrap;
+pub mod calibration;
+pub mod decision;
 mod error;
-mod evaluation_key;
-mod evaluator;
-mod fourier;
-mod gadget;
-mod glwe;
-mod key_id;
-mod keyswitch;
+mod keys;
 mod linear;
-mod lookup;
-mod machine;
-mod margin;
 #[cfg(test)]
 mod measured;
-mod messages;
 pub mod noise;
-mod one_trip;
 pub mod params;
-mod plan;
-mod planner;
-mod random;
-mod reading;
-mod reply;
-mod secret_key;
-mod seeded;
-mod select;
-mod server;
-mod server_key;
-mod vector;
+mod protocol;
+mod ring;
+pub mod scores;
+mod wire;
 
-pub use calibration::{calibrate, calibrate_with};
-pub use client::QueryEncryptor;
-pub use decision_gadgets::DecisionGadgets;
-pub use encoding::Encoding;
+pub use bootstrap::evaluation_key::EvaluationKey;
+pub use bootstrap::server_key::ServerKey;
 pub use error::FheError;
-pub use evaluation_key::EvaluationKey;
-pub use evaluator::Resolution;
-pub use gadget::Gadget;
-pub use key_id::KeyId;
+pub use keys::id::KeyId;
+pub use keys::secret::SecretKey;
 #[doc(hidden)]
 pub use linear::LinearKernel;
-pub use machine::Work;
-pub use margin::{Contest, DecisionNoise};
-pub use one_trip::{
-    Certainty, Leads, OneTripClient, OneTripOptions, OneTripPlan, OneTripServer, OneTripStage, OneTripWork,
-};
-pub use plan::{Plan, TripPlan};
-pub use planner::PlannerOptions;
-pub use secret_key::SecretKey;
-pub use server::PreparedModel;
-pub use server_key::ServerKey;
+pub use protocol::{Plan, Server};

@@ -15,9 +15,9 @@ use rayon::prelude::*;
 use sordino_model::{Counts, Packing, Stage};
 use tfhe_fft::c64;
 
-use crate::encoding::Encoding;
-use crate::fourier::Fourier;
-use crate::glwe::Glwe;
+use crate::ring::fourier::Fourier;
+use crate::ring::glwe::Glwe;
+use crate::wire::encoding::Encoding;
 
 /// Points that are multiplied together: a whole AVX-512 register of double-precision numbers.
 const LANES: usize = 8;

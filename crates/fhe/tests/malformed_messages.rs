@@ -3,14 +3,17 @@
 mod common;
 
 use common::{MODEL, Pair, hierarchy, key};
+use std::sync::Arc;
+
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sordino_fhe::params::{INSECURE_N256, INSECURE_N512};
-use sordino_fhe::{FheError, Plan, PlannerOptions, PreparedModel, QueryEncryptor, SecretKey};
+use sordino_fhe::scores::{Client, Plan, PlannerOptions, Server};
+use sordino_fhe::{FheError, SecretKey};
 use sordino_model::{Hierarchy, MESSAGE_HEADER, ModelHash};
 
 struct Setup {
-    key: SecretKey,
+    key: Arc<SecretKey>,
     hierarchy: Hierarchy,
 }
 
@@ -31,7 +34,7 @@ impl Setup {
 /// A valid query and reply of the second trip.
 fn messages(pair: &mut Pair<'_>, x: &[i32]) -> (Vec<u8>, Vec<u8>) {
     let query = pair.client.query(1, x, &[4, 0]).unwrap();
-    let reply = pair.server.answer(1, &query).unwrap();
+    let reply = pair.server.answer(&query).unwrap();
     (query, reply)
 }
 
@@ -46,14 +49,14 @@ fn every_truncation_and_extension_is_refused() {
         other => panic!("{length} bytes of {whole}: {other:?}"),
     };
     for length in 0..query.len() {
-        expect(pair.server.answer(1, &query[..length]).map(drop), length, query.len());
+        expect(pair.server.answer(&query[..length]).map(drop), length, query.len());
     }
     for length in 0..reply.len() {
         expect(pair.client.scores(1, &reply[..length], &[4, 0]).map(drop), length, reply.len());
     }
     for extra in [1, 2, 100, 1 << 20] {
         let longer = [&query[..], &vec![0; extra]].concat();
-        expect(pair.server.answer(1, &longer).map(drop), longer.len(), query.len());
+        expect(pair.server.answer(&longer).map(drop), longer.len(), query.len());
         let longer = [&reply[..], &vec![0; extra]].concat();
         expect(pair.client.scores(1, &longer, &[4, 0]).map(drop), longer.len(), reply.len());
     }
@@ -68,7 +71,7 @@ fn every_flipped_header_bit_is_refused_and_flipped_payloads_are_answered() {
         for message in [&query, &reply] {
             let mut flipped = message.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(pair.server.answer(1, &flipped).is_err(), "query bit {bit}");
+            assert!(pair.server.answer(&flipped).is_err(), "query bit {bit}");
             assert!(pair.client.scores(1, &flipped, &[4, 0]).is_err(), "reply bit {bit}");
         }
     }
@@ -79,7 +82,7 @@ fn every_flipped_header_bit_is_refused_and_flipped_payloads_are_answered() {
             let bit = rng.random_range(8 * MESSAGE_HEADER..8 * query.len());
             flipped[bit / 8] ^= 1 << (bit % 8);
         }
-        assert_eq!(pair.server.answer(1, &flipped).unwrap().len(), reply.len());
+        assert_eq!(pair.server.answer(&flipped).unwrap().len(), reply.len());
         let mut flipped = reply.clone();
         rng.fill_bytes(&mut flipped[MESSAGE_HEADER..]);
         let scores = pair.client.scores(1, &flipped, &[4, 0]).unwrap();
@@ -95,7 +98,7 @@ fn noise_is_refused() {
     for _ in 0..500 {
         let mut noise = vec![0; rng.random_range(0..5_000)];
         rng.fill_bytes(&mut noise);
-        assert!(matches!(pair.server.answer(1, &noise), Err(FheError::NotAMessage { .. })));
+        assert!(matches!(pair.server.answer(&noise), Err(FheError::NotAMessage { .. })));
         assert!(matches!(pair.client.scores(1, &noise, &[4, 0]), Err(FheError::NotAMessage { .. })));
         assert!(matches!(Plan::from_bytes(&noise), Err(FheError::Plan { .. })));
     }
@@ -109,54 +112,59 @@ fn messages_for_something_else_say_what_differs() {
     let plan = pair.server.plan().clone();
     let shape = setup.hierarchy.shape();
 
-    // Another trip: the messages of trip 0 and 1 differ in length, but the trip is what is reported.
+    // Another trip: a message names its own, so it is measured against that trip's length; a reply must be of the trip asked.
     let first = pair.client.query(0, &setup.x(0), &[]).unwrap();
-    assert!(matches!(pair.server.answer(1, &first), Err(FheError::Trip { found: 0, expected: 1 })));
-    assert!(matches!(pair.server.answer(0, &query), Err(FheError::Trip { found: 1, expected: 0 })));
-    assert!(matches!(pair.server.answer(2, &query), Err(FheError::NoTrip { found: 2, trips: 2 })));
+    let mut moved = query.clone();
+    moved[6] = 0;
+    let (found, expected) = (query.len(), first.len());
+    assert!(
+        matches!(pair.server.answer(&moved), Err(FheError::Length { found: f, expected: e }) if (f, e) == (found, expected))
+    );
+    moved[6] = 2;
+    assert!(matches!(pair.server.answer(&moved), Err(FheError::NoTrip { found: 2, trips: 2 })));
     assert!(matches!(pair.client.scores(0, &reply, &[]), Err(FheError::Trip { found: 1, expected: 0 })));
 
     // A reply is no query, and the other way round.
-    assert!(matches!(pair.server.answer(1, &reply), Err(FheError::NotAMessage { expected: "query", .. })));
+    assert!(matches!(pair.server.answer(&reply), Err(FheError::NotAMessage { expected: "query", .. })));
     assert!(matches!(pair.client.scores(1, &query, &[4, 0]), Err(FheError::NotAMessage { expected: "reply", .. })));
 
     // Another model.
     let other = ModelHash([8; 32]);
-    let mut stranger = QueryEncryptor::from_insecure_seed(&setup.key, plan.clone(), other, shape, 2).unwrap();
+    let mut stranger = Client::from_insecure_seed(setup.key.clone(), plan.clone(), other, shape, 2).unwrap();
     let strange = stranger.query(1, &setup.x(1), &[4, 0]).unwrap();
     assert!(
-        matches!(pair.server.answer(1, &strange), Err(FheError::Model { found, expected }) if found == other && expected == MODEL)
+        matches!(pair.server.answer(&strange), Err(FheError::Model { found, expected }) if found == other && expected == MODEL)
     );
 
     // Another plan of the same model.
     let options = PlannerOptions { hiding: 2, ..PlannerOptions::default() };
-    let replanned = Plan::trip_per_stage(&INSECURE_N256, &setup.hierarchy, 2, options).unwrap();
+    let replanned = Plan::routed(&INSECURE_N256, &setup.hierarchy, 2, options).unwrap();
     assert_ne!(replanned.digest(), plan.digest());
-    let mut outdated = QueryEncryptor::from_insecure_seed(&setup.key, replanned, MODEL, shape, 3).unwrap();
+    let mut outdated = Client::from_insecure_seed(setup.key.clone(), replanned, MODEL, shape, 3).unwrap();
     let outdated = outdated.query(1, &setup.x(1), &[4, 0]).unwrap();
-    assert!(matches!(pair.server.answer(1, &outdated), Err(FheError::OtherPlan { .. })));
+    assert!(matches!(pair.server.answer(&outdated), Err(FheError::OtherPlan { .. })));
 
     // Another parameter set.
     let (wide_key, (small, wide)) = (key(&INSECURE_N512, 1), (INSECURE_N256.id.0, INSECURE_N512.id.0));
-    let wide_plan = Plan::trip_per_stage(&INSECURE_N512, &setup.hierarchy, 2, PlannerOptions::default()).unwrap();
-    let mut wide_client = QueryEncryptor::from_insecure_seed(&wide_key, wide_plan, MODEL, shape, 4).unwrap();
+    let wide_plan = Plan::routed(&INSECURE_N512, &setup.hierarchy, 2, PlannerOptions::default()).unwrap();
+    let mut wide_client = Client::from_insecure_seed(wide_key.clone(), wide_plan, MODEL, shape, 4).unwrap();
     let wide_query = wide_client.query(1, &setup.x(1), &[4, 0]).unwrap();
     assert!(
-        matches!(pair.server.answer(1, &wide_query), Err(FheError::Parameters { found, expected }) if (found, expected) == (wide, small))
+        matches!(pair.server.answer(&wide_query), Err(FheError::Parameters { found, expected }) if (found, expected) == (wide, small))
     );
     assert!(matches!(
-        QueryEncryptor::new(&wide_key, plan.clone(), MODEL, shape),
+        Client::new(wide_key.clone(), plan.clone(), MODEL, shape),
         Err(FheError::Parameters { found, expected }) if (found, expected) == (wide, small)
     ));
 
     // A plan for a model of the same shape with larger weights: its noise bounds would not hold.
     let louder = common::hierarchy_of_weights(&[(5, 4), (3, 6)], 1, 127);
-    assert!(matches!(PreparedModel::new(MODEL, &louder, plan.clone()), Err(FheError::Plan { .. })));
+    assert!(matches!(Server::new(MODEL, &louder, plan.clone()), Err(FheError::Plan { .. })));
 
     // A plan for a model of another shape, on both sides.
     let larger = hierarchy(&[(5, 4), (4, 6)], 1);
-    assert!(matches!(PreparedModel::new(MODEL, &larger, plan.clone()), Err(FheError::Plan { .. })));
-    assert!(matches!(QueryEncryptor::new(&setup.key, plan, MODEL, larger.shape()), Err(FheError::Plan { .. })));
+    assert!(matches!(Server::new(MODEL, &larger, plan.clone()), Err(FheError::Plan { .. })));
+    assert!(matches!(Client::new(setup.key.clone(), plan, MODEL, larger.shape()), Err(FheError::Plan { .. })));
 }
 
 #[test]
@@ -166,7 +174,7 @@ fn a_wrong_key_decrypts_to_noise_and_not_to_an_error() {
     let (_, reply) = messages(&mut pair, &setup.x(1));
     let right = pair.client.scores(1, &reply, &[4, 0]).unwrap();
     let other = key(&INSECURE_N256, 2);
-    let stranger = QueryEncryptor::new(&other, pair.server.plan().clone(), MODEL, setup.hierarchy.shape()).unwrap();
+    let stranger = Client::new(other, pair.server.plan().clone(), MODEL, setup.hierarchy.shape()).unwrap();
     assert_ne!(stranger.scores(1, &reply, &[4, 0]).unwrap(), right);
 }
 
@@ -204,7 +212,7 @@ fn damaged_plans_are_refused_or_harmless() {
         let _: f64 = plan.failure_log2();
         if plan.parameters().is_insecure() && plan.check_shape(setup.hierarchy.shape()).is_ok() {
             let key = key(plan.parameters(), 1);
-            let mut client = QueryEncryptor::from_insecure_seed(&key, plan, MODEL, setup.hierarchy.shape(), 5).unwrap();
+            let mut client = Client::from_insecure_seed(key, plan, MODEL, setup.hierarchy.shape(), 5).unwrap();
             client.query(1, &setup.x(1), &[0, 1]).map(drop).unwrap_or(());
         }
     }

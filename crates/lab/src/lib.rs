@@ -14,7 +14,7 @@ mod run;
 mod system;
 
 pub use error::LabError;
-pub use evaluate::encrypted::{Decision, Encrypted, Sample, client_decides, server_decides, verdicts};
+pub use evaluate::encrypted::{Asked, Encrypted, Sample, ask, encrypted};
 pub use evaluate::row::{Counts, Method, Price, Row};
 pub use evaluate::stacked::{Stacked, stacked};
 pub use music::Music;

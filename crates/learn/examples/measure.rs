@@ -24,8 +24,11 @@ use sordino_learn::{
 };
 use sordino_model::{Front, Pair, Protocol};
 
-const PROTOCOLS: [(&str, Protocol); 3] =
-    [("flat", Protocol::Flat), ("1 probe", Protocol::Trips { probes: 1 }), ("2 probes", Protocol::Trips { probes: 2 })];
+const PROTOCOLS: [(&str, Protocol); 3] = [
+    ("flat", Protocol::Flat),
+    ("1 probe", Protocol::Routed { probes: 1 }),
+    ("2 probes", Protocol::Routed { probes: 2 }),
+];
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

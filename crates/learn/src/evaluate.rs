@@ -77,7 +77,7 @@ pub fn float_answers(
 ) -> Result<Vec<Answer>, LearnError> {
     let probes = match protocol {
         Protocol::Flat => None,
-        Protocol::Trips { probes } => Some(probes),
+        other => Some(other.probes()),
     };
     let threshold = model.known_above(probes.is_none())?;
     let answer = |ranked: Vec<crate::Scored>| Answer {
@@ -96,9 +96,9 @@ pub fn integer_answers(
     protocol: Protocol,
     features: ArrayView2<f32>,
 ) -> Result<Vec<Answer>, LearnError> {
-    let answer = |ranking: sordino_model::Ranking| Answer {
-        tracks: ranking.top(TOP).map(|label| label as u32).collect(),
-        known: ranking.known().is_some(),
+    let answer = |found: sordino_model::Answer| Answer {
+        tracks: found.top(TOP).map(|label| label as u32).collect(),
+        known: found.known,
     };
     Ok(pair.identify_batch(protocol, features, TOP)?.into_iter().map(answer).collect())
 }

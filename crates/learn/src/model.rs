@@ -1,7 +1,7 @@
 //! [`FloatModel`]: what training gives, before rounding.
 
 use ndarray::{Array2, ArrayView2};
-use sordino_model::{ClientModel, Front, Hierarchy, Label, ModelHash, Outline, ServerModel};
+use sordino_model::{ClientHierarchy, ClientModel, Front, Hierarchy, Label, ModelHash, ServerModel};
 
 use crate::clusters::tree::Tree;
 use crate::examples::passages::Passages;
@@ -66,9 +66,10 @@ impl FloatModel {
         let flat = self.flat.as_ref().map(flat).transpose()?;
 
         let slots = self.tree.leaves().iter().flatten().map(|&passage| self.passages.track(passage as usize)).collect();
-        let outline = Outline::new(hierarchy.shape().clone(), (0..=last).collect(), slots)?;
+        let outline = ClientHierarchy::new(hierarchy.shape().clone(), (0..=last).collect(), slots)?;
         let all = self.passages.all().to_vec();
-        let flat_outline = flat.as_ref().map(|f| Outline::new(f.shape().clone(), vec![last], all)).transpose()?;
+        let flat_outline =
+            flat.as_ref().map(|f| ClientHierarchy::new(f.shape().clone(), vec![last], all)).transpose()?;
         let spec = ModelHash::of_spec(self.front.spec());
         let server = ServerModel::new(name, spec, hierarchy, flat)?;
         let client = ClientModel::new(name, self.front.clone(), outline, flat_outline, labels, server.hash())?;

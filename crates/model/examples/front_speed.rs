@@ -9,8 +9,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sordino_audio::{FeatureSpec, MelPower};
 use sordino_model::{
-    Activation, ClientModel, Conv1d, Front, Head, Hierarchy, Label, Layer, ModelHash, Network, Outline, Pair, Pool,
-    Protocol, Quantiser, ServerModel, Stage, Step,
+    Activation, ClientHierarchy, ClientModel, Conv1d, Front, Head, Hierarchy, Label, Layer, ModelHash, Network, Pair,
+    Pool, Protocol, Quantiser, ServerModel, Stage, Step,
 };
 
 const CLUSTERS: usize = 158;
@@ -62,7 +62,7 @@ fn models() -> Result<(ClientModel, ServerModel), Box<dyn std::error::Error>> {
     let tracks = (CLUSTERS * CLUSTERS) as u32;
     let front = Front::new(spec, true, Some(network), heads)?;
     let hierarchy = Hierarchy::new(stages)?;
-    let outline = Outline::new(hierarchy.shape().clone(), vec![0, 1], (0..tracks).collect())?;
+    let outline = ClientHierarchy::new(hierarchy.shape().clone(), vec![0, 1], (0..tracks).collect())?;
     let server = ServerModel::new("speed", ModelHash::of_spec(front.spec()), hierarchy, None)?;
     let label = |track_id| Label {
         track_id,

@@ -181,7 +181,7 @@ impl Circuit {
     /// # Errors
     /// [`CircuitError::Choices`] for no probes, no answers, or more probes than the smallest group of some stage but the last
     /// has slots.
-    pub fn one_trip(
+    pub fn decided(
         hierarchy: &impl AsRef<HierarchyShape>,
         probes: usize,
         answers: usize,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Front, FrontError, HierarchyShape, ModelHash, ServerModel, StageShape, VectorBound};
+use crate::{Front, FrontError, HierarchyShape, ModelHash, Protocol, Routing, ServerModel, StageShape, VectorBound};
 
 /// What is said about a track when it has been named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +97,7 @@ pub enum ClientError {
 
 /// What the client knows of one hierarchy: the shape of its stages, the heads that feed them, and whose slots they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outline {
+pub struct ClientHierarchy {
     shape: HierarchyShape,
     heads: Vec<usize>,
     slots: Vec<u32>,
@@ -105,7 +105,7 @@ pub struct Outline {
     starts: Vec<usize>,
 }
 
-impl Outline {
+impl ClientHierarchy {
     /// `heads[s]` is the head of the front end that feeds stage `s`; `slots` names the label of every *used* slot of the
     /// last stage, group after group. A label may have several slots (spill, prototypes).
     ///
@@ -183,8 +183,8 @@ impl Outline {
 pub struct ClientModel {
     name: String,
     front: Front,
-    hierarchy: Outline,
-    flat: Option<Outline>,
+    hierarchy: ClientHierarchy,
+    flat: Option<ClientHierarchy>,
     labels: Vec<Label>,
     server: ModelHash,
 }
@@ -198,8 +198,8 @@ impl ClientModel {
     pub fn new(
         name: impl Into<String>,
         front: Front,
-        hierarchy: Outline,
-        flat: Option<Outline>,
+        hierarchy: ClientHierarchy,
+        flat: Option<ClientHierarchy>,
         labels: Vec<Label>,
         server: ModelHash,
     ) -> Result<Self, ClientError> {
@@ -224,20 +224,28 @@ impl ClientModel {
         &self.front
     }
 
-    /// Outline of the stages: clusters, then tracks.
-    pub fn hierarchy(&self) -> &Outline {
+    /// The stages: clusters, then tracks.
+    pub fn hierarchy(&self) -> &ClientHierarchy {
         &self.hierarchy
     }
 
-    /// Outline of the separately trained classifier over all tracks, if any.
-    pub fn own_flat(&self) -> Option<&Outline> {
+    /// The separately trained classifier over all tracks, if any.
+    pub fn own_flat(&self) -> Option<&ClientHierarchy> {
         self.flat.as_ref()
     }
 
-    /// Outline of what the `flat` protocol evaluates: the separately trained classifier, or else the hierarchy, of which
+    /// What the `flat` protocol evaluates: the separately trained classifier, or else the hierarchy, of which
     /// it takes the last stage.
-    pub fn flat(&self) -> &Outline {
+    pub fn flat(&self) -> &ClientHierarchy {
         self.flat.as_ref().unwrap_or(&self.hierarchy)
+    }
+
+    /// What a protocol evaluates.
+    pub fn stages_for(&self, protocol: Protocol) -> &ClientHierarchy {
+        match protocol.routing() {
+            Routing::None => self.flat(),
+            Routing::Encrypted => &self.hierarchy,
+        }
     }
 
     /// The tracks that can be named.
@@ -254,7 +262,7 @@ impl ClientModel {
     ///
     /// # Errors
     /// [`ClientError::Absent`], or [`ClientError::Front`] for features of another width or not finite.
-    pub fn input(&self, outline: &Outline, stage: usize, features: &[f32]) -> Result<Vec<i32>, ClientError> {
+    pub fn input(&self, outline: &ClientHierarchy, stage: usize, features: &[f32]) -> Result<Vec<i32>, ClientError> {
         outline.stage(stage)?;
         Ok(self.front.head(outline.heads[stage])?.input(features)?)
     }

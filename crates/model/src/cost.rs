@@ -1,8 +1,8 @@
 //! [`Cost`]: what an encrypted run will do, counted before anyone pays for it.
 
 use crate::{
-    Arrangement, Circuit, CircuitError, CostReport, CostStep as Step, Counts, Decisions, Draw, Envelope, KEY_ID_BYTES,
-    MESSAGE_HEADER, Machine, SEED_BYTES, Schedule, StageId, StageLayout, body_bytes, fourier_bytes,
+    Circuit, CircuitError, CostReport, CostStep, Counts, DecisionCounts, Envelope, KEY_ID_BYTES, MESSAGE_HEADER,
+    Machine, SEED_BYTES, Schedule, StageId, StageLayout, Tournament, TournamentLayout, body_bytes, fourier_bytes,
 };
 
 /// A register of the [`Cost`] machine.
@@ -41,7 +41,7 @@ pub struct Choice {
     stage: usize,
     /// The choices that led to the groups that took part; `None` in the first stage.
     entries: Vec<Option<Choice>>,
-    draw: Draw,
+    tournament: Tournament,
     rotations: usize,
 }
 
@@ -50,26 +50,33 @@ pub struct Cost<'a> {
     stages: &'a [(StageId, StageLayout)],
     envelope: Envelope,
     /// Where scores are when the server decides.
-    arrangement: Option<&'a Arrangement>,
+    tournament_layout: Option<&'a TournamentLayout>,
     accumulators: usize,
     report: CostReport,
-    steps: Vec<Step>,
+    steps: Vec<CostStep>,
 }
 
 impl<'a> Cost<'a> {
     /// A machine for stages laid out as given, of a protocol in which the client decides.
     pub fn new(stages: &'a [(StageId, StageLayout)], envelope: Envelope) -> Self {
-        Self { stages, envelope, arrangement: None, accumulators: 0, report: CostReport::default(), steps: Vec::new() }
+        Self {
+            stages,
+            envelope,
+            tournament_layout: None,
+            accumulators: 0,
+            report: CostReport::default(),
+            steps: Vec::new(),
+        }
     }
 
     /// A machine for a protocol in which the server decides, with `accumulators` accumulators in a comparison.
     pub fn deciding(
         stages: &'a [(StageId, StageLayout)],
         envelope: Envelope,
-        arrangement: &'a Arrangement,
+        tournament_layout: &'a TournamentLayout,
         accumulators: usize,
     ) -> Self {
-        Self { arrangement: Some(arrangement), accumulators, ..Self::new(stages, envelope) }
+        Self { tournament_layout: Some(tournament_layout), accumulators, ..Self::new(stages, envelope) }
     }
 
     /// What one run of `circuit` costs, with its messages.
@@ -84,7 +91,7 @@ impl<'a> Cost<'a> {
     ///
     /// # Errors
     /// [`CircuitError`] for a circuit that is not well formed, uses a stage without a layout, or lets a machine decide that has no
-    /// arrangement for it.
+    /// layout for it.
     pub fn schedule(mut self, circuit: &Circuit) -> Result<Schedule, CircuitError> {
         self.report.bytes_up = MESSAGE_HEADER;
         let reply = circuit.run(&mut self, vec![CostValue::Input; circuit.inputs.len()])?;
@@ -103,9 +110,9 @@ impl<'a> Cost<'a> {
                 _ => {}
             }
         }
-        if let Some(arrangement) = self.arrangement.filter(|_| answers > 0) {
+        if let Some(tournament_layout) = self.tournament_layout.filter(|_| answers > 0) {
             // All answers share one ciphertext, and the query says whose key it is under.
-            (ciphertexts, coefficients) = (ciphertexts + 1, coefficients + answers * arrangement.answer_bits());
+            (ciphertexts, coefficients) = (ciphertexts + 1, coefficients + answers * tournament_layout.answer_bits());
             self.report.bytes_up += KEY_ID_BYTES;
             self.report.accumulators = self.accumulators;
         }
@@ -122,45 +129,45 @@ impl<'a> Cost<'a> {
         self.stages.iter().find(|(id, _)| *id == stage).map(|(_, layout)| *layout).ok_or(missing)
     }
 
-    fn arranged(&self, op: &'static str) -> Result<&'a Arrangement, CircuitError> {
-        self.arrangement.ok_or(CircuitError::NoOp { op })
+    fn tournament_layout(&self, op: &'static str) -> Result<&'a TournamentLayout, CircuitError> {
+        self.tournament_layout.ok_or(CircuitError::NoOp { op })
     }
 
     fn gates(&mut self, count: usize) {
-        self.report.decisions += Decisions::gates(count);
+        self.report.decisions += DecisionCounts::gates(count);
     }
 
     /// Matches in rounds, of which the last is decided and its sign taken side by side.
     fn play(&mut self, matches: impl ExactSizeIterator<Item = usize>) {
         let last = matches.len().saturating_sub(1);
-        self.steps.extend(matches.enumerate().map(|(r, count)| Step::Comparisons(count + usize::from(r == last))));
+        self.steps.extend(matches.enumerate().map(|(r, count)| CostStep::Comparisons(count + usize::from(r == last))));
     }
 
     /// Reading the winner's position, and in the last stage whether its score is above zero. Returns the rotations that follow one
     /// another, with those of the rounds.
-    fn read(&mut self, arrangement: &Arrangement, stage: usize, draw: &Draw) -> usize {
-        let (rounds, known) = (draw.rounds(), stage + 1 == arrangement.stages().len());
-        self.report.decisions += draw.read();
+    fn read(&mut self, tournament_layout: &TournamentLayout, stage: usize, tournament: &Tournament) -> usize {
+        let (rounds, known) = (tournament.rounds(), stage + 1 == tournament_layout.stages().len());
+        self.report.decisions += tournament.read();
         if rounds > 0 {
-            let signs = (1..rounds).rev().map(|r| draw.sides(r)).collect();
-            self.steps.push(Step::Position { signs, aside: known });
+            let signs = (1..rounds).rev().map(|r| tournament.sides(r)).collect();
+            self.steps.push(CostStep::Position { signs, aside: known });
         }
         if known {
-            self.report.decisions += Decisions::signs(1);
-            self.report.decisions += Decisions::selectors(1);
+            self.report.decisions += DecisionCounts::signs(1);
+            self.report.decisions += DecisionCounts::selectors(1);
             if rounds == 0 {
-                self.steps.extend([Step::Comparisons(1), Step::Selector]);
+                self.steps.extend([CostStep::Comparisons(1), CostStep::Selector]);
             }
         }
         2 * rounds + if known { 2usize.saturating_sub(rounds) } else { 0 }
     }
 
     /// The columns that are left of `count` when the choices before `choice` have been followed.
-    fn before(&mut self, arrangement: &Arrangement, count: usize, choice: &Choice) -> usize {
+    fn before(&mut self, tournament_layout: &TournamentLayout, count: usize, choice: &Choice) -> usize {
         let mut left = count;
         for entry in &choice.entries {
             left = match entry {
-                Some(entry) => self.follow(arrangement, count, entry),
+                Some(entry) => self.follow(tournament_layout, count, entry),
                 None => count,
             };
         }
@@ -168,17 +175,17 @@ impl<'a> Cost<'a> {
         left
     }
 
-    fn follow(&mut self, arrangement: &Arrangement, count: usize, choice: &Choice) -> usize {
-        let sets = self.before(arrangement, count, choice);
-        let width = (sets / arrangement.stage(choice.stage).outputs()).max(1);
+    fn follow(&mut self, tournament_layout: &TournamentLayout, count: usize, choice: &Choice) -> usize {
+        let sets = self.before(tournament_layout, count, choice);
+        let width = (sets / tournament_layout.stage(choice.stage).outputs()).max(1);
         self.gates(width * (sets.div_ceil(width) - 1));
         width
     }
 
     /// Gates of an address: those of the entries, the choice among them, one per bit.
-    fn address(&mut self, arrangement: &Arrangement, choice: &Choice) {
-        choice.entries.iter().flatten().for_each(|entry| self.address(arrangement, entry));
-        self.gates(choice.entries.len() - 1 + arrangement.position_bits(choice.stage));
+    fn address(&mut self, tournament_layout: &TournamentLayout, choice: &Choice) {
+        choice.entries.iter().flatten().for_each(|entry| self.address(tournament_layout, entry));
+        self.gates(choice.entries.len() - 1 + tournament_layout.position_bits(choice.stage));
     }
 }
 
@@ -200,9 +207,9 @@ impl Machine for Cost<'_> {
     fn select(&mut self, scores: &CostValue, index: &CostValue) -> Result<CostValue, CircuitError> {
         let CostValue::Scores { stage, ciphertexts, depth, .. } = *scores else { return Ok(CostValue::Input) };
         if let CostValue::Choice(choice) = index {
-            let arrangement = self.arranged("select")?;
-            let set = self.before(arrangement, ciphertexts, choice);
-            self.gates(set - 1 + arrangement.stage(choice.stage + 1).block_bits());
+            let tournament_layout = self.tournament_layout("select")?;
+            let set = self.before(tournament_layout, ciphertexts, choice);
+            self.gates(set - 1 + tournament_layout.stage(choice.stage + 1).block_bits());
             return Ok(CostValue::Group { rotations: choice.rotations });
         }
         let layout = self.layout(stage)?;
@@ -223,11 +230,11 @@ impl Machine for Cost<'_> {
         stage: StageId,
         entries: &[(&CostValue, Option<&CostValue>)],
     ) -> Result<CostValue, CircuitError> {
-        let arrangement = self.arranged("argmax")?;
-        let draw = arrangement.draw(stage.0, entries.len());
-        self.report.decisions += draw.play();
-        self.play((0..draw.rounds()).map(|r| draw.matches(r)));
-        let in_a_row = self.read(arrangement, stage.0, &draw);
+        let tournament_layout = self.tournament_layout("argmax")?;
+        let tournament = tournament_layout.tournament(stage.0, entries.len());
+        self.report.decisions += tournament.play();
+        self.play((0..tournament.rounds()).map(|r| tournament.matches(r)));
+        let in_a_row = self.read(tournament_layout, stage.0, &tournament);
         let before = |(scores, _): &(&CostValue, _)| match scores {
             CostValue::Group { rotations } => *rotations,
             _ => 0,
@@ -238,23 +245,23 @@ impl Machine for Cost<'_> {
             _ => None,
         };
         let entries = entries.iter().map(entry).collect();
-        Ok(CostValue::Choice(Choice { stage: stage.0, entries, draw, rotations }))
+        Ok(CostValue::Choice(Choice { stage: stage.0, entries, tournament, rotations }))
     }
 
     fn runner_up(&mut self, choice: &CostValue) -> Result<CostValue, CircuitError> {
         let CostValue::Choice(choice) = choice else { return Err(CircuitError::NoOp { op: "runner-up" }) };
         let mut next = choice.clone();
-        self.report.decisions += next.draw.replay();
-        self.play((0..next.draw.rounds()).map(|_| 1));
-        next.rotations += self.read(self.arranged("runner-up")?, next.stage, &next.draw);
+        self.report.decisions += next.tournament.replay();
+        self.play((0..next.tournament.rounds()).map(|_| 1));
+        next.rotations += self.read(self.tournament_layout("runner-up")?, next.stage, &next.tournament);
         Ok(CostValue::Choice(next))
     }
 
     fn threshold(&mut self, choice: &CostValue) -> Result<CostValue, CircuitError> {
-        let (arrangement, CostValue::Choice(choice)) = (self.arranged("threshold")?, choice) else {
+        let (tournament_layout, CostValue::Choice(choice)) = (self.tournament_layout("threshold")?, choice) else {
             return Err(CircuitError::NoOp { op: "threshold" });
         };
-        self.address(arrangement, choice);
+        self.address(tournament_layout, choice);
         // Known or not.
         self.gates(1);
         Ok(CostValue::Answer { rotations: choice.rotations })

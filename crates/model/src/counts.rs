@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Decisions, IndexLayout};
+use crate::{DecisionCounts, IndexLayout};
 
 /// Operations of the server, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ pub struct CostReport {
     /// Operations of the linear stages, of selections by indices that the client sends, of query and reply.
     pub counts: Counts,
     /// Steps of the decisions that the server takes. A comparison counts once, whatever its resolution.
-    pub decisions: Decisions,
+    pub decisions: DecisionCounts,
     /// Accumulators of a comparison: 1 at standard resolution, 2 or 4 at finer ones.
     pub accumulators: usize,
     /// Blind rotations that must follow one another, however many threads there are.
@@ -105,8 +105,8 @@ impl AddAssign for CostReport {
 impl fmt::Display for CostReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Counts { products, forward, inverse, gates } = self.counts;
-        if self.decisions != Decisions::default() {
-            let Decisions { keyswitches, matches, signs, refreshes, conversions, gates } = self.decisions;
+        if self.decisions != DecisionCounts::default() {
+            let DecisionCounts { keyswitches, matches, signs, refreshes, conversions, gates } = self.decisions;
             writeln!(f, "blind rotations      {:>10}", self.decisions.rotations())?;
             writeln!(f, "  matches            {matches:>10}   of {} accumulator(s)", self.accumulators)?;
             writeln!(f, "  signs              {signs:>10}   of {} accumulator(s)", self.accumulators)?;

@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 
-use crate::{Circuit, CircuitError, ClientError, Outline};
+use crate::{Circuit, CircuitError, ClientError, ClientHierarchy};
 
 /// Decrypted scores of one group of a stage, used slots only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,31 +50,81 @@ impl Ranking {
     }
 }
 
-/// The protocol in which the client picks, one trip per stage, from the client's side and without any cryptography.
+/// A track in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// Index into the model's labels.
+    pub label: usize,
+    /// Its score in integer units, where the client sees scores.
+    pub score: Option<i64>,
+}
+
+/// What a query gives, whoever decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether the song is in the library, as far as the decider can tell.
+    pub known: bool,
+    /// Tracks, the best first, each once. Where the client decides these are all tracks it saw scores of; where the server decides,
+    /// only those that it returned, and none for an unknown song.
+    pub matches: Vec<Match>,
+}
+
+impl Answer {
+    /// The answer of a server that returned these labels.
+    pub fn of_labels(labels: impl IntoIterator<Item = usize>) -> Self {
+        let mut matches: Vec<Match> = Vec::new();
+        for label in labels {
+            // A track that lives in several clusters is named once.
+            if matches.iter().all(|other| other.label != label) {
+                matches.push(Match { label, score: None });
+            }
+        }
+        Self { known: !matches.is_empty(), matches }
+    }
+
+    /// The track, `None` for an unknown song.
+    pub fn best(&self) -> Option<Match> {
+        self.matches.first().copied().filter(|_| self.known)
+    }
+
+    /// The labels of the best `count` tracks, known or not.
+    pub fn top(&self, count: usize) -> impl Iterator<Item = usize> {
+        self.matches.iter().take(count).map(|found| found.label)
+    }
+}
+
+impl From<Ranking> for Answer {
+    fn from(ranking: Ranking) -> Self {
+        let known = ranking.known().is_some();
+        let found = |Ranked { label, score }: &Ranked| Match { label: *label, score: Some(*score) };
+        Self { known, matches: ranking.0.iter().map(found).collect() }
+    }
+}
+
+/// The protocol `routed` from the client's side and without any cryptography: one trip per stage, in which the client picks.
 ///
 /// Every trip after the first asks for the same number of groups whatever the scores were: a server that could count them
 /// would learn something. Where fewer slots than that were scored, the best group is asked for again.
-#[derive(Clone, Debug)]
-pub struct Trips<'a> {
-    outline: &'a Outline,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trips {
     probes: usize,
     stage: usize,
     groups: Vec<usize>,
 }
 
 /// What [`Trips`] wants next.
-#[derive(Clone, Debug)]
-pub enum Next<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
     /// Another trip.
-    Trip(Trips<'a>),
+    Trip(Trips),
     /// Nothing: this is the answer.
     Done(Ranking),
 }
 
-impl<'a> Trips<'a> {
+impl Trips {
     /// Before the first trip. `probes` groups are followed at every stage, at least 1 and at most as many as there are.
-    pub fn new(outline: &'a Outline, probes: usize) -> Self {
-        Self { outline, probes, stage: 0, groups: vec![0] }
+    pub fn new(probes: usize) -> Self {
+        Self { probes, stage: 0, groups: vec![0] }
     }
 
     /// The stage that this trip evaluates.
@@ -88,38 +138,43 @@ impl<'a> Trips<'a> {
         &self.groups
     }
 
-    /// What the server is to run: its inputs are the stage's vector, then the [`Trips::groups`] where the stage has more
-    /// than one; its replies are the scores of each group in turn.
+    /// The groups that this trip asks for by encrypted indices: none in the first trip.
+    pub fn indices(&self) -> &[usize] {
+        if self.stage == 0 { &[] } else { &self.groups }
+    }
+
+    /// What the server is to run: its inputs are the stage's vector, then the [`Trips::indices`]; its replies are the scores of
+    /// each of the [`Trips::groups`] in turn.
     ///
     /// # Errors
-    /// None in practice: the stage is one of the outline's.
-    pub fn circuit(&self) -> Result<Circuit, CircuitError> {
-        Circuit::trip(self.outline.shape(), self.stage, self.groups.len())
+    /// [`CircuitError::NoStage`] for a hierarchy of fewer stages.
+    pub fn circuit(&self, hierarchy: &ClientHierarchy) -> Result<Circuit, CircuitError> {
+        Circuit::trip(hierarchy.shape(), self.stage, self.groups.len())
     }
 
     /// Takes the decrypted scores of each of the [`Trips::groups`], used slots only, and decides.
     ///
     /// # Errors
     /// [`ClientError`] for scores that do not fit the stage.
-    pub fn decide(self, replies: Vec<Vec<i64>>) -> Result<Next<'a>, ClientError> {
-        let Self { outline, probes, stage, groups } = self;
+    pub fn decide(self, hierarchy: &ClientHierarchy, replies: Vec<Vec<i64>>) -> Result<Next, ClientError> {
+        let Self { probes, stage, groups } = self;
         if replies.len() != groups.len() {
             return Err(ClientError::Length { table: "replies", found: replies.len(), expected: groups.len() });
         }
         let scored: Vec<_> =
             groups.into_iter().zip(replies).map(|(group, scores)| GroupScores { group, scores }).collect();
-        let Some(next) = outline.shape().stages().get(stage + 1) else {
-            return Ok(Next::Done(outline.rank(&scored)?));
+        let Some(next) = hierarchy.shape().stages().get(stage + 1) else {
+            return Ok(Next::Done(hierarchy.rank(&scored)?));
         };
         let count = probes.clamp(1, next.groups());
-        let Shortlist(mut groups) = outline.shortlist(stage, &scored, count)?;
+        let Shortlist(mut groups) = hierarchy.shortlist(stage, &scored, count)?;
         let best = groups.first().copied().unwrap_or(0);
         groups.resize(count, best);
-        Ok(Next::Trip(Self { outline, probes, stage: stage + 1, groups }))
+        Ok(Next::Trip(Self { probes, stage: stage + 1, groups }))
     }
 }
 
-impl Outline {
+impl ClientHierarchy {
     /// Groups of stage `stage + 1` below the `probes` best slots of stage `stage`; fewer where fewer slots were scored.
     ///
     /// The slot `t` of group `g` leads to group `g outputs + t`.
@@ -148,7 +203,7 @@ impl Outline {
         self.rank_top(scored, usize::MAX)
     }
 
-    /// The best `top` tracks of [`Outline::rank`].
+    /// The best `top` tracks of [`ClientHierarchy::rank`].
     ///
     /// # Errors
     /// [`ClientError`] for scores that do not fit the stage.

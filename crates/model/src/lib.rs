@@ -5,7 +5,6 @@
 //! [`Range`] proves that nothing overflows, [`Cost`] counts what the encrypted run will do. This crate refuses to know how
 //! weights are trained and how ciphertexts work; it has no heavy dependency.
 
-mod arrangement;
 mod card;
 mod circuit;
 mod clear;
@@ -13,28 +12,28 @@ mod client;
 mod cost;
 mod counts;
 mod decide;
-mod draw;
 mod files;
 mod front;
 mod hash;
 mod layout;
 mod packing;
 mod pair;
+mod protocol;
 mod range;
 mod server;
 mod shape;
 mod stage;
 mod timings;
+mod tournament;
+mod tournament_layout;
 
-pub use arrangement::{Arrangement, StageArrangement};
 pub use card::Card;
 pub use circuit::{Circuit, CircuitError, Entry, Input, Machine, Op, Register, StageId};
 pub use clear::{Clear, ClearError, ClearValue, ScoredPath};
-pub use client::{ClientError, ClientModel, Label, Outline};
+pub use client::{ClientError, ClientHierarchy, ClientModel, Label};
 pub use cost::{Choice, Cost, CostValue};
 pub use counts::{CostReport, Counts};
-pub use decide::{GroupScores, Next, Ranked, Ranking, Shortlist, Trips};
-pub use draw::{Decisions, Draw};
+pub use decide::{Answer, GroupScores, Match, Next, Ranked, Ranking, Shortlist, Trips};
 pub use files::{FileError, load_client, load_pair, load_server, save};
 pub use front::{
     Activation, Conv1d, Crop, Front, FrontError, Head, Layer, Network, POOL_EPSILON, Pool, Quantiser, Step,
@@ -45,9 +44,12 @@ pub use layout::{
     Envelope, IndexLayout, KEY_ID_BYTES, MESSAGE_HEADER, SEED_BYTES, StageLayout, body_bytes, fourier_bytes,
 };
 pub use packing::{Packing, PackingError, Place, bits_below};
-pub use pair::{Pair, PairError, Protocol};
+pub use pair::{Pair, PairError};
+pub use protocol::{Decider, Learns, Protocol, Resolution, Routing, UnknownProtocol};
 pub use range::{Range, RangeError, RangeValue};
 pub use server::{MAX_SCORE, ServerError, ServerModel};
 pub use shape::{HierarchyShape, StageError, StageShape, VectorBound};
 pub use stage::{Hierarchy, Stage};
-pub use timings::{Batched, Schedule, Step as CostStep, Timings, batches};
+pub use timings::{Batched, CostStep, Schedule, Timings, batches};
+pub use tournament::{DecisionCounts, Tournament};
+pub use tournament_layout::{TournamentLayout, TournamentStage};

@@ -5,24 +5,12 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::{
-    Circuit, Clear, ClearError, ClearValue, ClientError, ClientModel, GroupScores, Hierarchy, Next, Outline, Ranking,
-    ServerModel, StageId, Trips,
+    Answer, Circuit, Clear, ClearError, ClearValue, ClientError, ClientHierarchy, ClientModel, GroupScores, Hierarchy,
+    Next, Protocol, ServerModel, StageId, Trips,
 };
 
 /// Queries that are scored together.
 const BATCH: usize = 128;
-
-/// A protocol in which the client decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// One trip; every score is returned.
-    Flat,
-    /// One trip per stage; the client follows this many groups.
-    Trips {
-        /// Groups asked for at every stage.
-        probes: usize,
-    },
-}
 
 /// What can go wrong when both halves are at hand.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -56,36 +44,44 @@ impl<'a> Pair<'a> {
     /// encrypted protocols must agree with.
     ///
     /// # Errors
-    /// [`PairError`] for features of another width or not finite.
-    pub fn identify(&self, protocol: Protocol, features: &[f32]) -> Result<Ranking, PairError> {
+    /// [`PairError`] for features of another width or not finite, or options that do not fit the model.
+    pub fn identify(&self, protocol: Protocol, features: &[f32]) -> Result<Answer, PairError> {
+        let (hierarchy, outline) = (self.server.stages_for(protocol), self.client.stages_for(protocol));
+        let run = |circuit: &Circuit, inputs| circuit.run(&mut Clear::new(hierarchy), inputs);
         match protocol {
             Protocol::Flat => {
-                let (flat, outline) = (self.server.flat(), self.client.flat());
                 let input = vec![ClearValue::Vector(self.client.flat_input(features)?)];
-                let replies = Circuit::flat(flat).run(&mut Clear::new(flat), input)?;
+                let replies = run(&Circuit::flat(hierarchy), input)?;
                 let scored = replies.into_iter().flat_map(scores).enumerate();
-                Ok(outline.rank(&scored.map(|(group, scores)| GroupScores { group, scores }).collect::<Vec<_>>())?)
+                let scored: Vec<_> = scored.map(|(group, scores)| GroupScores { group, scores }).collect();
+                Ok(outline.rank(&scored)?.into())
             }
-            Protocol::Trips { probes } => {
-                let (hierarchy, outline) = (self.server.hierarchy(), self.client.hierarchy());
-                let mut trips = Trips::new(outline, probes);
+            Protocol::Routed { probes } => {
+                let mut trips = Trips::new(probes);
                 loop {
                     let mut inputs = vec![ClearValue::Vector(self.client.input(outline, trips.stage(), features)?)];
-                    if trips.stage() > 0 {
-                        inputs.extend(trips.groups().iter().map(|&group| ClearValue::Index(group)));
-                    }
-                    let circuit = trips.circuit().map_err(ClearError::from)?;
-                    let replies = circuit.run(&mut Clear::new(hierarchy), inputs)?;
-                    match trips.decide(replies.into_iter().flat_map(scores).collect())? {
+                    inputs.extend(trips.indices().iter().map(|&group| ClearValue::Index(group)));
+                    let replies = run(&trips.circuit(outline).map_err(ClearError::from)?, inputs)?;
+                    match trips.decide(outline, replies.into_iter().flat_map(scores).collect())? {
                         Next::Trip(next) => trips = next,
-                        Next::Done(ranking) => return Ok(ranking),
+                        Next::Done(ranking) => return Ok(ranking.into()),
                     }
                 }
+            }
+            Protocol::Decided { probes, answers, .. } => {
+                let circuit = Circuit::decided(hierarchy, probes, answers).map_err(ClearError::from)?;
+                let inputs = self.client.inputs(features)?.into_iter().map(ClearValue::Vector).collect();
+                let paths = run(&circuit, inputs)?.into_iter().filter_map(|value| match value {
+                    ClearValue::Answer(path) => path,
+                    // Every reply of this circuit is an answer.
+                    _ => None,
+                });
+                Ok(Answer::of_labels(paths.filter_map(|path| outline.label_at(path))))
             }
         }
     }
 
-    /// [`Pair::identify`] of every row of `[n, width]`, in parallel, each ranking cut to its best `top` tracks. The same
+    /// [`Pair::identify`] of every row of `[n, width]`, in parallel, each answer cut to its best `top` tracks. The same
     /// answers, many times faster on whole datasets: scores of whole stages are matrix products.
     ///
     /// # Errors
@@ -95,50 +91,61 @@ impl<'a> Pair<'a> {
         protocol: Protocol,
         features: ArrayView2<'_, f32>,
         top: usize,
-    ) -> Result<Vec<Ranking>, PairError> {
+    ) -> Result<Vec<Answer>, PairError> {
         let blocks: Vec<_> = features.axis_chunks_iter(Axis(0), BATCH).collect();
-        let rankings = blocks.into_par_iter().map(|rows| match protocol {
-            Protocol::Flat => self.flat_block(rows, top),
-            Protocol::Trips { probes } => self.trips_block(rows, probes, top),
+        let answers = blocks.into_par_iter().map(|rows| {
+            let mut answers = match protocol {
+                Protocol::Flat => self.flat_block(rows, top)?,
+                Protocol::Routed { probes } => self.routed_block(rows, probes)?,
+                Protocol::Decided { .. } => {
+                    let rows = rows.rows().into_iter();
+                    rows.map(|row| self.identify(protocol, &row.to_vec())).collect::<Result<_, _>>()?
+                }
+            };
+            answers.iter_mut().for_each(|answer| answer.matches.truncate(top));
+            Ok(answers)
         });
-        let rankings: Vec<Vec<Ranking>> = rankings.collect::<Result<_, _>>()?;
-        Ok(rankings.into_iter().flatten().collect())
+        let answers: Vec<Vec<Answer>> = answers.collect::<Result<_, PairError>>()?;
+        Ok(answers.into_iter().flatten().collect())
     }
 
-    fn inputs(&self, outline: &Outline, stage: usize, rows: ArrayView2<'_, f32>) -> Result<Array2<i32>, PairError> {
+    fn inputs(
+        &self,
+        outline: &ClientHierarchy,
+        stage: usize,
+        rows: ArrayView2<'_, f32>,
+    ) -> Result<Array2<i32>, PairError> {
         let head = self.client.front().head(outline.heads()[stage]).map_err(ClientError::from)?;
         Ok(head.input_batch(rows).map_err(ClientError::from)?)
     }
 
-    fn flat_block(&self, rows: ArrayView2<'_, f32>, top: usize) -> Result<Vec<Ranking>, PairError> {
+    fn flat_block(&self, rows: ArrayView2<'_, f32>, top: usize) -> Result<Vec<Answer>, PairError> {
         let (flat, outline) = (self.server.flat(), self.client.flat());
         let last = outline.heads().len() - 1;
         let scores = Clear::new(flat).linear_batch(StageId(last), self.inputs(outline, last, rows)?.view())?;
-        let ranked = scores.axis_iter(Axis(0)).map(|scores| Ok(outline.rank_top(&groups(flat, last, scores), top)?));
+        let ranked =
+            scores.axis_iter(Axis(0)).map(|scores| Ok(outline.rank_top(&groups(flat, last, scores), top)?.into()));
         ranked.collect()
     }
 
-    fn trips_block(&self, rows: ArrayView2<'_, f32>, probes: usize, top: usize) -> Result<Vec<Ranking>, PairError> {
+    fn routed_block(&self, rows: ArrayView2<'_, f32>, probes: usize) -> Result<Vec<Answer>, PairError> {
         let (hierarchy, outline) = (self.server.hierarchy(), self.client.hierarchy());
         let stages = 0..outline.heads().len();
         let inputs: Vec<Array2<i32>> = stages.map(|s| self.inputs(outline, s, rows)).collect::<Result<_, _>>()?;
         let first = Clear::new(hierarchy).linear_batch(StageId(0), inputs[0].view())?;
         let ranked = first.axis_iter(Axis(0)).enumerate().map(|(row, scores)| {
             let scores = scores.iter().take(hierarchy.stages()[0].count(0)).copied().collect();
-            let mut next = Trips::new(outline, probes).decide(vec![scores])?;
+            let mut next = Trips::new(probes).decide(outline, vec![scores])?;
             loop {
                 let trips = match next {
-                    Next::Done(Ranking(mut ranked)) => {
-                        ranked.truncate(top);
-                        return Ok(Ranking(ranked));
-                    }
+                    Next::Done(ranking) => return Ok(ranking.into()),
                     Next::Trip(trips) => trips,
                 };
                 let stage = &hierarchy.stages()[trips.stage()];
                 let x = inputs[trips.stage()].row(row).to_vec();
                 let score = |&group: &usize| (0..stage.count(group)).map(|slot| stage.score(group, slot, &x)).collect();
                 let replies = trips.groups().iter().map(score).collect();
-                next = trips.decide(replies)?;
+                next = trips.decide(outline, replies)?;
             }
         });
         ranked.collect()

@@ -3,7 +3,7 @@
 use safetensors::SafeTensorError;
 use thiserror::Error;
 
-use crate::{Circuit, Hierarchy, ModelHash, Range, RangeError, files};
+use crate::{Circuit, Hierarchy, ModelHash, Protocol, Range, RangeError, Routing, files};
 
 /// Largest absolute score of a model that may be saved: `2^20`.
 ///
@@ -99,6 +99,14 @@ impl ServerModel {
     /// What the `flat` protocol evaluates: the separately trained classifier, or else the last stage of the hierarchy.
     pub fn flat(&self) -> &Hierarchy {
         self.flat.as_ref().unwrap_or(&self.hierarchy)
+    }
+
+    /// What a protocol evaluates.
+    pub fn stages_for(&self, protocol: Protocol) -> &Hierarchy {
+        match protocol.routing() {
+            Routing::None => self.flat(),
+            Routing::Encrypted => &self.hierarchy,
+        }
     }
 
     /// What identifies this half: the SHA-256 of its `SHA256SUMS` file, which lists those of its other files.

@@ -50,7 +50,7 @@ pub struct Timings {
 
 /// What happens one after another where the server decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum CostStep {
     /// Comparisons side by side.
     Comparisons(usize),
     /// A bit becomes a selector.
@@ -70,7 +70,7 @@ pub enum Step {
 pub struct Schedule {
     /// Operations and bytes.
     pub report: CostReport,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<CostStep>,
 }
 
 /// Into how many batches of at most `largest` the server cuts `count` rotations: as many for every thread, none of them empty.
@@ -84,9 +84,9 @@ impl Schedule {
     pub fn predict(&self, timings: &Timings, threads: usize) -> Duration {
         let (report, threads) = (&self.report, threads.max(1));
         let steps = self.steps.iter().map(|step| match step {
-            Step::Comparisons(count) => timings.comparisons(*count, report.accumulators, threads),
-            Step::Selector => timings.selector(),
-            Step::Position { signs, aside } => timings.position(signs, *aside, report.accumulators, threads),
+            CostStep::Comparisons(count) => timings.comparisons(*count, report.accumulators, threads),
+            CostStep::Selector => timings.selector(),
+            CostStep::Position { signs, aside } => timings.position(signs, *aside, report.accumulators, threads),
         });
         let Counts { products, forward, inverse, .. } = report.counts;
         let linear = products as f64 * timings.product + (forward + inverse) as f64 * timings.transform;
@@ -250,8 +250,8 @@ mod tests {
     #[test]
     fn a_schedule_is_timed_as_by_hand() {
         let report = CostReport { accumulators: 1, ..CostReport::default() };
-        let position = Step::Position { signs: vec![2, 2, 1], aside: false };
-        let schedule = Schedule { report, steps: vec![Step::Comparisons(40), position] };
+        let position = CostStep::Position { signs: vec![2, 2, 1], aside: false };
+        let schedule = Schedule { report, steps: vec![CostStep::Comparisons(40), position] };
         // 40 comparisons of 8 and three passes of 4; then four selectors of 23, and five signs of 8 with three passes.
         assert_eq!(schedule.predict(&timings(), 1), Duration::from_secs(40 * 8 + 3 * 4 + 4 * 23 + 5 * 8 + 3 * 4));
         // On two threads 20 each in two passes. Then signs of 20, 20 and 12 are there before the selectors of 23 that they wait for.

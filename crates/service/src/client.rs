@@ -1,115 +1,151 @@
-//! [`Client`]: who asks, encrypts and decides.
+//! [`Client`]: who asks, encrypts and decrypts.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use sordino_fhe::{Plan, QueryEncryptor, SecretKey};
-use sordino_model::{ClientModel, GroupScores, Next, Protocol, Ranking, Trips};
+use sordino_fhe::{Plan, SecretKey, decision, scores};
+use sordino_model::{Answer, ClientModel, GroupScores, Next, Protocol, Trips};
 
-use crate::{Carried, ServiceError};
+use crate::{Hello, ServiceError};
 
-/// A client of one server, for one protocol.
-pub struct Client<'a> {
-    model: &'a ClientModel,
+/// A client of one server, for the protocol that the server speaks. It does nothing but compute: messages go out, replies come in.
+pub struct Client {
+    model: Arc<ClientModel>,
     protocol: Protocol,
-    encryptor: QueryEncryptor<'a>,
+    family: Family,
+    query: Option<Query>,
 }
 
-/// What one trip took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trip {
-    /// Bytes sent.
-    pub up: usize,
-    /// Bytes received.
-    pub down: usize,
-    /// Writing the query.
-    pub encrypt: Duration,
-    /// Waiting for the reply: the server's work and the transport.
-    pub wait: Duration,
-    /// Reading the reply.
-    pub decrypt: Duration,
+/// The encrypting half of a protocol's family.
+enum Family {
+    Scores(scores::Client),
+    Decision(decision::Client),
 }
 
-/// An answer and what it took. It must not travel back to the server, nor anything that follows from it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// Tracks by falling score; the best one is known if its score is above zero.
-    pub ranking: Ranking,
-    /// One entry per trip.
-    pub trips: Vec<Trip>,
+/// A query that waits for a reply.
+enum Query {
+    Flat,
+    Routed { trips: Trips, features: Vec<f32> },
+    Decided,
 }
 
-impl<'a> Client<'a> {
-    /// A client with its half of the model, its key, and the plan that the server handed out.
+/// A message for the server. It names its trip itself; the number here is for whoever counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Which trip of the query this is, from 0.
+    pub trip: usize,
+    /// What to send.
+    pub bytes: Vec<u8>,
+}
+
+/// What follows a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Another trip: send this, and hand in the reply.
+    Send(Message),
+    /// The answer. It must not travel back to the server, nor anything that follows from it.
+    Done(Answer),
+}
+
+impl Client {
+    /// A client with its half of the model, its key, and the hello of the server.
     ///
     /// # Errors
-    /// [`ServiceError::Fhe`] for a plan that cannot be read, or fits neither the key nor the model.
+    /// [`ServiceError::Hello`] or [`ServiceError::Fhe`] for a hello that cannot be read or whose plan fits neither the key nor the
+    /// model, [`ServiceError::OtherModel`] for a server that holds another model.
     pub fn new(
-        model: &'a ClientModel,
-        key: &'a SecretKey,
-        protocol: Protocol,
-        plan: &[u8],
+        model: impl Into<Arc<ClientModel>>,
+        key: impl Into<Arc<SecretKey>>,
+        hello: &[u8],
     ) -> Result<Self, ServiceError> {
-        let outline = match protocol {
-            Protocol::Flat => model.flat(),
-            Protocol::Trips { .. } => model.hierarchy(),
+        let model = model.into();
+        let Hello { protocol, model: found, plan } = Hello::from_bytes(hello)?;
+        let expected = model.server_hash();
+        if found != expected {
+            return Err(ServiceError::OtherModel { found, expected });
+        }
+        let shape = model.stages_for(protocol).shape();
+        plan.check(protocol, shape)?;
+        let family = match plan {
+            Plan::Scores(plan) => Family::Scores(scores::Client::new(key, plan, expected, shape)?),
+            Plan::Decision(plan) => Family::Decision(decision::Client::new(key, plan, expected, shape)?),
+            // The plan was read for one of the protocols above.
+            _ => return Err(ServiceError::Hello { what: "its plan is of another version" }),
         };
-        let plan = Plan::from_bytes(plan)?;
-        Ok(Self { model, protocol, encryptor: QueryEncryptor::new(key, plan, model.server_hash(), outline.shape())? })
+        Ok(Self { model, protocol, family, query: None })
     }
 
-    /// Names the clip that `features` describes. `ask(trip, query)` carries a message to the server and returns its reply.
+    /// The client's half of the model.
+    pub fn model(&self) -> &ClientModel {
+        &self.model
+    }
+
+    /// The protocol that the server speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Starts a query about the clip that `features` describe: base features, as the front end makes them. A query that waits for a
+    /// reply is given up.
     ///
     /// # Errors
-    /// [`ServiceError`]: what `ask` returns, or a refused message.
-    pub fn identify(
-        &mut self,
-        features: &[f32],
-        ask: &mut dyn FnMut(usize, &[u8]) -> Carried,
-    ) -> Result<Answer, ServiceError> {
-        let mut records = Vec::new();
-        let ranking = match self.protocol {
-            Protocol::Flat => {
-                let x = self.model.flat_input(features)?;
-                let scores = self.trip(0, &x, &[], ask, &mut records)?;
-                let scored = scores.into_iter().enumerate().map(|(group, scores)| GroupScores { group, scores });
-                self.model.flat().rank(&scored.collect::<Vec<_>>())?
+    /// [`ServiceError::Client`] for features of another width or not finite, [`ServiceError::Fhe`] for vectors that break a bound.
+    pub fn start(&mut self, features: &[f32]) -> Result<Message, ServiceError> {
+        self.query = None;
+        let (bytes, query) = match (&mut self.family, self.protocol) {
+            (Family::Decision(client), _) => (client.query(&self.model.inputs(features)?)?, Query::Decided),
+            (Family::Scores(client), Protocol::Routed { probes }) => {
+                let trips = Trips::new(probes);
+                let bytes = routed(client, &self.model, &trips, features)?;
+                (bytes, Query::Routed { trips, features: features.to_vec() })
             }
-            Protocol::Trips { probes } => {
-                let outline = self.model.hierarchy();
-                let mut trips = Trips::new(outline, probes);
-                loop {
-                    let stage = trips.stage();
-                    let x = self.model.input(outline, stage, features)?;
-                    let groups = if stage == 0 { &[][..] } else { trips.groups() };
-                    let scores = self.trip(stage, &x, groups, ask, &mut records)?;
-                    match trips.decide(scores)? {
-                        Next::Trip(next) => trips = next,
-                        Next::Done(ranking) => break ranking,
+            (Family::Scores(client), _) => (client.query(0, &self.model.flat_input(features)?, &[])?, Query::Flat),
+        };
+        self.query = Some(query);
+        Ok(Message { trip: 0, bytes })
+    }
+
+    /// Takes the reply to the last message. A reply that is refused leaves the query waiting, so that it can be carried again.
+    ///
+    /// # Errors
+    /// [`ServiceError::NothingAsked`], or [`ServiceError::Fhe`] for anything that is no reply to that message.
+    pub fn receive(&mut self, reply: &[u8]) -> Result<Step, ServiceError> {
+        let answer = match (&mut self.family, &self.query) {
+            (_, None) => return Err(ServiceError::NothingAsked),
+            (Family::Decision(client), _) => {
+                let paths = client.answers(reply)?.into_iter().flatten();
+                let hierarchy = self.model.hierarchy();
+                Answer::of_labels(paths.filter_map(|path| hierarchy.label_at(path)))
+            }
+            (Family::Scores(client), Some(Query::Routed { trips, features })) => {
+                let scores = client.scores(trips.stage(), reply, trips.indices())?;
+                match trips.clone().decide(self.model.hierarchy(), scores)? {
+                    Next::Done(ranking) => ranking.into(),
+                    Next::Trip(next) => {
+                        let bytes = routed(client, &self.model, &next, features)?;
+                        let (trip, features) = (next.stage(), features.clone());
+                        self.query = Some(Query::Routed { trips: next, features });
+                        return Ok(Step::Send(Message { trip, bytes }));
                     }
                 }
             }
+            (Family::Scores(client), Some(_)) => {
+                let scored = client.scores(0, reply, &[])?.into_iter().enumerate();
+                let scored: Vec<_> = scored.map(|(group, scores)| GroupScores { group, scores }).collect();
+                self.model.flat().rank(&scored)?.into()
+            }
         };
-        Ok(Answer { ranking, trips: records })
+        self.query = None;
+        Ok(Step::Done(answer))
     }
+}
 
-    fn trip(
-        &mut self,
-        trip: usize,
-        x: &[i32],
-        groups: &[usize],
-        ask: &mut dyn FnMut(usize, &[u8]) -> Carried,
-        records: &mut Vec<Trip>,
-    ) -> Result<Vec<Vec<i64>>, ServiceError> {
-        let start = Instant::now();
-        let query = self.encryptor.query(trip, x, groups)?;
-        let encrypt = start.elapsed();
-        let start = Instant::now();
-        let reply = ask(trip, &query)?;
-        let wait = start.elapsed();
-        let start = Instant::now();
-        let scores = self.encryptor.scores(trip, &reply, groups)?;
-        let decrypt = start.elapsed();
-        records.push(Trip { up: query.len(), down: reply.len(), encrypt, wait, decrypt });
-        Ok(scores)
-    }
+/// The message of one trip of `routed`.
+fn routed(
+    client: &mut scores::Client,
+    model: &ClientModel,
+    trips: &Trips,
+    features: &[f32],
+) -> Result<Vec<u8>, ServiceError> {
+    let x = model.input(model.hierarchy(), trips.stage(), features)?;
+    Ok(client.query(trips.stage(), &x, trips.indices())?)
 }

@@ -1,11 +1,12 @@
 //! [`ServiceError`]: why a query was not answered.
 
 use sordino_fhe::FheError;
-use sordino_model::{CircuitError, ClientError};
+use sordino_model::{CircuitError, ClientError, ModelHash};
 use thiserror::Error;
 
 /// Why a query was not answered. No variant carries anything decrypted.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ServiceError {
     /// The client's half of the model, or the features, do not fit.
     #[error(transparent)]
@@ -16,9 +17,23 @@ pub enum ServiceError {
     /// A circuit that is not well formed.
     #[error(transparent)]
     Circuit(#[from] CircuitError),
-    /// A query under an evaluation key that the server does not have.
-    #[error("the server has no evaluation key of this client; register one first")]
-    NoEvaluationKey,
+    /// Bytes that are no hello.
+    #[error("hello: {what}; expected what the server says first")]
+    Hello {
+        /// What is wrong with them.
+        what: &'static str,
+    },
+    /// A server that speaks of another model.
+    #[error("the server holds model {found}, this client half belongs to {expected}; fetch the client half again")]
+    OtherModel {
+        /// The server's model.
+        found: ModelHash,
+        /// The model that the client half belongs to.
+        expected: ModelHash,
+    },
+    /// A reply to no question.
+    #[error("a reply was given to a client that asked nothing; start a query first")]
+    NothingAsked,
     /// The message could not be carried to the server, or the server refused it.
     #[error("the server could not be asked: {reason}")]
     Transport {

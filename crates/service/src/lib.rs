@@ -1,14 +1,19 @@
-//! Client and server of a protocol, who speak in serialised messages and nothing else.
+//! Client and server of every protocol, who speak in serialised messages and nothing else.
 //!
-//! Comes in: base features of a clip on one side, the server half of a model on the other. Goes out: a ranking, and what it
-//! took. There is no transport in here: [`Client::identify`] hands each message to a closure, which may call a
-//! [`Server`] in the same process or carry it over a network. This crate refuses to know about audio and training.
+//! Comes in: base features of a clip on one side, the server half of a model on the other. Goes out: an [`Answer`]. There is no
+//! transport, no clock, no file and no thread in a [`Client`]: it hands out a [`Message`] and takes a reply, and whoever owns it
+//! carries them. [`exchange`] is the few lines that do so for a transport that can be called. This crate refuses to know about audio
+//! and training.
 
 mod client;
 mod error;
-pub mod one_trip;
+mod exchange;
+mod hello;
 mod server;
 
-pub use client::{Answer, Client, Trip};
+pub use client::{Client, Message, Step};
 pub use error::{Carried, ServiceError};
+pub use exchange::{Exchange, Trip, exchange};
+pub use hello::Hello;
 pub use server::Server;
+pub use sordino_model::{Answer, Match};

@@ -1,39 +1,51 @@
 //! [`Server`]: the library's owner.
 
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use sordino_fhe::params::ParameterSet;
-use sordino_fhe::{Plan, PlannerOptions, PreparedModel};
+use sordino_fhe::{FheError, KeyId, Plan, ServerKey};
 use sordino_model::{Protocol, ServerModel};
 
-use crate::ServiceError;
+use crate::{Hello, ServiceError};
 
-/// A model prepared for one protocol. It holds no secret of any client and answers any number of them.
+/// A model prepared for one protocol, and the evaluation keys of the clients that need one, each expanded once. It holds no secret of
+/// any client and answers any number of them at once.
 pub struct Server {
-    prepared: PreparedModel,
+    hello: Hello,
+    prepared: sordino_fhe::Server,
+    keys: RwLock<HashMap<KeyId, Arc<ServerKey>>>,
 }
 
 impl Server {
-    /// Plans the protocol for `model` and moves its weights to the Fourier domain.
+    /// Plans `protocol` for `model` and moves its weights to the Fourier domain.
     ///
     /// # Errors
-    /// [`ServiceError::Fhe`] for scores that no plan can hold.
+    /// [`ServiceError::Fhe`] for scores that no plan can hold, or options that do not fit the model.
     pub fn new(
         model: &ServerModel,
         protocol: Protocol,
         parameters: &'static ParameterSet,
     ) -> Result<Self, ServiceError> {
-        let options = PlannerOptions::default();
-        let (hierarchy, plan) = match protocol {
-            Protocol::Flat => (model.flat(), Plan::flat(parameters, model.flat(), options)?),
-            Protocol::Trips { probes } => {
-                (model.hierarchy(), Plan::trip_per_stage(parameters, model.hierarchy(), probes, options)?)
-            }
-        };
-        Ok(Self { prepared: PreparedModel::new(model.hash(), hierarchy, plan)? })
+        let hierarchy = model.stages_for(protocol);
+        let plan = Plan::new(parameters, protocol, hierarchy)?;
+        let hello = Hello { protocol, model: model.hash(), plan: plan.clone() };
+        Ok(Self { hello, prepared: sordino_fhe::Server::new(model.hash(), hierarchy, plan)?, keys: RwLock::default() })
     }
 
-    /// The public plan as a message, which every client needs once.
-    pub fn plan(&self) -> Vec<u8> {
-        self.prepared.plan().to_bytes()
+    /// What every client needs once, as a message: [`Hello`].
+    pub fn hello(&self) -> Vec<u8> {
+        self.hello.to_bytes()
+    }
+
+    /// The protocol that it speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.hello.protocol
+    }
+
+    /// The public plan.
+    pub fn plan(&self) -> &Plan {
+        &self.hello.plan
     }
 
     /// Bytes of the prepared weights.
@@ -41,11 +53,30 @@ impl Server {
         self.prepared.weight_bytes()
     }
 
-    /// Answers one query message.
+    /// Keeps a client's evaluation key, expanded, for its queries. Only `decided` needs one.
+    pub fn register(&self, key: ServerKey) {
+        // A poisoned lock means that another registration panicked; the map itself is still good.
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).insert(key.id(), Arc::new(key));
+    }
+
+    /// Drops the evaluation key of a client that has no more queries.
+    pub fn forget(&self, key: KeyId) {
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    }
+
+    /// Answers one query message, which names its trip and, where it needs one, its evaluation key.
     ///
     /// # Errors
-    /// [`ServiceError::Fhe`] for anything that is no query of this trip for this model.
-    pub fn answer(&self, trip: usize, query: &[u8]) -> Result<Vec<u8>, ServiceError> {
-        Ok(self.prepared.answer(trip, query)?)
+    /// [`ServiceError::Fhe`] for anything that is no query for this model, [`FheError::NoEvaluationKey`] among them for a client that
+    /// has not registered one.
+    pub fn answer(&self, query: &[u8]) -> Result<Vec<u8>, ServiceError> {
+        let key = match self.prepared.key_of(query)? {
+            None => None,
+            Some(id) => {
+                let key = self.keys.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+                Some(key.ok_or(FheError::NoEvaluationKey)?)
+            }
+        };
+        Ok(self.prepared.answer(key.as_deref(), query)?)
     }
 }

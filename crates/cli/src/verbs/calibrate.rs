@@ -6,7 +6,8 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use sordino_fhe::{calibrate, params};
+use sordino_fhe::calibration::calibrate;
+use sordino_fhe::params;
 
 use crate::calibration::Calibration;
 use crate::report;

@@ -1,6 +1,7 @@
 //! `sordino demo`: everything in one go, on composed music or on a folder.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
@@ -11,11 +12,12 @@ use sordino_corpus::{
     split_unknown, synth,
 };
 use sordino_fhe::{SecretKey, params};
+use sordino_model::{Decider, Protocol};
+use sordino_service::Server;
 
 use crate::disturbances::DisturbanceArgs;
-use crate::protocol::ProtocolName;
 use crate::report::{self, note};
-use crate::verbs::identify::{self, Host, Identified, Session};
+use crate::verbs::identify::{self, Identified, Listener};
 use crate::verbs::train::{self, EffortArg, SettingArgs};
 
 /// Clips asked about: from the library, and from outside it.
@@ -113,27 +115,25 @@ impl Demo {
         }
         clock.lap("queries");
 
-        let key = SecretKey::generate(&params::STANDARD);
+        let key = Arc::new(SecretKey::generate(&params::STANDARD));
         clock.lap("keygen");
         let mut answers = Vec::new();
         let evaluation = identify::evaluation_key(&key);
         clock.lap("evaluation key");
-        let protocols =
-            [("flat", ProtocolName::Flat), ("two-trip", ProtocolName::TwoTrip), ("one-trip", ProtocolName::OneTrip)];
-        for (name, protocol) in protocols {
-            let choice = protocol.with_probes(2);
-            let host = Host::new(&server, choice)?;
-            if let Host::Decides(server) = &host {
-                server.register(evaluation.expand());
+        let client = Arc::new(client);
+        for protocol in Protocol::ALL {
+            let (name, host) = (protocol.name(), Server::new(&server, protocol, &params::STANDARD)?);
+            if protocol.decider() == Decider::Server {
+                host.register(evaluation.expand());
             }
-            let mut session = Session::new(&client, &host, &key, choice)?;
+            let mut listener = Listener::new(client.clone(), key.clone(), &host)?;
             if !json {
                 println!("\n{name}: {KNOWN} clips of the library and {UNKNOWN} from outside it, at {SNR_DB} dB SNR");
             }
             for (track, inside, query) in &clips {
                 let whose = if *inside { "in the library" } else { "not in the library" };
                 let clip = format!("10 s of \"{}\" ({whose})", track.title);
-                let answer = session.samples(clip, &query.samples)?;
+                let answer = listener.samples(clip, &query.samples)?;
                 let best = answer.best.first().map(|m| m.track_id);
                 let right = if *inside { answer.known && best == Some(track.id) } else { !answer.known };
                 if !json {

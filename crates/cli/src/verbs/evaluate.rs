@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 use sordino_corpus::{Catalogue, Condition, CropSplit, Track, folds};
-use sordino_lab::{Disturbances, Sample, client_decides, protocols};
+use sordino_lab::{Disturbances, Sample, protocols};
 use sordino_learn::{Answer, FloatModel, float_answers, integer_answers};
 use sordino_model::{ClientModel, Label, Pair, Protocol, ServerModel, load_pair};
 
@@ -46,16 +46,16 @@ pub(crate) struct Evaluate {
     /// Random excerpts per track.
     #[arg(long, default_value_t = 2, value_name = "N")]
     crops: usize,
-    /// Numbers of clusters to follow in two-stage.
+    /// Numbers of clusters to follow in routed.
     #[arg(long, value_delimiter = ',', default_value = "1,2", value_name = "M[,M]")]
     probes: Vec<usize>,
     /// Ask this many of the queries encrypted too, in every protocol, and compare every score with the clear.
     #[arg(long, default_value_t = 0, value_name = "N")]
     encrypted: usize,
-    /// Ask this many of the queries in one-trip too, about a second each, and hold every answer and its margins against the clear.
+    /// Ask this many of the queries in decided too, about a second each, and hold every answer and its margins against the clear.
     #[arg(long, default_value_t = 0, value_name = "N")]
     one_trip: usize,
-    /// Clusters that one-trip follows.
+    /// Clusters that decided follows.
     #[arg(long, default_value_t = 1, value_name = "M")]
     one_trip_probes: usize,
     #[command(flatten)]
@@ -208,9 +208,9 @@ impl Evaluate {
             }
         }
         if self.one_trip > 0 {
-            let options = self.decisions.options(self.one_trip_probes);
+            let protocol = self.decisions.protocol(self.one_trip_probes);
             let sample = Sample { queries: self.one_trip, keys: self.keys, seed };
-            let asking = Deciding { fold, sample, options };
+            let asking = Deciding { fold, sample, protocol };
             findings.one_trip.push(decided::ask(client, server, &queries, asking, &mut findings.decided)?);
         }
         Ok(())
@@ -262,15 +262,11 @@ fn encrypted(
     sample: Sample,
 ) -> anyhow::Result<Agreement> {
     let bar = report::bar(sample.queries as u64, "encrypted");
-    let found = client_decides(client, server, protocol, queries.features.view(), sample, &bar)?;
+    let found = sordino_lab::encrypted(client, server, protocol, queries.features.view(), sample, &bar)?;
     bar.finish_and_clear();
-    let (name, probes) = match protocol {
-        Protocol::Flat => ("flat", 0),
-        Protocol::Trips { probes } => ("two-trip", probes),
-    };
     Ok(Agreement {
-        protocol: name,
-        probes,
+        protocol: protocol.name(),
+        probes: protocol.probes(),
         keys: found.keys,
         queries: found.answers.len(),
         equal: found.equal,

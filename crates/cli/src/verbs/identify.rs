@@ -1,24 +1,28 @@
 //! `sordino identify`: names clips, encrypted.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
 use sordino_audio::{DecodeLimits, decode_file};
-use sordino_fhe::{EvaluationKey, OneTripPlan, Plan, SecretKey, ServerKey, params};
-use sordino_model::{ClientModel, Crop, Protocol, ServerModel, load_pair};
-use sordino_service::{Client, Server, Trip, one_trip};
+use sordino_fhe::{EvaluationKey, SecretKey, ServerKey, params};
+use sordino_model::{ClientModel, Crop, Decider, load_pair};
+use sordino_service::{Client, Exchange, Server, Trip, exchange};
 
 use crate::calibration::Calibration;
-use crate::protocol::{Choice, ProtocolArgs};
+use crate::protocol::ProtocolArgs;
 use crate::report::{self, note};
+
+/// Tracks that are shown where the client sees the scores of many.
+const SHOWN: usize = 3;
 
 /// Name one or several clips without the server learning anything. Client and server run in this process, but they speak in
 /// serialised messages: the bytes are real.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  sordino identify models/mine clip.mp3\n  \
-    sordino identify models/mine clip.mp3 --protocol one-trip --answers 3 --resolution fine\n  \
+    sordino identify models/mine clip.mp3 --protocol decided --answers 3 --resolution fine\n  \
     sordino identify models/mine a.wav b.ogg --protocol flat --key runs/client.key --json")]
 pub(crate) struct Identify {
     /// Model folder.
@@ -31,7 +35,7 @@ pub(crate) struct Identify {
     /// The client's secret key (`sordino keygen`); a fresh one is drawn without it.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// The client's evaluation key for one-trip (`sordino keygen --evaluation`); made from the secret key without it.
+    /// The client's evaluation key for decided (`sordino keygen --evaluation`); made from the secret key without it.
     #[arg(long, value_name = "FILE")]
     evaluation_key: Option<PathBuf>,
     /// Where in a longer clip the query starts, in seconds; the middle without it.
@@ -87,24 +91,20 @@ struct Outcome {
 
 impl Identify {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        let (client, server) = load_pair(&self.model)?;
-        let key = match &self.key {
-            Some(path) => SecretKey::load(path)?,
-            None => SecretKey::generate(&params::STANDARD),
-        };
-        let choice = self.protocol.choice();
-        let host = Host::new(&server, choice)?;
-        if let Host::Decides(server) = &host {
+        let (client, model) = load_pair(&self.model)?;
+        let (client, key) = (Arc::new(client), Arc::new(self.secret_key()?));
+        let server = Server::new(&model, self.protocol.protocol(), &params::STANDARD)?;
+        if server.protocol().decider() == Decider::Server {
             server.register(match &self.evaluation_key {
                 Some(path) => ServerKey::load(path)?,
                 None => evaluation_key(&key).expand(),
             });
         }
         let crop = self.at.map_or(Crop::Middle, Crop::At);
-        let mut session = Session::new(&client, &host, &key, choice)?;
+        let mut listener = Listener::new(client, key, &server)?;
         let (mut identified, mut failed) = (Vec::new(), Vec::new());
         for clip in &self.clips {
-            match session.file(clip, crop) {
+            match listener.file(clip, crop) {
                 Ok(answer) => {
                     if !json {
                         human(&answer);
@@ -121,8 +121,15 @@ impl Identify {
         if json {
             report::print(true, &Outcome { identified, failed }, |_| ())?;
         }
-        anyhow::ensure!(done == all, "{} of {all} clips could not be read", all - done);
+        anyhow::ensure!(done == all, "{} of {all} clips could not be identified", all - done);
         Ok(())
+    }
+
+    fn secret_key(&self) -> anyhow::Result<SecretKey> {
+        Ok(match &self.key {
+            Some(path) => SecretKey::load(path)?,
+            None => SecretKey::generate(&params::STANDARD),
+        })
     }
 }
 
@@ -135,123 +142,54 @@ pub(crate) fn evaluation_key(key: &SecretKey) -> EvaluationKey {
     evaluation
 }
 
-/// A server in this process.
-pub(crate) enum Host {
-    /// It returns scores.
-    Scores(Server),
-    /// It decides.
-    Decides(one_trip::Server),
-}
-
-impl Host {
-    pub(crate) fn new(model: &ServerModel, choice: Choice) -> anyhow::Result<Self> {
-        let parameters = &params::STANDARD;
-        Ok(match choice {
-            Choice::Client(protocol) => Self::Scores(Server::new(model, protocol, parameters)?),
-            Choice::Server(options) => Self::Decides(one_trip::Server::new(model, options, parameters)?),
-        })
-    }
-
-    /// How long the server takes on this machine, if `calibrate` has been run.
-    fn predict(&self, client: &ClientModel, choice: Choice) -> anyhow::Result<Option<Duration>> {
-        let (Some(calibration), threads) = (Calibration::load(), rayon::current_num_threads()) else { return Ok(None) };
-        Ok(Some(match self {
-            Self::Scores(server) => {
-                let flat = matches!(choice, Choice::Client(Protocol::Flat));
-                let outline = if flat { client.flat() } else { client.hierarchy() };
-                calibration.trips(&Plan::from_bytes(&server.plan())?, outline.shape(), threads)?
-            }
-            Self::Decides(server) => {
-                let plan = OneTripPlan::from_bytes(&server.plan())?;
-                calibration.decided(&plan, client.hierarchy().shape(), threads)?
-            }
-        }))
-    }
-}
-
 /// A client of a server in this process. Messages between them are bytes.
-pub(crate) struct Session<'a> {
-    model: &'a ClientModel,
-    ends: Ends<'a>,
+pub(crate) struct Listener<'a> {
+    client: Client,
+    server: &'a Server,
     predicted: Option<Duration>,
 }
 
-enum Ends<'a> {
-    Scores(Client<'a>, &'a Server),
-    Decides(one_trip::Client<'a>, &'a one_trip::Server),
-}
-
-/// What a query gave, whoever decided.
-pub(crate) struct Named {
-    /// Labels, the best first, with their scores where the client sees them.
-    best: Vec<(usize, Option<i64>)>,
-    known: bool,
-    trips: Vec<Trip>,
-}
-
-impl<'a> Session<'a> {
-    pub(crate) fn new(
-        model: &'a ClientModel,
-        host: &'a Host,
-        key: &'a SecretKey,
-        choice: Choice,
-    ) -> anyhow::Result<Self> {
-        let ends = match (host, choice) {
-            (Host::Scores(server), Choice::Client(protocol)) => {
-                Ends::Scores(Client::new(model, key, protocol, &server.plan())?, server)
-            }
-            (Host::Decides(server), _) => Ends::Decides(one_trip::Client::new(model, key, &server.plan())?, server),
-            (Host::Scores(_), Choice::Server(_)) => anyhow::bail!("the server was prepared for another protocol"),
-        };
-        Ok(Self { model, ends, predicted: host.predict(model, choice)? })
+impl<'a> Listener<'a> {
+    pub(crate) fn new(model: Arc<ClientModel>, key: Arc<SecretKey>, server: &'a Server) -> anyhow::Result<Self> {
+        let shape = model.stages_for(server.protocol()).shape().clone();
+        let predict = |c: Calibration| server.plan().predict(&shape, &c.timings, rayon::current_num_threads());
+        let predicted = Calibration::load().map(predict).transpose()?;
+        Ok(Self { client: Client::new(model, key, &server.hello())?, server, predicted })
     }
 
     fn file(&mut self, path: &Path, crop: Crop) -> anyhow::Result<Identified> {
         let start = Instant::now();
-        let rate = self.model.front().spec().sample_rate;
-        let samples = decode_file(path, rate, &DecodeLimits::default())?;
-        let features = self.model.front().features_at(&samples.data, crop)?;
-        let front = start.elapsed();
-        let named = self.ask(&features)?;
-        Ok(self.describe(path.display().to_string(), front, &named))
+        let front = self.client.model().front();
+        let samples = decode_file(path, front.spec().sample_rate, &DecodeLimits::default())?;
+        let features = front.features_at(&samples.data, crop)?;
+        self.ask(path.display().to_string(), start, &features)
     }
 
     /// Identifies samples at the model's rate.
     pub(crate) fn samples(&mut self, name: String, samples: &[f32]) -> anyhow::Result<Identified> {
         let start = Instant::now();
-        let features = self.model.front().features(samples)?;
+        let features = self.client.model().front().features(samples)?;
+        self.ask(name, start, &features)
+    }
+
+    /// Identifies base features, on which somebody has worked since `start`.
+    fn ask(&mut self, clip: String, start: Instant, features: &[f32]) -> anyhow::Result<Identified> {
         let front = start.elapsed();
-        let named = self.ask(&features)?;
-        Ok(self.describe(name, front, &named))
+        let done = exchange(&mut self.client, features, &mut |message| self.server.answer(message))?;
+        Ok(self.describe(clip, front, &done))
     }
 
-    /// Identifies base features.
-    fn ask(&mut self, features: &[f32]) -> anyhow::Result<Named> {
-        Ok(match &mut self.ends {
-            Ends::Scores(client, server) => {
-                let answer = client.identify(features, &mut |trip, query| server.answer(trip, query))?;
-                let best = answer.ranking.0.iter().take(3).map(|ranked| (ranked.label, Some(ranked.score)));
-                Named { best: best.collect(), known: answer.ranking.known().is_some(), trips: answer.trips }
-            }
-            Ends::Decides(client, server) => {
-                let verdict = client.identify(features, &mut |query| server.answer(query))?;
-                let known = !verdict.labels.is_empty();
-                let best = verdict.labels.into_iter().map(|label| (label, None)).collect();
-                Named { best, known, trips: vec![verdict.trip] }
-            }
-        })
-    }
-
-    fn describe(&self, clip: String, front: Duration, answer: &Named) -> Identified {
-        let best = answer.best.iter().map(|&(label, score)| {
-            let label = &self.model.labels()[label];
+    fn describe(&self, clip: String, front: Duration, done: &Exchange) -> Identified {
+        let best = done.answer.matches.iter().take(SHOWN).map(|found| {
+            let label = &self.client.model().labels()[found.label];
             let (artist, title) = (label.artist.clone(), label.title.clone());
-            Match { track_id: label.track_id, artist, title, score }
+            Match { track_id: label.track_id, artist, title, score: found.score }
         });
-        let sum = |phase: fn(&Trip) -> Duration| answer.trips.iter().map(phase).sum::<Duration>().as_secs_f64();
+        let sum = |phase: fn(&Trip) -> Duration| done.total(phase).as_secs_f64();
+        let (bytes_up, bytes_down) = done.bytes();
         Identified {
             clip,
-            known: answer.known,
+            known: done.answer.known,
             best: best.collect(),
             seconds: Phases {
                 features: front.as_secs_f64(),
@@ -260,8 +198,8 @@ impl<'a> Session<'a> {
                 server_predicted: self.predicted.map(|time| time.as_secs_f64()),
                 decrypt: sum(|t| t.decrypt),
             },
-            bytes_up: answer.trips.iter().map(|t| t.up).sum(),
-            bytes_down: answer.trips.iter().map(|t| t.down).sum(),
+            bytes_up,
+            bytes_down,
         }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) struct Keygen {
     /// File to write; readable by its owner only.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Also write the evaluation key for one-trip to this file. It is for the server and tells it nothing of the secret key.
+    /// Also write the evaluation key for decided to this file. It is for the server and tells it nothing of the secret key.
     #[arg(long, value_name = "FILE")]
     evaluation: Option<PathBuf>,
     /// Replace an existing key (queries made with the old one can no longer be read).

@@ -6,7 +6,8 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use sordino_corpus::MelTable;
-use sordino_fhe::{OneTripOptions, OneTripPlan, params};
+use sordino_fhe::decision::{Options, Plan};
+use sordino_fhe::params;
 use sordino_lab::Disturbances;
 use sordino_learn::{Bars, Effort, FloatModel, Timed, TrainConfig};
 use sordino_model::{Card, ClientModel, ServerModel, save};
@@ -192,14 +193,14 @@ pub(crate) fn export(
     Ok((client, server))
 }
 
-/// From which margins on `one-trip` decides as plain integers would, for the model card.
+/// From which margins on `decided` decides as plain integers would, for the model card.
 fn decisions(server: &ServerModel) -> String {
     let hierarchy = server.hierarchy();
-    let certainty = OneTripPlan::new(&params::STANDARD, hierarchy, OneTripOptions::default())
-        .and_then(|plan| plan.certainty(hierarchy.shape()));
-    let certainty = match certainty {
-        Ok(certainty) => certainty,
-        Err(error) => return format!("`one-trip` cannot serve this model: {error}."),
+    let margins =
+        Plan::new(&params::STANDARD, hierarchy, Options::default()).and_then(|plan| plan.margins(hierarchy.shape()));
+    let margins = match margins {
+        Ok(margins) => margins,
+        Err(error) => return format!("`decided` cannot serve this model: {error}."),
     };
     let stage = |(stage, (margin, relative)): (usize, (&f64, &f64))| {
         format!(
@@ -207,14 +208,14 @@ fn decisions(server: &ServerModel) -> String {
             100.0 * relative
         )
     };
-    let stages = certainty.margins.iter().zip(&certainty.relative).enumerate().map(stage);
+    let stages = margins.stages.iter().zip(&margins.relative).enumerate().map(stage);
     format!(
-        "In `one-trip` (one probe, one answer, standard resolution) the answer is that of plain integers but with probability \
+        "In `decided` (one probe, one answer, standard resolution) the answer is that of plain integers but with probability \
          2^{:.0} where the winner leads all others\n\n{}\n- and its score is {:.0} from the unknown threshold.\n\nCloser races are \
          usually, not certainly, decided rightly; `--resolution fine` and `finest` halve and quarter what is rounded.",
-        certainty.failure_log2,
+        margins.failure_log2,
         stages.collect::<Vec<_>>().join("\n"),
-        certainty.threshold
+        margins.threshold
     )
 }
 

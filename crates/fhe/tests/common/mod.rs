@@ -2,10 +2,13 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+use std::sync::Arc;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use sordino_fhe::SecretKey;
 use sordino_fhe::params::ParameterSet;
-use sordino_fhe::{Plan, PlannerOptions, PreparedModel, QueryEncryptor, SecretKey};
+use sordino_fhe::scores::{Client, Plan, PlannerOptions, Server};
 use sordino_model::{Circuit, Clear, ClearValue, Hierarchy, ModelHash, Stage, VectorBound};
 use tfhe::core_crypto::commons::math::random::Seed;
 
@@ -52,32 +55,32 @@ pub(crate) fn vector(bound: VectorBound, rng: &mut ChaCha8Rng) -> Vec<i32> {
 
 /// A client and a server of one model.
 pub(crate) struct Pair<'a> {
-    pub(crate) client: QueryEncryptor<'a>,
-    pub(crate) server: PreparedModel,
+    pub(crate) client: Client,
+    pub(crate) server: Server,
     pub(crate) hierarchy: &'a Hierarchy,
 }
 
 pub(crate) const MODEL: ModelHash = ModelHash([7; 32]);
 
-pub(crate) fn key(parameters: &'static ParameterSet, seed: u128) -> SecretKey {
-    SecretKey::generate_from_seed(parameters, Seed(seed))
+pub(crate) fn key(parameters: &'static ParameterSet, seed: u128) -> Arc<SecretKey> {
+    SecretKey::generate_from_seed(parameters, Seed(seed)).into()
 }
 
 impl<'a> Pair<'a> {
-    pub(crate) fn new(key: &'a SecretKey, hierarchy: &'a Hierarchy, plan: Plan, seed: u128) -> Self {
-        let server = PreparedModel::new(MODEL, hierarchy, plan).unwrap();
+    pub(crate) fn new(key: &Arc<SecretKey>, hierarchy: &'a Hierarchy, plan: Plan, seed: u128) -> Self {
+        let server = Server::new(MODEL, hierarchy, plan).unwrap();
         // The plan travels as bytes.
         let plan = Plan::from_bytes(&server.plan().to_bytes()).unwrap();
-        let client = QueryEncryptor::from_insecure_seed(key, plan, MODEL, hierarchy.shape(), seed).unwrap();
+        let client = Client::from_insecure_seed(key.clone(), plan, MODEL, hierarchy.shape(), seed).unwrap();
         Self { client, server, hierarchy }
     }
 
-    pub(crate) fn staged(key: &'a SecretKey, hierarchy: &'a Hierarchy, probes: usize, seed: u128) -> Self {
-        let plan = Plan::trip_per_stage(key.parameters(), hierarchy, probes, PlannerOptions::default()).unwrap();
+    pub(crate) fn staged(key: &Arc<SecretKey>, hierarchy: &'a Hierarchy, probes: usize, seed: u128) -> Self {
+        let plan = Plan::routed(key.parameters(), hierarchy, probes, PlannerOptions::default()).unwrap();
         Self::new(key, hierarchy, plan, seed)
     }
 
-    pub(crate) fn flat(key: &'a SecretKey, hierarchy: &'a Hierarchy, seed: u128) -> Self {
+    pub(crate) fn flat(key: &Arc<SecretKey>, hierarchy: &'a Hierarchy, seed: u128) -> Self {
         let plan = Plan::flat(key.parameters(), hierarchy, PlannerOptions::default()).unwrap();
         Self::new(key, hierarchy, plan, seed)
     }

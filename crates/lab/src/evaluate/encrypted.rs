@@ -1,15 +1,16 @@
 //! [`Encrypted`]: queries asked for real, under fresh keys, and how their answers compare with the clear.
 
+use std::sync::Arc;
+
 use indicatif::ProgressBar;
 use ndarray::ArrayView2;
 use rand::SeedableRng;
 use rand::seq::index::sample;
 use rand_chacha::ChaCha8Rng;
-use sordino_fhe::{EvaluationKey, KeyId, OneTripOptions, SecretKey, params};
+use sordino_fhe::{EvaluationKey, KeyId, SecretKey, params};
 use sordino_learn::Answer;
-use sordino_model::{ClientModel, Pair, Protocol, ServerModel};
-use sordino_service::one_trip::{self, Verdict};
-use sordino_service::{Client, Server, Trip};
+use sordino_model::{ClientModel, Decider, Pair, Protocol, ServerModel};
+use sordino_service::{Client, Exchange, Server, Trip, exchange};
 
 use crate::LabError;
 
@@ -81,12 +82,12 @@ impl Log {
     }
 }
 
-/// Asks in a protocol where the client decides, and compares whole rankings, every score of them, with the clear.
+/// Asks in one protocol, and compares whole answers, every score of them where the client sees scores, with the clear.
 /// `features` are base features, shape `[queries, width]`.
 ///
 /// # Errors
 /// [`LabError`] where a plan, a key or a message is refused.
-pub fn client_decides(
+pub fn encrypted(
     client: &ClientModel,
     server: &ServerModel,
     protocol: Protocol,
@@ -96,87 +97,52 @@ pub fn client_decides(
 ) -> Result<Encrypted, LabError> {
     let pair = Pair::new(client, server).map_err(sordino_model::PairError::from)?;
     let host = Server::new(server, protocol, &params::STANDARD)?;
-    let plan = host.plan();
-    let places = sample.places(features.nrows());
     let mut log = Log::default();
-    for places in &places {
-        let key = SecretKey::generate(&params::STANDARD);
-        let mut session = Client::new(client, &key, protocol, &plan)?;
-        for &place in places {
-            let row = features.row(place).to_vec();
-            let answer = session.identify(&row, &mut |trip, query| host.answer(trip, query))?;
-            let equal = answer.ranking == pair.identify(protocol, &row)?;
-            let tracks = answer.ranking.top(TOP).map(|label| label as u32).collect();
-            let known = answer.ranking.known().is_some();
-            log.add(place, Answer { tracks, known }, equal, &answer.trips);
-            bar.inc(1);
-        }
-    }
-    Ok(log.close(places.len()))
-}
-
-/// Asks where the server decides, and compares answers with the clear.
-///
-/// # Errors
-/// [`LabError`] where a plan, a key or a message is refused.
-pub fn server_decides(
-    client: &ClientModel,
-    server: &ServerModel,
-    options: OneTripOptions,
-    features: ArrayView2<f32>,
-    sample: Sample,
-    bar: &ProgressBar,
-) -> Result<Encrypted, LabError> {
-    let pair = Pair::new(client, server).map_err(sordino_model::PairError::from)?;
-    let protocol = Protocol::Trips { probes: options.probes };
-    let host = one_trip::Server::new(server, options, &params::STANDARD)?;
-    let mut log = Log::default();
-    let keys = verdicts(client, &host, features, sample, bar, |Decision { place, verdict, .. }| {
-        let clear = pair.identify(protocol, &features.row(place).to_vec())?.known().map(|best| best.label);
-        let equal = verdict.labels.first().copied() == clear;
-        let answer = Answer {
-            known: !verdict.labels.is_empty(),
-            tracks: verdict.labels.iter().map(|&label| label as u32).collect(),
-        };
-        log.add(place, answer, equal, &[verdict.trip]);
+    let keys = ask(client, &host, features, sample, bar, |Asked { place, found, .. }| {
+        let equal = found.answer == pair.identify(protocol, &features.row(place).to_vec())?;
+        let tracks = found.answer.top(TOP).map(|label| label as u32).collect();
+        log.add(place, Answer { tracks, known: found.answer.known }, equal, &found.trips);
         Ok::<_, LabError>(())
     })?;
     Ok(log.close(keys))
 }
 
-/// What a server that decides said to one query.
+/// A query that was asked encrypted.
 #[derive(Clone, Debug)]
-pub struct Decision {
+pub struct Asked {
     /// Position of the query's key.
     pub key: usize,
     /// Position of the query among all.
     pub place: usize,
-    /// What the client decrypted.
-    pub verdict: Verdict,
+    /// What the client decrypted, and what it took.
+    pub found: Exchange,
 }
 
-/// Asks a sample of `features`, shape `[queries, width]`, of a server that decides, under fresh keys, and hands over what it says, query by
-/// query. Returns the number of keys.
+/// Asks a sample of `features`, shape `[queries, width]`, under fresh keys, and hands over what came of it, query by query. Returns the
+/// number of keys.
 ///
 /// # Errors
 /// [`LabError`] where a key or a message is refused, and whatever `each` fails with.
-pub fn verdicts<E: From<LabError>>(
+pub fn ask<E: From<LabError>>(
     client: &ClientModel,
-    host: &one_trip::Server,
+    host: &Server,
     features: ArrayView2<f32>,
     sample: Sample,
     bar: &ProgressBar,
-    mut each: impl FnMut(Decision) -> Result<(), E>,
+    mut each: impl FnMut(Asked) -> Result<(), E>,
 ) -> Result<usize, E> {
     let places = sample.places(features.nrows());
+    let model = Arc::new(client.clone());
     for (key, places) in places.iter().enumerate() {
-        let secret = SecretKey::generate(&params::STANDARD);
-        host.register(EvaluationKey::generate(&secret, |_| ()).expand());
-        let mut session = one_trip::Client::new(client, &secret, &host.plan()).map_err(LabError::from)?;
+        let secret = Arc::new(SecretKey::generate(&params::STANDARD));
+        if host.protocol().decider() == Decider::Server {
+            host.register(EvaluationKey::generate(&secret, |_| ()).expand());
+        }
+        let mut session = Client::new(model.clone(), secret.clone(), &host.hello()).map_err(LabError::from)?;
         for &place in places {
             let row = features.row(place).to_vec();
-            let verdict = session.identify(&row, &mut |query| host.answer(query)).map_err(LabError::from)?;
-            each(Decision { key, place, verdict })?;
+            let found = exchange(&mut session, &row, &mut |message| host.answer(message)).map_err(LabError::from)?;
+            each(Asked { key, place, found })?;
             bar.inc(1);
         }
         host.forget(KeyId::of(&secret));

@@ -1,62 +1,40 @@
 //! What a query costs in every protocol, before anyone pays for it.
 
-use sordino_fhe::{EvaluationKey, OneTripOptions, OneTripPlan, Plan, PlannerOptions, params};
-use sordino_model::{Hierarchy, Protocol, ServerModel};
+use sordino_fhe::{EvaluationKey, Plan, params};
+use sordino_model::{Decider, Protocol, Resolution, ServerModel};
 
 use crate::LabError;
 use crate::evaluate::row::Price;
 
-/// The price of a query in a protocol where the client decides.
+/// The price of a query.
 pub(crate) fn of(server: &ServerModel, protocol: Protocol) -> Result<Price, LabError> {
-    let options = PlannerOptions::default();
-    let (hierarchy, plan) = match protocol {
-        Protocol::Flat => (server.flat(), Plan::flat(&params::STANDARD, server.flat(), options)?),
-        Protocol::Trips { probes } => {
-            let hierarchy = server.hierarchy();
-            (hierarchy, Plan::trip_per_stage(&params::STANDARD, hierarchy, probes, options)?)
-        }
-    };
-    let trips = (0..plan.trips().len()).map(|trip| plan.cost(trip, hierarchy.shape()));
-    let trips = trips.collect::<Result<Vec<_>, _>>()?;
-    let (client_learns, probes) = match protocol {
-        Protocol::Flat => ("every track's score", 1),
-        Protocol::Trips { probes } => {
-            ("every cluster's score, and the scores of the tracks in the clusters it picked", probes)
-        }
-    };
-    let (rotations, rotations_in_a_row) = decided(hierarchy, probes).unzip();
-    Ok(Price {
-        bytes_up: Some(trips.iter().map(|trip| trip.bytes_up).sum()),
-        bytes_down: Some(trips.iter().map(|trip| trip.bytes_down).sum()),
+    let hierarchy = server.stages_for(protocol);
+    let learns = protocol.learns();
+    let (rotations, rotations_in_a_row) = decided(server, protocol).unzip();
+    let mut price = Price {
         rotations,
         rotations_in_a_row,
-        server_learns: SERVER_LEARNS.into(),
-        client_learns: client_learns.into(),
+        server_learns: learns.server.into(),
+        client_learns: learns.client.into(),
         ..Price::default()
-    })
-}
-
-/// The price of a query where the server decides.
-pub(crate) fn one_trip(server: &ServerModel, options: OneTripOptions) -> Price {
-    let (rotations, rotations_in_a_row) = decided(server.hierarchy(), options.probes).unzip();
-    Price {
-        rotations,
-        rotations_in_a_row,
-        key_bytes: Some(EvaluationKey::wire_bytes(&params::STANDARD)),
-        server_learns: SERVER_LEARNS.into(),
-        client_learns: "nothing".into(),
-        ..Price::default()
+    };
+    match protocol.decider() {
+        Decider::Client => {
+            let trips = Plan::new(&params::STANDARD, protocol, hierarchy)?.costs(hierarchy.shape())?;
+            price.bytes_up = Some(trips.iter().map(|trip| trip.bytes_up).sum());
+            price.bytes_down = Some(trips.iter().map(|trip| trip.bytes_down).sum());
+        }
+        Decider::Server => price.key_bytes = Some(EvaluationKey::wire_bytes(&params::STANDARD)),
     }
+    Ok(price)
 }
 
 /// Blind rotations, and how many of them follow one another, were the server to decide the same, encrypted; nothing where its
 /// scores are too close together for that.
-fn decided(hierarchy: &Hierarchy, probes: usize) -> Option<(usize, usize)> {
-    let options = OneTripOptions { probes, ..OneTripOptions::default() };
-    let plan = OneTripPlan::new(&params::STANDARD, hierarchy, options).ok()?;
-    let cost = plan.cost(hierarchy.shape()).ok()?;
+fn decided(server: &ServerModel, protocol: Protocol) -> Option<(usize, usize)> {
+    let hierarchy = server.stages_for(protocol);
+    let decided = Protocol::Decided { probes: protocol.probes().max(1), answers: 1, resolution: Resolution::Standard };
+    let costs = Plan::new(&params::STANDARD, decided, hierarchy).ok()?.costs(hierarchy.shape()).ok()?;
+    let cost = costs.first()?;
     Some((cost.decisions.rotations(), cost.rotations_in_a_row))
 }
-
-/// What the server learns in every protocol.
-pub(crate) const SERVER_LEARNS: &str = "that a query was made, its size and time";

@@ -65,7 +65,7 @@ impl Counts {
 /// A way of answering.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Method {
-    /// `flat`, `two-trip`, `one-trip`, or what a baseline does.
+    /// `flat`, `routed`, `decided`, or what a baseline does.
     pub protocol: String,
     /// Clusters followed; 0 where there are none.
     pub probes: usize,
@@ -130,7 +130,7 @@ pub struct Row {
     pub method: Method,
     /// Queries to known tracks.
     pub queries: usize,
-    /// Per cent of those whose best track is right, reported known or not; nothing where only an answer comes back (`one-trip`).
+    /// Per cent of those whose best track is right, reported known or not; nothing where only an answer comes back (`decided`).
     pub top_1: Option<f64>,
     /// Per cent of those whose track is among the best three, as `top_1`.
     pub top_3: Option<f64>,

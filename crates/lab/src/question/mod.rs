@@ -94,7 +94,7 @@ pub struct Grid {
     pub folds: usize,
     /// Queries that are also asked encrypted, in every protocol.
     pub encrypted: usize,
-    /// Queries that are also asked in one-trip, where the server decides, seconds each.
+    /// Queries that are also asked in `decided`, where the server decides, seconds each.
     pub one_trip: usize,
     /// Secret keys among which encrypted queries are divided.
     pub keys: usize,

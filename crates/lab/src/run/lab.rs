@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use sordino_model::{Decider, Protocol};
+
 use crate::evaluate::row::{Counts, Method, Price, Row, disturbance, percent, standard_error};
 use crate::music::Shelf;
 use crate::question::unit::{System, Unit};
@@ -107,7 +109,9 @@ fn rows(unit: &Unit, folds: &[Done]) -> Vec<Row> {
     let row = |((place, method), (counts, price)): ((usize, Method), (Counts, Price))| {
         let condition = first.outcomes[place].condition.clone();
         let (snr_db, disturbance) = disturbance(&condition);
-        let ranked = method.protocol != ours::ONE_TRIP;
+        // Where the server decides, the client sees an answer and no ranking.
+        let decided = method.protocol.parse::<Protocol>().is_ok_and(|p| p.decider() == Decider::Server);
+        let ranked = !decided;
         let stages: &[usize] = if method.protocol == "flat" { &[] } else { &stages };
         Row {
             grid: unit.grid.clone(),

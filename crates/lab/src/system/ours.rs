@@ -6,12 +6,11 @@ use std::time::Instant;
 
 use ndarray::Array2;
 use sordino_audio::FeatureSpec;
-use sordino_fhe::OneTripOptions;
 use sordino_learn::{Answer, FloatModel, float_answers, integer_answers, labels, train};
-use sordino_model::{Card, ClientModel, Pair, PairError, Protocol, ServerModel, save};
+use sordino_model::{Card, ClientModel, Pair, PairError, Protocol, Resolution, ServerModel, save};
 
 use crate::LabError;
-use crate::evaluate::encrypted::{Encrypted, Sample, client_decides, server_decides};
+use crate::evaluate::encrypted::{self, Encrypted, Sample};
 use crate::evaluate::price;
 use crate::evaluate::row::{Counts, MIXED, Method, Price};
 use crate::evaluate::stacked::{Stacked, stacked};
@@ -22,9 +21,6 @@ use crate::question::Grid;
 use crate::question::unit::{Training, Unit};
 use crate::run::bench::{Bench, Done};
 use crate::run::machine::{peak_gigabytes, reset_peak};
-
-/// The protocol in which the server decides, as rows name it.
-pub(crate) const ONE_TRIP: &str = "one-trip";
 
 /// Base features of queries, shape `[queries, width]`, and what they were.
 struct Queries {
@@ -134,23 +130,13 @@ fn encrypted(
     let (features, answering) = (queries.features.view(), &unit.answering);
     let sample = |queries| Sample { queries, keys: answering.keys, seed: unit.library.draw() };
     let mut outcomes = Vec::new();
-    if answering.encrypted > 0 {
-        for protocol in protocols(&answering.probes, server) {
-            let bar = bench.watch.bar(answering.encrypted as u64, "encrypted");
-            let found = client_decides(client, server, protocol, features, sample(answering.encrypted), &bar)?;
-            bar.finish_and_clear();
-            let price = price::of(server, protocol)?;
-            outcomes.push(sampled(found, method(protocol, "encrypted"), price, &queries.asked));
-        }
-    }
-    if answering.one_trip > 0 {
-        let options = OneTripOptions::default();
-        let bar = bench.watch.bar(answering.one_trip as u64, "one-trip");
-        let found = server_decides(client, server, options, features, sample(answering.one_trip), &bar)?;
+    let asked = protocols(&answering.probes, server).into_iter().map(|protocol| (protocol, answering.encrypted));
+    let decided = Protocol::Decided { probes: 1, answers: 1, resolution: Resolution::Standard };
+    for (protocol, count) in asked.chain([(decided, answering.one_trip)]).filter(|&(_, count)| count > 0) {
+        let bar = bench.watch.bar(count as u64, protocol.name());
+        let found = encrypted::encrypted(client, server, protocol, features, sample(count), &bar)?;
         bar.finish_and_clear();
-        let (protocol, precision) = (ONE_TRIP.into(), "encrypted".into());
-        let method = Method { protocol, probes: options.probes, precision };
-        outcomes.push(sampled(found, method, price::one_trip(server, options), &queries.asked));
+        outcomes.push(sampled(found, method(protocol, "encrypted"), price::of(server, protocol)?, &queries.asked));
     }
     Ok(outcomes)
 }
@@ -172,16 +158,12 @@ fn sampled(found: Encrypted, method: Method, price: Price, asked: &[Asked]) -> O
 /// In which protocols the client decides, following so many clusters in each way; a flat model has but one.
 pub fn protocols(probes: &[usize], server: &ServerModel) -> Vec<Protocol> {
     let staged = server.hierarchy().stages().len() > 1;
-    let trips = probes.iter().filter(|_| staged).map(|&probes| Protocol::Trips { probes });
+    let trips = probes.iter().filter(|_| staged).map(|&probes| Protocol::Routed { probes });
     std::iter::once(Protocol::Flat).chain(trips).collect()
 }
 
 fn method(protocol: Protocol, precision: &str) -> Method {
-    let (name, probes) = match protocol {
-        Protocol::Flat => ("flat", 0),
-        Protocol::Trips { probes } => ("two-trip", probes),
-    };
-    Method { protocol: name.into(), probes, precision: precision.into() }
+    Method { protocol: protocol.name().into(), probes: protocol.probes(), precision: precision.into() }
 }
 
 fn remove(folder: &Path) -> Result<(), LabError> {

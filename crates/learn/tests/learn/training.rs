@@ -34,7 +34,7 @@ fn two_stages_name_tracks_and_integers_agree() {
     assert!(float_top_1(&model, Some(1)) > 0.8);
     assert!(float_top_1(&model, Some(2)) > 0.85);
     assert!((integer_top_1(&model, Protocol::Flat) - flat).abs() < 0.03);
-    assert!((integer_top_1(&model, Protocol::Trips { probes: 2 }) - float_top_1(&model, Some(2))).abs() < 0.03);
+    assert!((integer_top_1(&model, Protocol::Routed { probes: 2 }) - float_top_1(&model, Some(2))).abs() < 0.03);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn one_stage_or_three_are_only_a_setting() {
     assert_eq!(three.tree.branching(), [3, 3]);
     assert_eq!(three.stages.iter().map(|s| s.rows.dim().0).collect::<Vec<_>>(), [1, 3, 9]);
     assert!(float_top_1(&three, Some(2)) > 0.75);
-    assert!(integer_top_1(&three, Protocol::Trips { probes: 2 }) > 0.75);
+    assert!(integer_top_1(&three, Protocol::Routed { probes: 2 }) > 0.75);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn spill_puts_tracks_into_two_leaves() {
     let model = trained(&TrainConfig { spill: 2, ..config() });
     let slots: usize = model.tree.leaves().iter().map(Vec::len).sum();
     assert!(slots > 60 && model.tree.slots() <= 2 * 36 * 11 / (10 * model.tree.leaves().len()) + 1);
-    assert!(integer_top_1(&model, Protocol::Trips { probes: 1 }) > 0.8);
+    assert!(integer_top_1(&model, Protocol::Routed { probes: 1 }) > 0.8);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn clusters_are_learned_and_have_rows_of_their_own() {
     assert!(leaves.chunks(2).all(|copies| copies[0] == copies[1]));
     assert_eq!(leaves.iter().step_by(2).map(Vec::len).sum::<usize>(), LIBRARY.tracks);
     assert_eq!(model.tree.branching()[0], model.stages[0].rows.dim().1);
-    assert!(integer_top_1(&model, Protocol::Trips { probes: 1 }) > 0.8);
+    assert!(integer_top_1(&model, Protocol::Routed { probes: 1 }) > 0.8);
     // A track that is found by both copies of its cluster is listed once.
     let (features, _) = queries(&model, &LIBRARY, 2);
     assert!(model.rank(features.view(), Some(2), 3).unwrap().iter().all(|r| r[0].track != r[1].track));
@@ -139,7 +139,7 @@ fn a_track_is_named_by_any_of_its_passages() {
     let (features, passages) = queries(&model, &LIBRARY, 6);
     let (client, server) = model.halves("passages", labels(12)).unwrap();
     let pair = Pair::new(&client, &server).unwrap();
-    for (protocol, probes) in [(Protocol::Flat, None), (Protocol::Trips { probes: 2 }, Some(2))] {
+    for (protocol, probes) in [(Protocol::Flat, None), (Protocol::Routed { probes: 2 }, Some(2))] {
         let float = model.rank(features.view(), probes, 3).unwrap();
         let integer = pair.identify_batch(protocol, features.view(), 3).unwrap();
         let share = |right: &dyn Fn(usize, u32) -> bool| {
@@ -173,7 +173,7 @@ fn known_and_unknown_are_told_apart() {
     let (strange, _) = queries(&model, &Patterns { seed: 8, ..LIBRARY }, 6);
     let (client, server) = model.halves("patterns", labels(LIBRARY.tracks)).unwrap();
     let pair = Pair::new(&client, &server).unwrap();
-    for protocol in [Protocol::Flat, Protocol::Trips { probes: 2 }] {
+    for protocol in [Protocol::Flat, Protocol::Routed { probes: 2 }] {
         let known = |features: &ndarray::Array2<f32>| {
             let ranked = pair.identify_batch(protocol, features.view(), 1).unwrap();
             ranked.iter().filter(|r| r.known().is_some()).count() as f32 / ranked.len() as f32

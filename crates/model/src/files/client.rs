@@ -8,8 +8,8 @@ use super::error::FileError;
 use super::half::{Half, LABELS, MODEL, WEIGHTS};
 use super::tensors::{Reader, Writer};
 use crate::{
-    Activation, ClientModel, Conv1d, Front, FrontError, Head, HierarchyShape, Label, Layer, ModelHash, Network,
-    Outline, Pool, Quantiser, ServerError, Step,
+    Activation, ClientHierarchy, ClientModel, Conv1d, Front, FrontError, Head, HierarchyShape, Label, Layer, ModelHash,
+    Network, Pool, Quantiser, ServerError, Step,
 };
 
 /// Names the kind of file.
@@ -160,15 +160,19 @@ fn take_steps(reader: &mut Reader<'_>, part: &str, steps: Vec<StepDescription>) 
     steps.collect()
 }
 
-fn put_outline(writer: &mut Writer, part: &str, outline: &Outline) -> OutlineDescription {
+fn put_outline(writer: &mut Writer, part: &str, outline: &ClientHierarchy) -> OutlineDescription {
     let slots = outline.slots();
     writer.put_slice(format!("{part}.slots"), vec![slots.len()], &mut slots.iter().copied());
     OutlineDescription { heads: outline.heads().to_vec(), stages: outline.shape().clone() }
 }
 
-fn take_outline(reader: &mut Reader<'_>, part: &str, outline: OutlineDescription) -> Result<Outline, FileError> {
+fn take_outline(
+    reader: &mut Reader<'_>,
+    part: &str,
+    outline: OutlineDescription,
+) -> Result<ClientHierarchy, FileError> {
     let slots: Array1<u32> = reader.take(&format!("{part}.slots"))?;
-    Ok(Outline::new(outline.stages, outline.heads, slots.to_vec())?)
+    Ok(ClientHierarchy::new(outline.stages, outline.heads, slots.to_vec())?)
 }
 
 /// The files of a client half.

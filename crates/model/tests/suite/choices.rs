@@ -24,11 +24,11 @@ fn best(model: &Hierarchy, stage: usize, groups: &[usize], x: &[i32], keep: usiz
 
 proptest! {
     #[test]
-    fn one_trip_follows_the_best_groups_to_the_best_tracks(
+    fn decided_follows_the_best_groups_to_the_best_tracks(
         seed: u64, outputs in proptest::collection::vec(1usize..6, 1..4), probes in 1usize..4, answers in 1usize..4,
     ) {
         let model = sample(seed, &outputs);
-        let circuit = match Circuit::one_trip(&model, probes, answers) {
+        let circuit = match Circuit::decided(&model, probes, answers) {
             Ok(circuit) => circuit,
             Err(CircuitError::Choices { found, slots, .. }) => {
                 prop_assert!(found > slots);
@@ -55,7 +55,7 @@ proptest! {
     #[test]
     fn no_difference_leaves_its_range(seed: u64, outputs in proptest::collection::vec(1usize..6, 1..3), probes in 1usize..3) {
         let model = sample(seed, &outputs);
-        let Ok(circuit) = Circuit::one_trip(&model, probes, 1) else { return Ok(()) };
+        let Ok(circuit) = Circuit::decided(&model, probes, 1) else { return Ok(()) };
         let ranges = Range::new(&model, u64::MAX).prove(&circuit).unwrap();
         let paths = model.last().groups() * model.last().outputs();
         prop_assert_eq!(ranges, vec![RangeValue::Answer { paths }]);
@@ -90,22 +90,22 @@ fn differences_of_similar_rows_are_bounded_closer_than_their_scores() {
 }
 
 #[test]
-fn client_and_server_build_the_same_one_trip_circuit() {
+fn client_and_server_build_the_same_circuit_of_decisions() {
     let model = sample(1, &[3, 4, 2]);
-    assert_eq!(Circuit::one_trip(&model, 1, 2), Circuit::one_trip(model.shape(), 1, 2));
-    let circuit = Circuit::one_trip(&model, 1, 2).unwrap();
+    assert_eq!(Circuit::decided(&model, 1, 2), Circuit::decided(model.shape(), 1, 2));
+    let circuit = Circuit::decided(&model, 1, 2).unwrap();
     assert_eq!(circuit.inputs, [bound(6), bound(7), bound(8)].map(Input::Vector));
     let json = serde_json::to_string(&circuit).unwrap();
     assert_eq!(serde_json::from_str::<Circuit>(&json).unwrap(), circuit);
     let refused =
-        |probes, answers| matches!(Circuit::one_trip(&model, probes, answers), Err(CircuitError::Choices { .. }));
+        |probes, answers| matches!(Circuit::decided(&model, probes, answers), Err(CircuitError::Choices { .. }));
     assert!(refused(0, 1) && refused(1, 0) && refused(3, 1));
 }
 
 #[test]
 fn decisions_on_the_wrong_kind_are_refused() {
     let model = sample(1, &[3, 4]);
-    let mut circuit = Circuit::one_trip(&model, 1, 1).unwrap();
+    let mut circuit = Circuit::decided(&model, 1, 1).unwrap();
     // The argmax of the first stage is fed the vector instead of the scores.
     for op in &mut circuit.ops {
         if let Op::Argmax { entries, .. } = op {

@@ -3,17 +3,17 @@
 use proptest::prelude::*;
 use rand::RngExt;
 use sordino_model::{
-    ClientError, GroupScores, HierarchyShape, Next, Outline, Ranked, Ranking, Shortlist, StageShape, Trips,
+    ClientError, ClientHierarchy, GroupScores, HierarchyShape, Next, Ranked, Ranking, Shortlist, StageShape, Trips,
 };
 
 use crate::sample::{bound, rng};
 
 /// Three clusters (and one padding slot) over tracks 0 to 4; track 1 lives in two of them.
-fn outline() -> Outline {
+fn outline() -> ClientHierarchy {
     let clusters = StageShape::new(4, bound(3), vec![3]).unwrap();
     let tracks = StageShape::new(3, bound(3), vec![2, 3, 1, 0]).unwrap();
     let shape = HierarchyShape::new(vec![clusters, tracks]).unwrap();
-    Outline::new(shape, vec![0, 0], vec![0, 1, 1, 2, 3, 4]).unwrap()
+    ClientHierarchy::new(shape, vec![0, 0], vec![0, 1, 1, 2, 3, 4]).unwrap()
 }
 
 fn scored(group: usize, scores: &[i64]) -> GroupScores {
@@ -58,7 +58,7 @@ fn scores_that_do_not_fit_are_refused() {
     assert_eq!(outline.rank(&[scored(3, &[])]).unwrap(), Ranking::default(), "an empty cluster");
     let error = outline.shortlist(2, &[], 1);
     assert_eq!(error, Err(ClientError::Absent { what: "stage", found: 2, bound: 2 }));
-    let error = Trips::new(&outline, 1).decide(vec![vec![1, 2, 3], vec![]]).map(drop);
+    let error = Trips::new(1).decide(&outline, vec![vec![1, 2, 3], vec![]]).map(drop);
     assert_eq!(error, Err(ClientError::Length { table: "replies", found: 2, expected: 1 }));
 }
 
@@ -74,20 +74,24 @@ fn every_slot_has_its_label_and_padding_none() {
 #[test]
 fn outlines_that_do_not_fit_their_shape_are_refused() {
     let shape = outline().shape().clone();
-    let error = Outline::new(shape.clone(), vec![0], vec![0; 6]).unwrap_err();
+    let error = ClientHierarchy::new(shape.clone(), vec![0], vec![0; 6]).unwrap_err();
     assert_eq!(error, ClientError::Length { table: "heads", found: 1, expected: 2 });
-    let error = Outline::new(shape, vec![0, 0], vec![0; 5]).unwrap_err();
+    let error = ClientHierarchy::new(shape, vec![0, 0], vec![0; 5]).unwrap_err();
     assert_eq!(error, ClientError::Length { table: "slots", found: 5, expected: 6 });
 }
 
 #[test]
 fn two_trips_reach_the_picked_clusters() {
     let outline = outline();
-    let trips = Trips::new(&outline, 2);
+    let trips = Trips::new(2);
     assert_eq!((trips.stage(), trips.groups()), (0, &[0][..]));
-    let Next::Trip(trips) = trips.decide(vec![vec![1, 9, 5]]).unwrap() else { panic!("two stages, two trips") };
+    let Next::Trip(trips) = trips.decide(&outline, vec![vec![1, 9, 5]]).unwrap() else {
+        panic!("two stages, two trips")
+    };
     assert_eq!((trips.stage(), trips.groups()), (1, &[1, 2][..]));
-    let Next::Done(ranking) = trips.decide(vec![vec![-1, 4, 2], vec![3]]).unwrap() else { panic!("two trips are all") };
+    let Next::Done(ranking) = trips.decide(&outline, vec![vec![-1, 4, 2], vec![3]]).unwrap() else {
+        panic!("two trips are all")
+    };
     assert_eq!(pairs(&ranking), [(2, 4), (4, 3), (3, 2), (1, -1)]);
 }
 
@@ -96,24 +100,24 @@ fn the_number_of_groups_asked_for_does_not_depend_on_scores() {
     // Cluster 2 has one slot, so in the third stage two probes find only one path below it.
     let stage = |outputs, counts| StageShape::new(outputs, bound(3), counts).unwrap();
     let shape = HierarchyShape::new(vec![stage(3, vec![3]), stage(2, vec![2, 2, 1]), stage(1, vec![1, 1, 1, 1, 1, 0])]);
-    let outline = Outline::new(shape.unwrap(), vec![0, 0, 0], vec![0, 1, 2, 3, 4]).unwrap();
+    let outline = ClientHierarchy::new(shape.unwrap(), vec![0, 0, 0], vec![0, 1, 2, 3, 4]).unwrap();
     let follow = |first: Vec<i64>| {
-        let Next::Trip(trips) = Trips::new(&outline, 1).decide(vec![first]).unwrap() else { panic!("a second trip") };
+        let Next::Trip(trips) = Trips::new(1).decide(&outline, vec![first]).unwrap() else { panic!("a second trip") };
         trips
     };
     assert_eq!(follow(vec![0, 0, 1]).groups(), [2]);
     let asked = |probes, first: Vec<i64>, second: Vec<Vec<i64>>| {
-        let Next::Trip(trips) = Trips::new(&outline, probes).decide(vec![first]).unwrap() else {
+        let Next::Trip(trips) = Trips::new(probes).decide(&outline, vec![first]).unwrap() else {
             panic!("a second trip")
         };
-        let Next::Trip(trips) = trips.decide(second).unwrap() else { panic!("a third trip") };
-        (trips.groups().to_vec(), trips.circuit().unwrap().inputs.len())
+        let Next::Trip(trips) = trips.decide(&outline, second).unwrap() else { panic!("a third trip") };
+        (trips.groups().to_vec(), trips.circuit(&outline).unwrap().inputs.len())
     };
     assert_eq!(asked(4, vec![0, 0, 1], vec![vec![3], vec![1, 2], vec![0, 0]]).0, [4, 1, 0, 2]);
     let four = asked(6, vec![0, 0, 1], vec![vec![3], vec![1, 2], vec![0, 0]]);
     assert_eq!(four, (vec![4, 1, 0, 2, 3, 4], 7), "five paths, the best asked for again");
     assert_eq!(
-        Trips::new(&outline, 0).decide(vec![vec![1, 2, 3]]).map(|n| matches!(n, Next::Trip(t) if t.groups() == [2])),
+        Trips::new(0).decide(&outline, vec![vec![1, 2, 3]]).map(|n| matches!(n, Next::Trip(t) if t.groups() == [2])),
         Ok(true)
     );
 }

@@ -1,7 +1,9 @@
 //! Identification in the clear: the protocols agree with each other, one at a time and in batches.
 
 use proptest::prelude::*;
-use sordino_model::{ClientError, ClientModel, Label, ModelHash, Outline, Pair, Protocol, Ranking, ServerModel};
+use sordino_model::{
+    ClientError, ClientHierarchy, ClientModel, Label, ModelHash, Pair, Protocol, Resolution, ServerModel,
+};
 
 use crate::sample::{features, model};
 
@@ -23,7 +25,7 @@ proptest! {
         let pair = Pair::new(&client, &server).unwrap();
         for row in features(seed, &client, 4).rows() {
             let row = row.to_vec();
-            let all = pair.identify(Protocol::Trips { probes: 1_000 }, &row).unwrap();
+            let all = pair.identify(Protocol::Routed { probes: 1_000 }, &row).unwrap();
             prop_assert_eq!(all, pair.identify(Protocol::Flat, &row).unwrap());
         }
     }
@@ -33,12 +35,15 @@ proptest! {
         let (client, server) = model(seed, &outputs);
         let pair = Pair::new(&client, &server).unwrap();
         let features = features(seed, &client, 130);
-        for protocol in [Protocol::Flat, Protocol::Trips { probes }] {
+        let smallest = outputs.iter().copied().min().unwrap_or(1);
+        let decided = Protocol::Decided { probes: probes.clamp(1, smallest), answers: 2, resolution: Resolution::Standard };
+        for protocol in [Protocol::Flat, Protocol::Routed { probes }, decided] {
             let batch = pair.identify_batch(protocol, features.view(), 3).unwrap();
             prop_assert_eq!(batch.len(), 130);
             for row in [0, 64, 127, 128, 129] {
-                let Ranking(single) = pair.identify(protocol, &features.row(row).to_vec()).unwrap();
-                prop_assert_eq!(&batch[row].0[..], &single[..single.len().min(3)]);
+                let single = pair.identify(protocol, &features.row(row).to_vec()).unwrap();
+                prop_assert_eq!(batch[row].known, single.known);
+                prop_assert_eq!(&batch[row].matches[..], &single.matches[..single.matches.len().min(3)]);
             }
         }
     }
@@ -48,7 +53,7 @@ proptest! {
         let (client, server) = model(seed, &[6, 5]);
         let pair = Pair::new(&client, &server).unwrap();
         for row in features(seed, &client, 8).rows() {
-            let best = |probes| pair.identify(Protocol::Trips { probes }, &row.to_vec()).unwrap().best().unwrap().score;
+            let best = |probes| pair.identify(Protocol::Routed { probes }, &row.to_vec()).unwrap().matches[0].score.unwrap();
             prop_assert!(best(1) <= best(2) && best(2) <= best(5));
         }
     }
@@ -92,7 +97,8 @@ fn client_parts_that_do_not_fit_are_refused() {
         ClientModel::new("m", client.front().clone(), hierarchy, flat, client.labels().to_vec(), server.hash())
             .map(drop)
     };
-    let outline = |heads| Outline::new(client.hierarchy().shape().clone(), heads, client.hierarchy().slots().to_vec());
+    let outline =
+        |heads| ClientHierarchy::new(client.hierarchy().shape().clone(), heads, client.hierarchy().slots().to_vec());
     let wrong = build(outline(vec![1, 1]).unwrap(), None);
     assert!(matches!(wrong, Err(ClientError::Bound { stage: 0, .. })), "{wrong:?}");
     assert!(matches!(build(outline(vec![0, 9]).unwrap(), None), Err(ClientError::Front(_))));
@@ -105,7 +111,7 @@ fn features_of_another_width_or_not_finite_are_refused() {
     let (client, server) = model(1, &[3, 2]);
     let pair = Pair::new(&client, &server).unwrap();
     let width = client.front().width();
-    for protocol in [Protocol::Flat, Protocol::Trips { probes: 1 }] {
+    for protocol in [Protocol::Flat, Protocol::Routed { probes: 1 }] {
         assert!(pair.identify(protocol, &vec![0.1; width]).is_ok());
         assert!(pair.identify(protocol, &vec![0.1; width + 1]).is_err());
         assert!(pair.identify(protocol, &vec![f32::NAN; width]).is_err());

@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sordino_audio::{FeatureSpec, Statistics};
 use sordino_model::{
-    Activation, ClientModel, Conv1d, Front, Head, Hierarchy, Label, Layer, ModelHash, Network, Outline, Pool,
+    Activation, ClientHierarchy, ClientModel, Conv1d, Front, Head, Hierarchy, Label, Layer, ModelHash, Network, Pool,
     Quantiser, ServerModel, Stage, Step, VectorBound,
 };
 
@@ -121,8 +121,8 @@ pub(crate) fn model(seed: u64, outputs: &[usize]) -> (ClientModel, ServerModel) 
     let flat_stage = stage(r, tracks, front.heads()[2].quantiser().bound, vec![tracks]);
     let flat = Hierarchy::new(vec![flat_stage]).unwrap();
     let labels = (0..tracks as u32).map(label).collect();
-    let outline = Outline::new(hierarchy.shape().clone(), stage_heads, slots).unwrap();
-    let flat_outline = Outline::new(flat.shape().clone(), vec![2], (0..tracks as u32).collect()).unwrap();
+    let outline = ClientHierarchy::new(hierarchy.shape().clone(), stage_heads, slots).unwrap();
+    let flat_outline = ClientHierarchy::new(flat.shape().clone(), vec![2], (0..tracks as u32).collect()).unwrap();
     let server = ServerModel::new("sample", ModelHash::of_spec(&spec()), hierarchy, Some(flat)).unwrap();
     let client = ClientModel::new("sample", front, outline, Some(flat_outline), labels, server.hash()).unwrap();
     (client, server)

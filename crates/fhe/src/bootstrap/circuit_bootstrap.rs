@@ -1,0 +1,134 @@
+//! Circuit bootstrapping: an encrypted bit becomes a GGSW ciphertext, which can drive a CMUX.
+//!
+//! One blind rotation of an interleaved table puts `m q/B^level` for every level of the selector's gadget into neighbouring
+//! coefficients of one GLWE ciphertext. For each level the trace to the integers then clears all coefficients but that one:
+//! `log2 N` steps `c + sigma_t(c)`, each with a keyswitch from `sigma_t(s)` to `s`; it multiplies what stays by N, so the ciphertext is
+//! divided by N first, which is exact up to rounding because multiples of q vanish again. The rows with `-s m` follow from one
+//! product with an encryption of `s^2`. (Wang et al., "Circuit Bootstrapping: Faster and Smaller", Eurocrypt 2024; Chen, Dai,
+//! Kim and Song, ACNS 2021, for the trace.)
+//!
+//! The keys of the trace and of the square are 2.4 MB together, where private functional keyswitches would take 134 to 269 MB
+//! and forty times the time; `docs/one-trip.md` has both measured.
+
+use crate::bootstrap::blind_rotation::Table;
+use crate::ring::fourier::{Fourier, Scratch};
+use crate::ring::gadget::{Gadget, GadgetKey, Ggsw};
+use crate::ring::glwe::Glwe;
+
+/// What turns the result of a blind rotation into a GGSW ciphertext.
+pub(crate) struct CircuitBootstrapKey {
+    selector: Gadget,
+    /// For every exponent of [`trace_exponents`], a key that encrypts `-sigma_t(s)`.
+    trace: Vec<GadgetKey>,
+    /// Encrypts `s^2`.
+    square: GadgetKey,
+}
+
+/// The automorphisms `X -> X^t` of the trace, in order: each doubles what the ones before left of the subring that it fixes.
+pub(crate) fn trace_exponents(size: usize) -> impl ExactSizeIterator<Item = usize> {
+    let log2 = size.ilog2();
+    (0..log2).map(move |i| (size >> i) + 1)
+}
+
+/// `sigma_t(p) = p(X^t)` modulo `X^N + 1`, for odd `t < 2N`.
+pub(crate) fn automorphism(p: &[u64], t: usize, out: &mut [u64]) {
+    let size = p.len();
+    let mut power = 0;
+    for x in p {
+        if power < size {
+            out[power] = *x;
+        } else {
+            out[power - size] = x.wrapping_neg();
+        }
+        power += t;
+        if power >= 2 * size {
+            power -= 2 * size;
+        }
+    }
+}
+
+/// The table whose rotation by a bit, encrypted as a positive or negative phase, holds `±q/(2 B^level)` in coefficient `level - 1`.
+pub(crate) fn level_table(size: usize, selector: Gadget) -> Table {
+    let stride_log2 = selector.levels.next_power_of_two().ilog2();
+    Table::new(size, 0, stride_log2, |index| {
+        let level = (index as u32 & ((1 << stride_log2) - 1)) + 1;
+        if level <= selector.levels { selector.weight(level) / 2 } else { 0 }
+    })
+}
+
+impl CircuitBootstrapKey {
+    /// Keys for the exponents of [`trace_exponents`], in order, and for the square.
+    pub(crate) fn new(selector: Gadget, trace: Vec<GadgetKey>, square: GadgetKey) -> Self {
+        Self { selector, trace, square }
+    }
+
+    /// The gadget of the selectors.
+    pub(crate) fn gadget(&self) -> Gadget {
+        self.selector
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.trace.iter().chain([&self.square]).map(GadgetKey::bytes).sum()
+    }
+
+    /// The GGSW ciphertext of the bit by which a [`level_table`] was rotated.
+    pub(crate) fn selector(&self, rotated: &Glwe, fourier: &Fourier, scratch: &mut Scratch) -> Ggsw {
+        let mut rows = Vec::with_capacity(2 * self.selector.levels as usize);
+        for level in 1..=self.selector.levels {
+            let mut message = rotated.divide_by_monomial(level as usize - 1);
+            let body = &mut message.body_mut()[0];
+            *body = body.wrapping_add(self.selector.weight(level) / 2);
+            let message = self.trace(&message, fourier, scratch);
+            rows.push(self.times_minus_key(&message, fourier, scratch));
+            rows.push(message);
+        }
+        Ggsw::from_rows(self.selector, rows.iter().map(Glwe::as_slice), fourier, scratch)
+    }
+
+    /// Keeps the message of coefficient 0 and clears the others.
+    pub(crate) fn trace(&self, input: &Glwe, fourier: &Fourier, scratch: &mut Scratch) -> Glwe {
+        let size = input.size();
+        let log2 = size.ilog2();
+        let mut out = input.clone();
+        for x in out.as_mut_slice() {
+            // A carry past 2^64 is a multiple of q / N after the division, which the trace turns into a multiple of q.
+            *x = x.wrapping_add(1 << (log2 - 1)) >> log2;
+        }
+        let mut image = vec![0; size];
+        for (t, key) in trace_exponents(size).zip(&self.trace) {
+            let mut turned = Glwe::zero(size);
+            automorphism(out.body(), t, turned.body_mut());
+            automorphism(out.mask(), t, &mut image);
+            key.add_product(&image, &mut turned, fourier, scratch);
+            out.add_assign(&turned);
+        }
+        out
+    }
+
+    /// An encryption of `-s m` from one of `m`: the phase `b - a s` times `-s` is `a s^2 - b s`.
+    pub(crate) fn times_minus_key(&self, message: &Glwe, fourier: &Fourier, scratch: &mut Scratch) -> Glwe {
+        let mut out = Glwe::zero(message.size());
+        out.as_mut_slice()[..message.size()].copy_from_slice(message.body());
+        self.square.add_product(message.mask(), &mut out, fourier, scratch);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn automorphisms_are_ring_homomorphisms() {
+        // X^3 -> X^15 = -X^7 in Z[X]/(X^8 + 1).
+        let mut out = [0; 8];
+        automorphism(&[1, 0, 0, 5, 0, 0, 0, 0], 5, &mut out);
+        assert_eq!(out, [1, 0, 0, 0, 0, 0, 0, 5u64.wrapping_neg()]);
+    }
+
+    #[test]
+    fn the_trace_visits_log2_n_automorphisms() {
+        assert_eq!(trace_exponents(16).collect::<Vec<_>>(), [17, 9, 5, 3]);
+    }
+}

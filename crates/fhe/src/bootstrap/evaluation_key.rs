@@ -1,0 +1,297 @@
+//! [`EvaluationKey`]: what the client gives the server once, so that it can decide encrypted.
+//!
+//! All of it but the keyswitch keys is one kind of thing: GLWE encryptions, under the ring's key, of polynomials in the secret
+//! keys. They are made, sent and expanded in blocks: a seed, from which the masks follow, and the bodies, cut to their 48
+//! leading bits (which adds a sixteenth to the noise's variance). The server expands a block straight into the Fourier domain.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aligned_vec::ABox;
+use rayon::prelude::*;
+use sordino_model::{KEY_ID_BYTES, SEED_BYTES};
+use tfhe_fft::c64;
+
+use crate::bootstrap::circuit_bootstrap::{automorphism, trace_exponents};
+use crate::bootstrap::gadgets::DecisionGadgets;
+use crate::bootstrap::keyswitch::SeededKeyswitchKey;
+use crate::bootstrap::server_key::{Expanded, ServerKey};
+use crate::keys::secret::wipe;
+use crate::params::{ParameterId, ParameterSet};
+use crate::ring::fourier::Fourier;
+use crate::ring::gadget::{Gadget, transform};
+use crate::ring::glwe::Glwe;
+use crate::ring::random::{Random, RandomSeed};
+use crate::wire::seeded;
+use crate::{FheError, KeyId, SecretKey};
+
+const MAGIC: &[u8; 8] = b"SRDNEVK\x02";
+/// Magic number, parameter set, key.
+const HEADER_BYTES: usize = MAGIC.len() + 2 + KEY_ID_BYTES;
+/// Bits kept of the bodies.
+pub(crate) const BODY_BITS: u32 = 48;
+
+/// Seeded encryptions under both secret keys. Not secret, but of no use to anyone but the server.
+pub struct EvaluationKey {
+    id: KeyId,
+    parameters: &'static ParameterSet,
+    compare: Vec<Block>,
+    refresh: Vec<Block>,
+    trace: Vec<Block>,
+    square: Block,
+    compare_keyswitch: SeededKeyswitchKey,
+    refresh_keyswitch: SeededKeyswitchKey,
+}
+
+/// Seeded GLWE ciphertexts as they travel: the seed of the masks, and the bodies.
+pub(crate) struct Block(Vec<u8>);
+
+/// How many GLWE blocks, and ciphertexts in each, a section of the key has.
+#[derive(Clone, Copy)]
+pub(crate) struct Section {
+    pub(crate) blocks: usize,
+    rows: usize,
+}
+
+/// The sections of a key in the order in which they are written; the keyswitch keys follow.
+pub(crate) struct Sections {
+    pub(crate) compare: Section,
+    pub(crate) refresh: Section,
+    pub(crate) trace: Section,
+    pub(crate) square: Section,
+}
+
+impl Sections {
+    pub(crate) fn of(p: &ParameterSet) -> Self {
+        let g = DecisionGadgets::STANDARD;
+        Self {
+            compare: Section { blocks: p.compare.dimension.0, rows: 2 * g.compare.levels as usize },
+            refresh: Section { blocks: p.refresh.dimension.0, rows: 2 * g.refresh.levels as usize },
+            trace: Section { blocks: trace_exponents(p.ring()).len(), rows: g.trace.levels as usize },
+            square: Section { blocks: 1, rows: g.square.levels as usize },
+        }
+    }
+
+    fn all(&self) -> [Section; 4] {
+        [self.compare, self.refresh, self.trace, self.square]
+    }
+}
+
+impl EvaluationKey {
+    /// Makes the key. `progress` is called from several threads with the fraction done.
+    pub fn generate(secret: &SecretKey, progress: impl Fn(f64) + Sync) -> Self {
+        Self::generate_from(secret, &mut Random::from_system(), progress)
+    }
+
+    /// [`EvaluationKey::generate`] with masks and noise drawn from `seed`: for tests and benches that must be repeatable. Whoever knows
+    /// the seed can compute the secret keys.
+    pub fn generate_from_insecure_seed(secret: &SecretKey, seed: u8, progress: impl Fn(f64) + Sync) -> Self {
+        Self::generate_from(secret, &mut Random::new([seed; SEED_BYTES], 0), progress)
+    }
+
+    fn generate_from(secret: &SecretKey, random: &mut Random, progress: impl Fn(f64) + Sync) -> Self {
+        let p = secret.parameters();
+        let (gadgets, sections) = (DecisionGadgets::STANDARD, Sections::of(p));
+        let blocks: usize = sections.all().iter().map(|s| s.blocks).sum();
+        let done = AtomicUsize::new(0);
+        let tick = || progress((done.fetch_add(1, Ordering::Relaxed) + 1) as f64 / blocks as f64);
+        let mut encrypt = |section: Section, messages: &(dyn Fn(usize) -> Vec<u64> + Sync)| -> Vec<Block> {
+            let seeds: Vec<RandomSeed> = (0..section.blocks).map(|_| random.seed()).collect();
+            let block = |(i, seed)| {
+                let mut messages = messages(i);
+                let mut bytes = Vec::with_capacity(seeded::seeded_len(section.rows, p.ring(), BODY_BITS));
+                seeded::encrypt(secret, &messages, BODY_BITS, &mut Random::new(seed, 0), &mut bytes);
+                wipe(&mut messages);
+                tick();
+                Block(bytes)
+            };
+            seeds.into_par_iter().enumerate().map(block).collect()
+        };
+        let ring_key = secret.glwe().as_ref();
+        let mut minus_key: Vec<u64> = ring_key.iter().map(|s| s.wrapping_neg()).collect();
+        let ggsw = |gadget: Gadget, bit: u64| -> Vec<u64> {
+            let rows = (1..=gadget.levels).flat_map(|level| {
+                let weight = gadget.weight(level).wrapping_mul(bit);
+                let constant = (0..p.ring()).map(move |i| if i == 0 { weight } else { 0 });
+                minus_key.iter().map(move |s| s.wrapping_mul(weight)).chain(constant)
+            });
+            rows.collect()
+        };
+        let turned = |step: usize| -> Vec<u64> {
+            let mut out = vec![0; p.ring()];
+            trace_exponents(p.ring()).nth(step).iter().for_each(|&t| automorphism(&minus_key, t, &mut out));
+            at_every_level(&out, gadgets.trace)
+        };
+        let compare = encrypt(sections.compare, &|i| ggsw(gadgets.compare, secret.compare()[i]));
+        let refresh = encrypt(sections.refresh, &|i| ggsw(gadgets.refresh, secret.refresh()[i]));
+        let trace = encrypt(sections.trace, &turned);
+        let square = encrypt(sections.square, &|_| at_every_level(&negacyclic_square(ring_key), gadgets.square));
+        let square = square.into_iter().next().unwrap_or(Block(Vec::new()));
+        let mut keyswitch = |small, bits, gadget| SeededKeyswitchKey::encrypt(secret, small, bits, gadget, random);
+        let compare_keyswitch = keyswitch(p.compare, secret.compare(), gadgets.compare_keyswitch);
+        let refresh_keyswitch = keyswitch(p.refresh, secret.refresh(), gadgets.refresh_keyswitch);
+        wipe(&mut minus_key);
+        let id = KeyId::of(secret);
+        Self { id, parameters: p, compare, refresh, trace, square, compare_keyswitch, refresh_keyswitch }
+    }
+
+    /// The parameter set of the secret keys.
+    pub fn parameters(&self) -> &'static ParameterSet {
+        self.parameters
+    }
+
+    /// Which secret keys it belongs to.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// Bytes that [`EvaluationKey::write`] writes.
+    pub fn wire_bytes(parameters: &ParameterSet) -> usize {
+        let block = |s: &Section| s.blocks * seeded::seeded_len(s.rows, parameters.ring(), BODY_BITS);
+        let keyswitches = keyswitches().map(|gadget| SeededKeyswitchKey::wire_bytes(parameters, gadget));
+        let keyswitches: usize = keyswitches.iter().sum();
+        HEADER_BYTES + Sections::of(parameters).all().iter().map(block).sum::<usize>() + keyswitches
+    }
+
+    /// What a key of this parameter set begins with.
+    pub(crate) fn header(parameters: &ParameterSet, id: KeyId) -> Vec<u8> {
+        MAGIC.iter().copied().chain(parameters.id.0.to_le_bytes()).chain(id.0).collect()
+    }
+
+    /// Writes the key: magic number, parameter set, identifier, then the sections in order.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
+        out.write_all(&Self::header(self.parameters, self.id))?;
+        let mut blocks = self.compare.iter().chain(&self.refresh).chain(&self.trace).chain([&self.square]);
+        blocks.try_for_each(|block| out.write_all(&block.0))?;
+        out.write_all(self.compare_keyswitch.as_bytes())?;
+        out.write_all(self.refresh_keyswitch.as_bytes())
+    }
+
+    /// Reads a key that [`EvaluationKey::write`] wrote. Takes exactly the bytes that its parameter set implies, block by block.
+    ///
+    /// # Errors
+    /// [`FheError::EvaluationKey`] or [`FheError::UnknownParameters`].
+    pub fn read(input: &mut impl Read) -> Result<Self, FheError> {
+        let (parameters, id) = read_header(input)?;
+        let sections = Sections::of(parameters);
+        let mut blocks = |section: Section| -> Result<Vec<Block>, FheError> {
+            (0..section.blocks).map(|_| Block::read(input, section, parameters)).collect()
+        };
+        let (compare, refresh, trace) = (blocks(sections.compare)?, blocks(sections.refresh)?, blocks(sections.trace)?);
+        let square = Block::read(input, sections.square, parameters)?;
+        let (compare_keyswitch, refresh_keyswitch) = read_keyswitches(input, parameters)?;
+        Ok(Self { id, parameters, compare, refresh, trace, square, compare_keyswitch, refresh_keyswitch })
+    }
+
+    /// Writes the key to a file.
+    ///
+    /// # Errors
+    /// [`FheError::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), FheError> {
+        let io = |source| FheError::Io { path: path.display().to_string(), source };
+        let mut out = BufWriter::with_capacity(1 << 20, File::create(path).map_err(io)?);
+        self.write(&mut out).and_then(|()| out.flush()).map_err(io)
+    }
+
+    /// Reads a key from a file.
+    ///
+    /// # Errors
+    /// [`FheError::Io`], [`FheError::EvaluationKey`] or [`FheError::UnknownParameters`].
+    pub fn load(path: &Path) -> Result<Self, FheError> {
+        let io = |source| FheError::Io { path: path.display().to_string(), source };
+        let file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        let key = Self::read(&mut BufReader::with_capacity(1 << 20, file))?;
+        if length != Self::wire_bytes(key.parameters) as u64 {
+            return Err(FheError::EvaluationKey { what: "it is longer than its parameter set implies" });
+        }
+        Ok(key)
+    }
+
+    /// Expands the key for use: masks from seeds, GLWE rows into the Fourier domain.
+    pub fn expand(&self) -> ServerKey {
+        let (p, sections, fourier) =
+            (self.parameters, Sections::of(self.parameters), Fourier::new(self.parameters.ring()));
+        let all =
+            |section: Section, blocks: &[Block]| blocks.par_iter().map(|b| b.expand(section, p, &fourier)).collect();
+        let expanded = Expanded {
+            compare: all(sections.compare, &self.compare),
+            refresh: all(sections.refresh, &self.refresh),
+            trace: all(sections.trace, &self.trace),
+            square: self.square.expand(sections.square, p, &fourier),
+        };
+        ServerKey::new(self.id, p, fourier, expanded, &self.compare_keyswitch, &self.refresh_keyswitch)
+    }
+}
+
+impl Block {
+    /// The next block of a section.
+    pub(crate) fn read(input: &mut impl Read, section: Section, p: &ParameterSet) -> Result<Self, FheError> {
+        take(input, seeded::seeded_len(section.rows, p.ring(), BODY_BITS)).map(Self)
+    }
+
+    /// The block in the Fourier domain.
+    pub(crate) fn expand(&self, section: Section, p: &ParameterSet, fourier: &Fourier) -> ABox<[c64]> {
+        let rows = seeded::expand(&self.0, section.rows, p.ring(), BODY_BITS);
+        transform(rows.iter().map(Glwe::as_slice), fourier, &mut fourier.scratch())
+    }
+}
+
+/// `p` times the weight of every level, most significant first.
+fn at_every_level(p: &[u64], gadget: Gadget) -> Vec<u64> {
+    let levels = (1..=gadget.levels).map(|level| gadget.weight(level));
+    levels.flat_map(|weight| p.iter().map(move |x| x.wrapping_mul(weight))).collect()
+}
+
+/// `p^2` modulo `X^N + 1`.
+fn negacyclic_square(p: &[u64]) -> Vec<u64> {
+    let mut out = vec![0u64; p.len()];
+    for (i, x) in p.iter().enumerate().filter(|(_, x)| **x != 0) {
+        let (stay, wrap) = p.split_at(p.len() - i);
+        for (out, y) in out[i..].iter_mut().zip(stay) {
+            *out = out.wrapping_add(x.wrapping_mul(*y));
+        }
+        for (out, y) in out.iter_mut().zip(wrap) {
+            *out = out.wrapping_sub(x.wrapping_mul(*y));
+        }
+    }
+    out
+}
+
+/// The parameter set and the identifier of the key that follows.
+pub(crate) fn read_header(input: &mut impl Read) -> Result<(&'static ParameterSet, KeyId), FheError> {
+    let header = take(input, HEADER_BYTES)?;
+    let (magic, rest) = header.split_at(MAGIC.len());
+    if magic != MAGIC {
+        return Err(FheError::EvaluationKey { what: "its first bytes are not those of a key of this version" });
+    }
+    let parameters = ParameterSet::by_id(ParameterId(u16::from_le_bytes([rest[0], rest[1]])))?;
+    Ok((parameters, KeyId(std::array::from_fn(|i| rest[2 + i]))))
+}
+
+/// The last sections of a key: the keyswitch to the small key of comparisons, and to that of refreshes.
+pub(crate) fn read_keyswitches(
+    input: &mut impl Read,
+    p: &ParameterSet,
+) -> Result<(SeededKeyswitchKey, SeededKeyswitchKey), FheError> {
+    let mut next = |gadget| take(input, SeededKeyswitchKey::wire_bytes(p, gadget)).map(SeededKeyswitchKey::from_bytes);
+    let [compare, refresh] = keyswitches();
+    Ok((next(compare)?, next(refresh)?))
+}
+
+/// The gadgets of both keyswitches, in the order in which their keys are written.
+fn keyswitches() -> [Gadget; 2] {
+    [DecisionGadgets::STANDARD.compare_keyswitch, DecisionGadgets::STANDARD.refresh_keyswitch]
+}
+
+fn take(input: &mut impl Read, bytes: usize) -> Result<Vec<u8>, FheError> {
+    let mut buffer = vec![0; bytes];
+    let short = |_| FheError::EvaluationKey { what: "it is shorter than its parameter set implies" };
+    input.read_exact(&mut buffer).map_err(short)?;
+    Ok(buffer)
+}

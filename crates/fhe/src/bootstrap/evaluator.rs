@@ -1,0 +1,195 @@
+//! [`Evaluator`]: the few encrypted operations that decisions are made of, batched over the key and over threads.
+
+use std::borrow::{Borrow, Cow};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+use sordino_model::{DecisionCounts, Resolution};
+
+use crate::ServerKey;
+use crate::bootstrap::blind_rotation::Table;
+use crate::bootstrap::circuit_bootstrap::level_table;
+use crate::bootstrap::lookup::Lookup;
+use crate::ring::gadget::Ggsw;
+use crate::ring::glwe::{Glwe, Lwe};
+
+/// Phase of a set bit as [`Evaluator::signs`] returns it; a clear bit has the opposite phase.
+const SIGN: u64 = 1 << 62;
+
+/// Carries out operations under one key, and counts them.
+pub(crate) struct Evaluator<'k> {
+    key: &'k ServerKey,
+    positive: Table,
+    sign: Table,
+    levels: Table,
+    counts: Counters,
+}
+
+#[derive(Default)]
+struct Counters {
+    keyswitches: AtomicUsize,
+    matches: AtomicUsize,
+    signs: AtomicUsize,
+    refreshes: AtomicUsize,
+    conversions: AtomicUsize,
+    gates: AtomicUsize,
+}
+
+/// The table of `max(x, 0)` for phases within a quarter of the torus.
+pub(crate) fn comparison_table(size: usize, resolution: Resolution) -> Table {
+    let indices = size << resolution.extension_log2();
+    // Index p stands for phases in [p, p + 1) steps of q / (2 * indices); its value is the middle.
+    let half_step = 63 - (2 * indices).ilog2();
+    let middle = |p: usize| (2 * p as u64 + 1) << half_step;
+    Table::new(size, resolution.extension_log2(), 0, |p| if p < indices / 2 { middle(p) } else { 0 })
+}
+
+impl<'k> Evaluator<'k> {
+    pub(crate) fn new(key: &'k ServerKey, resolution: Resolution) -> Self {
+        let (size, extension) = (key.fourier.size(), resolution.extension_log2());
+        Self {
+            key,
+            positive: comparison_table(size, resolution),
+            sign: Table::new(size, extension, 0, |_| SIGN),
+            levels: level_table(size, key.circuit.gadget()),
+            counts: Counters::default(),
+        }
+    }
+
+    /// Ring degree.
+    pub(crate) fn size(&self) -> usize {
+        self.key.fourier.size()
+    }
+
+    /// What has been done so far.
+    pub(crate) fn counts(&self) -> DecisionCounts {
+        let c = &self.counts;
+        DecisionCounts {
+            keyswitches: c.keyswitches.load(Ordering::Relaxed),
+            matches: c.matches.load(Ordering::Relaxed),
+            signs: c.signs.load(Ordering::Relaxed),
+            refreshes: c.refreshes.load(Ordering::Relaxed),
+            conversions: c.conversions.load(Ordering::Relaxed),
+            gates: c.gates.load(Ordering::Relaxed),
+        }
+    }
+
+    /// `max(x, 0)` of every phase `x`, which lies within a quarter of the torus.
+    pub(crate) fn positive_part(&self, inputs: &[Lwe]) -> Vec<Lwe> {
+        self.counts.matches.fetch_add(inputs.len(), Ordering::Relaxed);
+        self.rotate(&self.key.compare, &self.positive, inputs, rayon::current_num_threads())
+            .iter()
+            .map(|r| r.extract(0))
+            .collect()
+    }
+
+    /// The last match: `max(x, 0)` where there is one, and the sign of the lead, side by side.
+    pub(crate) fn decide(&self, played: Option<&Lwe>, lead: &Lwe) -> (Option<Lwe>, Option<Lwe>) {
+        self.counts.matches.fetch_add(usize::from(played.is_some()), Ordering::Relaxed);
+        self.counts.signs.fetch_add(1, Ordering::Relaxed);
+        let inputs: Vec<Lwe> = played.into_iter().chain([lead]).cloned().collect();
+        let tables = [&self.positive, &self.sign];
+        let tables = &tables[tables.len() - inputs.len()..];
+        let rotated = self.rotate_each(&self.key.compare, tables, &inputs, rayon::current_num_threads());
+        let mut rotated: Vec<Lwe> = rotated.iter().map(|r| r.extract(0)).collect();
+        let sign = rotated.pop();
+        (rotated.pop(), sign)
+    }
+
+    /// A quarter of the torus where the phase is positive, minus a quarter where it is negative. One thread is left to others.
+    pub(crate) fn signs(&self, inputs: &[Lwe]) -> Vec<Lwe> {
+        self.counts.signs.fetch_add(inputs.len(), Ordering::Relaxed);
+        let threads = (rayon::current_num_threads() - 1).max(1);
+        self.rotate(&self.key.compare, &self.sign, inputs, threads).iter().map(|r| r.extract(0)).collect()
+    }
+
+    /// Selectors from what [`Evaluator::signs`] returns.
+    pub(crate) fn selectors(&self, signs: &[Lwe]) -> Vec<Ggsw> {
+        self.counts.refreshes.fetch_add(signs.len(), Ordering::Relaxed);
+        self.counts.conversions.fetch_add(signs.len(), Ordering::Relaxed);
+        let rotated = self.rotate(&self.key.refresh, &self.levels, signs, rayon::current_num_threads());
+        let fourier = &self.key.fourier;
+        let convert = |scratch: &mut _, r: &Glwe| self.key.circuit.selector(r, fourier, scratch);
+        rotated.par_iter().map_init(|| fourier.scratch(), convert).collect()
+    }
+
+    /// The first or the second of every pair, by the bit.
+    pub(crate) fn cmux(&self, bit: &Ggsw, pairs: &[(&Glwe, &Glwe)]) -> Vec<Glwe> {
+        self.counts.gates.fetch_add(pairs.len(), Ordering::Relaxed);
+        let fourier = &self.key.fourier;
+        let gate = |scratch: &mut _, (zero, one): &(&Glwe, &Glwe)| bit.cmux(zero, one, fourier, scratch);
+        pairs.par_iter().map_init(|| fourier.scratch(), gate).collect()
+    }
+
+    /// `bit * input` for every input.
+    pub(crate) fn gate(&self, bit: &Ggsw, inputs: &[Glwe]) -> Vec<Glwe> {
+        self.counts.gates.fetch_add(inputs.len(), Ordering::Relaxed);
+        let fourier = &self.key.fourier;
+        let gate = |scratch: &mut _, input: &Glwe| {
+            let mut out = Glwe::zero(input.size());
+            bit.add_product(input, &mut out, fourier, scratch);
+            out
+        };
+        inputs.par_iter().map_init(|| fourier.scratch(), gate).collect()
+    }
+
+    /// The node that `bits`, most significant first, point at. Empty nodes are public, and never pointed at.
+    pub(crate) fn select<'n>(
+        &self,
+        nodes: impl IntoIterator<Item = Option<&'n Glwe>>,
+        bits: &[impl Borrow<Ggsw>],
+    ) -> Option<Glwe> {
+        let mut nodes: Vec<Option<Cow<'_, Glwe>>> = nodes.into_iter().map(|node| node.map(Cow::Borrowed)).collect();
+        for bit in bits.iter().rev() {
+            nodes.resize(nodes.len().next_multiple_of(2), None);
+            let pairs: Vec<(&Glwe, &Glwe)> =
+                nodes.chunks_exact(2).filter_map(|pair| Some((pair[0].as_deref()?, pair[1].as_deref()?))).collect();
+            let mut chosen = self.cmux(bit.borrow(), &pairs).into_iter();
+            nodes = nodes
+                .chunks_exact_mut(2)
+                .map(|pair| match (pair[0].take(), pair[1].take()) {
+                    (Some(_), Some(_)) => chosen.next().map(Cow::Owned),
+                    (zero, one) => zero.or(one),
+                })
+                .collect();
+        }
+        nodes.into_iter().next().flatten().map(Cow::into_owned)
+    }
+
+    /// [`Evaluator::select`] for nodes of several ciphertexts each, the same number in all.
+    pub(crate) fn select_each(&self, nodes: &[Option<&[Glwe]>], bits: &[Ggsw]) -> Vec<Glwe> {
+        let width = nodes.iter().flatten().map(|node| node.len()).next().unwrap_or(0);
+        (0..width).filter_map(|i| self.select(nodes.iter().map(|node| node.map(|node| &node[i])), bits)).collect()
+    }
+
+    /// Places `input` at the position that `bits` point at, most significant first, and zero elsewhere: `2^bits` outputs, of which
+    /// the first `count` are returned.
+    pub(crate) fn scatter(&self, input: Glwe, bits: &[Ggsw], count: usize) -> Vec<Glwe> {
+        let mut nodes = vec![input];
+        for (depth, bit) in bits.iter().enumerate() {
+            nodes.truncate(count.div_ceil(1 << (bits.len() - depth)));
+            let ones = self.gate(bit, &nodes);
+            nodes = nodes
+                .into_iter()
+                .zip(ones)
+                .flat_map(|(mut zero, one)| {
+                    zero.sub_assign(&one);
+                    [zero, one]
+                })
+                .collect();
+        }
+        nodes.truncate(count);
+        nodes
+    }
+
+    /// The table at every input, in batches over `threads` threads.
+    fn rotate(&self, lookup: &Lookup, table: &Table, inputs: &[Lwe], threads: usize) -> Vec<Glwe> {
+        self.rotate_each(lookup, &vec![table; inputs.len()], inputs, threads)
+    }
+
+    /// [`Evaluator::rotate`] with a table for every input, all of one extension.
+    fn rotate_each(&self, lookup: &Lookup, tables: &[&Table], inputs: &[Lwe], threads: usize) -> Vec<Glwe> {
+        self.counts.keyswitches.fetch_add(inputs.len(), Ordering::Relaxed);
+        lookup.rotate(tables, inputs, &self.key.fourier, threads)
+    }
+}

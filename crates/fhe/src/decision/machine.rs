@@ -1,0 +1,285 @@
+//! [`DecisionMachine`]: the machine that walks the circuit of `decided` on ciphertexts, decisions included.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sordino_model::{CircuitError, Machine, StageId, TournamentLayout, bits_below};
+
+use super::work::Work;
+use crate::FheError;
+use crate::bootstrap::evaluator::Evaluator;
+use crate::decision::tournament::EncryptedTournament;
+use crate::linear::{FourierVector, LinearStage};
+use crate::ring::fourier::Fourier;
+use crate::ring::gadget::Ggsw;
+use crate::ring::glwe::{Glwe, Lwe, add_constant};
+use crate::wire::encoding::Encoding;
+
+/// A stage ready to be evaluated.
+pub(crate) struct PreparedStage {
+    pub(crate) linear: LinearStage,
+    pub(crate) encoding: Encoding,
+    /// What empty slots count as, on the torus.
+    pub(crate) floor: u64,
+    /// Coefficients of empty slots, column by column.
+    pub(crate) empty: Vec<Vec<usize>>,
+}
+
+/// A register of the machine.
+pub(crate) enum DecisionValue {
+    /// An encrypted vector, in the Fourier domain.
+    Vector(FourierVector),
+    /// Scores of all groups of a stage, column by column.
+    Columns(Vec<Glwe>),
+    /// Scores of one group, from coefficient 0 on.
+    Group(Glwe),
+    /// A winner.
+    Choice(Arc<Choice>),
+    /// An answer's bits in the leading coefficients, and noise in the others.
+    Answer(Glwe),
+}
+
+/// The winner of a tournament.
+pub(crate) struct Choice {
+    stage: usize,
+    /// The choices that led to the groups that took part; `None` in the first stage.
+    entries: Vec<Option<Arc<Choice>>>,
+    tournament: EncryptedTournament,
+    /// Which entry, and the position of the slot.
+    index: Vec<Ggsw>,
+    /// In the last stage, whether the winner's score is above zero.
+    known: Option<Ggsw>,
+}
+
+/// Ciphertexts, for one query. Counts what it does.
+pub(crate) struct DecisionMachine<'a> {
+    layout: &'a TournamentLayout,
+    stages: &'a [PreparedStage],
+    /// The transform that the stages were prepared with.
+    fourier: &'a Fourier,
+    evaluator: Evaluator<'a>,
+    work: Work,
+}
+
+impl DecisionValue {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Vector(_) => "a vector",
+            Self::Columns(_) => "the scores of all groups",
+            Self::Group(_) => "the scores of one group",
+            Self::Choice(_) => "a choice",
+            Self::Answer(_) => "an answer",
+        }
+    }
+
+    fn choice(&self, op: &'static str) -> Result<&Arc<Choice>, FheError> {
+        match self {
+            Self::Choice(choice) => Ok(choice),
+            other => Err(FheError::Kind { op, found: other.kind(), expected: "a choice" }),
+        }
+    }
+}
+
+impl<'a> DecisionMachine<'a> {
+    /// A machine for one query.
+    pub(crate) fn new(
+        layout: &'a TournamentLayout,
+        stages: &'a [PreparedStage],
+        fourier: &'a Fourier,
+        evaluator: Evaluator<'a>,
+    ) -> Self {
+        let none = vec![Duration::ZERO; stages.len()];
+        let work = Work { play: none.clone(), index: none, ..Work::default() };
+        Self { layout, stages, fourier, evaluator, work }
+    }
+
+    /// What was done.
+    pub(crate) fn into_work(self) -> Work {
+        Work { decisions: self.evaluator.counts(), ..self.work }
+    }
+
+    fn stage(&self, stage: usize) -> Result<&'a PreparedStage, FheError> {
+        let missing = CircuitError::NoStage { stage, stages: self.stages.len() };
+        Ok(self.stages.get(stage).ok_or(missing)?)
+    }
+
+    /// The bits of a choice: which entry, and the slot's position.
+    fn split<'c>(&self, choice: &'c Choice) -> (&'c [Ggsw], &'c [Ggsw]) {
+        choice.index.split_at(choice.index.len() - self.layout.position_bits(choice.stage))
+    }
+
+    /// The columns that the choices before `choice` lead to: one set for every slot of the group that was chosen among.
+    fn before<'c>(&self, columns: &'c [Glwe], choice: &Choice) -> Cow<'c, [Glwe]> {
+        let sets: Vec<Cow<'c, [Glwe]>> = choice
+            .entries
+            .iter()
+            .map(|path| match path {
+                None => Cow::Borrowed(columns),
+                Some(path) => Cow::Owned(self.follow(columns, path)),
+            })
+            .collect();
+        match <[Cow<'c, [Glwe]>; 1]>::try_from(sets) {
+            Ok([only]) => only,
+            Err(sets) => {
+                let sets: Vec<Option<&[Glwe]>> = sets.iter().map(|set| Some(&**set)).collect();
+                Cow::Owned(self.evaluator.select_each(&sets, self.split(choice).0))
+            }
+        }
+    }
+
+    /// The set of columns that `choice` leads to.
+    fn follow(&self, columns: &[Glwe], choice: &Choice) -> Vec<Glwe> {
+        let sets = self.before(columns, choice);
+        let width = (sets.len() / self.layout.stage(choice.stage).outputs()).max(1);
+        let mut nodes: Vec<Option<&[Glwe]>> = vec![None; 1 << self.layout.position_bits(choice.stage)];
+        for (slot, set) in sets.chunks(width).enumerate() {
+            nodes[self.layout.position(choice.stage, slot)] = Some(set);
+        }
+        self.evaluator.select_each(&nodes, self.split(choice).1)
+    }
+
+    /// The scores of the group of stage `choice.stage + 1` that `choice` leads to.
+    fn group(&self, columns: &[Glwe], choice: &Choice) -> Glwe {
+        let layout = self.layout.stage(choice.stage + 1);
+        let set = self.before(columns, choice);
+        let (column_bits, block_bits) = self.split(choice).1.split_at(layout.column_bits());
+        let column = self.evaluator.select(set.iter().map(Some), column_bits);
+        let mut column = column.unwrap_or_else(|| Glwe::zero(self.evaluator.size()));
+        for (j, bit) in block_bits.iter().rev().enumerate() {
+            let rotated = column.divide_by_monomial(layout.outputs() << j);
+            self.evaluator.cmux(bit, &[(&column, &rotated)]).into_iter().for_each(|chosen| column = chosen);
+        }
+        column
+    }
+
+    /// The bits of the position of every stage's slot on the way to `choice`, each half of the torus if set, from coefficient
+    /// `first` on.
+    fn address(&self, choice: &Choice, first: usize) -> Glwe {
+        let (which, position) = self.split(choice);
+        let above = |path: &Option<Arc<Choice>>| match path {
+            None => Glwe::zero(self.evaluator.size()),
+            Some(path) => self.address(path, first),
+        };
+        let entries: Vec<Glwe> = choice.entries.iter().map(above).collect();
+        let above = self.evaluator.select(entries.iter().map(Some), which);
+        let mut out = above.unwrap_or_else(|| Glwe::zero(self.evaluator.size()));
+        let first = first + self.layout.address_bits(choice.stage) - position.len();
+        for (i, bit) in position.iter().enumerate() {
+            let one = self.marker(first + i);
+            self.evaluator.gate(bit, &[one]).iter().for_each(|bit| out.add_assign(bit));
+        }
+        out
+    }
+
+    /// Half of the torus at one coefficient.
+    fn marker(&self, coefficient: usize) -> Glwe {
+        let mut out = Glwe::zero(self.evaluator.size());
+        out.body_mut()[coefficient] = 1 << 63;
+        out
+    }
+
+    fn decide(
+        &mut self,
+        stage: usize,
+        entries: Vec<Option<Arc<Choice>>>,
+        tournament: EncryptedTournament,
+    ) -> Result<DecisionValue, FheError> {
+        let start = Instant::now();
+        let last = stage + 1 == self.stages.len();
+        // Scores are integers: above zero means above one half.
+        let half = (self.stage(stage)?.encoding.delta() / 2).wrapping_neg();
+        let score = last.then(|| {
+            let mut score = tournament.winner().clone();
+            add_constant(&mut score, half);
+            score
+        });
+        let (index, known) = tournament.index(&self.evaluator, score.as_ref());
+        self.work.index[stage] += start.elapsed();
+        Ok(DecisionValue::Choice(Arc::new(Choice { stage, entries, tournament, index, known })))
+    }
+}
+
+impl Machine for DecisionMachine<'_> {
+    type Value = DecisionValue;
+    type Error = FheError;
+
+    fn linear(&mut self, stage: StageId, input: &DecisionValue) -> Result<DecisionValue, FheError> {
+        let prepared = self.stage(stage.0)?;
+        let DecisionValue::Vector(vector) = input else {
+            return Err(FheError::Kind { op: "linear", found: input.kind(), expected: "a vector" });
+        };
+        let start = Instant::now();
+        let mut columns = prepared.linear.evaluate(vector, self.fourier);
+        for (column, empty) in columns.iter_mut().zip(&prepared.empty) {
+            // Their weights are zero, and so are their scores so far.
+            let body = column.body_mut();
+            empty.iter().for_each(|&slot| body[slot] = body[slot].wrapping_add(prepared.floor));
+        }
+        self.work.linear += start.elapsed();
+        self.work.counts += prepared.linear.counts();
+        Ok(DecisionValue::Columns(columns))
+    }
+
+    fn select(&mut self, scores: &DecisionValue, index: &DecisionValue) -> Result<DecisionValue, FheError> {
+        let DecisionValue::Columns(columns) = scores else {
+            return Err(FheError::Kind { op: "select", found: scores.kind(), expected: "the scores of all groups" });
+        };
+        let choice = index.choice("select")?;
+        let start = Instant::now();
+        let group = self.group(columns, choice);
+        self.work.select += start.elapsed();
+        Ok(DecisionValue::Group(group))
+    }
+
+    fn argmax(
+        &mut self,
+        stage: StageId,
+        entries: &[(&DecisionValue, Option<&DecisionValue>)],
+    ) -> Result<DecisionValue, FheError> {
+        let prepared = self.stage(stage.0)?;
+        let layout = self.layout.stage(stage.0);
+        let size = 1 << self.layout.position_bits(stage.0);
+        let mut candidates: Vec<Option<Lwe>> = vec![None; size << bits_below(entries.len())];
+        let mut paths = Vec::with_capacity(entries.len());
+        for (e, (scores, path)) in entries.iter().enumerate() {
+            let scores = match scores {
+                DecisionValue::Group(group) => group,
+                DecisionValue::Columns(columns) if stage.0 == 0 => &columns[0],
+                other => {
+                    return Err(FheError::Kind { op: "argmax", found: other.kind(), expected: "scores of one group" });
+                }
+            };
+            for slot in 0..layout.used() {
+                candidates[e * size + self.layout.position(stage.0, slot)] = Some(scores.extract(slot));
+            }
+            paths.push(path.map(|path| path.choice("argmax").cloned()).transpose()?);
+        }
+        let start = Instant::now();
+        let tournament = EncryptedTournament::play(&self.evaluator, candidates, prepared.floor);
+        self.work.play[stage.0] += start.elapsed();
+        let tournament =
+            tournament.ok_or(FheError::Kind { op: "argmax", found: "no slots", expected: "at least one" })?;
+        self.decide(stage.0, paths, tournament)
+    }
+
+    fn runner_up(&mut self, choice: &DecisionValue) -> Result<DecisionValue, FheError> {
+        let choice = choice.choice("runner-up")?;
+        let start = Instant::now();
+        let tournament = choice.tournament.without(&self.evaluator, &choice.index);
+        self.work.index[choice.stage] += start.elapsed();
+        self.decide(choice.stage, choice.entries.clone(), tournament)
+    }
+
+    fn threshold(&mut self, choice: &DecisionValue) -> Result<DecisionValue, FheError> {
+        let choice = choice.choice("threshold")?;
+        let start = Instant::now();
+        let refused = |found| FheError::Kind { op: "threshold", found, expected: "a choice of the last stage" };
+        let known = choice.known.as_ref().ok_or(refused("a choice of another stage"))?;
+        let mut answer = self.address(choice, 1);
+        answer.add_assign(&self.marker(0));
+        let answer = self.evaluator.gate(known, &[answer]).pop();
+        self.work.threshold += start.elapsed();
+        answer.map(DecisionValue::Answer).ok_or(refused("nothing"))
+    }
+}

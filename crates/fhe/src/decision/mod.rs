@@ -1,0 +1,23 @@
+//! `decided`: the server decides everything, encrypted, and returns tracks or nothing.
+//!
+//! The client sends one encrypted vector per stage. The server scores all groups of all stages, finds the best group of each
+//! stage by a tournament, selects its scores by the encrypted position of its winner, and returns the position of the best track in
+//! every stage, or zeros if its score says that the song is unknown. `docs/decided.md` explains it step by step.
+
+mod client;
+mod cost;
+mod leads;
+mod machine;
+mod margins;
+pub(crate) mod plan;
+mod position;
+mod server;
+pub(crate) mod tournament;
+mod work;
+
+pub use client::Client;
+pub use leads::Leads;
+pub use margins::Margins;
+pub use plan::{Options, Plan, StagePlan};
+pub use server::Server;
+pub use work::Work;

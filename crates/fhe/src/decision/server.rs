@@ -1,0 +1,175 @@
+//! [`Server`]: a model ready to answer queries.
+
+use std::time::Instant;
+
+use sordino_model::{Circuit, Counts, Hierarchy, KEY_ID_BYTES, ModelHash, TournamentLayout};
+
+use super::machine::{DecisionMachine, DecisionValue, PreparedStage};
+use super::margins::FLOOD;
+use super::plan::Plan;
+use super::work::Work;
+use crate::bootstrap::evaluator::Evaluator;
+use crate::linear::LinearStage;
+use crate::ring::fourier::Fourier;
+use crate::ring::glwe::Glwe;
+use crate::ring::random::Random;
+use crate::ring::zero_key::ZeroKey;
+use crate::wire::bits::pack;
+use crate::wire::encoding::Encoding;
+use crate::wire::header::{Header, Kind};
+use crate::wire::seeded::{expand, seeded_len};
+use crate::{FheError, KeyId, ServerKey};
+
+/// The server's half of the protocol: every stage's weights in the Fourier domain. Holds no secret of any client, and answers any
+/// number of queries of any number of clients at once.
+pub struct Server {
+    model: ModelHash,
+    plan: Plan,
+    digest: ModelHash,
+    layout: TournamentLayout,
+    circuit: Circuit,
+    stages: Vec<PreparedStage>,
+    fourier: Fourier,
+}
+
+impl Server {
+    /// Prepares `hierarchy` for `plan`. `model` is the hash of the server half, which queries must carry.
+    ///
+    /// # Errors
+    /// [`FheError::Plan`] if the plan was made for another model, or its bounds are below the model's.
+    pub fn new(model: ModelHash, hierarchy: &Hierarchy, plan: Plan) -> Result<Self, FheError> {
+        let layout = plan.layout(hierarchy.shape())?;
+        let circuit = plan.circuit(hierarchy.shape())?;
+        let fourier = Fourier::new(plan.parameters().ring());
+        let stages = hierarchy.stages().iter().enumerate().map(|(s, stage)| {
+            let (arranged, encoding) = (layout.stage(s), Encoding::with_delta(plan.stages()[s].delta));
+            let compared = if plan.entries(s) == 1 { stage.difference_bound() } else { stage.spread_bound() };
+            if compared > plan.stages()[s].difference {
+                return Err(FheError::Plan { what: "the model's scores exceed its bounds" });
+            }
+            let mut empty = vec![Vec::new(); arranged.packing().columns()];
+            for (group, &count) in stage.counts().iter().enumerate() {
+                let (column, slots) = arranged.empty(group, count);
+                empty[column].extend(slots);
+            }
+            let apart = arranged
+                .spread(stage)
+                .map_err(|_| FheError::Plan { what: "it was made for stages of another shape" })?;
+            let linear = LinearStage::new(&apart, arranged.packing(), encoding, &fourier);
+            Ok(PreparedStage { linear, encoding, floor: encoding.encode(plan.stages()[s].floor), empty })
+        });
+        let stages = stages.collect::<Result<_, _>>()?;
+        Ok(Self { model, digest: plan.digest(), plan, layout, circuit, stages, fourier })
+    }
+
+    /// The plan, to hand out to clients.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Bytes of the prepared weights.
+    pub fn weight_bytes(&self) -> usize {
+        self.stages.iter().map(|stage| stage.linear.bytes()).sum()
+    }
+
+    /// The evaluation key that a query asks for.
+    ///
+    /// # Errors
+    /// [`FheError`] for anything that is no query for this model under this plan.
+    pub fn key_of(&self, query: &[u8]) -> Result<KeyId, FheError> {
+        let payload = self.header(Kind::Query).read(query, self.plan.query_len(&self.layout))?;
+        Ok(KeyId(std::array::from_fn(|i| payload[i])))
+    }
+
+    /// Answers one query message with one reply message, under the client's evaluation key. Runs on the rayon pool it is called
+    /// in.
+    ///
+    /// # Errors
+    /// [`FheError`] for anything that is no query for this model under this plan and key. Every length is checked against the plan
+    /// before anything is allocated.
+    pub fn answer(&self, key: &ServerKey, query: &[u8]) -> Result<Vec<u8>, FheError> {
+        self.answer_and_measure(key, query).map(|(reply, _)| reply)
+    }
+
+    /// [`Server::answer`], with the operations and the time that it took.
+    ///
+    /// # Errors
+    /// As [`Server::answer`].
+    pub fn answer_and_measure(&self, key: &ServerKey, query: &[u8]) -> Result<(Vec<u8>, Work), FheError> {
+        let start = Instant::now();
+        let (found, expected) = (key.parameters().id.0, self.plan.parameters().id.0);
+        if found != expected {
+            return Err(FheError::Parameters { found, expected });
+        }
+        let asked = self.key_of(query)?;
+        if asked != key.id() {
+            return Err(FheError::Key { found: key.id(), expected: asked });
+        }
+        let payload = self.header(Kind::Query).read(query, self.plan.query_len(&self.layout))?;
+        let (zero_key, vectors) = self.read(&payload[KEY_ID_BYTES..]);
+        let read = start.elapsed();
+        let evaluator = Evaluator::new(key, self.plan.options().resolution);
+        let mut machine = DecisionMachine::new(&self.layout, &self.stages, &self.fourier, evaluator);
+        let values = self.circuit.run(&mut machine, vectors)?;
+        let mut work = Work { read, ..machine.into_work() };
+        let start = Instant::now();
+        let mut answers = Vec::with_capacity(values.len());
+        for value in values {
+            let DecisionValue::Answer(answer) = value else {
+                return Err(FheError::Kind { op: "reply", found: "no answer", expected: "an answer" });
+            };
+            answers.push(answer);
+        }
+        let reply = self.write(&answers, &zero_key);
+        work.counts += Counts::reply();
+        work.counts += Counts::zero_key();
+        self.layout.stages().iter().for_each(|stage| work.counts += Counts::vector(stage.packing().inputs()));
+        work.reply = start.elapsed();
+        Ok((reply, work))
+    }
+
+    fn header(&self, kind: Kind) -> Header {
+        Header { kind, trip: 0, parameters: self.plan.parameters().id, model: self.model, plan: self.digest }
+    }
+
+    /// Splits what follows the key's identifier into the zero key and the vectors.
+    fn read(&self, payload: &[u8]) -> (ZeroKey, Vec<DecisionValue>) {
+        let ring = self.plan.parameters().ring();
+        let mut rest = payload;
+        let mut next = |count: usize, bits: u32| {
+            let (list, tail) = rest.split_at(seeded_len(count, ring, bits));
+            rest = tail;
+            expand(list, count, ring, bits)
+        };
+        let zero_key = ZeroKey::new(&next(1, self.plan.envelope().zero_key_bits)[0], &self.fourier);
+        let stages = self.plan.stages().iter().zip(self.layout.stages());
+        let vectors = stages.map(|(stage, arranged)| {
+            let query = next(arranged.packing().inputs(), stage.body_bits);
+            DecisionValue::Vector(LinearStage::transform(&query, &self.fourier))
+        });
+        (zero_key, vectors.collect())
+    }
+
+    /// One ciphertext for all answers, one after the other: re-randomised, flooded, and of its body only the answers.
+    fn write(&self, answers: &[Glwe], zero_key: &ZeroKey) -> Vec<u8> {
+        let parameters = self.plan.parameters();
+        let bits = self.layout.answer_bits();
+        let mut out = Glwe::zero(parameters.ring());
+        for (a, answer) in answers.iter().enumerate() {
+            // X^(a bits) is -X^-(N - a bits), and a bit is half of the torus, which has no sign.
+            let moved = if a == 0 { answer.clone() } else { answer.divide_by_monomial(parameters.ring() - a * bits) };
+            out.add_assign(&moved);
+        }
+        let mut random = Random::from_system();
+        zero_key.rerandomise(&mut out, parameters, &mut random, &self.fourier, &mut self.fourier.scratch());
+        let mut values = out.mask().to_vec();
+        values.extend(out.body()[..answers.len() * bits].iter().map(|&body| {
+            let mut body = [body];
+            random.add_noise(parameters.glwe_noise_log2, &mut body);
+            body[0].wrapping_add(random.below(2 * FLOOD)).wrapping_sub(FLOOD)
+        }));
+        let mut message = self.header(Kind::Reply).write(self.plan.reply_len(&self.layout));
+        pack(values, self.plan.envelope().reply_bits, &mut message);
+        message
+    }
+}

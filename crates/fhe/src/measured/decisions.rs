@@ -1,0 +1,182 @@
+//! Every noise formula of the decisions against what is measured, key by key.
+
+use tfhe::core_crypto::prelude::Polynomial;
+
+use super::{Keys, REAL, Random, SMALL};
+use crate::Resolution;
+use crate::bootstrap::blind_rotation::Table;
+use crate::bootstrap::circuit_bootstrap::level_table;
+use crate::bootstrap::evaluator::Evaluator;
+use crate::ring::glwe::{Glwe, Lwe};
+
+/// What a measured variance may be of its formula for a key of the same weight.
+const TOLERANCE: std::ops::Range<f64> = 0.7..1.3;
+/// The same where the transform's rounding prevails.
+const FOURIER: std::ops::Range<f64> = 0.2..1.0;
+
+/// Mean square of signed torus elements.
+fn variance(errors: impl IntoIterator<Item = u64>) -> f64 {
+    let squares: Vec<f64> = errors.into_iter().map(|e| (e as i64 as f64).powi(2)).collect();
+    squares.iter().sum::<f64>() / squares.len() as f64
+}
+
+/// Of few independent `samples`, the mean square may be off by four standard deviations more.
+fn assert_within(what: &str, ratio: f64, range: std::ops::Range<f64>, samples: usize) {
+    let few = 4.0 * (2.0 / samples as f64).sqrt();
+    let (low, high) = (range.start - few, range.end + few);
+    println!("{what}: {ratio:.2} of the formula, {samples} samples");
+    assert!(ratio > low && ratio < high, "{what}: {ratio:.3} of the formula, expected {low:.2} to {high:.2}");
+}
+
+fn assert_close(what: &str, measured: f64, formula: f64, samples: usize) {
+    assert_within(what, measured / formula, TOLERANCE, samples);
+}
+
+#[test]
+fn at_the_standard_parameters_too() {
+    measure_switches(&REAL, 24);
+    measure_rotation(&REAL);
+    measure_conversions(&[&REAL], 40);
+    measure_selectors(&[&REAL], 3);
+}
+
+#[test]
+fn noise_is_what_the_formulas_say() {
+    for keys in SMALL.iter() {
+        measure_switches(keys, 400);
+        measure_rotation(keys);
+    }
+    measure_conversions(&SMALL.iter().collect::<Vec<_>>(), 100);
+    measure_selectors(&SMALL.iter().collect::<Vec<_>>(), 24);
+}
+
+/// Keyswitches and modulus switches, to the key of comparisons and to that of refreshes.
+fn measure_switches(keys: &Keys, count: usize) {
+    let noise = keys.noise();
+    let mut random = keys.random(11);
+    let inputs: Vec<Lwe> = (0..count)
+        .map(|_| {
+            let phase = random.unit() / 2.0;
+            random.encrypt(phase)
+        })
+        .collect();
+    let (server, secret) = (&keys.server, &keys.secret);
+    let kinds = [
+        ("compare", &server.compare, secret.compare(), 0, noise.compare_keyswitch(), noise.compare_modulus_switch(1.0)),
+        ("refresh", &server.refresh, secret.refresh(), 2, noise.refresh_keyswitch(), noise.refresh_modulus_switch()),
+    ];
+    for (what, lookup, bits, stride_log2, keyswitch, modulus_switch) in kinds {
+        let small = lookup.keyswitch.switch(&inputs);
+        let phase = |small: &Vec<u32>| u64::from(keys.small_phase(small, bits)) << 32;
+        let errors = inputs.iter().zip(&small).map(|(input, small)| phase(small).wrapping_sub(keys.phase(input)));
+        assert_close(&format!("{what}, keyswitch"), variance(errors), keyswitch, count);
+
+        let table = Table::new(server.fourier.size(), 0, stride_log2, |_| 0);
+        let shift = 64 - table.modulus_log2();
+        let half = 1u64 << (shift + stride_log2 - 1);
+        let errors = small.iter().map(|small| {
+            let index = table.exponents(small).phase(bits);
+            // An index stands for the middle of its step.
+            (index << shift).wrapping_add(half).wrapping_sub(phase(small))
+        });
+        assert_close(&format!("{what}, modulus switch"), variance(errors), modulus_switch, count);
+    }
+}
+
+/// Both kinds of blind rotation, over all coefficients. A binary key has a mean of one half, through which the coefficients of one
+/// rotation share much of their error: they count as few independent samples.
+fn measure_rotation(keys: &Keys) {
+    const INDEPENDENT: usize = 16;
+    let noise = keys.noise();
+    let (server, mut random) = (&keys.server, keys.random(12));
+    let size = server.fourier.size();
+    let kinds = [
+        ("comparison", &server.compare, keys.secret.compare(), noise.compare_rotation()),
+        ("refresh", &server.refresh, keys.secret.refresh(), noise.refresh_rotation()),
+    ];
+    for (what, lookup, bits, formula) in kinds {
+        let table = Table::new(size, 0, 0, |index| (index as u64) << 40);
+        let inputs: Vec<Lwe> =
+            [-0.4, -0.2, -0.1, 0.01, 0.1, 0.3].into_iter().map(|phase| random.encrypt(phase)).collect();
+        let exponents: Vec<_> = lookup.keyswitch.switch(&inputs).iter().map(|small| table.exponents(small)).collect();
+        let rotated = lookup.rotation.rotate(&table, &exponents, &server.fourier, &mut server.fourier.scratch());
+        let errors = exponents.iter().zip(&rotated).flat_map(|(exponents, rotated)| {
+            let start = exponents.phase(bits) as usize;
+            keys.phases(rotated).into_iter().enumerate().map(move |(i, phase)| {
+                let index = (start + i) % (2 * size);
+                let expected = ((index % size) as u64) << 40;
+                phase.wrapping_sub(if index < size { expected } else { expected.wrapping_neg() })
+            })
+        });
+        assert_close(what, variance(errors), formula, INDEPENDENT * inputs.len());
+    }
+}
+
+/// Gates driven by selectors of both bits, each in its window; the formula is for a set bit, whose gate also rounds.
+fn measure_selectors(keys: &[&Keys], count: usize) {
+    let mut ratios = Vec::new();
+    for keys in keys {
+        let (evaluator, noise) = (Evaluator::new(&keys.server, Resolution::Standard), keys.noise());
+        let mut random = keys.random(13);
+        for set in [false, true] {
+            let phase = |random: &mut Random<'_>| (0.03 + 0.2 * random.unit().abs()) * if set { 1.0 } else { -1.0 };
+            let inputs: Vec<Lwe> = (0..count)
+                .map(|_| {
+                    let phase = phase(&mut random);
+                    random.encrypt(phase)
+                })
+                .collect();
+            for bit in evaluator.selectors(&evaluator.signs(&inputs)) {
+                // Ciphertexts whose other coefficients are full-size noise, as in a tournament's rounds.
+                let ends = [0.1, -0.07].map(|phase| Glwe::embed(&random.encrypt(phase)));
+                let chosen = evaluator.cmux(&bit, &[(&ends[0], &ends[1])]);
+                let expected = keys.phases(&ends[usize::from(set)]);
+                let errors = keys.phases(&chosen[0]).into_iter().zip(expected).map(|(x, y)| x.wrapping_sub(y));
+                let ratio = variance(errors) / noise.gate();
+                assert!(ratio < 9.0, "a selector is out of its window: {ratio:.1} times the formula");
+                ratios.extend(set.then_some(ratio));
+            }
+        }
+    }
+    let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+    assert_close("gate", mean, 1.0, ratios.len());
+}
+
+/// The two halves of a conversion, apart: the trace, over all coefficients together, and the product with the key's square, in each.
+fn measure_conversions(keys: &[&Keys], count: usize) {
+    let (mut traces, mut squares) = (Vec::new(), Vec::new());
+    for keys in keys {
+        let (noise, mut random) = (keys.noise(), keys.random(14));
+        let (fourier, circuit) = (&keys.server.fourier, &keys.server.circuit);
+        let mut scratch = fourier.scratch();
+        for _ in 0..count {
+            // One message in coefficient 0, full-size noise in the others.
+            let input = Glwe::embed(&random.encrypt(0.1));
+            let traced = circuit.trace(&input, fourier, &mut scratch);
+            let mut expected = vec![0; input.size()];
+            expected[0] = keys.phases(&input)[0];
+            let errors = keys.phases(&traced).into_iter().zip(expected).map(|(x, y)| x.wrapping_sub(y));
+            // The formula is the sum over all coefficients.
+            traces.push(variance(errors) * input.size() as f64 / noise.trace());
+
+            let product = circuit.times_minus_key(&input, fourier, &mut scratch);
+            let message = keys.phases(&input);
+            let expected = keys.secret.times(&Polynomial::from_container(message));
+            let errors = keys.phases(&product).into_iter().zip(expected).map(|(x, y)| x.wrapping_add(y));
+            squares.push(variance(errors) / noise.square());
+        }
+    }
+    let mean = |ratios: &[f64]| ratios.iter().sum::<f64>() / ratios.len() as f64;
+    // Most of it is the transform's rounding, of which the formula is an upper estimate. A quarter of it is one coefficient's, so a
+    // trace counts as eight independent samples.
+    assert_within("trace", mean(&traces), FOURIER, 8 * traces.len());
+    // The key's square is a ramp, through which all coefficients share their rounding: two samples.
+    assert_within("square", mean(&squares), TOLERANCE, 2 * squares.len());
+}
+
+#[test]
+fn level_tables_hold_half_weights() {
+    let table = level_table(16, crate::Gadget::new(4, 3));
+    assert_eq!(table.modulus_log2(), 5);
+    assert_eq!(table.extension(), 1);
+}

@@ -1,0 +1,205 @@
+//! [`Plan`] and [`Server`] of any protocol: the one place that knows which family a protocol belongs to.
+//!
+//! The families [`crate::scores`] and [`crate::decision`] are built alike, file by file. A new family gets a folder beside them and
+//! a variant here.
+
+use std::time::Duration;
+
+use sordino_model::{CostReport, Hierarchy, HierarchyShape, ModelHash, Protocol, Schedule, Timings};
+
+use crate::params::ParameterSet;
+use crate::{FheError, KeyId, ServerKey, decision, scores};
+
+/// How the messages of a protocol are packed and written, agreed between client and server. It is public.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Plan {
+    /// The server returns scores.
+    Scores(scores::Plan),
+    /// The server decides.
+    Decision(decision::Plan),
+}
+
+impl Plan {
+    /// Plans `protocol` for the stages that it evaluates (`ServerModel::stages_for`), with the usual failure probability.
+    ///
+    /// # Errors
+    /// [`FheError::NoPlan`] for scores that noise would drown, [`FheError::Circuit`] for options that do not fit the model,
+    /// [`FheError::Packing`] for stages that fit no ciphertext.
+    pub fn new(parameters: &'static ParameterSet, protocol: Protocol, hierarchy: &Hierarchy) -> Result<Self, FheError> {
+        let usual = scores::PlannerOptions::default();
+        Ok(match protocol {
+            Protocol::Flat => Self::Scores(scores::Plan::flat(parameters, hierarchy, usual)?),
+            Protocol::Routed { probes } => Self::Scores(scores::Plan::routed(parameters, hierarchy, probes, usual)?),
+            Protocol::Decided { probes, answers, resolution } => {
+                let options = decision::Options::new(probes, answers, resolution);
+                Self::Decision(decision::Plan::new(parameters, hierarchy, options)?)
+            }
+            _ => return Err(FheError::Plan { what: "the protocol has no plan in this version" }),
+        })
+    }
+
+    /// The parameter set of every message.
+    pub fn parameters(&self) -> &'static ParameterSet {
+        match self {
+            Self::Scores(plan) => plan.parameters(),
+            Self::Decision(plan) => plan.parameters(),
+        }
+    }
+
+    /// Trips of a query.
+    pub fn trips(&self) -> usize {
+        match self {
+            Self::Scores(plan) => plan.trips().len(),
+            Self::Decision(_) => 1,
+        }
+    }
+
+    /// Whether the plan is one for `protocol` and a model of this shape.
+    ///
+    /// # Errors
+    /// [`FheError::Plan`] or [`FheError::Packing`].
+    pub fn check(&self, protocol: Protocol, shape: &HierarchyShape) -> Result<(), FheError> {
+        let other = FheError::Plan { what: "it was made for another protocol" };
+        let serves = match (self, protocol) {
+            (Self::Scores(plan), Protocol::Flat) => plan.is_flat(shape),
+            (Self::Scores(plan), Protocol::Routed { probes }) => plan.is_routed(shape, probes),
+            (Self::Decision(plan), Protocol::Decided { probes, answers, resolution }) => {
+                let options = plan.options();
+                (options.probes, options.answers, options.resolution) == (probes, answers, resolution)
+            }
+            _ => false,
+        };
+        match self {
+            _ if !serves => Err(other),
+            Self::Scores(plan) => plan.check_shape(shape),
+            Self::Decision(plan) => plan.check_shape(shape),
+        }
+    }
+
+    /// What one trip takes, and in what order.
+    ///
+    /// # Errors
+    /// [`FheError::NoTrip`], or [`FheError`] for a shape that the plan does not fit.
+    pub fn schedule(&self, trip: usize, shape: &HierarchyShape) -> Result<Schedule, FheError> {
+        match self {
+            Self::Scores(plan) => plan.schedule(trip, shape),
+            Self::Decision(plan) if trip == 0 => plan.schedule(shape),
+            Self::Decision(_) => Err(FheError::NoTrip { found: trip, trips: 1 }),
+        }
+    }
+
+    /// What each trip takes, in order.
+    ///
+    /// # Errors
+    /// As [`Plan::schedule`].
+    pub fn costs(&self, shape: &HierarchyShape) -> Result<Vec<CostReport>, FheError> {
+        (0..self.trips()).map(|trip| Ok(self.schedule(trip, shape)?.report)).collect()
+    }
+
+    /// How long the server will work on a query, all trips together, on `threads` threads of the machine that was measured.
+    ///
+    /// # Errors
+    /// As [`Plan::schedule`].
+    pub fn predict(&self, shape: &HierarchyShape, timings: &Timings, threads: usize) -> Result<Duration, FheError> {
+        (0..self.trips()).map(|trip| Ok(self.schedule(trip, shape)?.predict(timings, threads))).sum()
+    }
+
+    /// Base-2 logarithm of a bound on the probability that a query is answered wrongly; where the server decides, one whose winners
+    /// lead by their [`decision::Margins`].
+    ///
+    /// # Errors
+    /// [`FheError`] for a shape that the plan does not fit.
+    pub fn failure_log2(&self, shape: &HierarchyShape) -> Result<f64, FheError> {
+        match self {
+            Self::Scores(plan) => Ok(plan.failure_log2()),
+            Self::Decision(plan) => Ok(plan.margins(shape)?.failure_log2),
+        }
+    }
+
+    /// SHA-256 of the serialised plan, which every message carries.
+    pub fn digest(&self) -> ModelHash {
+        ModelHash::of(&self.to_bytes())
+    }
+
+    /// The plan as a message.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Scores(plan) => plan.to_bytes(),
+            Self::Decision(plan) => plan.to_bytes(),
+        }
+    }
+
+    /// Reads [`Plan::to_bytes`]; the first bytes tell the family.
+    ///
+    /// # Errors
+    /// [`FheError::Plan`] or [`FheError::UnknownParameters`]; never a panic, and never an allocation larger than the message.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FheError> {
+        if bytes.starts_with(decision::plan::MAGIC) {
+            return decision::Plan::from_bytes(bytes).map(Self::Decision);
+        }
+        scores::Plan::from_bytes(bytes).map(Self::Scores)
+    }
+}
+
+/// A model ready to answer the queries of one protocol. Holds no secret of any client, and answers any number of queries at once.
+pub enum Server {
+    /// It returns scores.
+    Scores(scores::Server),
+    /// It decides.
+    Decision(decision::Server),
+}
+
+impl Server {
+    /// Prepares `hierarchy` for `plan`. `model` is the hash of the server half, which queries must carry.
+    ///
+    /// # Errors
+    /// [`FheError::Plan`] if the plan was made for another model, or its bounds are below the model's.
+    pub fn new(model: ModelHash, hierarchy: &Hierarchy, plan: Plan) -> Result<Self, FheError> {
+        Ok(match plan {
+            Plan::Scores(plan) => Self::Scores(scores::Server::new(model, hierarchy, plan)?),
+            Plan::Decision(plan) => Self::Decision(decision::Server::new(model, hierarchy, plan)?),
+        })
+    }
+
+    /// The plan, to hand out to clients.
+    pub fn plan(&self) -> Plan {
+        match self {
+            Self::Scores(server) => Plan::Scores(server.plan().clone()),
+            Self::Decision(server) => Plan::Decision(server.plan().clone()),
+        }
+    }
+
+    /// Bytes of the prepared weights.
+    pub fn weight_bytes(&self) -> usize {
+        match self {
+            Self::Scores(server) => server.weight_bytes(),
+            Self::Decision(server) => server.weight_bytes(),
+        }
+    }
+
+    /// The evaluation key that a query asks for; `None` where it needs none.
+    ///
+    /// # Errors
+    /// [`FheError`] for anything that is no query for this model under this plan.
+    pub fn key_of(&self, query: &[u8]) -> Result<Option<KeyId>, FheError> {
+        match self {
+            Self::Scores(_) => Ok(None),
+            Self::Decision(server) => server.key_of(query).map(Some),
+        }
+    }
+
+    /// Answers one query message, which names its trip, with one reply message. `key` is the one that [`Server::key_of`] names.
+    /// Runs on the rayon pool it is called in.
+    ///
+    /// # Errors
+    /// [`FheError`] for anything that is no query for this model under this plan and key. Every length is checked against the plan
+    /// before anything is allocated.
+    pub fn answer(&self, key: Option<&ServerKey>, query: &[u8]) -> Result<Vec<u8>, FheError> {
+        match (self, key) {
+            (Self::Scores(server), _) => server.answer(query),
+            (Self::Decision(server), Some(key)) => server.answer(key, query),
+            (Self::Decision(_), None) => Err(FheError::NoEvaluationKey),
+        }
+    }
+}

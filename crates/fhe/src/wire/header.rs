@@ -1,0 +1,107 @@
+//! [`Header`]: what every message starts with, and every message is checked against before anything else is read.
+//!
+//! Layout, little-endian: magic `SRDN` (4 bytes), format version (1), kind (1), trip (2), parameter set (2), SHA-256 of the
+//! server half of the model (32), SHA-256 of the plan (32); then the payload, whose length follows from the plan. A
+//! message holds no length of its own: there is nothing in it to believe.
+
+use sordino_model::{MESSAGE_HEADER, ModelHash};
+
+use crate::FheError;
+use crate::params::ParameterId;
+
+const MAGIC: &[u8; 4] = b"SRDN";
+const VERSION: u8 = 1;
+
+const _: () = assert!(MESSAGE_HEADER == 4 + 1 + 1 + 2 + 2 + 32 + 32);
+
+/// Which way a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Client to server.
+    Query = 1,
+    /// Server to client.
+    Reply = 2,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Reply => "reply",
+        }
+    }
+}
+
+/// What a message is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) kind: Kind,
+    pub(crate) trip: u16,
+    pub(crate) parameters: ParameterId,
+    pub(crate) model: ModelHash,
+    pub(crate) plan: ModelHash,
+}
+
+impl Header {
+    /// Starts a message whose payload will have `payload` bytes.
+    pub(crate) fn write(&self, payload: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(MESSAGE_HEADER + payload);
+        out.extend(MAGIC);
+        out.extend([VERSION, self.kind as u8]);
+        out.extend(self.trip.to_le_bytes());
+        out.extend(self.parameters.0.to_le_bytes());
+        out.extend(self.model.0);
+        out.extend(self.plan.0);
+        out
+    }
+
+    /// The trip that a message of this kind names, before anything else of it is believed.
+    ///
+    /// # Errors
+    /// [`FheError::NotAMessage`].
+    pub(crate) fn trip(kind: Kind, message: &[u8]) -> Result<usize, FheError> {
+        Self::fields(kind, message).map(|(header, _)| usize::from(u16::from_le_bytes([header[2], header[3]])))
+    }
+
+    /// What follows the magic number of a message of this version and kind, and its payload.
+    fn fields(kind: Kind, message: &[u8]) -> Result<(&[u8], &[u8]), FheError> {
+        let refuse = |what| FheError::NotAMessage { what, expected: kind.name() };
+        let (header, rest) = message.split_at_checked(MESSAGE_HEADER).ok_or(refuse("it is shorter than a header"))?;
+        let (magic, header) = header.split_at(MAGIC.len());
+        if magic != MAGIC {
+            return Err(refuse("it does not start with SRDN"));
+        }
+        if header[0] != VERSION {
+            return Err(refuse("it has another format version"));
+        }
+        if header[1] != kind as u8 {
+            return Err(refuse("it is of another kind"));
+        }
+        Ok((header, rest))
+    }
+
+    /// Checks that `message` starts with this header and has a payload of `payload` bytes, and returns the payload.
+    pub(crate) fn read<'a>(&self, message: &'a [u8], payload: usize) -> Result<&'a [u8], FheError> {
+        let (header, rest) = Self::fields(self.kind, message)?;
+        let half = |i: usize| u16::from_le_bytes([header[i], header[i + 1]]);
+        let (parameters, trip) = (half(4), half(2));
+        if parameters != self.parameters.0 {
+            return Err(FheError::Parameters { found: parameters, expected: self.parameters.0 });
+        }
+        let hash = |i: usize| ModelHash(std::array::from_fn(|j| header[i + j]));
+        let (model, plan) = (hash(6), hash(38));
+        if model != self.model {
+            return Err(FheError::Model { found: model, expected: self.model });
+        }
+        if plan != self.plan {
+            return Err(FheError::OtherPlan { found: plan, expected: self.plan });
+        }
+        if trip != self.trip {
+            return Err(FheError::Trip { found: trip.into(), expected: self.trip.into() });
+        }
+        if rest.len() != payload {
+            return Err(FheError::Length { found: message.len(), expected: MESSAGE_HEADER + payload });
+        }
+        Ok(rest)
+    }
+}

@@ -1,0 +1,6 @@
+//! How numbers and ciphertexts are written: encodings, packed bits, seeded lists, and the header of every message.
+
+pub(crate) mod bits;
+pub(crate) mod encoding;
+pub(crate) mod header;
+pub(crate) mod seeded;

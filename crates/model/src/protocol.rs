@@ -1,0 +1,222 @@
+//! [`Protocol`]: who finds the cluster, who decides, and how. The one source of names and of what each side learns.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Who finds the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Routing {
+    /// Nobody: every track is scored.
+    None,
+    /// The server scores the clusters under encryption.
+    Encrypted,
+}
+
+/// Who decides which track it is, and whether it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Decider {
+    /// The client, from decrypted scores.
+    Client,
+    /// The server, under encryption.
+    Server,
+}
+
+/// How finely the server compares encrypted scores. Blind rotations use `2^v` accumulators and cost `2^v` times as much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resolution {
+    /// One accumulator: the modulus switch has `2N` steps.
+    #[default]
+    Standard,
+    /// Two accumulators, `4N` steps: half the rounding noise.
+    Fine,
+    /// Four accumulators, `8N` steps.
+    Finest,
+}
+
+impl Resolution {
+    /// All of them, the coarsest first.
+    pub const ALL: [Self; 3] = [Self::Standard, Self::Fine, Self::Finest];
+
+    /// Accumulators of a rotation, as a power of two.
+    pub fn extension_log2(self) -> u32 {
+        match self {
+            Self::Standard => 0,
+            Self::Fine => 1,
+            Self::Finest => 2,
+        }
+    }
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Fine => "fine",
+            Self::Finest => "finest",
+        }
+    }
+}
+
+/// How a clip is named: one variant for every protocol, with its options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// One trip. The server returns every track's score, and the client decides.
+    Flat,
+    /// One trip per stage. The client picks clusters by their scores, asks for them by encrypted selectors, and decides.
+    Routed {
+        /// Groups asked for at every stage.
+        probes: usize,
+    },
+    /// One trip. The server finds the cluster and the track, and tells known from unknown, all under encryption.
+    Decided {
+        /// Groups of every stage that are followed to the next.
+        probes: usize,
+        /// Tracks returned, the best first.
+        answers: usize,
+        /// How finely scores are compared.
+        resolution: Resolution,
+    },
+}
+
+/// What each side learns from a query beyond what it must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Learns {
+    /// What the server learns.
+    pub server: &'static str,
+    /// What the client learns beside its answer.
+    pub client: &'static str,
+}
+
+/// A name that no protocol has.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the protocol \"{found}\" is none that is known; expected flat, routed or decided")]
+pub struct UnknownProtocol {
+    /// The name given.
+    pub found: String,
+}
+
+impl Protocol {
+    /// Every protocol with its usual options.
+    pub const ALL: [Self; 3] = [
+        Self::Flat,
+        Self::Routed { probes: 2 },
+        Self::Decided { probes: 1, answers: 1, resolution: Resolution::Standard },
+    ];
+
+    /// Its name, as commands, messages and tables have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flat => "flat",
+            Self::Routed { .. } => "routed",
+            Self::Decided { .. } => "decided",
+        }
+    }
+
+    /// Who finds the cluster.
+    pub fn routing(self) -> Routing {
+        match self {
+            Self::Flat => Routing::None,
+            Self::Routed { .. } | Self::Decided { .. } => Routing::Encrypted,
+        }
+    }
+
+    /// Who decides.
+    pub fn decider(self) -> Decider {
+        match self {
+            Self::Flat | Self::Routed { .. } => Decider::Client,
+            Self::Decided { .. } => Decider::Server,
+        }
+    }
+
+    /// Groups followed from a stage to the next; 0 where nobody finds a group.
+    pub fn probes(self) -> usize {
+        match self {
+            Self::Flat => 0,
+            Self::Routed { probes } | Self::Decided { probes, .. } => probes,
+        }
+    }
+
+    /// The same with another number of probes; nothing changes where nobody finds a group.
+    #[must_use]
+    pub fn with_probes(self, probes: usize) -> Self {
+        match self {
+            Self::Flat => Self::Flat,
+            Self::Routed { .. } => Self::Routed { probes },
+            Self::Decided { answers, resolution, .. } => Self::Decided { probes, answers, resolution },
+        }
+    }
+
+    /// What each side learns, if both compute as they should.
+    pub fn learns(self) -> Learns {
+        let client = match self {
+            Self::Flat => "every track's score",
+            Self::Routed { .. } => "every cluster's score, and the scores of the tracks in the clusters it picked",
+            Self::Decided { .. } => "nothing",
+        };
+        Learns { server: "that a query was made, its size and time", client }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        match *self {
+            Self::Flat => f.write_str(self.name()),
+            Self::Routed { probes } => write!(f, "{}, {probes} probe{}", self.name(), plural(probes)),
+            Self::Decided { probes, answers, resolution } => write!(
+                f,
+                "{}, {probes} probe{}, {answers} answer{}, {} resolution",
+                self.name(),
+                plural(probes),
+                plural(answers),
+                resolution.name()
+            ),
+        }
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = UnknownProtocol;
+
+    /// The protocol of a name, with its usual options. `two-trip` and `one-trip` are what `routed` and `decided` were called.
+    fn from_str(name: &str) -> Result<Self, UnknownProtocol> {
+        let name = match name {
+            "two-trip" => "routed",
+            "one-trip" => "decided",
+            name => name,
+        };
+        let known = Self::ALL.into_iter().find(|protocol| protocol.name() == name);
+        known.ok_or_else(|| UnknownProtocol { found: name.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_read_back_and_the_old_ones_still_are() {
+        for protocol in Protocol::ALL {
+            assert_eq!(protocol.name().parse(), Ok(protocol));
+        }
+        assert_eq!("two-trip".parse(), Ok(Protocol::Routed { probes: 2 }));
+        assert_eq!("one-trip".parse::<Protocol>().map(Protocol::name), Ok("decided"));
+        let error = "three-trip".parse::<Protocol>().map_err(|error| error.to_string());
+        assert!(error.is_err_and(|error| error.contains("three-trip") && error.contains("flat, routed or decided")));
+    }
+
+    #[test]
+    fn probes_belong_to_whoever_finds_a_cluster() {
+        for protocol in Protocol::ALL {
+            let asked = protocol.with_probes(5);
+            let expected = if protocol.routing() == Routing::None { 0 } else { 5 };
+            assert_eq!((asked.probes(), asked.name()), (expected, protocol.name()));
+        }
+    }
+}

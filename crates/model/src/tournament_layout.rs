@@ -1,0 +1,236 @@
+//! [`TournamentLayout`]: where the scores of every stage are, so that the bits of a found position select the next stage's group.
+//!
+//! A tournament yields the bits of a *position*. The groups below one group of a stage lie in columns (ciphertexts) of `blocks`
+//! groups each, and the position of a slot is `column 2^b + block`: its high bits drive a tree of gates over the columns, its
+//! low bits rotate the block into place. A third stage has such a set of columns for every slot of the first, chosen by the bits of
+//! the first position, and so on.
+
+use crate::packing::bits_below;
+use crate::{HierarchyShape, Packing, PackingError, Stage, StageError, StageShape, Tournament};
+
+/// Where every stage's scores are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TournamentLayout {
+    stages: Vec<TournamentStage>,
+}
+
+/// Where one stage's scores are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TournamentStage {
+    /// The packing of the stage with its groups moved apart: `sets x columns x blocks` of them.
+    packing: Packing,
+    /// Slots of a group.
+    outputs: usize,
+    /// Most slots that a group uses.
+    used: usize,
+    /// Groups that hang below one group of the stage above; 1 in the first stage.
+    fan: usize,
+    /// Sets of columns: groups of the stage above.
+    sets: usize,
+    /// Columns of a set.
+    columns: usize,
+    /// Groups in a column.
+    blocks: usize,
+}
+
+impl TournamentLayout {
+    /// Arranges stages with `features[s]` features in a ciphertext of stage `s`.
+    ///
+    /// # Errors
+    /// [`PackingError`], also where a group does not fit one ciphertext.
+    pub fn new(ring: usize, shape: &HierarchyShape, features: &[usize]) -> Result<Self, PackingError> {
+        let mut above: Option<&StageShape> = None;
+        let stages = shape.stages().iter().zip(features).map(|(stage, &features)| {
+            let arrangement = TournamentStage::new(ring, features, stage, above);
+            above = Some(stage);
+            arrangement
+        });
+        Ok(Self { stages: stages.collect::<Result<_, _>>()? })
+    }
+
+    /// One stage.
+    ///
+    /// # Panics
+    /// For a stage that there is not.
+    pub fn stage(&self, stage: usize) -> &TournamentStage {
+        &self.stages[stage]
+    }
+
+    /// All stages.
+    pub fn stages(&self) -> &[TournamentStage] {
+        &self.stages
+    }
+
+    /// Bits of the position of a slot of `stage`.
+    pub fn position_bits(&self, stage: usize) -> usize {
+        match self.stages.get(stage + 1) {
+            Some(below) => below.column_bits() + below.block_bits(),
+            None => bits_below(self.stages[stage].outputs),
+        }
+    }
+
+    /// Bits of the positions of one slot of every stage up to `stage`.
+    pub fn address_bits(&self, stage: usize) -> usize {
+        (0..=stage).map(|s| self.position_bits(s)).sum()
+    }
+
+    /// Bits that an answer takes in a reply: whether it is known, and the position of every stage's slot.
+    pub fn answer_bits(&self) -> usize {
+        1 + self.address_bits(self.stages.len() - 1)
+    }
+
+    /// The position of a slot of `stage`.
+    pub fn position(&self, stage: usize, slot: usize) -> usize {
+        match self.stages.get(stage + 1) {
+            Some(below) => ((slot / below.blocks) << below.block_bits()) | (slot % below.blocks),
+            None => slot,
+        }
+    }
+
+    /// The slot at a position of `stage`, if there is one.
+    pub fn slot(&self, stage: usize, position: usize) -> Option<usize> {
+        (0..self.stages[stage].outputs).find(|&slot| self.position(stage, slot) == position)
+    }
+
+    /// The tournament among the slots of `entries` groups of `stage`.
+    pub fn tournament(&self, stage: usize, entries: usize) -> Tournament {
+        let size = 1 << self.position_bits(stage);
+        let mut positions = vec![false; size << bits_below(entries)];
+        for entry in 0..entries {
+            for slot in 0..self.stages[stage].used {
+                positions[entry * size + self.position(stage, slot)] = true;
+            }
+        }
+        Tournament::new(positions)
+    }
+}
+
+impl TournamentStage {
+    fn new(ring: usize, features: usize, stage: &StageShape, above: Option<&StageShape>) -> Result<Self, PackingError> {
+        let (sets, fan) = above.map_or((1, 1), |above| (above.groups(), above.outputs()));
+        let outputs = stage.outputs();
+        let slots = ring / features.max(1);
+        let blocks = slots / outputs;
+        if blocks == 0 {
+            return Err(PackingError::Group { outputs, slots });
+        }
+        let columns = fan.div_ceil(blocks);
+        let groups = sets.checked_mul(columns).and_then(|g| g.checked_mul(blocks));
+        let width = stage.input().width;
+        let uncountable = PackingError::Shape { groups: sets, outputs, width };
+        let packing = Packing::checked(ring, features, width, groups.ok_or(uncountable)?, outputs)?;
+        let used = stage.counts().iter().copied().max().unwrap_or(0);
+        Ok(Self { packing, outputs, used, fan, sets, columns, blocks })
+    }
+
+    /// The packing of the stage with its groups moved apart.
+    pub fn packing(&self) -> Packing {
+        self.packing
+    }
+
+    /// Slots of a group that may be taken.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Slots of a group.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Bits that choose a column of a set.
+    pub fn column_bits(&self) -> usize {
+        bits_below(self.columns)
+    }
+
+    /// Bits that choose a block of a column.
+    pub fn block_bits(&self) -> usize {
+        bits_below(self.blocks.min(self.fan))
+    }
+
+    /// Where group `group` of the stage went.
+    pub fn moved(&self, group: usize) -> usize {
+        let (set, slot) = (group / self.fan, group % self.fan);
+        set * self.columns * self.blocks + slot
+    }
+
+    /// The coefficients of the slots that group `group` leaves empty although others use theirs, and the column they are in.
+    pub fn empty(&self, group: usize, count: usize) -> (usize, std::ops::Range<usize>) {
+        let moved = self.moved(group);
+        let start = moved % self.blocks * self.outputs;
+        (moved / self.blocks, start + count..start + self.used)
+    }
+
+    /// The stage with its groups moved apart.
+    ///
+    /// # Errors
+    /// [`StageError`] for a stage of another shape.
+    pub fn spread(&self, stage: &Stage) -> Result<Stage, StageError> {
+        let (groups, outputs, width) = (self.packing.groups(), self.outputs, stage.input().width);
+        let mut weights = vec![0; groups * outputs * width];
+        let mut biases = vec![0; groups * outputs];
+        let mut counts = vec![0; groups];
+        for group in 0..stage.groups() {
+            let moved = self.moved(group);
+            counts[moved] = stage.count(group);
+            for slot in 0..stage.count(group) {
+                let at = moved * outputs + slot;
+                weights[at * width..(at + 1) * width].copy_from_slice(stage.row(group, slot));
+                biases[at] = stage.bias(group, slot);
+            }
+        }
+        Stage::new(outputs, stage.input(), weights, biases, counts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::VectorBound;
+
+    fn shape(outputs: &[usize]) -> HierarchyShape {
+        let input = VectorBound { width: 5, max_abs: 3, norm_squared: 45 };
+        let mut groups = 1;
+        let stages = outputs.iter().map(|&outputs| {
+            let stage = StageShape::new(outputs, input, vec![outputs; groups]);
+            groups *= outputs;
+            stage.expect("sizes are positive")
+        });
+        HierarchyShape::new(stages.collect()).expect("groups follow")
+    }
+
+    #[test]
+    fn every_slot_has_its_own_position() {
+        for (outputs, ring, features) in
+            [(vec![5, 7], 64, [1, 1, 1]), (vec![3, 2, 6], 32, [1, 2, 2]), (vec![9], 16, [1, 1, 1])]
+        {
+            let layout = TournamentLayout::new(ring, &shape(&outputs), &features).expect("groups fit");
+            for (stage, &outputs) in outputs.iter().enumerate() {
+                let positions = 1usize << layout.position_bits(stage);
+                let found: Vec<usize> = (0..positions).filter_map(|p| layout.slot(stage, p)).collect();
+                assert_eq!(found.len(), outputs);
+                let tournament = layout.tournament(stage, 3);
+                assert_eq!(tournament.candidates(), 3 * outputs);
+                assert_eq!(tournament.rounds(), layout.position_bits(stage) + 2);
+            }
+        }
+    }
+
+    #[test]
+    fn positions_lead_to_the_columns_and_blocks_of_their_groups() {
+        let layout = TournamentLayout::new(64, &shape(&[3, 5, 9]), &[1, 1, 1]).expect("groups fit");
+        let (second, third) = (layout.stage(1), layout.stage(2));
+        // 64 coefficients hold seven groups of nine: one column for the five groups below each of three.
+        assert_eq!((third.sets, third.columns, third.blocks, third.block_bits()), (3, 1, 7, 3));
+        assert_eq!((second.sets, second.columns, second.column_bits()), (1, 1, 0));
+        for group in 0..15 {
+            let place = third.packing.place(third.moved(group), 4);
+            assert_eq!((place.column, place.coefficient), (group / 5, group % 5 * 9 + 4));
+        }
+    }
+
+    #[test]
+    fn a_group_must_fit_a_ciphertext() {
+        assert!(matches!(TournamentLayout::new(64, &shape(&[40, 40]), &[2, 1]), Err(PackingError::Group { .. })));
+    }
+}

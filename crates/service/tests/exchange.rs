@@ -1,0 +1,185 @@
+//! Clients and servers that speak in messages: who may ask, what is lost, and what is refused.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{CLUSTERS, KEYS, TRACKS, features, model};
+use sordino_fhe::params::INSECURE_N512;
+use sordino_fhe::{FheError, KeyId, SecretKey};
+use sordino_model::{ClientModel, Decider, Pair, Protocol, Resolution, ServerModel};
+use sordino_service::{Client, Hello, Server, ServiceError, Step, exchange};
+
+const PROTOCOLS: [Protocol; 4] = [
+    Protocol::Flat,
+    Protocol::Routed { probes: 1 },
+    Protocol::Routed { probes: 2 },
+    Protocol::Decided { probes: 1, answers: 1, resolution: Resolution::Standard },
+];
+
+fn server(model: &ServerModel, protocol: Protocol) -> Server {
+    let server = Server::new(model, protocol, &INSECURE_N512).unwrap();
+    if protocol.decider() == Decider::Server {
+        KEYS.iter().for_each(|(_, key)| server.register(key.expand()));
+    }
+    server
+}
+
+fn client(model: &Arc<ClientModel>, key: usize, server: &Server) -> Client {
+    Client::new(model.clone(), KEYS[key].0.clone(), &server.hello()).unwrap()
+}
+
+#[test]
+fn every_protocol_answers_as_the_clear_does() {
+    let (half, model) = model("library");
+    let pair = Pair::new(&half, &model).unwrap();
+    for protocol in PROTOCOLS {
+        let server = server(&model, protocol);
+        let mut client = client(&half, 0, &server);
+        assert_eq!(client.protocol(), protocol);
+        for track in [Some(0), Some(5), Some(CLUSTERS * TRACKS - 1), None] {
+            let features = features(&half, track);
+            let found = exchange(&mut client, &features, &mut |message| server.answer(message)).unwrap();
+            assert_eq!(found.answer, pair.identify(protocol, &features).unwrap(), "{protocol}");
+            assert_eq!(found.answer.best().map(|best| best.label), track, "{protocol}");
+            assert_eq!(found.trips.len(), server.plan().trips());
+        }
+    }
+}
+
+#[test]
+fn two_clients_of_one_server_do_not_disturb_each_other() {
+    let (half, model) = model("library");
+    for protocol in PROTOCOLS {
+        let server = server(&model, protocol);
+        let mut clients = [client(&half, 0, &server), client(&half, 1, &server)];
+        let asked = [2, 9];
+        // Every message of the one goes between two of the other.
+        let mut messages: Vec<_> =
+            clients.iter_mut().zip(asked).map(|(c, track)| c.start(&features(&half, Some(track))).unwrap()).collect();
+        let mut answers = Vec::new();
+        while answers.is_empty() {
+            let replies: Vec<_> = messages.iter().map(|message| server.answer(&message.bytes).unwrap()).collect();
+            messages.clear();
+            for (client, reply) in clients.iter_mut().zip(&replies) {
+                match client.receive(reply).unwrap() {
+                    Step::Send(message) => messages.push(message),
+                    Step::Done(answer) => answers.push(answer),
+                }
+            }
+        }
+        let found: Vec<_> = answers.iter().map(|answer| answer.best().map(|best| best.label)).collect();
+        assert_eq!(found, asked.map(Some), "{protocol}");
+    }
+}
+
+#[test]
+fn a_lost_reply_is_carried_again_and_a_new_query_forgets_the_old() {
+    let (half, model) = model("library");
+    for protocol in PROTOCOLS {
+        let server = server(&model, protocol);
+        let mut client = client(&half, 0, &server);
+        assert!(matches!(client.receive(&[]), Err(ServiceError::NothingAsked)));
+        let lost = client.start(&features(&half, Some(1))).unwrap();
+        let message = client.start(&features(&half, Some(7))).unwrap();
+        assert_eq!((lost.trip, message.trip), (0, 0));
+        assert_ne!(lost.bytes, message.bytes);
+        let mut reply = server.answer(&message.bytes).unwrap();
+        // A reply that was cut on its way leaves the query waiting; the server answers the same message again.
+        assert!(matches!(client.receive(&reply[..reply.len() - 1]), Err(ServiceError::Fhe(FheError::Length { .. }))));
+        reply = server.answer(&message.bytes).unwrap();
+        let answer = loop {
+            match client.receive(&reply).unwrap() {
+                Step::Send(next) => reply = server.answer(&next.bytes).unwrap(),
+                Step::Done(answer) => break answer,
+            }
+        };
+        assert_eq!(answer.best().map(|best| best.label), Some(7), "{protocol}");
+        assert!(matches!(client.receive(&reply), Err(ServiceError::NothingAsked)));
+    }
+}
+
+#[test]
+fn the_wrong_key_gets_no_answer_of_the_right_one() {
+    let (half, model) = model("library");
+    let decided = PROTOCOLS[3];
+    let server = Server::new(&model, decided, &INSECURE_N512).unwrap();
+    let mut client = client(&half, 0, &server);
+    let message = client.start(&features(&half, Some(3))).unwrap();
+    let refused =
+        |server: &Server| matches!(server.answer(&message.bytes), Err(ServiceError::Fhe(FheError::NoEvaluationKey)));
+    assert!(refused(&server), "nobody registered");
+    server.register(KEYS[1].1.expand());
+    assert!(refused(&server), "somebody else registered");
+    server.register(KEYS[0].1.expand());
+    let reply = server.answer(&message.bytes).unwrap();
+    assert!(matches!(client.receive(&reply), Ok(Step::Done(_))));
+    server.forget(KeyId::of(&KEYS[0].0));
+    assert!(refused(&server), "forgotten");
+
+    // Where scores come back, another key reads noise: it is not told apart from scores, and names no track on purpose.
+    let server = self::server(&model, Protocol::Flat);
+    let (mut right, mut wrong) = (self::client(&half, 0, &server), self::client(&half, 1, &server));
+    let reply = server.answer(&right.start(&features(&half, Some(3))).unwrap().bytes).unwrap();
+    wrong.start(&features(&half, Some(3))).unwrap();
+    let (Step::Done(read), Step::Done(noise)) = (right.receive(&reply).unwrap(), wrong.receive(&reply).unwrap()) else {
+        panic!("flat takes one trip")
+    };
+    assert_ne!(read, noise);
+}
+
+#[test]
+fn messages_of_another_protocol_or_model_are_refused() {
+    let (half, model) = model("library");
+    let (_, other) = self::model("another library");
+    let servers = PROTOCOLS.map(|protocol| server(&model, protocol));
+    for (i, asked) in servers.iter().enumerate() {
+        let message = client(&half, 0, asked).start(&features(&half, Some(1))).unwrap();
+        for (j, server) in servers.iter().enumerate() {
+            assert_eq!(server.answer(&message.bytes).is_ok(), i == j, "{i} asked as {j}");
+        }
+    }
+    let other = server(&other, Protocol::Flat);
+    let refused = Client::new(half.clone(), KEYS[0].0.clone(), &other.hello());
+    assert!(matches!(refused, Err(ServiceError::OtherModel { expected, .. }) if expected == model.hash()));
+    let standard = SecretKey::generate(&sordino_fhe::params::INSECURE_N256);
+    let refused = Client::new(half, standard, &servers[0].hello());
+    assert!(matches!(refused, Err(ServiceError::Fhe(FheError::Parameters { .. }))));
+}
+
+#[test]
+fn a_hello_comes_back_whole_or_not_at_all() {
+    let (half, model) = model("library");
+    for protocol in PROTOCOLS {
+        let bytes = server(&model, protocol).hello();
+        let hello = Hello::from_bytes(&bytes).unwrap();
+        assert_eq!((hello.protocol, hello.model), (protocol, model.hash()));
+        assert_eq!(hello.to_bytes(), bytes);
+        for length in 0..bytes.len() {
+            assert!(Hello::from_bytes(&bytes[..length]).is_err(), "{length} bytes");
+        }
+        assert!(Hello::from_bytes(&[&bytes[..], &[0]].concat()).is_err());
+        // Whatever else it says, a client either refuses it or works with it.
+        for bit in 0..8 * bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(mut client) = Client::new(half.clone(), KEYS[0].0.clone(), &flipped) {
+                let _ = client.start(&features(&half, Some(1)));
+            }
+        }
+    }
+}
+
+#[test]
+fn features_that_do_not_fit_are_refused_and_nothing_is_sent() {
+    let (half, model) = model("library");
+    let server = server(&model, Protocol::Routed { probes: 1 });
+    let mut client = client(&half, 0, &server);
+    let good = features(&half, Some(1));
+    assert!(matches!(client.start(&good[1..]), Err(ServiceError::Client(_))));
+    assert!(matches!(client.start(&vec![f32::NAN; good.len()]), Err(ServiceError::Client(_))));
+    assert!(matches!(client.receive(&[]), Err(ServiceError::NothingAsked)));
+    let mut gone = |_: &[u8]| Err(ServiceError::Transport { reason: "the line is dead".into() });
+    let error = exchange(&mut client, &good, &mut gone).unwrap_err();
+    assert!(error.to_string().contains("the line is dead"));
+}
