@@ -12,7 +12,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sordino_fhe::SecretKey;
 use sordino_fhe::scores::{Client, Plan, Server, Work};
-use sordino_model::{Clear, ClearValue, Hierarchy, ModelHash, Stage, VectorBound};
+use sordino_front::VectorBound;
+use sordino_model::{Clear, ClearValue, Hierarchy, ModelHash, Stage};
 
 /// Features of a cluster query.
 pub const CLUSTER_WIDTH: usize = 128;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sordino_audio::{
-    AugmentSpec, DecodeLimits, FeatureSpec, ImpulseBank, Level, MelAugment, MelFrontEnd, NoiseBank, NoiseKind, Span,
-    WaveAugment, decode_file, item_rng, log_mel,
+    AugmentSpec, DecodeLimits, ImpulseBank, Level, MelAugment, NoiseBank, NoiseKind, Span, WaveAugment, decode_file,
+    item_rng,
 };
+use sordino_front::{FeatureSpec, MelFrontEnd, log_mel};
 
 fn files(folder: PathBuf, out: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::SpecError;
+use sordino_front::SpecError;
 
 /// Why a piece of audio was refused. The file is not named: the caller knows which one it asked for.
 #[derive(Debug, Error)]

@@ -1,15 +1,13 @@
-//! Sound to numbers: decoding, log-mel spectrograms, statistics and augmentation.
+//! Sound to samples, and samples or spectrograms to disturbed copies: decoding, resampling and augmentation.
 //!
-//! Comes in: an audio file, or samples. Goes out: [`MelPower`] (shape `[frames, bands]`), pooled statistics, and
-//! augmented copies of either. This crate refuses to know about libraries of tracks, training and cryptography.
+//! Comes in: an audio file, or samples, or mel power (`sordino_front::MelPower`, shape `[frames, bands]`). Goes out:
+//! [`Samples`] at one rate, and augmented copies. This crate refuses to know about libraries of tracks, features, training
+//! and cryptography.
 
 mod augment;
 mod decode;
 mod error;
-mod mel;
 mod resample;
-mod spec;
-mod statistics;
 
 pub use augment::{
     AugmentSpec, BankClip, Chance, Colour, ImpulseBank, ImpulseMel, Level, MelAugment, NoiseBank, NoiseKind,
@@ -18,7 +16,4 @@ pub use augment::{
 };
 pub use decode::{DecodeLimits, Overlong, Samples, decode_bytes, decode_file, decode_reader, rms_dbfs};
 pub use error::AudioError;
-pub use mel::{MelFrontEnd, MelPower, MelScratch, log_mel, mfcc};
 pub use resample::resample;
-pub use spec::{FeatureSpec, MelScale, SpecError};
-pub use statistics::Statistics;

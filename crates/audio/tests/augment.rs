@@ -4,10 +4,10 @@ use std::f32::consts::TAU;
 
 use rayon::prelude::*;
 use sordino_audio::{
-    AudioError, AugmentSpec, Chance, Colour, FeatureSpec, ImpulseBank, Level, MelAugment, MelFrontEnd, NoiseBank,
-    NoiseKind, Span, WaveAugment, add_gaussian_noise, convolve, gain_db, invert_polarity, item_rng, mix_at_snr,
-    pitch_shift, power, time_stretch,
+    AudioError, AugmentSpec, Chance, Colour, ImpulseBank, Level, MelAugment, NoiseBank, NoiseKind, Span, WaveAugment,
+    add_gaussian_noise, convolve, gain_db, invert_polarity, item_rng, mix_at_snr, pitch_shift, power, time_stretch,
 };
+use sordino_front::{FeatureSpec, MelFrontEnd};
 
 const RATE: u32 = 8_000;
 

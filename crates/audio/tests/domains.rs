@@ -6,9 +6,10 @@ use std::f32::consts::TAU;
 use ndarray::Array2;
 use rand::RngExt;
 use sordino_audio::{
-    AugmentSpec, Chance, FeatureSpec, ImpulseBank, ImpulseMel, MelAugment, MelFrontEnd, MelPower, NoiseBank, NoiseKind,
-    Span, Statistics, WaveAugment, convolve, item_rng, log_mel,
+    AugmentSpec, Chance, ImpulseBank, ImpulseMel, MelAugment, NoiseBank, NoiseKind, Span, WaveAugment, convolve,
+    item_rng,
 };
+use sordino_front::{FeatureSpec, MelFrontEnd, MelPower, Statistics, log_mel};
 
 const RATE: u32 = 8_000;
 /// The clip: frames and their place in the track, with four seconds before it that may reverberate.

@@ -5,9 +5,10 @@
 //! The library's owner holds `server`: integer weights, and whatever arrives in messages. The listener holds `client`, which is
 //! public, and `key`, which nobody else ever sees.
 
-use sordino_audio::{FeatureSpec, ImpulseBank, NoiseBank, Span, mix_at_snr};
+use sordino_audio::{ImpulseBank, NoiseBank, Span, mix_at_snr};
 use sordino_corpus::{IndexOptions, MelTable, SoundOptions, index, synth};
 use sordino_fhe::{SecretKey, params};
+use sordino_front::FeatureSpec;
 use sordino_learn::{Effort, Quiet, TrainConfig, labels, train};
 use sordino_model::Protocol;
 use sordino_service::{Client, Server, exchange};

@@ -6,9 +6,10 @@ use anyhow::Context;
 use ndarray::Array2;
 use serde::Serialize;
 use sordino_corpus::{Catalogue, Condition, CropSplit, QuerySet, QuerySpec, SoundOptions};
+use sordino_front::Front;
 use sordino_lab::{Counts, Disturbances, Stacked, stacked};
 use sordino_learn::Answer;
-use sordino_model::{ClientModel, Front, Protocol};
+use sordino_model::{ClientModel, Protocol};
 
 use crate::report::{note, percent};
 

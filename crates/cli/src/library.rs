@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
-use sordino_audio::FeatureSpec;
 use sordino_corpus::{Catalogue, MelTable, Track, fma, folder, synth};
+use sordino_front::FeatureSpec;
 
 /// Which of FMA's nested subsets.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]

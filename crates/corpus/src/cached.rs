@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use ndarray::Array2;
-use sordino_audio::MelPower;
+use sordino_front::MelPower;
 
 /// Least logarithm kept. Anything 130 dB below a track's mean is silence.
 const LOWEST: f32 = -30.0;
@@ -102,7 +102,7 @@ fn exponentials() -> &'static [f32] {
 
 #[cfg(test)]
 mod tests {
-    use sordino_audio::{FeatureSpec, MelFrontEnd, Statistics, log_mel};
+    use sordino_front::{FeatureSpec, MelFrontEnd, Statistics, log_mel};
 
     use super::*;
     use crate::synth;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sordino_audio::SpecError;
+use sordino_front::SpecError;
 use thiserror::Error;
 
 /// Why a library, an index or a query set could not be used.

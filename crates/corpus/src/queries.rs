@@ -5,7 +5,8 @@ use std::ops::Range;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use sordino_audio::{BankClip, Colour, FeatureSpec, ImpulseBank, NoiseBank, convolve, mix_at_snr};
+use sordino_audio::{BankClip, Colour, ImpulseBank, NoiseBank, convolve, mix_at_snr};
+use sordino_front::FeatureSpec;
 
 use crate::{Catalogue, Condition, CorpusError, Rejected, SoundOptions, seed};
 

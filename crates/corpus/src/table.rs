@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use sordino_audio::{FeatureSpec, MelFrontEnd, MelPower};
+use sordino_front::{FeatureSpec, MelFrontEnd, MelPower};
 
 use crate::catalogue::raise_ids;
 use crate::index::manifest::Manifest;

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use indicatif::ProgressBar;
-use sordino_audio::{DecodeLimits, FeatureSpec, MelFrontEnd};
+use sordino_audio::DecodeLimits;
 use sordino_corpus::{
     Catalogue, CorpusError, IndexOptions, IndexReport, MelStream, MelTable, SoundOptions, Source, index, synth,
 };
+use sordino_front::{FeatureSpec, MelFrontEnd};
 
 fn options() -> IndexOptions {
     let sound =

@@ -10,8 +10,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use indicatif::ProgressBar;
-use sordino_audio::{DecodeLimits, FeatureSpec};
+use sordino_audio::DecodeLimits;
 use sordino_corpus::{IndexOptions, IndexReport, MelTable, SoundOptions, index, synth};
+use sordino_front::FeatureSpec;
 
 const TRACKS: u32 = 60;
 /// Environment variable that names the folder to build in.

@@ -10,7 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use sordino_fhe::decision::{Client, Options, Plan, Server};
 use sordino_fhe::params::{INSECURE_N256, INSECURE_N512, ParameterSet, STANDARD};
 use sordino_fhe::{EvaluationKey, FheError, SecretKey, ServerKey};
-use sordino_model::{Clear, ClearValue, Hierarchy, ModelHash, Resolution, Stage, VectorBound};
+use sordino_front::VectorBound;
+use sordino_model::{Clear, ClearValue, Hierarchy, ModelHash, Resolution, Stage};
 
 const SCALE: f64 = 60.0;
 

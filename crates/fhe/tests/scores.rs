@@ -6,7 +6,8 @@ use common::{Pair, hierarchy, key, vector};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sordino_fhe::params::{INSECURE_N256, INSECURE_N512, STANDARD};
-use sordino_model::{Hierarchy, Stage, VectorBound};
+use sordino_front::VectorBound;
+use sordino_model::{Hierarchy, Stage};
 
 fn check(pair: &mut Pair<'_>, queries: usize, rng: &mut ChaCha8Rng) {
     for trip in 0..pair.server.plan().trips().len() {

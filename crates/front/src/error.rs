@@ -1,10 +1,12 @@
 //! [`FrontError`]: what the public front end refuses.
 
-use sordino_audio::SpecError;
 use thiserror::Error;
+
+use crate::SpecError;
 
 /// A front end that cannot be built, or a clip it cannot turn into integers.
 #[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
 pub enum FrontError {
     /// The feature spec describes no usable front end.
     #[error(transparent)]

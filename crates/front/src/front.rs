@@ -3,24 +3,12 @@
 //! samples → mel power → log-mel `[frames, bands]` → statistics and/or [`Network`] embedding → base features →
 //! one [`Head`] per encrypted input → integers that keep their [`crate::VectorBound`].
 
-mod error;
-mod head;
-mod layer;
-mod network;
-mod quantiser;
-
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2, Axis};
-use rayon::prelude::*;
-use sordino_audio::{FeatureSpec, MelFrontEnd, MelPower, log_mel};
 
-pub use error::FrontError;
-use error::same;
-pub use head::Head;
-pub use layer::{Activation, Layer, UNIT_NORM_FLOOR};
-pub use network::{Conv1d, Network, POOL_EPSILON, Pool, Step};
-pub use quantiser::Quantiser;
+use crate::error::same;
+use crate::{FeatureSpec, FrontError, Head, MelFrontEnd, MelPower, Network, log_mel, threads};
 
 /// Fewest frames that the statistics (differences over 4 frames) are taken from, and that any clip must have.
 const MIN_FRAMES: usize = 8;
@@ -199,13 +187,13 @@ impl Front {
         Ok(features)
     }
 
-    /// Base features of many spectrograms, in parallel: `[n, width]`.
+    /// Base features of many spectrograms: `[n, width]`.
     ///
     /// # Errors
     /// Those of [`Front::features_of_mel`], for the first clip that fails.
     pub fn features_of_mels(&self, powers: &[ArrayView2<'_, f32>]) -> Result<Array2<f32>, FrontError> {
         let mut out = Array2::zeros((powers.len(), self.width()));
-        let rows: Vec<Result<Vec<f32>, FrontError>> = powers.par_iter().map(|p| self.features_of_mel(*p)).collect();
+        let rows = threads::map(powers.to_vec(), |power| self.features_of_mel(power));
         for (mut row, features) in out.axis_iter_mut(Axis(0)).zip(rows) {
             row.iter_mut().zip(features?).for_each(|(o, v)| *o = v);
         }

@@ -1,11 +1,10 @@
 //! [`Head`]: base features to the small integers of one stage.
 
 use ndarray::{Array2, ArrayView2, Axis};
-use rayon::prelude::*;
 
-use super::error::{FrontError, same};
-use super::layer::{self, Layer};
-use super::quantiser::Quantiser;
+use crate::error::same;
+use crate::layer::{self, Layer};
+use crate::{FrontError, Quantiser, threads};
 
 /// Rows that run through the layers together.
 const BATCH: usize = 256;
@@ -70,10 +69,8 @@ impl Head {
             return Err(FrontError::NotFinite { stage: "a feature" });
         }
         let mut out = Array2::zeros((features.nrows(), self.quantiser.bound.width));
-        let blocks = out.axis_chunks_iter_mut(Axis(0), BATCH).into_par_iter();
-        blocks.zip(features.axis_chunks_iter(Axis(0), BATCH)).for_each(|(mut out, rows)| {
-            out.assign(&layer::apply_all(&self.layers, rows));
-        });
+        let blocks = out.axis_chunks_iter_mut(Axis(0), BATCH).zip(features.axis_chunks_iter(Axis(0), BATCH));
+        threads::map(blocks.collect(), |(mut out, rows)| out.assign(&layer::apply_all(&self.layers, rows)));
         Ok(out)
     }
 
@@ -103,12 +100,13 @@ impl Head {
     pub fn input_batch(&self, features: ArrayView2<'_, f32>) -> Result<Array2<i32>, FrontError> {
         let real = self.embed_batch(features)?;
         let mut out = Array2::zeros(real.dim());
-        let rows = out.axis_iter_mut(Axis(0)).into_par_iter().zip(real.axis_iter(Axis(0)));
-        rows.try_for_each(|(mut out, z)| {
+        let rows = out.axis_iter_mut(Axis(0)).zip(real.axis_iter(Axis(0)));
+        let written = threads::map(rows.collect(), |(mut out, z)| {
             let x = self.quantiser.quantise(&z.to_vec())?;
             out.iter_mut().zip(x).for_each(|(o, v)| *o = v);
-            Ok::<(), FrontError>(())
-        })?;
+            Ok(())
+        });
+        written.into_iter().collect::<Result<(), FrontError>>()?;
         Ok(out)
     }
 }

@@ -4,7 +4,8 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use super::error::{FrontError, finite, same};
+use crate::FrontError;
+use crate::error::{finite, same};
 
 /// Smallest length by which [`Layer::UnitNorm`] divides, so that a zero vector stays zero.
 pub const UNIT_NORM_FLOOR: f32 = 1e-12;

@@ -4,8 +4,9 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis, Slice, concatenate};
 use serde::{Deserialize, Serialize};
 
-use super::error::{FrontError, finite, same};
-use super::layer::{self, Activation, Layer};
+use crate::FrontError;
+use crate::error::{finite, same};
+use crate::layer::{self, Activation, Layer};
 
 /// Longest reach of one convolution in frames; a file that claims more is refused before anything is allocated.
 const MAX_REACH: usize = 4_096;

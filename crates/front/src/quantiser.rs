@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::error::FrontError;
-use crate::VectorBound;
-use crate::shape::norm_squared;
+use crate::bound::norm_squared;
+use crate::{FrontError, VectorBound};
 
 /// Turns `z` into integers `x` that [`VectorBound::admits`], whatever `z` is.
 ///

@@ -60,6 +60,7 @@ impl Default for FeatureSpec {
 
 /// A [`FeatureSpec`] that describes no usable front end.
 #[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
 pub enum SpecError {
     /// One field is outside its range.
     #[error("feature spec: {field} is {found}, expected {expected}")]

@@ -28,12 +28,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sordino_audio::{FeatureSpec, ImpulseBank, NoiseBank, Span};
+use sordino_audio::{ImpulseBank, NoiseBank, Span};
 use sordino_corpus::{
     Catalogue, Condition, CropSplit, Holdout, IndexOptions, MelTable, QuerySet, QuerySpec, SoundOptions, Source, fma,
     split_unknown, synth,
 };
 use sordino_fhe::{SecretKey, params};
+use sordino_front::FeatureSpec;
 use sordino_lab::baseline::{
     Baseline, CentroidRouting, CentroidSettings, DecisionTree, EncryptedRegression, FlatRegression, LandmarkSettings,
     Landmarks, Library, MfccSettings, NeuralFingerprint, NeuralSettings, RegressionSettings, SegmentEmbedder,

@@ -43,7 +43,7 @@ pub enum LabError {
     Audio(#[from] sordino_audio::AudioError),
     /// A front end could not be applied.
     #[error(transparent)]
-    Front(#[from] sordino_model::FrontError),
+    Front(#[from] sordino_front::FrontError),
     /// Training stopped.
     #[error(transparent)]
     Learn(#[from] sordino_learn::LearnError),

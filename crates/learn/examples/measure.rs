@@ -15,14 +15,15 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use ndarray::{Array2, ArrayView2, Axis};
-use sordino_audio::{FeatureSpec, ImpulseBank, NoiseBank, Span};
+use sordino_audio::{ImpulseBank, NoiseBank, Span};
 use sordino_corpus::{
     Catalogue, Condition, Holdout, IndexOptions, MelTable, QuerySet, QuerySpec, fma, split_unknown, synth,
 };
+use sordino_front::{FeatureSpec, Front};
 use sordino_learn::{
     Accuracy, Answer, Effort, FloatModel, Progress, Report, TrainConfig, float_answers, integer_answers, labels, train,
 };
-use sordino_model::{Front, Pair, Protocol};
+use sordino_model::{Pair, Protocol};
 
 const PROTOCOLS: [(&str, Protocol); 3] = [
     ("flat", Protocol::Flat),

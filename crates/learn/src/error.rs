@@ -69,7 +69,7 @@ pub enum LearnError {
     Audio(#[from] sordino_audio::AudioError),
     /// Weights that make no front end.
     #[error(transparent)]
-    Front(#[from] sordino_model::FrontError),
+    Front(#[from] sordino_front::FrontError),
     /// Weights that make no stage.
     #[error(transparent)]
     Stage(#[from] sordino_model::StageError),

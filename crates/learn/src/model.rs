@@ -1,7 +1,8 @@
 //! [`FloatModel`]: what training gives, before rounding.
 
 use ndarray::{Array2, ArrayView2};
-use sordino_model::{ClientHierarchy, ClientModel, Front, Hierarchy, Label, ModelHash, ServerModel};
+use sordino_front::Front;
+use sordino_model::{ClientHierarchy, ClientModel, Hierarchy, Label, ModelHash, ServerModel};
 
 use crate::clusters::tree::Tree;
 use crate::examples::passages::Passages;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use ndarray::{Array2, ArrayView2, Axis};
 use sha2::{Digest, Sha256};
-use sordino_audio::{FeatureSpec, ImpulseBank, NoiseBank};
+use sordino_audio::{ImpulseBank, NoiseBank};
 use sordino_corpus::MelTable;
-use sordino_model::{Activation, Front, Head, Layer, Network, Quantiser};
+use sordino_front::{Activation, FeatureSpec, Front, Head, Layer, Network, Quantiser};
 
 use crate::clusters::tree::Tree;
 use crate::examples::passages::Passages;

@@ -7,11 +7,8 @@ use std::time::Instant;
 use ndarray::{Array, Array2, ArrayView2, Dimension, ShapeBuilder};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use sordino_audio::{FeatureSpec, MelPower};
-use sordino_model::{
-    Activation, ClientHierarchy, ClientModel, Conv1d, Front, Head, Hierarchy, Label, Layer, ModelHash, Network, Pair,
-    Pool, Protocol, Quantiser, ServerModel, Stage, Step,
-};
+use sordino_front::{Activation, Conv1d, FeatureSpec, Front, Head, Layer, MelPower, Network, Pool, Quantiser, Step};
+use sordino_model::{ClientHierarchy, ClientModel, Hierarchy, Label, ModelHash, Pair, Protocol, ServerModel, Stage};
 
 const CLUSTERS: usize = 158;
 const QUERIES: usize = 2_000;
@@ -91,7 +88,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rng = &mut ChaCha8Rng::seed_from_u64(2);
     let clip: Vec<f32> = (0..front.spec().query_samples()).map(|_| rng.random_range(-0.5f32..0.5)).collect();
     let features = front.features(&clip)?;
-    let MelPower(power) = sordino_audio::MelFrontEnd::new(front.spec())?.mel_power(&clip);
+    let MelPower(power) = sordino_front::MelFrontEnd::new(front.spec())?.mel_power(&clip);
     println!("one clip of {} s, one thread:", front.spec().query_seconds);
     println!("  samples to {} base features  {:8.2} ms", features.len(), fastest(20, || drop(front.features(&clip))));
     println!("  of that, from mel power on   {:8.2} ms", fastest(20, || drop(front.features_of_mel(power.view()))));
@@ -100,7 +97,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!(
         "{} tracks in the clear, {QUERIES} queries, {} threads:",
         client.labels().len(),
-        rayon::current_num_threads()
+        std::thread::available_parallelism()?
     );
     let pair = Pair::new(&client, &server)?;
     let batch: Array2<f32> = random(rng, (QUERIES, front.width()));

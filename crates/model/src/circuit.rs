@@ -1,9 +1,10 @@
 //! [`Circuit`]: one trip of a protocol as data, walked by interchangeable [`Machine`]s.
 
 use serde::{Deserialize, Serialize};
+use sordino_front::VectorBound;
 use thiserror::Error;
 
-use crate::{Hierarchy, HierarchyShape, Stage, VectorBound};
+use crate::{Hierarchy, HierarchyShape, Stage};
 
 /// A value of a circuit: its inputs come first, then one register per op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
+use sordino_front::VectorBound;
 use thiserror::Error;
 
 use crate::circuit::stage_of;
-use crate::{CircuitError, Hierarchy, Machine, Stage, StageId, VectorBound};
+use crate::{CircuitError, Hierarchy, Machine, Stage, StageId};
 
 /// Below this bound on scores, sums of products of integers are exact in single precision, in any order: every partial
 /// sum is an integer that keeps the same bound, and a 24-bit significand holds it.

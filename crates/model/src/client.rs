@@ -1,9 +1,10 @@
 //! [`ClientModel`]: the half that the listener holds, public to every client.
 
 use serde::{Deserialize, Serialize};
+use sordino_front::{Front, FrontError, VectorBound};
 use thiserror::Error;
 
-use crate::{Front, FrontError, HierarchyShape, ModelHash, Protocol, Routing, ServerModel, StageShape, VectorBound};
+use crate::{HierarchyShape, ModelHash, Protocol, Routing, ServerModel, StageShape};
 
 /// What is said about a track when it has been named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

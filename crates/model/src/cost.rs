@@ -271,7 +271,8 @@ impl Machine for Cost<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{HierarchyShape, IndexLayout, Packing, StageShape, VectorBound};
+    use crate::{HierarchyShape, IndexLayout, Packing, StageShape};
+    use sordino_front::VectorBound;
 
     #[test]
     fn a_trip_is_priced_as_counted_by_hand() {

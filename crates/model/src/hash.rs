@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sordino_audio::FeatureSpec;
+use sordino_front::FeatureSpec;
 use thiserror::Error;
 
 /// A SHA-256 digest (FIPS 180-4), written as 64 lower-case hexadecimal digits.

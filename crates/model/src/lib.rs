@@ -1,7 +1,7 @@
 //! What is evaluated, as data: integer stages, the circuit that joins them, and the machines that need no cryptography.
 //!
-//! Comes in: trained weights. Goes out: a [`ClientModel`] ([`Front`] end, quantisers, labels), a [`ServerModel`] (integer
-//! weights per stage), both on disk ([`save`]), and [`Circuit`]s that a [`Machine`] walks. [`Clear`] gives the answer,
+//! Comes in: trained weights. Goes out: a [`ClientModel`] (a [`sordino_front::Front`], shapes, labels), a [`ServerModel`]
+//! (integer weights per stage), both on disk ([`save`]), and [`Circuit`]s that a [`Machine`] walks. [`Clear`] gives the answer,
 //! [`Range`] proves that nothing overflows, [`Cost`] counts what the encrypted run will do. This crate refuses to know how
 //! weights are trained and how ciphertexts work; it has no heavy dependency.
 
@@ -13,7 +13,6 @@ mod cost;
 mod counts;
 mod decide;
 mod files;
-mod front;
 mod hash;
 mod layout;
 mod packing;
@@ -35,10 +34,6 @@ pub use cost::{Choice, Cost, CostValue};
 pub use counts::{CostReport, Counts};
 pub use decide::{Answer, GroupScores, Match, Next, Ranked, Ranking, Shortlist, Trips};
 pub use files::{FileError, load_client, load_pair, load_server, save};
-pub use front::{
-    Activation, Conv1d, Crop, Front, FrontError, Head, Layer, Network, POOL_EPSILON, Pool, Quantiser, Step,
-    UNIT_NORM_FLOOR,
-};
 pub use hash::{HashError, ModelHash};
 pub use layout::{
     Envelope, IndexLayout, KEY_ID_BYTES, MESSAGE_HEADER, SEED_BYTES, StageLayout, body_bytes, fourier_bytes,
@@ -48,7 +43,7 @@ pub use pair::{Pair, PairError};
 pub use protocol::{Decider, Learns, Protocol, Resolution, Routing, UnknownProtocol};
 pub use range::{Range, RangeError, RangeValue};
 pub use server::{MAX_SCORE, ServerError, ServerModel};
-pub use shape::{HierarchyShape, StageError, StageShape, VectorBound};
+pub use shape::{HierarchyShape, StageError, StageShape};
 pub use stage::{Hierarchy, Stage};
 pub use timings::{Batched, CostStep, Schedule, Timings, batches};
 pub use tournament::{DecisionCounts, Tournament};

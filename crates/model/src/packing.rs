@@ -248,7 +248,8 @@ pub fn bits_below(bound: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Stage, VectorBound};
+    use crate::Stage;
+    use sordino_front::VectorBound;
 
     /// Multiplies in `Z[X]/(X^N + 1)`.
     fn negacyclic(a: &[i64], b: &[i64]) -> Vec<i64> {

@@ -1,7 +1,7 @@
 //! [`Pair`]: both halves in one place, identifying in the clear; how accuracy is measured on whole datasets.
 
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
-use rayon::prelude::*;
+use sordino_front::threads;
 use thiserror::Error;
 
 use crate::{
@@ -93,7 +93,7 @@ impl<'a> Pair<'a> {
         top: usize,
     ) -> Result<Vec<Answer>, PairError> {
         let blocks: Vec<_> = features.axis_chunks_iter(Axis(0), BATCH).collect();
-        let answers = blocks.into_par_iter().map(|rows| {
+        let answers = threads::map(blocks, |rows| {
             let mut answers = match protocol {
                 Protocol::Flat => self.flat_block(rows, top)?,
                 Protocol::Routed { probes } => self.routed_block(rows, probes)?,
@@ -105,7 +105,7 @@ impl<'a> Pair<'a> {
             answers.iter_mut().for_each(|answer| answer.matches.truncate(top));
             Ok(answers)
         });
-        let answers: Vec<Vec<Answer>> = answers.collect::<Result<_, PairError>>()?;
+        let answers = answers.into_iter().collect::<Result<Vec<Vec<Answer>>, PairError>>()?;
         Ok(answers.into_iter().flatten().collect())
     }
 

@@ -1,9 +1,10 @@
 //! [`Range`]: how large every value of a circuit can become, for every input that keeps its bound.
 
+use sordino_front::VectorBound;
 use thiserror::Error;
 
 use crate::circuit::stage_of;
-use crate::{Circuit, CircuitError, Hierarchy, Input, Machine, StageId, VectorBound};
+use crate::{Circuit, CircuitError, Hierarchy, Input, Machine, StageId};
 
 /// A register of the [`Range`] machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

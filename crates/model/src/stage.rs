@@ -1,8 +1,8 @@
 //! [`Stage`]: one layer of integer classifiers, the only part of a model that runs encrypted.
 
-use rayon::prelude::*;
+use sordino_front::{VectorBound, threads};
 
-use crate::shape::{HierarchyShape, StageError, StageShape, VectorBound};
+use crate::shape::{HierarchyShape, StageError, StageShape};
 
 /// A bank of linear classifiers over one input vector: `groups` classifiers of up to `outputs` classes each.
 ///
@@ -161,7 +161,7 @@ impl Stage {
             };
             pairs.map(bound).max().unwrap_or(0)
         };
-        (0..self.groups()).into_par_iter().map(group).max().unwrap_or(0)
+        threads::map((0..self.groups()).collect(), group).into_iter().max().unwrap_or(0)
     }
 }
 

@@ -186,7 +186,7 @@ impl TournamentStage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::VectorBound;
+    use sordino_front::VectorBound;
 
     fn shape(outputs: &[usize]) -> HierarchyShape {
         let input = VectorBound { width: 5, max_abs: 3, norm_squared: 45 };

@@ -3,8 +3,9 @@
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 use realfft::RealFftPlanner;
+use sordino_front::{FeatureSpec, MelScale};
 
-use crate::{AugmentSpec, FeatureSpec, MelScale};
+use crate::AugmentSpec;
 
 /// A power gain over frequency: an equaliser given by knots on the mel axis, and Butterworth band limits.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,9 +1,9 @@
 //! [`ImpulseMel`]: an impulse response as it acts on mel power.
 
 use ndarray::{Array2, ArrayView2};
+use sordino_front::{MelFrontEnd, SpecError};
 
 use super::impulse::direct_samples;
-use crate::{MelFrontEnd, SpecError};
 
 /// Energy of the tail's end that is cut, as a fraction of the response's energy.
 const CUT: f32 = 1e-4;

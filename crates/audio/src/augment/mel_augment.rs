@@ -3,9 +3,10 @@
 use ndarray::{Array2, ArrayView2, Axis};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
+use sordino_front::{MelFrontEnd, MelPower};
 
 use super::{AugmentSpec, Colour, ImpulseBank, ImpulseMel, NoiseBank, NoiseKind, item_rng};
-use crate::{AudioError, MelFrontEnd, MelPower};
+use crate::AudioError;
 
 /// Frames of the interference table.
 const TABLE_FRAMES: usize = 2_048;
@@ -20,7 +21,7 @@ const TABLE_FRAMES: usize = 2_048;
 #[derive(Clone, Debug)]
 pub struct MelAugment {
     spec: AugmentSpec,
-    features: crate::FeatureSpec,
+    features: sordino_front::FeatureSpec,
     noise: Vec<Array2<f32>>,
     white: Array2<f32>,
     impulses: Vec<ImpulseMel>,

@@ -1,13 +1,14 @@
 //! [`WaveAugment`]: the chain on samples, for queries.
 
 use rand::{Rng, RngExt};
+use sordino_front::FeatureSpec;
 
 use super::impulse::exponential_decay;
 use super::{
     AugmentSpec, Colour, ImpulseBank, NoiseBank, add_gaussian_noise, convolve, gain_db, invert_polarity, mix_at_snr,
     pitch_shift, time_stretch,
 };
-use crate::{AudioError, FeatureSpec};
+use crate::AudioError;
 
 /// Samples of context around a clip that time stretch and pitch shift get, so that their edges fall outside it.
 const MARGIN: usize = 2_048;

@@ -1,6 +1,6 @@
 //! [`DecodeLimits`]: what a file must satisfy to be accepted.
 
-use crate::FeatureSpec;
+use sordino_front::FeatureSpec;
 
 /// What to do with a file longer than [`DecodeLimits::max_seconds`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
-use sordino_audio::FeatureSpec;
 use sordino_corpus::{
     Catalogue, Condition, CropSplit, Holdout, IndexOptions, MelTable, QuerySet, QuerySpec, SoundOptions, folder, index,
     split_unknown, synth,
 };
 use sordino_fhe::{SecretKey, params};
+use sordino_front::FeatureSpec;
 use sordino_model::{Decider, Protocol};
 use sordino_service::Server;
 

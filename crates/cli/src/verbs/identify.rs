@@ -8,7 +8,8 @@ use clap::Args;
 use serde::Serialize;
 use sordino_audio::{DecodeLimits, decode_file};
 use sordino_fhe::{EvaluationKey, SecretKey, ServerKey, params};
-use sordino_model::{ClientModel, Crop, Decider, load_pair};
+use sordino_front::Crop;
+use sordino_model::{ClientModel, Decider, load_pair};
 use sordino_service::{Client, Exchange, Server, Trip, exchange};
 
 use crate::calibration::Calibration;

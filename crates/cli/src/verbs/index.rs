@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use sordino_audio::FeatureSpec;
 use sordino_corpus::{IndexOptions, IndexReport, index};
+use sordino_front::FeatureSpec;
 
 use crate::library::LibraryArgs;
 use crate::report;

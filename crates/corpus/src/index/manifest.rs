@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sordino_audio::FeatureSpec;
+use sordino_front::FeatureSpec;
 
 use crate::{Catalogue, CorpusError, IndexOptions};
 

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use rayon::prelude::*;
-use sordino_audio::{DecodeLimits, FeatureSpec, MelFrontEnd, MelScratch};
+use sordino_audio::DecodeLimits;
+use sordino_front::{FeatureSpec, MelFrontEnd, MelScratch};
 
 use crate::{CachedMel, Catalogue, CorpusError, Rejected, SoundOptions, Track};
 use manifest::{Manifest, ShardEntry, write_atomically};

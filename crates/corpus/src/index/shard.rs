@@ -235,7 +235,7 @@ fn check_footer(
     equal(CATALOGUE_KEY, manifest.catalogue.clone())?;
     equal(SHARD_KEY, shard.to_string())?;
     // Compared as a value: the order of its fields in the text means nothing.
-    match serde_json::from_str::<sordino_audio::FeatureSpec>(value(SPEC_KEY)?) {
+    match serde_json::from_str::<sordino_front::FeatureSpec>(value(SPEC_KEY)?) {
         Ok(spec) if spec == manifest.feature_spec => {}
         _ => return Err(broken(path, "another feature spec".into())),
     }

@@ -150,7 +150,7 @@ fn decode(body: &[u8]) -> Option<Outcome> {
 #[cfg(test)]
 mod tests {
     use ndarray::Array2;
-    use sordino_audio::MelPower;
+    use sordino_front::MelPower;
 
     use super::*;
 

@@ -1,5 +1,5 @@
 use rayon::prelude::*;
-use sordino_audio::{FeatureSpec, MelFrontEnd, Statistics, log_mel};
+use sordino_front::{FeatureSpec, MelFrontEnd, Statistics, log_mel};
 
 use super::*;
 

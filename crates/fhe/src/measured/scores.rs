@@ -4,7 +4,8 @@
 //! the key (1,262 of 2,048 where 1,024 are expected) and an upper estimate of rounding in the Fourier domain, so ratios are
 //! expected below 1 by as much as these matter; above 1 only by sampling error.
 
-use sordino_model::{Hierarchy, IndexLayout, ModelHash, Packing, SEED_BYTES, Stage, VectorBound};
+use sordino_front::VectorBound;
+use sordino_model::{Hierarchy, IndexLayout, ModelHash, Packing, SEED_BYTES, Stage};
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 

@@ -9,7 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use sordino_fhe::SecretKey;
 use sordino_fhe::params::ParameterSet;
 use sordino_fhe::scores::{Client, Plan, PlannerOptions, Server};
-use sordino_model::{Circuit, Clear, ClearValue, Hierarchy, ModelHash, Stage, VectorBound};
+use sordino_front::VectorBound;
+use sordino_model::{Circuit, Clear, ClearValue, Hierarchy, ModelHash, Stage};
 use tfhe::core_crypto::commons::math::random::Seed;
 
 /// A stage of random weights up to `max_weight` and random counts, of which the first is full.

@@ -2,7 +2,7 @@
 
     pip install librosa==0.11.0 && python generate.py
 
-Writes front_end.json. The signal and the spectrogram below are rebuilt in tests/known_answers.rs from the same formulas.
+Writes front_end.json. The signal and the spectrogram below are rebuilt in tests/suite/known_answers.rs from the same formulas.
 """
 
 import json

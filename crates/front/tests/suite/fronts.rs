@@ -2,12 +2,12 @@
 
 use ndarray::{Array1, Array2, Array3, Axis, array};
 use proptest::prelude::*;
-use sordino_audio::{MelFrontEnd, log_mel};
-use sordino_model::{
-    Activation, Conv1d, Crop, Front, FrontError, Head, Layer, Network, POOL_EPSILON, Pool, Quantiser, Step,
+use sordino_front::{
+    Activation, Conv1d, Crop, Front, FrontError, Head, Layer, MelFrontEnd, Network, POOL_EPSILON, Pool, Quantiser,
+    Step, log_mel,
 };
 
-use crate::sample::{affine, clip, conv, floats, model, network, rng, spec};
+use crate::sample::{affine, clip, conv, floats, front, network, rng, spec};
 
 fn quantiser(width: usize) -> Quantiser {
     Quantiser::for_unit_vectors(width, 6, 40.0).unwrap()
@@ -136,13 +136,13 @@ proptest! {
 
     #[test]
     fn a_row_does_not_depend_on_its_batch(seed: u64, n in 1usize..600) {
-        let (client, _) = model(seed, &[3, 2]);
-        let features: Array2<f32> = floats(&mut rng(seed), (n, client.front().width()));
-        for (i, head) in client.front().heads().iter().enumerate() {
+        let front = front(seed);
+        let features: Array2<f32> = floats(&mut rng(seed), (n, front.width()));
+        for (i, head) in front.heads().iter().enumerate() {
             let batch = head.embed_batch(features.view()).unwrap();
             let integers = head.input_batch(features.view()).unwrap();
             for row in [0, n / 2, n - 1] {
-                let single = client.front().embed(i, &features.row(row).to_vec()).unwrap();
+                let single = front.embed(i, &features.row(row).to_vec()).unwrap();
                 prop_assert_eq!(batch.row(row).to_vec(), single);
                 let single = head.input(&features.row(row).to_vec()).unwrap();
                 prop_assert!(head.quantiser().bound.admits(&single));
@@ -164,8 +164,7 @@ fn a_residual_adds_its_input() {
 
 #[test]
 fn features_are_statistics_then_embedding() {
-    let (client, _) = model(5, &[3, 2]);
-    let front = client.front();
+    let front = front(5);
     let samples = clip(1, 1.0);
     let power = MelFrontEnd::new(&spec()).unwrap().mel_power(&samples);
     let log = log_mel(power.0.view(), spec().log_floor);
@@ -178,22 +177,19 @@ fn features_are_statistics_then_embedding() {
     assert_eq!(batch.row(1).to_vec(), expected);
     let inputs = front.inputs(&expected).unwrap();
     assert_eq!(inputs.iter().map(Vec::len).collect::<Vec<_>>(), [7, 9, 9]);
-    assert_eq!(client.inputs(&expected).unwrap(), inputs[..2]);
-    assert_eq!(client.flat_input(&expected).unwrap(), inputs[2]);
 }
 
 #[test]
 fn louder_is_the_same_piece() {
-    let (client, _) = model(5, &[3, 2]);
+    let front = front(5);
     let quiet = clip(1, 1.0);
     let loud: Vec<f32> = quiet.iter().map(|v| v * 8.0).collect();
-    close(&client.front().features(&loud).unwrap(), &client.front().features(&quiet).unwrap());
+    close(&front.features(&loud).unwrap(), &front.features(&quiet).unwrap());
 }
 
 #[test]
 fn the_window_is_where_the_crop_says() {
-    let (client, _) = model(5, &[3, 2]);
-    let front = client.front();
+    let front = front(5);
     let samples: Vec<f32> = (0..5_000).map(|i| i as f32).collect();
     let start = |crop| front.window(&samples, crop).map(|window| (window[0], window.len()));
     assert_eq!(start(Crop::Start), Ok((0.0, 2_000)));
@@ -212,8 +208,7 @@ fn the_window_is_where_the_crop_says() {
 
 #[test]
 fn clips_that_cannot_be_named_are_refused() {
-    let (client, _) = model(5, &[3, 2]);
-    let front = client.front();
+    let front = front(5);
     let error = front.features(&clip(1, 0.75)).unwrap_err();
     assert_eq!(error, FrontError::Short { found: 0.75, expected: 1.0 });
     assert_eq!(front.features(&[]).unwrap_err(), FrontError::Short { found: 0.0, expected: 1.0 });
@@ -249,6 +244,6 @@ fn fronts_that_make_no_sense_are_refused() {
     let far = Step::Conv1d(Conv1d { dilation: 40, padding: 0, ..conv(&mut rng(2), 8, 8, 3) });
     let far = Network::new(8, vec![far], Pool::Mean, vec![]).unwrap();
     assert!(matches!(front(false, Some(far), heads("a", 8)), Err(FrontError::Shape { what: "fewest frames", .. })));
-    let spec = sordino_audio::FeatureSpec { hop: 0, ..spec() };
+    let spec = sordino_front::FeatureSpec { hop: 0, ..spec() };
     assert!(matches!(Front::new(spec, true, None, heads("a", 32)), Err(FrontError::Spec(_))));
 }

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView2};
 use serde::Deserialize;
-use sordino_audio::{FeatureSpec, MelFrontEnd, MelPower, MelScale, Statistics, log_mel, mfcc};
+use sordino_front::{FeatureSpec, MelFrontEnd, MelPower, MelScale, Statistics, log_mel, mfcc};
 
 #[derive(Deserialize)]
 struct Answers {
@@ -16,7 +16,7 @@ struct Answers {
 }
 
 fn answers() -> Answers {
-    serde_json::from_str(include_str!("known_answers/front_end.json")).unwrap()
+    serde_json::from_str(include_str!("../known_answers/front_end.json")).unwrap()
 }
 
 /// The 32-bit generator of Numerical Recipes, in -1..1.

@@ -1,7 +1,7 @@
 //! Whatever goes in, the integers keep their bound; and where nothing forces a change, they are plain rounding.
 
 use proptest::prelude::*;
-use sordino_model::{FrontError, Quantiser, VectorBound};
+use sordino_front::{FrontError, Quantiser, VectorBound};
 
 fn quantiser(width: usize, bits: u32, scale: f32) -> Quantiser {
     Quantiser::for_unit_vectors(width, bits, scale).unwrap()

@@ -11,7 +11,8 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sordino_audio::{FeatureSpec, ImpulseBank, MelAugment, MelFrontEnd, NoiseBank, item_rng, log_mel};
+use sordino_audio::{ImpulseBank, MelAugment, NoiseBank, item_rng};
+use sordino_front::{FeatureSpec, MelFrontEnd, log_mel};
 use sordino_learn::Answer;
 
 use super::cepstral::regression::not_finite;

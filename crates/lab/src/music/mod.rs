@@ -5,11 +5,11 @@ pub(crate) mod disturbances;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use sordino_audio::FeatureSpec;
 use sordino_corpus::{
     Catalogue, Condition, CropSplit, Holdout, IndexOptions, MelTable, Query, QuerySet, QuerySpec, Rejected,
     SoundOptions, excerpts, folds, index, split_unknown, synth,
 };
+use sordino_front::FeatureSpec;
 
 use crate::music::disturbances::Disturbances;
 use crate::question::unit::{Library, Unit};

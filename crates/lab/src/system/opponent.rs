@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use sordino_audio::FeatureSpec;
 use sordino_corpus::SoundOptions;
+use sordino_front::FeatureSpec;
 use sordino_learn::Answer;
 
 use crate::LabError;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use ndarray::Array2;
-use sordino_audio::FeatureSpec;
+use sordino_front::FeatureSpec;
 use sordino_learn::{Answer, FloatModel, float_answers, integer_answers, labels, train};
 use sordino_model::{Card, ClientModel, Pair, PairError, Protocol, Resolution, ServerModel, save};
 

@@ -1,7 +1,8 @@
 //! [`FloatStage`]: one trained stage before rounding.
 
 use ndarray::{Array2, Array3, ArrayView2};
-use sordino_model::{Quantiser, Stage};
+use sordino_front::Quantiser;
+use sordino_model::Stage;
 
 use crate::math::product::times_transposed;
 use crate::{Grid, LearnError};

@@ -5,8 +5,9 @@ use std::ops::Range;
 use ndarray::{Array2, Axis};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use sordino_audio::{AugmentSpec, ImpulseBank, MelAugment, MelFrontEnd, NoiseBank};
+use sordino_audio::{AugmentSpec, ImpulseBank, MelAugment, NoiseBank};
 use sordino_corpus::{CropSplit, MelTable};
+use sordino_front::MelFrontEnd;
 use sordino_model::Label;
 
 use crate::LearnError;
@@ -42,7 +43,7 @@ impl<'a> Augmented<'a> {
         if shortest < frames {
             return Err(LearnError::TooFew { what: "frames in every track", found: shortest, expected: frames });
         }
-        let front_end = MelFrontEnd::new(table.spec()).map_err(sordino_model::FrontError::from)?;
+        let front_end = MelFrontEnd::new(table.spec()).map_err(sordino_front::FrontError::from)?;
         let augment = MelAugment::new(augment, &front_end, noise, impulses)?;
         let passages = Passages::whole(table.len());
         Ok(Self { table, augment, split, frames, passages, recorded_weight: 1.0 })
@@ -130,8 +131,9 @@ pub fn labels(table: &MelTable) -> Vec<Label> {
 #[cfg(test)]
 mod tests {
     use rand::SeedableRng;
-    use sordino_audio::{FeatureSpec, Span};
+    use sordino_audio::Span;
     use sordino_corpus::{IndexOptions, synth};
+    use sordino_front::FeatureSpec;
 
     use super::*;
 

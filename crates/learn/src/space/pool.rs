@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use sordino_model::{Front, FrontError};
+use sordino_front::{Front, FrontError};
 
 use crate::examples::passages::Passages;
 use crate::math::product::times_transposed;

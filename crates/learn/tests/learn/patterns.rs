@@ -4,7 +4,7 @@ use ndarray::Array2;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use sordino_audio::{FeatureSpec, Statistics};
+use sordino_front::{FeatureSpec, Statistics};
 use sordino_learn::{Clips, Descent, LearnError, Passages, TrainConfig};
 use sordino_model::Label;
 

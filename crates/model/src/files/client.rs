@@ -2,15 +2,12 @@
 
 use ndarray::Array1;
 use serde::{Deserialize, Serialize};
-use sordino_audio::FeatureSpec;
+use sordino_front::{Activation, Conv1d, FeatureSpec, Front, FrontError, Head, Layer, Network, Pool, Quantiser, Step};
 
 use super::error::FileError;
 use super::half::{Half, LABELS, MODEL, WEIGHTS};
 use super::tensors::{Reader, Writer};
-use crate::{
-    Activation, ClientHierarchy, ClientModel, Conv1d, Front, FrontError, Head, HierarchyShape, Label, Layer, ModelHash,
-    Network, Pool, Quantiser, ServerError, Step,
-};
+use crate::{ClientHierarchy, ClientModel, HierarchyShape, Label, ModelHash, ServerError};
 
 /// Names the kind of file.
 const FORMAT: &str = "sordino-client";

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensorError;
+use sordino_front::FrontError;
 use thiserror::Error;
 
-use crate::{ClientError, FrontError, ModelHash, RangeError, ServerError, StageError};
+use crate::{ClientError, ModelHash, RangeError, ServerError, StageError};
 
 /// A model that cannot be saved or opened.
 #[derive(Debug, Error)]

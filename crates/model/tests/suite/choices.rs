@@ -1,9 +1,8 @@
 //! Circuits in which the server decides, on the machines Clear and Range.
 
 use proptest::prelude::*;
-use sordino_model::{
-    Circuit, CircuitError, Clear, ClearError, ClearValue, Hierarchy, Input, Op, Range, RangeValue, VectorBound,
-};
+use sordino_front::VectorBound;
+use sordino_model::{Circuit, CircuitError, Clear, ClearError, ClearValue, Hierarchy, Input, Op, Range, RangeValue};
 
 use crate::sample::{bound, hierarchy, rng, vector};
 

@@ -3,9 +3,10 @@
 use ndarray::Array2;
 use proptest::prelude::*;
 use rand::RngExt;
+use sordino_front::VectorBound;
 use sordino_model::{
     Circuit, CircuitError, Clear, ClearError, ClearValue, Hierarchy, Input, Op, Range, RangeError, RangeValue,
-    Register, StageId, VectorBound,
+    Register, StageId,
 };
 
 use crate::sample::{bound, hierarchy, rng, vector};

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use sordino_front::VectorBound;
 use sordino_model::{
     Card, ClientError, ClientModel, FileError, Hierarchy, MAX_SCORE, ModelHash, RangeError, ServerError, ServerModel,
-    Stage, VectorBound, load_client, load_pair, load_server, save,
+    Stage, load_client, load_pair, load_server, save,
 };
 
 use crate::sample::{label, model};

@@ -3,11 +3,10 @@
 use ndarray::{Array1, Array2, Array3, ArrayBase, Dimension, ShapeBuilder};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use sordino_audio::{FeatureSpec, Statistics};
-use sordino_model::{
-    Activation, ClientHierarchy, ClientModel, Conv1d, Front, Head, Hierarchy, Label, Layer, ModelHash, Network, Pool,
-    Quantiser, ServerModel, Stage, Step, VectorBound,
+use sordino_front::{
+    Activation, Conv1d, FeatureSpec, Front, Head, Layer, Network, Pool, Quantiser, Statistics, Step, VectorBound,
 };
+use sordino_model::{ClientHierarchy, ClientModel, Hierarchy, Label, ModelHash, ServerModel, Stage};
 
 pub(crate) fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use rand::RngExt;
-use sordino_model::{Hierarchy, HierarchyShape, Stage, StageError, StageShape, VectorBound};
+use sordino_front::VectorBound;
+use sordino_model::{Hierarchy, HierarchyShape, Stage, StageError, StageShape};
 
 use crate::sample::{bound, hierarchy, rng, stage, vector};
 

@@ -3,12 +3,10 @@
 use std::sync::{Arc, LazyLock};
 
 use ndarray::{Array1, Array2};
-use sordino_audio::{FeatureSpec, Statistics};
 use sordino_fhe::params::INSECURE_N512;
 use sordino_fhe::{EvaluationKey, SecretKey};
-use sordino_model::{
-    ClientHierarchy, ClientModel, Front, Head, Hierarchy, Label, Layer, ModelHash, Quantiser, ServerModel, Stage,
-};
+use sordino_front::{FeatureSpec, Front, Head, Layer, Quantiser, Statistics};
+use sordino_model::{ClientHierarchy, ClientModel, Hierarchy, Label, ModelHash, ServerModel, Stage};
 
 pub(crate) const CLUSTERS: usize = 3;
 pub(crate) const TRACKS: usize = 4;

@@ -7,7 +7,7 @@ pub(crate) mod tree;
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sordino_audio::{FeatureSpec, MelFrontEnd, MelScale, mfcc};
+use sordino_front::{FeatureSpec, MelFrontEnd, MelScale, mfcc};
 
 use super::{Library, Tell};
 use crate::LabError;

@@ -7,8 +7,9 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
+use sordino_front::VectorBound;
 use sordino_learn::Answer;
-use sordino_model::{Hierarchy, Stage, VectorBound};
+use sordino_model::{Hierarchy, Stage};
 
 use super::MfccSettings;
 use super::MfccWindows;

@@ -15,9 +15,9 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sordino_audio::{AugmentSpec, FeatureSpec, ImpulseBank, Level, MelFrontEnd, MelScratch, NoiseBank, log_mel};
+use sordino_audio::{AugmentSpec, ImpulseBank, Level, NoiseBank};
+use sordino_front::{FeatureSpec, MelFrontEnd, MelScratch, Network, log_mel};
 use sordino_learn::{Answer, Block, Descent, DeviceChoice, EmbeddingSettings, Loss, Progress, Report, train_embedding};
-use sordino_model::Network;
 
 use self::ivf_pq::{IvfPq, IvfPqSettings};
 use self::segments::{SegmentPlan, Segments, refused};

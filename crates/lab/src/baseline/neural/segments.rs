@@ -4,7 +4,8 @@ use ndarray::Array2;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use sordino_audio::{AugmentSpec, FeatureSpec, ImpulseBank, MelAugment, MelFrontEnd, MelPower, NoiseBank, SpecError};
+use sordino_audio::{AugmentSpec, ImpulseBank, MelAugment, NoiseBank};
+use sordino_front::{FeatureSpec, MelFrontEnd, MelPower, SpecError};
 use sordino_learn::{Clips, LearnError};
 
 use crate::LabError;

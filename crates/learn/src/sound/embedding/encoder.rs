@@ -6,7 +6,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, PaddingConfig1d};
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use ndarray::{Array1, Axis};
 use rand::Rng;
-use sordino_model::{Activation, Layer, Network, POOL_EPSILON, Pool, Step};
+use sordino_front::{Activation, Layer, Network, POOL_EPSILON, Pool, Step};
 
 use super::settings::{Block, EmbeddingSettings};
 use crate::LearnError;
@@ -84,7 +84,7 @@ impl ConvBlock {
     }
 
     /// `gamma (W x + b - mean) / deviation + beta` as one convolution.
-    fn folded(&self) -> Result<sordino_model::Conv1d, LearnError> {
+    fn folded(&self) -> Result<sordino_front::Conv1d, LearnError> {
         let variance = array1(self.norm.running_var.value_sync())?;
         let epsilon = self.norm.epsilon as f32;
         let gain = array1(self.norm.gamma.val())? / variance.mapv(|v| (v + epsilon).sqrt());
@@ -99,7 +99,7 @@ impl ConvBlock {
         let bias = (bias - array1(self.norm.running_mean.value_sync())?) * &gain + array1(self.norm.beta.val())?;
         let (stride, dilation) = (self.conv.stride, self.conv.dilation);
         let padding = dilation * (self.conv.kernel_size - 1) / 2;
-        Ok(sordino_model::Conv1d { weight, bias, stride, dilation, padding })
+        Ok(sordino_front::Conv1d { weight, bias, stride, dilation, padding })
     }
 }
 

@@ -6,8 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
-use sordino_audio::{FeatureSpec, log_mel};
-use sordino_model::Network;
+use sordino_front::{FeatureSpec, Network, log_mel};
 
 use super::encoder::Encoder;
 use super::loss::{nt_xent, passage_softmax};

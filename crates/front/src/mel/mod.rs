@@ -3,14 +3,16 @@
 //! The definitions are librosa's (`melspectrogram(center=False, window='hann', power=2, norm='slaney')`, `mfcc(norm='ortho')`),
 //! and `tests/known_answers` holds its numbers.
 
+mod filters;
+
 use std::sync::Arc;
 
-use mel_spec::mel::SparseMelFilterbank;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Slice};
 use realfft::num_complex::Complex32;
 use realfft::{RealFftPlanner, RealToComplex};
 
-use crate::{FeatureSpec, MelScale, SpecError};
+use self::filters::{MelFilters, edges_hz};
+use crate::{FeatureSpec, SpecError};
 
 /// Mel power (not its logarithm), shape `[frames, bands]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +46,7 @@ pub struct MelFrontEnd {
     spec: FeatureSpec,
     fft: Arc<dyn RealToComplex<f32>>,
     window: Vec<f32>,
-    filters: SparseMelFilterbank,
+    filters: MelFilters,
 }
 
 /// Buffers of one thread, made by [`MelFrontEnd::scratch`].
@@ -74,15 +76,7 @@ impl MelFrontEnd {
         Ok(Self {
             fft: RealFftPlanner::new().plan_fft_forward(n),
             window: (0..n).map(|i| (0.5 - 0.5 * (turn * i as f64).cos()) as f32).collect(),
-            filters: SparseMelFilterbank::from_mel(
-                f64::from(spec.sample_rate),
-                n,
-                spec.mel_bands,
-                Some(f64::from(spec.mel_min_hz)),
-                Some(f64::from(spec.mel_max_hz)),
-                spec.mel_scale == MelScale::Htk,
-                true,
-            ),
+            filters: MelFilters::new(spec),
             spec: spec.clone(),
         })
     }
@@ -116,30 +110,27 @@ impl MelFrontEnd {
     }
 
     /// Centre frequencies of the bands in Hz, and the widths that make `sum(width * mel power)` the sum of all bins' power.
-    pub(crate) fn band_centres_and_widths(&self) -> (Vec<f32>, Vec<f32>) {
-        let spec = &self.spec;
-        let htk = spec.mel_scale == MelScale::Htk;
-        let (low, high) = (f64::from(spec.mel_min_hz), f64::from(spec.mel_max_hz));
-        let edges = mel_spec::mel::mel_frequencies(spec.mel_bands + 2, low, high, htk).to_vec();
+    pub fn band_centres_and_widths(&self) -> (Vec<f32>, Vec<f32>) {
         // A triangle of unit area is 2 / (high - low) at its peak, and neighbouring triangles of unit peak add up to one.
-        edges.windows(3).map(|e| (e[1] as f32, 0.5 * (e[2] - e[0]) as f32)).unzip()
+        edges_hz(&self.spec).windows(3).map(|e| (e[1] as f32, 0.5 * (e[2] - e[0]) as f32)).unzip()
     }
 
     /// Over how many frames the power of white noise is one observation: the sum over frame distances of the squared
     /// correlation of the overlapping windows.
-    pub(crate) fn coherent_frames(&self) -> f32 {
+    pub fn coherent_frames(&self) -> f32 {
         let correlation = |lag: usize| self.window.iter().zip(&self.window[lag..]).map(|(a, b)| a * b).sum::<f32>();
         let energy = correlation(0);
         let lags = (self.spec.hop..self.spec.fft_size).step_by(self.spec.hop);
         1.0 + 2.0 * lags.map(|lag| (correlation(lag) / energy).powi(2)).sum::<f32>()
     }
 
-    /// Energy of a short piece of an impulse response per band, relative to a unit impulse's.
-    pub(crate) fn impulse_energy(&self, response: &[f32], scratch: &mut MelScratch) -> Vec<f32> {
+    /// Energy per band of a short piece of an impulse response (samples at the spec's rate), relative to a unit impulse's.
+    pub fn impulse_energy(&self, response: &[f32], scratch: &mut MelScratch) -> Vec<f32> {
+        self.fit(scratch);
         let MelScratch { frame, spectrum, fft, power } = scratch;
         power.fill(1.0);
         let mut unit = vec![0.0; self.spec.mel_bands];
-        self.filters.project_power_f32(power, &mut unit);
+        self.filters.project(power, &mut unit);
         power.fill(0.0);
         for piece in response.chunks(self.spec.fft_size) {
             frame.fill(0.0);
@@ -149,15 +140,20 @@ impl MelFrontEnd {
             power.iter_mut().zip(spectrum.iter()).for_each(|(p, z)| *p += z.norm_sqr());
         }
         let mut energy = vec![0.0; self.spec.mel_bands];
-        self.filters.project_power_f32(power, &mut energy);
+        self.filters.project(power, &mut energy);
         energy.iter_mut().zip(unit).for_each(|(e, u)| *e /= u.max(f32::MIN_POSITIVE));
         energy
     }
 
-    fn mel_power_into(&self, samples: &[f32], scratch: &mut MelScratch, mut out: ArrayViewMut2<'_, f32>) {
+    /// Replaces a scratch of another front end.
+    fn fit(&self, scratch: &mut MelScratch) {
         if scratch.frame.len() != self.spec.fft_size {
             *scratch = self.scratch();
         }
+    }
+
+    fn mel_power_into(&self, samples: &[f32], scratch: &mut MelScratch, mut out: ArrayViewMut2<'_, f32>) {
+        self.fit(scratch);
         let MelScratch { frame, spectrum, fft, power } = scratch;
         let starts = samples.windows(self.spec.fft_size).step_by(self.spec.hop);
         for (window, mut bands) in starts.zip(out.rows_mut()) {
@@ -170,7 +166,7 @@ impl MelFrontEnd {
                 *p = z.norm_sqr();
             }
             if let Some(bands) = bands.as_slice_mut() {
-                self.filters.project_power_f32(power, bands);
+                self.filters.project(power, bands);
             }
         }
     }
