@@ -33,7 +33,7 @@ pub use client::{ClientError, ClientHierarchy, ClientModel, Label};
 pub use cost::{Choice, Cost, CostValue};
 pub use counts::{CostReport, Counts};
 pub use decide::{Answer, GroupScores, Match, Next, Ranked, Ranking, Shortlist, Trips};
-pub use files::{FileError, load_client, load_pair, load_server, save};
+pub use files::{Bundle, FileError, load_client, load_pair, load_server, save};
 pub use hash::{HashError, ModelHash};
 pub use layout::{
     Envelope, IndexLayout, KEY_ID_BYTES, MESSAGE_HEADER, SEED_BYTES, StageLayout, body_bytes, fourier_bytes,

@@ -1,11 +1,11 @@
-//! The client half on disk.
+//! The client half as files.
 
 use ndarray::Array1;
 use serde::{Deserialize, Serialize};
 use sordino_front::{Activation, Conv1d, FeatureSpec, Front, FrontError, Head, Layer, Network, Pool, Quantiser, Step};
 
+use super::bundle::{Bundle, LABELS, MODEL, WEIGHTS};
 use super::error::FileError;
-use super::half::{Half, LABELS, MODEL, WEIGHTS};
 use super::tensors::{Reader, Writer};
 use crate::{ClientHierarchy, ClientModel, HierarchyShape, Label, ModelHash, ServerError};
 
@@ -13,8 +13,8 @@ use crate::{ClientHierarchy, ClientModel, HierarchyShape, Label, ModelHash, Serv
 const FORMAT: &str = "sordino-client";
 /// Raised whenever the meaning of a file changes.
 const VERSION: u64 = 1;
-/// The files of this half.
-pub(crate) const FILES: [&str; 3] = [LABELS, MODEL, WEIGHTS];
+/// The files of this half, sorted.
+const FILES: [&str; 3] = [LABELS, MODEL, WEIGHTS];
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -172,8 +172,34 @@ fn take_outline(
     Ok(ClientHierarchy::new(outline.stages, outline.heads, slots.to_vec())?)
 }
 
-/// The files of a client half.
-pub(crate) fn encode(model: &ClientModel) -> Result<Half, ServerError> {
+impl ClientModel {
+    /// The half in one byte string: [`ClientModel::from_bundle`] of [`Bundle::from_bytes`].
+    ///
+    /// # Errors
+    /// [`FileError`] for anything but an undamaged client half of this version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
+        Self::from_bundle(&Bundle::from_bytes(bytes)?)
+    }
+
+    /// The half in some files, which must be those that their `SHA256SUMS` lists.
+    ///
+    /// # Errors
+    /// [`FileError`] for anything but an undamaged client half of this version.
+    pub fn from_bundle(bundle: &Bundle<'_>) -> Result<Self, FileError> {
+        bundle.check(&FILES)?;
+        decode(bundle)
+    }
+
+    /// The half's files. The same half always has the same.
+    ///
+    /// # Errors
+    /// [`FileError::Server`] where a part has no form on disk.
+    pub fn bundle(&self) -> Result<Bundle<'static>, FileError> {
+        Ok(encode(self)?)
+    }
+}
+
+fn encode(model: &ClientModel) -> Result<Bundle<'static>, ServerError> {
     let mut writer = Writer::default();
     let front = model.front();
     let description = Description {
@@ -203,14 +229,14 @@ pub(crate) fn encode(model: &ClientModel) -> Result<Half, ServerError> {
     let labels: Result<Vec<String>, _> = model.labels().iter().map(serde_json::to_string).collect();
     // One label a line: 25,000 of them stay readable, and comparable with line-based tools.
     let labels = format!("[\n{}\n]\n", labels.map_err(ServerError::Json)?.join(",\n"));
-    Ok(Half::new(vec![(LABELS, labels.into_bytes()), (MODEL, json), (WEIGHTS, writer.finish()?)]))
+    let files = [(LABELS, labels.into_bytes()), (MODEL, json), (WEIGHTS, writer.finish()?)];
+    Ok(files.into_iter().collect::<Bundle<'_>>().signed())
 }
 
-/// The client half in some files.
-pub(crate) fn decode(half: &Half) -> Result<ClientModel, FileError> {
+fn decode(half: &Bundle<'_>) -> Result<ClientModel, FileError> {
     let description: Description = half.model(FORMAT, VERSION)?;
-    let labels: Vec<Label> = serde_json::from_slice(half.file(LABELS)).map_err(FileError::json(LABELS))?;
-    let mut reader = Reader::new(half.file(WEIGHTS))?;
+    let labels: Vec<Label> = serde_json::from_slice(half.file(LABELS)?).map_err(FileError::json(LABELS))?;
+    let mut reader = Reader::new(half.file(WEIGHTS)?)?;
     // Before any size of it is computed with.
     description.spec.validate().map_err(FrontError::from)?;
     let bands = description.spec.mel_bands;

@@ -10,6 +10,7 @@ use crate::{ClientError, ModelHash, RangeError, ServerError, StageError};
 
 /// A model that cannot be saved or opened.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum FileError {
     /// The operating system refused.
     #[error("cannot {action} {path}: {source}")]
@@ -30,6 +31,20 @@ pub enum FileError {
         found: u64,
         /// The largest size accepted.
         limit: u64,
+    },
+    /// A byte string that holds no files.
+    #[error("byte {at}: the archive {found}; fetch the model again")]
+    Archive {
+        /// Where.
+        at: usize,
+        /// What is wrong with it.
+        found: &'static str,
+    },
+    /// A file is not among those given.
+    #[error("{path} is missing")]
+    Absent {
+        /// The file.
+        path: PathBuf,
     },
     /// The list of checksums is not what this version writes.
     #[error("{path} is no list of checksums of {expected}: the model is damaged, or from another version")]

@@ -1,4 +1,4 @@
-//! A model on disk, format version 1.
+//! A model as files, format version 1.
 //!
 //! ```text
 //! models/<name>/client/  labels.json  model.json  weights.safetensors  SHA256SUMS
@@ -10,18 +10,22 @@
 //! -c` checks) lists both. A half is identified by the SHA-256 of its `SHA256SUMS`; the client half names that of the
 //! server half. Checksums find damage, not malice: whoever can write the files can write the checksums, so a file is
 //! also read as if it came from an enemy, and nothing is allocated because a file claims a size.
+//!
+//! The files of a half are a [`Bundle`], which a folder, a map in memory or one byte string gives; a half is read from it.
 
-pub(crate) mod client;
+mod archive;
+mod bundle;
+mod client;
 mod error;
-mod half;
 pub(crate) mod server;
 mod tensors;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use bundle::Bundle;
+use bundle::write;
 pub use error::FileError;
-use half::{Half, write};
 
 use crate::{Card, ClientModel, MAX_SCORE, ServerModel};
 
@@ -56,8 +60,8 @@ pub fn save(dir: &Path, client: &ClientModel, server: &ServerModel, card: &Card)
 }
 
 fn write_and_read_back(dir: &Path, client: &ClientModel, server: &ServerModel, card: &Card) -> Result<(), FileError> {
-    client::encode(client)?.write(&dir.join(CLIENT))?;
-    server::encode(server)?.write(&dir.join(SERVER))?;
+    client.bundle()?.write(&dir.join(CLIENT))?;
+    server.bundle()?.write(&dir.join(SERVER))?;
     write(&dir.join(CARD), card.markdown(client, server).as_bytes())?;
     // Catches what would only show when the model is next opened: numbers that JSON rounds, a disk that lies.
     let (read_client, read_server) = load_pair(dir)?;
@@ -75,7 +79,7 @@ fn write_and_read_back(dir: &Path, client: &ClientModel, server: &ServerModel, c
 /// # Errors
 /// [`FileError`] for anything but an undamaged client half of this version.
 pub fn load_client(dir: &Path) -> Result<ClientModel, FileError> {
-    client::decode(&Half::read(&dir.join(CLIENT), &client::FILES)?)
+    ClientModel::from_bundle(&Bundle::read(&dir.join(CLIENT))?)
 }
 
 /// Opens the server half of the model in `dir`.
@@ -83,7 +87,7 @@ pub fn load_client(dir: &Path) -> Result<ClientModel, FileError> {
 /// # Errors
 /// [`FileError`] for anything but an undamaged server half of this version.
 pub fn load_server(dir: &Path) -> Result<ServerModel, FileError> {
-    server::decode(&Half::read(&dir.join(SERVER), &server::FILES)?)
+    ServerModel::from_bundle(&Bundle::read(&dir.join(SERVER))?)
 }
 
 /// Opens both halves of the model in `dir`.

@@ -1,10 +1,10 @@
-//! The server half on disk.
+//! The server half as files.
 
 use ndarray::{Array2, Array3};
 use serde::{Deserialize, Serialize};
 
+use super::bundle::{Bundle, MODEL, WEIGHTS};
 use super::error::FileError;
-use super::half::{Half, MODEL, WEIGHTS};
 use super::tensors::{Reader, Writer};
 use crate::{Hierarchy, ModelHash, ServerError, ServerModel, Stage, StageShape};
 
@@ -12,8 +12,8 @@ use crate::{Hierarchy, ModelHash, ServerError, ServerModel, Stage, StageShape};
 const FORMAT: &str = "sordino-server";
 /// Raised whenever the meaning of a file changes.
 const VERSION: u64 = 1;
-/// The files of this half.
-pub(crate) const FILES: [&str; 2] = [MODEL, WEIGHTS];
+/// The files of this half, sorted.
+const FILES: [&str; 2] = [MODEL, WEIGHTS];
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,8 +57,35 @@ fn take(reader: &mut Reader<'_>, part: &str, shapes: Vec<StageShape>) -> Result<
     Ok(Hierarchy::new(stages.collect::<Result<_, _>>()?)?)
 }
 
+impl ServerModel {
+    /// The half in one byte string: [`ServerModel::from_bundle`] of [`Bundle::from_bytes`].
+    ///
+    /// # Errors
+    /// [`FileError`] for anything but an undamaged server half of this version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
+        Self::from_bundle(&Bundle::from_bytes(bytes)?)
+    }
+
+    /// The half in some files, which must be those that their `SHA256SUMS` lists.
+    ///
+    /// # Errors
+    /// [`FileError`] for anything but an undamaged server half of this version.
+    pub fn from_bundle(bundle: &Bundle<'_>) -> Result<Self, FileError> {
+        bundle.check(&FILES)?;
+        decode(bundle)
+    }
+
+    /// The half's files. The same half always has the same.
+    ///
+    /// # Errors
+    /// [`FileError::Server`] where a part has no form on disk.
+    pub fn bundle(&self) -> Result<Bundle<'static>, FileError> {
+        Ok(encode(self)?)
+    }
+}
+
 /// The files of a server half.
-pub(crate) fn encode(model: &ServerModel) -> Result<Half, ServerError> {
+pub(crate) fn encode(model: &ServerModel) -> Result<Bundle<'static>, ServerError> {
     let mut writer = Writer::default();
     let description = Description {
         format: FORMAT.into(),
@@ -70,13 +97,12 @@ pub(crate) fn encode(model: &ServerModel) -> Result<Half, ServerError> {
     };
     let mut json = serde_json::to_vec_pretty(&description).map_err(ServerError::Json)?;
     json.push(b'\n');
-    Ok(Half::new(vec![(MODEL, json), (WEIGHTS, writer.finish()?)]))
+    Ok([(MODEL, json), (WEIGHTS, writer.finish()?)].into_iter().collect::<Bundle<'_>>().signed())
 }
 
-/// The server half in some files.
-pub(crate) fn decode(half: &Half) -> Result<ServerModel, FileError> {
+fn decode(half: &Bundle<'_>) -> Result<ServerModel, FileError> {
     let description: Description = half.model(FORMAT, VERSION)?;
-    let mut reader = Reader::new(half.file(WEIGHTS))?;
+    let mut reader = Reader::new(half.file(WEIGHTS)?)?;
     let hierarchy = take(&mut reader, "hierarchy", description.hierarchy)?;
     let flat = description.flat.map(|flat| take(&mut reader, "flat", flat)).transpose()?;
     reader.finish()?;

@@ -1,5 +1,6 @@
 //! What a user of the crate relies on, one file per noun.
 
+mod bundles;
 mod cards;
 mod choices;
 mod circuits;
