@@ -7,6 +7,7 @@
 //!
 //! `158,158` (the default) is 24,964 tracks in two stages, `100,100,100` a million in three, `1000` a thousand in one.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sordino_benches::decided::{Exchange, Tree, forget_peak_memory, median, peak_memory};
@@ -54,11 +55,11 @@ fn main() -> Result<(), Failure> {
         "{:.2} blind rotations a candidate ({candidates} candidates)",
         schedule.report.decisions.rotations() as f64 / candidates as f64
     );
-    let certainty = plan.certainty(model.shape())?;
+    let margins = plan.margins(model.shape())?;
     println!(
         "certain but with probability 2^{:.1} where winners lead by {:.0?} score units ({:.3?} of the largest difference), \
          and the best score is {:.0} from zero",
-        certainty.failure_log2, certainty.margins, certainty.relative, certainty.threshold
+        margins.failure_log2, margins.stages, margins.relative, margins.threshold
     );
     println!("weights: {:.1} MB in memory", session.server.weight_bytes() as f64 / 1e6);
 

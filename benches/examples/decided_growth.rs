@@ -10,6 +10,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use plotters::prelude::*;
@@ -56,7 +57,7 @@ fn main() -> Result<(), Failure> {
 
 /// Measures libraries of these sizes, and writes a row as soon as it is there.
 fn measure(out: &Path, sizes: &[usize], queries: usize, rows: &mut String) -> Result<(), Failure> {
-    let secret = SecretKey::generate(&STANDARD);
+    let secret = Arc::new(SecretKey::generate(&STANDARD));
     let key = EvaluationKey::generate(&secret, |_| {}).expand();
     let threads = rayon::current_num_threads();
     let mut timings = calibrate_with(&key, 3);
@@ -88,7 +89,7 @@ struct Row {
 
 /// Asks the same tracks of one, two and three stages in turn.
 fn side_by_side(
-    secret: &SecretKey,
+    secret: &Arc<SecretKey>,
     key: &ServerKey,
     tracks: usize,
     shapes: &[usize],

@@ -15,6 +15,37 @@ pub enum MelScale {
     Slaney,
 }
 
+/// Where Slaney's scale turns from linear to logarithmic, in Hz.
+const BREAK_HZ: f64 = 1_000.0;
+/// Hz a mel below the break.
+const HZ_PER_MEL: f64 = 200.0 / 3.0;
+
+impl MelScale {
+    /// A frequency in Hz on this scale.
+    pub fn mel(self, hz: f64) -> f64 {
+        match self {
+            Self::Htk => 2595.0 * (1.0 + hz / 700.0).log10(),
+            Self::Slaney if hz >= BREAK_HZ => BREAK_HZ / HZ_PER_MEL + (hz / BREAK_HZ).ln() / Self::log_step(),
+            Self::Slaney => hz / HZ_PER_MEL,
+        }
+    }
+
+    /// The frequency in Hz: the inverse of [`MelScale::mel`].
+    pub fn hz(self, mel: f64) -> f64 {
+        let break_mel = BREAK_HZ / HZ_PER_MEL;
+        match self {
+            Self::Htk => 700.0 * (10.0f64.powf(mel / 2595.0) - 1.0),
+            Self::Slaney if mel >= break_mel => BREAK_HZ * (Self::log_step() * (mel - break_mel)).exp(),
+            Self::Slaney => HZ_PER_MEL * mel,
+        }
+    }
+
+    /// Step of the logarithmic part of Slaney's scale: 27 for a factor of 6.4.
+    fn log_step() -> f64 {
+        6.4f64.ln() / 27.0
+    }
+}
+
 /// Everything that turns samples into a mel spectrogram. Two specs that differ in any field give incompatible models.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -425,7 +425,7 @@ fn encrypted(name: &str, system: &FlatRegression, arguments: &Arguments, music: 
         return Ok(());
     }
     let key = SecretKey::generate(&params::STANDARD);
-    let mut protocol = EncryptedRegression::new(system, &key, &params::STANDARD)?;
+    let mut protocol = EncryptedRegression::new(system, key, &params::STANDARD)?;
     println!("# {name}, encrypted: {:.1} MB of prepared weights", protocol.weight_bytes() as f64 / 1e6);
     println!("clip,windows,wrong_scores,same_answer,encrypt_s,server_s,decrypt_s,bytes_up,bytes_down");
     let of = &music.asked.tracks;

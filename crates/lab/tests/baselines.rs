@@ -83,7 +83,7 @@ fn flat_regression_encrypted_is_flat_regression_in_integers() {
     let library = Library { catalogue: &catalogue, sound: &sound, split: CropSplit::UnseenOffset };
     let system = FlatRegression::fit(&library, regression(), 1, &quiet).unwrap();
     let key = SecretKey::generate(&INSECURE_N512);
-    let mut encrypted = EncryptedRegression::new(&system, &key, &INSECURE_N512).unwrap();
+    let mut encrypted = EncryptedRegression::new(&system, key, &INSECURE_N512).unwrap();
     for position in [3, 11] {
         let clip = &samples(&catalogue, position, 8_000)[..40_000];
         let found = encrypted.answer(clip).unwrap();

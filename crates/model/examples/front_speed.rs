@@ -102,7 +102,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pair = Pair::new(&client, &server)?;
     let batch: Array2<f32> = random(rng, (QUERIES, front.width()));
     let view: ArrayView2<'_, f32> = batch.view();
-    for (name, protocol) in [("flat", Protocol::Flat), ("two trips, 2 probes", Protocol::Trips { probes: 2 })] {
+    for (name, protocol) in [("flat", Protocol::Flat), ("two trips, 2 probes", Protocol::Routed { probes: 2 })] {
         let start = Instant::now();
         pair.identify_batch(protocol, view, 3)?;
         println!("  {name:27}  {:8.2} ms a query", start.elapsed().as_secs_f64() * 1e3 / QUERIES as f64);

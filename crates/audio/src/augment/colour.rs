@@ -3,7 +3,7 @@
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 use realfft::RealFftPlanner;
-use sordino_front::{FeatureSpec, MelScale};
+use sordino_front::FeatureSpec;
 
 use crate::AugmentSpec;
 
@@ -45,7 +45,7 @@ impl Colour {
     pub fn power_gain(&self, spec: &FeatureSpec, hz: f32) -> f32 {
         let mut gain = 1.0;
         if let Some(last) = self.knots.len().checked_sub(1) {
-            let mel = |f| mel_spec::mel::hz_to_mel(f64::from(f), spec.mel_scale == MelScale::Htk) as f32;
+            let mel = |hz| spec.mel_scale.mel(f64::from(hz)) as f32;
             let (low, high) = (mel(spec.mel_min_hz), mel(spec.mel_max_hz));
             let place = ((mel(hz) - low) / (high - low)).clamp(0.0, 1.0) * last as f32;
             let left = (place as usize).min(last);

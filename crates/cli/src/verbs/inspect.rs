@@ -133,8 +133,11 @@ fn outcome(
     threads.sort_unstable();
     threads.dedup();
     let predict = |c: &Calibration| {
-        let seconds = |threads| Ok(plan.predict(shape, &c.timings, threads)?.as_secs_f64());
-        threads.iter().map(|&threads| Ok(Prediction { threads, seconds: seconds(threads)? })).collect()
+        let expected = |&threads: &usize| {
+            let seconds = plan.predict(shape, &c.timings, threads)?.as_secs_f64();
+            Ok::<_, FheError>(Prediction { threads, seconds })
+        };
+        threads.iter().map(expected).collect::<Result<Vec<_>, _>>()
     };
     let margins = match &plan {
         Plan::Decision(plan) => Some(plan.margins(shape)?),

@@ -4,28 +4,28 @@ use crate::ring::gadget::Gadget;
 
 /// The gadgets of the encrypted decisions.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DecisionGadgets {
+pub(crate) struct DecisionGadgets {
     /// LWE keyswitch from the ring's key to the small key of comparisons.
-    pub compare_keyswitch: Gadget,
+    pub(crate) compare_keyswitch: Gadget,
     /// Blind rotations that compare.
-    pub compare: Gadget,
+    pub(crate) compare: Gadget,
     /// LWE keyswitch from the ring's key to the small key of refreshes.
-    pub refresh_keyswitch: Gadget,
+    pub(crate) refresh_keyswitch: Gadget,
     /// Blind rotations that make selectors.
-    pub refresh: Gadget,
+    pub(crate) refresh: Gadget,
     /// Keyswitches of the trace.
-    pub trace: Gadget,
+    pub(crate) trace: Gadget,
     /// Product with the key's square.
-    pub square: Gadget,
+    pub(crate) square: Gadget,
     /// Selectors themselves.
-    pub selector: Gadget,
+    pub(crate) selector: Gadget,
 }
 
 impl DecisionGadgets {
     /// The comparison is that of the standard set; the others keep a selector's noise below that of a comparison
     /// (`docs/one-trip.md` has the table they were chosen from). A refresh has a quarter of the torus for its keyswitch, which can
     /// therefore be short.
-    pub const STANDARD: Self = Self {
+    pub(crate) const STANDARD: Self = Self {
         compare_keyswitch: Gadget::new(3, 6),
         compare: Gadget::new(23, 1),
         refresh_keyswitch: Gadget::new(5, 2),

@@ -1,9 +1,9 @@
 //! Every noise formula of the decisions against what is measured, key by key.
 
+use sordino_model::Resolution;
 use tfhe::core_crypto::prelude::Polynomial;
 
 use super::{Keys, REAL, Random, SMALL};
-use crate::Resolution;
 use crate::bootstrap::blind_rotation::Table;
 use crate::bootstrap::circuit_bootstrap::level_table;
 use crate::bootstrap::evaluator::Evaluator;
@@ -176,7 +176,7 @@ fn measure_conversions(keys: &[&Keys], count: usize) {
 
 #[test]
 fn level_tables_hold_half_weights() {
-    let table = level_table(16, crate::Gadget::new(4, 3));
+    let table = level_table(16, crate::ring::gadget::Gadget::new(4, 3));
     assert_eq!(table.modulus_log2(), 5);
     assert_eq!(table.extension(), 1);
 }

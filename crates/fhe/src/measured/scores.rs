@@ -17,9 +17,8 @@ use crate::ring::fourier::Fourier;
 use crate::ring::glwe::Glwe;
 use crate::ring::random::Random;
 use crate::ring::zero_key::ZeroKey;
-use crate::scores::plan::{Plan, TripPlan};
-use crate::scores::planner::PlannerOptions;
-use crate::scores::{Client, Server, select};
+use crate::scores::client::bit_plaintexts;
+use crate::scores::{Client, Plan, PlannerOptions, Server, TripPlan, select};
 use crate::wire::encoding::Encoding;
 use crate::wire::seeded;
 
@@ -172,7 +171,7 @@ fn encrypted_bit(
     seed: u128,
     fourier: &Fourier,
 ) -> Vec<crate::ring::gadget::Ggsw> {
-    let rows = crate::scores::client::bit_plaintexts(bit, index, key);
+    let rows = bit_plaintexts(bit, index, key);
     select::transform(&sent(key, &rows, index.body_bits, seed), index, fourier)
 }
 
@@ -244,22 +243,21 @@ fn whole_trips() {
     let last =
         Stage::new(outputs, input, weights(outputs, 12), vec![9; outputs * outputs], vec![outputs; outputs]).unwrap();
     let hierarchy = Hierarchy::new(vec![first, last]).unwrap();
-    let plan = Plan::trip_per_stage(parameters(), &hierarchy, 1, PlannerOptions::default()).unwrap();
+    let plan = Plan::routed(parameters(), &hierarchy, 1, PlannerOptions::default()).unwrap();
     // Without flooding, and with score units small enough that a decoded score shows the noise itself.
     let quiet = plan.trips().iter().map(|trip| TripPlan { flood: 0, score_bound: 1 << 45, ..*trip });
     let quiet = Plan::new(parameters(), quiet.collect()).unwrap();
     let unit = quiet.trips()[1].encoding().delta() as f64;
-    let server = PreparedModel::new(ModelHash([1; 32]), &hierarchy, quiet.clone()).unwrap();
+    let server = Server::new(ModelHash([1; 32]), &hierarchy, quiet.clone()).unwrap();
     for trip in 0..2 {
         let mut sample = Sample::default();
         for seed in 0..KEYS {
             let key = key(seed);
             let model = ModelHash([1; 32]);
-            let mut client =
-                QueryEncryptor::from_insecure_seed(&key, quiet.clone(), model, hierarchy.shape(), seed).unwrap();
+            let mut client = Client::from_insecure_seed(key, quiet.clone(), model, hierarchy.shape(), seed).unwrap();
             for query in 0..6 {
                 let groups = if trip == 0 { vec![] } else { vec![(query * 17 + 5) % outputs] };
-                let reply = server.answer(trip, &client.query(trip, &[0; 12], &groups).unwrap()).unwrap();
+                let reply = server.answer(&client.query(trip, &[0; 12], &groups).unwrap()).unwrap();
                 for scores in client.scores(trip, &reply, &groups).unwrap() {
                     let bias = if trip == 0 { 0 } else { 9 };
                     sample.add(scores.iter().map(|score| (score - bias) as u64));

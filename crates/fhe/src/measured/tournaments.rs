@@ -95,13 +95,13 @@ fn the_tournament_without_its_winner_finds_the_next() {
             .collect();
         let candidates = values.iter().map(|v| v.map(|v| random.encrypt(v))).collect();
         let floor = (-0.1 * TORUS) as i64 as u64;
-        let mut tournament = EncryptedTournament::play(&evaluator, candidates, floor).expect("somebody is there");
+        let mut played = EncryptedTournament::play(&evaluator, candidates, floor).expect("somebody is there");
         let mut found = Vec::new();
         let tournament = Tournament::new(values.iter().map(Option::is_some).collect());
         for _ in 0..3 {
             let before = evaluator.counts();
-            let (bits, _) = tournament.index(&evaluator, None);
-            tournament = tournament.without(&evaluator, &bits);
+            let (bits, _) = played.index(&evaluator, None);
+            played = played.without(&evaluator, &bits);
             let mut priced = before;
             priced += tournament.read();
             priced += tournament.replay();

@@ -175,7 +175,7 @@ impl NoiseBudget {
 }
 
 /// Base-2 logarithm of the sum of probabilities given by their logarithms.
-pub fn sum_log2(logarithms: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn sum_log2(logarithms: impl IntoIterator<Item = f64>) -> f64 {
     logarithms.into_iter().map(f64::exp2).sum::<f64>().log2().min(0.0)
 }
 

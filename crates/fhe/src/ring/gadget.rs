@@ -12,16 +12,16 @@ use crate::ring::glwe::Glwe;
 
 /// Decomposition of torus elements into `levels` signed digits of `base_log` bits, most significant first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Gadget {
+pub(crate) struct Gadget {
     /// Bits of a digit; the base is `B = 2^base_log`.
-    pub base_log: u32,
+    pub(crate) base_log: u32,
     /// Number of digits.
-    pub levels: u32,
+    pub(crate) levels: u32,
 }
 
 impl Gadget {
     /// A gadget of `levels` digits of `base_log` bits, below 64 bits in all.
-    pub const fn new(base_log: u32, levels: u32) -> Self {
+    pub(crate) const fn new(base_log: u32, levels: u32) -> Self {
         assert!(base_log > 0 && levels > 0 && base_log * levels < 64, "a gadget has between 1 and 63 bits");
         Self { base_log, levels }
     }

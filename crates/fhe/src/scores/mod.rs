@@ -3,7 +3,7 @@
 //! The client sends one encrypted vector a trip, and encrypted selectors of the groups that it wants to see. The server scores all
 //! groups of a stage, selects those, and returns their scores, re-randomised and flooded. `docs/crypto.md` explains it step by step.
 
-mod client;
+pub(crate) mod client;
 mod machine;
 mod plan;
 mod planner;

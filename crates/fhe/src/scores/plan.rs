@@ -238,7 +238,7 @@ impl Plan {
     /// # Errors
     /// [`FheError::Plan`] or [`FheError::UnknownParameters`]; never a panic, and never an allocation larger than the message.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FheError> {
-        use bincode::Options;
+        use bincode::Options as _;
         let refuse = |what| FheError::Plan { what };
         let body =
             bytes.strip_prefix(MAGIC).ok_or(refuse("its first bytes are not those of a plan of this version"))?;

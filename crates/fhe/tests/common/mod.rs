@@ -89,7 +89,7 @@ impl<'a> Pair<'a> {
     /// The scores of one trip, through messages.
     pub(crate) fn encrypted(&mut self, trip: usize, x: &[i32], groups: &[usize]) -> Vec<Vec<i64>> {
         let query = self.client.query(trip, x, groups).unwrap();
-        let (reply, work) = self.server.answer_and_measure(trip, &query).unwrap();
+        let (reply, work) = self.server.answer_and_measure(&query).unwrap();
         let cost = self.server.plan().cost(trip, self.hierarchy.shape()).unwrap();
         assert_eq!((query.len(), reply.len()), (cost.bytes_up, cost.bytes_down), "bytes as priced");
         assert_eq!(work.counts, cost.counts, "operations as priced");

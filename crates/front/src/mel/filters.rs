@@ -1,11 +1,6 @@
 //! [`MelFilters`]: triangles spaced evenly on a mel scale, each of unit area in Hz (librosa's `norm='slaney'`).
 
-use crate::{FeatureSpec, MelScale};
-
-/// Where Slaney's scale turns from linear to logarithmic.
-const BREAK_HZ: f64 = 1_000.0;
-/// Hz a mel below the break.
-const HZ_PER_MEL: f64 = 200.0 / 3.0;
+use crate::FeatureSpec;
 
 /// The filter bank of one spec.
 pub(super) struct MelFilters(Vec<Triangle>);
@@ -57,28 +52,4 @@ pub(super) fn edges_hz(spec: &FeatureSpec) -> Vec<f64> {
 /// Limits a ramp to 0 to 1; a ramp of no width is NaN at its foot, and zero.
 fn unit_ramp(x: f64) -> f64 {
     if x > 0.0 { x.min(1.0) } else { 0.0 }
-}
-
-impl MelScale {
-    /// Mel per step of the logarithmic part of Slaney's scale: 27 steps for a factor of 6.4.
-    fn log_step() -> f64 {
-        6.4f64.ln() / 27.0
-    }
-
-    fn mel(self, hz: f64) -> f64 {
-        match self {
-            Self::Htk => 2595.0 * (1.0 + hz / 700.0).log10(),
-            Self::Slaney if hz >= BREAK_HZ => BREAK_HZ / HZ_PER_MEL + (hz / BREAK_HZ).ln() / Self::log_step(),
-            Self::Slaney => hz / HZ_PER_MEL,
-        }
-    }
-
-    fn hz(self, mel: f64) -> f64 {
-        let break_mel = BREAK_HZ / HZ_PER_MEL;
-        match self {
-            Self::Htk => 700.0 * (10.0f64.powf(mel / 2595.0) - 1.0),
-            Self::Slaney if mel >= break_mel => BREAK_HZ * (Self::log_step() * (mel - break_mel)).exp(),
-            Self::Slaney => HZ_PER_MEL * mel,
-        }
-    }
 }

@@ -29,10 +29,15 @@ fn version_1_still_answers() {
             let features = client.front().features(&clip(seed, 1.2)).unwrap();
             let ranked = |protocol| {
                 let ranking = pair.identify(protocol, &features).unwrap();
-                ranking.0.iter().map(|r| format!("{}:{}", r.label, r.score)).collect::<Vec<_>>().join(" ")
+                ranking
+                    .matches
+                    .iter()
+                    .map(|r| format!("{}:{}", r.label, r.score.unwrap()))
+                    .collect::<Vec<_>>()
+                    .join(" ")
             };
             let input = client.flat_input(&features).unwrap();
-            format!("{input:?} flat {} trips {}\n", ranked(Protocol::Flat), ranked(Protocol::Trips { probes: 2 }))
+            format!("{input:?} flat {} trips {}\n", ranked(Protocol::Flat), ranked(Protocol::Routed { probes: 2 }))
         })
         .collect();
     assert_eq!(answers.concat(), include_str!("../fixtures/v1.answers"));

@@ -1,10 +1,12 @@
 //! [`EncryptedRegression`]: the flat regression in this project's own runtime, window by window.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
+use sordino_fhe::SecretKey;
 use sordino_fhe::params::ParameterSet;
-use sordino_fhe::{Plan, PlannerOptions, PreparedModel, QueryEncryptor, SecretKey};
+use sordino_fhe::scores::{Client, Plan, PlannerOptions, Server};
 use sordino_learn::Answer;
 use sordino_model::{Hierarchy, ModelHash};
 
@@ -14,8 +16,8 @@ use crate::LabError;
 /// A server that holds the regression's integer weights, and a client with a key.
 pub struct EncryptedRegression<'a> {
     regression: &'a FlatRegression,
-    server: PreparedModel,
-    client: QueryEncryptor<'a>,
+    server: Server,
+    client: Client,
 }
 
 /// One clip, named under encryption, and what it took.
@@ -46,14 +48,14 @@ impl<'a> EncryptedRegression<'a> {
     /// [`LabError::Fhe`] for scores that no plan can hold.
     pub fn new(
         regression: &'a FlatRegression,
-        key: &'a SecretKey,
+        key: impl Into<Arc<SecretKey>>,
         parameters: &'static ParameterSet,
     ) -> Result<Self, LabError> {
         let hierarchy = regression.hierarchy();
         let plan = Plan::flat(parameters, hierarchy, PlannerOptions::default())?;
         let hash = hash(hierarchy);
-        let server = PreparedModel::new(hash, hierarchy, plan.clone())?;
-        let client = QueryEncryptor::new(key, plan, hash, hierarchy.shape())?;
+        let server = Server::new(hash, hierarchy, plan.clone())?;
+        let client = Client::new(key, plan, hash, hierarchy.shape())?;
         Ok(Self { regression, server, client })
     }
 
@@ -72,7 +74,7 @@ impl<'a> EncryptedRegression<'a> {
         let queries = vectors.iter().map(|x| self.client.query(0, x, &[])).collect::<Result<Vec<_>, _>>()?;
         let encrypt = start.elapsed();
         let start = Instant::now();
-        let replies = queries.par_iter().map(|query| self.server.answer(0, query)).collect::<Result<Vec<_>, _>>()?;
+        let replies = queries.par_iter().map(|query| self.server.answer(query)).collect::<Result<Vec<_>, _>>()?;
         let server = start.elapsed();
         let start = Instant::now();
         let decrypted = |reply: &Vec<u8>| Ok(self.client.scores(0, reply, &[])?.concat());
