@@ -13,7 +13,7 @@ use sordino_benches::{Exchange, Failure, one_stage, read, two_stages};
 use sordino_fhe::params::STANDARD;
 use sordino_fhe::scores::{Plan, PlannerOptions, Work};
 use sordino_fhe::{LinearKernel, SecretKey};
-use sordino_model::Hierarchy;
+use sordino_model::stage::Hierarchy;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<usize> = std::env::args().skip(1).map(|a| a.parse()).collect::<Result<_, _>>()?;

@@ -20,7 +20,7 @@ use sordino_fhe::calibration::calibrate_with;
 use sordino_fhe::decision::{Options, Plan};
 use sordino_fhe::params::STANDARD;
 use sordino_fhe::{EvaluationKey, SecretKey, ServerKey};
-use sordino_model::{Schedule, Timings};
+use sordino_model::cost::{Schedule, Timings};
 
 /// Sizes that are measured. A group must fit one ciphertext, so one stage ends at 2,048.
 const SIZES: [usize; 14] = [8, 16, 24, 32, 48, 64, 128, 298, 1_000, 2_048, 5_000, 24_964, 100_000, 1_000_000];

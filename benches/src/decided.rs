@@ -8,7 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use sordino_fhe::decision::{Client, Options, Plan, Server, Work};
 use sordino_fhe::{SecretKey, ServerKey};
-use sordino_model::{Clear, ClearValue, Hierarchy, ModelHash, Stage};
+use sordino_model::ModelHash;
+use sordino_model::circuit::{Clear, ClearValue};
+use sordino_model::stage::{Hierarchy, Stage};
 
 use crate::{Failure, TRACK_WIDTH, bound, rng, unit};
 
@@ -247,7 +249,7 @@ mod tests {
             let model = tree.model().unwrap();
             for track in [0, 17, 59] {
                 let inputs = tree.planted(&model, track, &mut rng).into_iter().map(ClearValue::Vector).collect();
-                let circuit = sordino_model::Circuit::decided(&model, 1, 1).unwrap();
+                let circuit = sordino_model::circuit::Circuit::decided(&model, 1, 1).unwrap();
                 let reply = circuit.run(&mut Clear::new(&model), inputs).unwrap();
                 let ClearValue::Answer(Some(path)) = reply[0] else { panic!("a known track, found {:?}", reply[0]) };
                 assert_eq!(tree.track(path), track);

@@ -13,7 +13,9 @@ use rand_chacha::ChaCha8Rng;
 use sordino_fhe::SecretKey;
 use sordino_fhe::scores::{Client, Plan, Server, Work};
 use sordino_front::VectorBound;
-use sordino_model::{Clear, ClearValue, Hierarchy, ModelHash, Stage};
+use sordino_model::ModelHash;
+use sordino_model::circuit::{Clear, ClearValue};
+use sordino_model::stage::{Hierarchy, Stage};
 
 /// Features of a cluster query.
 pub const CLUSTER_WIDTH: usize = 128;

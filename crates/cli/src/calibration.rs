@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sordino_lab::Machine;
-use sordino_model::Timings;
+use sordino_model::cost::Timings;
 
 use crate::report::note;
 

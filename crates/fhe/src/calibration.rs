@@ -1,10 +1,12 @@
-//! What every operation takes on the machine at hand, for [`sordino_model::Schedule`] to say what a query will take.
+//! What every operation takes on the machine at hand, for [`sordino_model::cost::Schedule`] to say what a query will take.
 
 use std::io::{Cursor, Read};
 use std::time::Instant;
 
 use rayon::prelude::*;
-use sordino_model::{Batched, KEY_ID_BYTES, Resolution, SEED_BYTES, Timings};
+use sordino_model::Resolution;
+use sordino_model::cost::{Batched, Timings};
+use sordino_model::layout::{KEY_ID_BYTES, SEED_BYTES};
 
 use crate::bootstrap::blind_rotation::{Exponents, Table};
 use crate::bootstrap::circuit_bootstrap::level_table;
@@ -103,7 +105,7 @@ fn measure(key: &ServerKey) -> Timings {
     let transform = transforms / 32.0;
     let mut kernel = LinearKernel::new(size, QUERY.0, WEIGHT_BYTES);
     // A polynomial of weights is multiplied with a mask and a body.
-    let products = 2.0 * kernel.bytes() as f64 / sordino_model::fourier_bytes(size) as f64;
+    let products = 2.0 * kernel.bytes() as f64 / sordino_model::layout::fourier_bytes(size) as f64;
     let product = timed(|| kernel.run()).1.min(timed(|| kernel.run()).1) / products;
     let query = vec![7; seeded::seeded_len(QUERY.0, size, QUERY.1)];
     let (_, read) = timed(|| seeded::expand(&query, QUERY.0, size, QUERY.1));

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use sordino_model::{CircuitError, ModelHash, PackingError};
+use sordino_model::ModelHash;
+use sordino_model::circuit::CircuitError;
+use sordino_model::layout::PackingError;
 use thiserror::Error;
 
 use crate::KeyId;

@@ -1,7 +1,7 @@
 //! Encrypted evaluation of a model's circuits with TFHE.
 //!
 //! Comes in: small integer vectors and group indices on the client, integer weights on the server. Goes out: query and reply
-//! messages, and on the client scores or answers, equal to those of [`sordino_model::Clear`] but with a probability that
+//! messages, and on the client scores or answers, equal to those of [`sordino_model::circuit::Clear`] but with a probability that
 //! [`Plan::failure_log2`] bounds. A [`SecretKey`] never leaves the client; a [`Plan`] is public and agreed by both.
 //!
 //! Protocols come in two families, built alike: in [`scores`] the server returns scores and the client decides, in [`decision`] the

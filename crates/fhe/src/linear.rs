@@ -12,7 +12,9 @@
 use aligned_vec::{ABox, avec};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
-use sordino_model::{Counts, Packing, Stage};
+use sordino_model::cost::Counts;
+use sordino_model::layout::Packing;
+use sordino_model::stage::Stage;
 use tfhe_fft::c64;
 
 use crate::ring::fourier::Fourier;

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use sordino_model::{CostReport, Hierarchy, HierarchyShape, ModelHash, Protocol, Schedule, Timings};
+use sordino_model::cost::{CostReport, Schedule, Timings};
+use sordino_model::stage::{Hierarchy, HierarchyShape};
+use sordino_model::{ModelHash, Protocol};
 
 use crate::params::ParameterSet;
 use crate::{FheError, KeyId, ServerKey, decision, scores};

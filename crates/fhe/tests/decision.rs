@@ -11,7 +11,9 @@ use sordino_fhe::decision::{Client, Options, Plan, Server};
 use sordino_fhe::params::{INSECURE_N256, INSECURE_N512, ParameterSet, STANDARD};
 use sordino_fhe::{EvaluationKey, FheError, SecretKey, ServerKey};
 use sordino_front::VectorBound;
-use sordino_model::{Clear, ClearValue, Hierarchy, ModelHash, Resolution, Stage};
+use sordino_model::circuit::{Clear, ClearValue};
+use sordino_model::stage::{Hierarchy, Stage};
+use sordino_model::{ModelHash, Resolution};
 
 const SCALE: f64 = 60.0;
 

@@ -10,7 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use sordino_fhe::params::{INSECURE_N256, INSECURE_N512};
 use sordino_fhe::scores::{Client, Plan, PlannerOptions, Server};
 use sordino_fhe::{FheError, SecretKey};
-use sordino_model::{Hierarchy, MESSAGE_HEADER, ModelHash};
+use sordino_model::ModelHash;
+use sordino_model::layout::MESSAGE_HEADER;
+use sordino_model::stage::Hierarchy;
 
 struct Setup {
     key: Arc<SecretKey>,

@@ -1,4 +1,4 @@
-//! What the client decrypts is what [`sordino_model::Clear`] computes, bit for bit.
+//! What the client decrypts is what [`sordino_model::circuit::Clear`] computes, bit for bit.
 
 mod common;
 
@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sordino_fhe::params::{INSECURE_N256, INSECURE_N512, STANDARD};
 use sordino_front::VectorBound;
-use sordino_model::{Hierarchy, Stage};
+use sordino_model::stage::{Hierarchy, Stage};
 
 fn check(pair: &mut Pair<'_>, queries: usize, rng: &mut ChaCha8Rng) {
     for trip in 0..pair.server.plan().trips().len() {

@@ -72,7 +72,7 @@ pub enum LearnError {
     Front(#[from] sordino_front::FrontError),
     /// Weights that make no stage.
     #[error(transparent)]
-    Stage(#[from] sordino_model::StageError),
+    Stage(#[from] sordino_model::stage::StageError),
     /// A server half that cannot be saved.
     #[error(transparent)]
     Server(#[from] sordino_model::ServerError),

@@ -2,7 +2,8 @@
 
 use ndarray::{Array2, ArrayView2};
 use sordino_front::Front;
-use sordino_model::{ClientHierarchy, ClientModel, Hierarchy, Label, ModelHash, ServerModel};
+use sordino_model::stage::Hierarchy;
+use sordino_model::{ClientHierarchy, ClientModel, Label, ModelHash, ServerModel};
 
 use crate::clusters::tree::Tree;
 use crate::examples::passages::Passages;

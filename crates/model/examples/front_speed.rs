@@ -8,7 +8,8 @@ use ndarray::{Array, Array2, ArrayView2, Dimension, ShapeBuilder};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sordino_front::{Activation, Conv1d, FeatureSpec, Front, Head, Layer, MelPower, Network, Pool, Quantiser, Step};
-use sordino_model::{ClientHierarchy, ClientModel, Hierarchy, Label, ModelHash, Pair, Protocol, ServerModel, Stage};
+use sordino_model::stage::{Hierarchy, Stage};
+use sordino_model::{ClientHierarchy, ClientModel, Label, ModelHash, Pair, Protocol, ServerModel};
 
 const CLUSTERS: usize = 158;
 const QUERIES: usize = 2_000;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::{ClientModel, Hierarchy, MAX_SCORE, ServerModel};
+use crate::stage::Hierarchy;
+use crate::{ClientModel, MAX_SCORE, ServerModel};
 
 /// What the halves do not say themselves about a model. Every text is Markdown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use sordino_fhe::{Plan, SecretKey, decision, scores};
-use sordino_model::{Answer, ClientModel, GroupScores, Next, Protocol, Trips};
+use sordino_model::answer::{GroupScores, Next, Trips};
+use sordino_model::{Answer, ClientModel, Protocol};
 
 use crate::{Hello, ServiceError};
 

@@ -1,7 +1,8 @@
 //! [`ServiceError`]: why a query was not answered.
 
 use sordino_fhe::FheError;
-use sordino_model::{CircuitError, ClientError, ModelHash};
+use sordino_model::circuit::CircuitError;
+use sordino_model::{ClientError, ModelHash};
 use thiserror::Error;
 
 /// Why a query was not answered. No variant carries anything decrypted.

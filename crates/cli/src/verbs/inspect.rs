@@ -7,7 +7,8 @@ use clap::Args;
 use serde::Serialize;
 use sordino_fhe::decision::Margins;
 use sordino_fhe::{EvaluationKey, FheError, Plan, params};
-use sordino_model::{CostReport, Decider, MAX_SCORE, Protocol, ServerModel, load_server};
+use sordino_model::cost::CostReport;
+use sordino_model::{Decider, MAX_SCORE, Protocol, ServerModel, load_server};
 
 use crate::calibration::{Calibration, cores};
 use crate::protocol::DecisionArgs;

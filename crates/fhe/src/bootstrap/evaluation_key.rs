@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aligned_vec::ABox;
 use rayon::prelude::*;
-use sordino_model::{KEY_ID_BYTES, SEED_BYTES};
+use sordino_model::layout::{KEY_ID_BYTES, SEED_BYTES};
 use tfhe_fft::c64;
 
 use crate::bootstrap::circuit_bootstrap::{automorphism, trace_exponents};

@@ -4,7 +4,8 @@ use std::borrow::{Borrow, Cow};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
-use sordino_model::{DecisionCounts, Resolution};
+use sordino_model::Resolution;
+use sordino_model::layout::DecisionCounts;
 
 use crate::ServerKey;
 use crate::bootstrap::blind_rotation::Table;

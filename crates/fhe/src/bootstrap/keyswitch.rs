@@ -5,7 +5,7 @@
 
 use aligned_vec::{ABox, avec};
 use rayon::prelude::*;
-use sordino_model::SEED_BYTES;
+use sordino_model::layout::SEED_BYTES;
 
 use crate::SecretKey;
 use crate::params::{ParameterSet, SmallKey};

@@ -1,7 +1,7 @@
 //! [`Lookup`]: tables at the messages of LWE ciphertexts, by way of a small key.
 
 use rayon::prelude::*;
-use sordino_model::batches;
+use sordino_model::cost::batches;
 
 use crate::bootstrap::blind_rotation::{Exponents, RotationKey, Table};
 use crate::bootstrap::keyswitch::KeyswitchKey;

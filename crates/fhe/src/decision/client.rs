@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use sordino_model::{HierarchyShape, ModelHash, SEED_BYTES, TournamentLayout};
+use sordino_model::ModelHash;
+use sordino_model::layout::{SEED_BYTES, TournamentLayout};
+use sordino_model::stage::HierarchyShape;
 use tfhe::core_crypto::prelude::Polynomial;
 
 use super::plan::Plan;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use sordino_model::{Cost, CostReport, HierarchyShape, Schedule, StageId, StageLayout, Timings};
+use sordino_model::circuit::StageId;
+use sordino_model::cost::{Cost, CostReport, Schedule, Timings};
+use sordino_model::layout::StageLayout;
+use sordino_model::stage::HierarchyShape;
 
 use super::plan::Plan;
 use crate::FheError;

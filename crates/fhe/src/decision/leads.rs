@@ -1,6 +1,6 @@
 //! [`Leads`]: how far apart the clear scores of one query are, to be held against a plan's [`Margins`].
 
-use sordino_model::Hierarchy;
+use sordino_model::stage::Hierarchy;
 
 use super::margins::Margins;
 use super::plan::Plan;

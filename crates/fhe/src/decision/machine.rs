@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sordino_model::{CircuitError, Machine, StageId, TournamentLayout, bits_below};
+use sordino_model::circuit::{CircuitError, Machine, StageId};
+use sordino_model::layout::{TournamentLayout, bits_below};
 
 use super::work::Work;
 use crate::FheError;

@@ -2,7 +2,8 @@
 
 use std::f64::consts::LOG2_E;
 
-use sordino_model::{Envelope, HierarchyShape, TournamentLayout, bits_below};
+use sordino_model::layout::{Envelope, TournamentLayout, bits_below};
+use sordino_model::stage::HierarchyShape;
 
 use super::plan::{Options, Plan, StagePlan};
 use crate::FheError;

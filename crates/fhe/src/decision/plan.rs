@@ -4,10 +4,10 @@
 //! difference that any admitted query can cause, plus what noise may add, just fills a quarter of the torus.
 
 use serde::{Deserialize, Serialize};
-use sordino_model::{
-    Circuit, Envelope, Hierarchy, HierarchyShape, KEY_ID_BYTES, ModelHash, Resolution, SEED_BYTES, Stage,
-    TournamentLayout,
-};
+use sordino_model::circuit::Circuit;
+use sordino_model::layout::{Envelope, KEY_ID_BYTES, SEED_BYTES, TournamentLayout};
+use sordino_model::stage::{Hierarchy, HierarchyShape, Stage};
+use sordino_model::{ModelHash, Resolution};
 
 use super::margins::envelope;
 use crate::FheError;

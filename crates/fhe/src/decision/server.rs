@@ -2,7 +2,11 @@
 
 use std::time::Instant;
 
-use sordino_model::{Circuit, Counts, Hierarchy, KEY_ID_BYTES, ModelHash, TournamentLayout};
+use sordino_model::ModelHash;
+use sordino_model::circuit::Circuit;
+use sordino_model::cost::Counts;
+use sordino_model::layout::{KEY_ID_BYTES, TournamentLayout};
+use sordino_model::stage::Hierarchy;
 
 use super::machine::{DecisionMachine, DecisionValue, PreparedStage};
 use super::margins::FLOOD;

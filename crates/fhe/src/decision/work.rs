@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sordino_model::{Counts, DecisionCounts};
+use sordino_model::cost::Counts;
+use sordino_model::layout::DecisionCounts;
 
 /// What the server did for one query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

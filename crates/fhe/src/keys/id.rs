@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sordino_model::KEY_ID_BYTES;
+use sordino_model::layout::KEY_ID_BYTES;
 
 use crate::SecretKey;
 

@@ -5,7 +5,9 @@
 //! expected below 1 by as much as these matter; above 1 only by sampling error.
 
 use sordino_front::VectorBound;
-use sordino_model::{Hierarchy, IndexLayout, ModelHash, Packing, SEED_BYTES, Stage};
+use sordino_model::ModelHash;
+use sordino_model::layout::{IndexLayout, Packing, SEED_BYTES};
+use sordino_model::stage::{Hierarchy, Stage};
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 

@@ -1,6 +1,6 @@
 //! Tournaments find whoever leads by the margin, under keys that have travelled.
 
-use sordino_model::Tournament;
+use sordino_model::layout::Tournament;
 use tfhe::core_crypto::commons::math::random::Seed;
 
 use super::{Keys, REAL, Random, SMALL, TORUS};

@@ -11,7 +11,8 @@
 
 use std::f64::consts::LOG2_E;
 
-use sordino_model::{Resolution, Tournament};
+use sordino_model::Resolution;
+use sordino_model::layout::Tournament;
 
 use crate::bootstrap::evaluation_key::BODY_BITS;
 use crate::bootstrap::gadgets::DecisionGadgets;

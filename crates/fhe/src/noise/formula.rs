@@ -6,7 +6,7 @@
 use std::f64::consts::LOG2_E;
 
 use serde::{Deserialize, Serialize};
-use sordino_model::{Envelope, IndexLayout, StageLayout};
+use sordino_model::layout::{Envelope, IndexLayout, StageLayout};
 
 use crate::params::ParameterSet;
 use crate::wire::encoding::Encoding;

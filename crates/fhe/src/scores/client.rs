@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use sordino_model::{Circuit, HierarchyShape, IndexLayout, ModelHash};
+use sordino_model::ModelHash;
+use sordino_model::circuit::Circuit;
+use sordino_model::layout::IndexLayout;
+use sordino_model::stage::HierarchyShape;
 use tfhe::core_crypto::prelude::*;
 
 use crate::FheError;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sordino_model::{Machine, StageId};
+use sordino_model::circuit::{Machine, StageId};
 
 use crate::FheError;
 use crate::linear::{FourierVector, LinearStage};
@@ -62,7 +62,7 @@ impl Machine for ScoreMachine<'_> {
 
     fn linear(&mut self, stage: StageId, input: &ScoreValue) -> Result<ScoreValue, FheError> {
         if stage.0 != self.plan.stage {
-            return Err(sordino_model::CircuitError::NoStage { stage: stage.0, stages: 1 }.into());
+            return Err(sordino_model::circuit::CircuitError::NoStage { stage: stage.0, stages: 1 }.into());
         }
         let ScoreValue::Vector(vector) = input else {
             return Err(FheError::Kind { op: "linear", found: input.kind(), expected: "a vector" });

@@ -4,9 +4,11 @@
 //! the largest norm of an output ciphertext.
 
 use serde::{Deserialize, Serialize};
-use sordino_model::{
-    Circuit, Cost, CostReport, Envelope, HierarchyShape, Input, ModelHash, Schedule, StageId, StageLayout, StageShape,
-};
+use sordino_model::ModelHash;
+use sordino_model::circuit::{Circuit, Input, StageId};
+use sordino_model::cost::{Cost, CostReport, Schedule};
+use sordino_model::layout::{Envelope, StageLayout};
+use sordino_model::stage::{HierarchyShape, StageShape};
 
 use crate::FheError;
 use crate::noise::formula::{Noise, NoiseBudget, TAIL_LOG2, sum_log2};

@@ -3,7 +3,10 @@
 
 use std::ops::RangeInclusive;
 
-use sordino_model::{Cost, CostReport, Envelope, Hierarchy, IndexLayout, Packing, Stage, StageId, StageLayout};
+use sordino_model::circuit::StageId;
+use sordino_model::cost::{Cost, CostReport};
+use sordino_model::layout::{Envelope, IndexLayout, Packing, StageLayout};
+use sordino_model::stage::{Hierarchy, Stage};
 
 use crate::FheError;
 use crate::noise::formula::{Noise, deviations};

@@ -6,7 +6,7 @@
 //! does not.
 
 use rayon::prelude::*;
-use sordino_model::Packing;
+use sordino_model::layout::Packing;
 
 use crate::params::ParameterSet;
 use crate::ring::fourier::Fourier;

@@ -1,7 +1,8 @@
 //! Oblivious selection: the scores of one group among all, by the encrypted bits of its index.
 
 use rayon::prelude::*;
-use sordino_model::{Counts, IndexLayout, Packing};
+use sordino_model::cost::Counts;
+use sordino_model::layout::{IndexLayout, Packing};
 
 use crate::ring::fourier::Fourier;
 use crate::ring::gadget::{Gadget, Ggsw};

@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use sordino_model::{Circuit, Counts, Hierarchy, Input, ModelHash};
+use sordino_model::ModelHash;
+use sordino_model::circuit::{Circuit, Input};
+use sordino_model::cost::Counts;
+use sordino_model::stage::Hierarchy;
 
 use crate::FheError;
 use crate::linear::LinearStage;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sordino_model::Counts;
+use sordino_model::cost::Counts;
 
 /// What the server did for one query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

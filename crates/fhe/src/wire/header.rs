@@ -4,7 +4,8 @@
 //! server half of the model (32), SHA-256 of the plan (32); then the payload, whose length follows from the plan. A
 //! message holds no length of its own: there is nothing in it to believe.
 
-use sordino_model::{MESSAGE_HEADER, ModelHash};
+use sordino_model::ModelHash;
+use sordino_model::layout::MESSAGE_HEADER;
 
 use crate::FheError;
 use crate::params::ParameterId;

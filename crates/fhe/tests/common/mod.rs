@@ -10,7 +10,9 @@ use sordino_fhe::SecretKey;
 use sordino_fhe::params::ParameterSet;
 use sordino_fhe::scores::{Client, Plan, PlannerOptions, Server};
 use sordino_front::VectorBound;
-use sordino_model::{Circuit, Clear, ClearValue, Hierarchy, ModelHash, Stage};
+use sordino_model::ModelHash;
+use sordino_model::circuit::{Circuit, Clear, ClearValue};
+use sordino_model::stage::{Hierarchy, Stage};
 use tfhe::core_crypto::commons::math::random::Seed;
 
 /// A stage of random weights up to `max_weight` and random counts, of which the first is full.

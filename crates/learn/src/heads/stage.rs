@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array3, ArrayView2};
 use sordino_front::Quantiser;
-use sordino_model::Stage;
+use sordino_model::stage::Stage;
 
 use crate::math::product::times_transposed;
 use crate::{Grid, LearnError};

@@ -7,7 +7,8 @@ use sordino_front::{Activation, Conv1d, FeatureSpec, Front, FrontError, Head, La
 use super::bundle::{Bundle, LABELS, MODEL, WEIGHTS};
 use super::error::FileError;
 use super::tensors::{Reader, Writer};
-use crate::{ClientHierarchy, ClientModel, HierarchyShape, Label, ModelHash, ServerError};
+use crate::stage::HierarchyShape;
+use crate::{ClientHierarchy, ClientModel, Label, ModelHash, ServerError};
 
 /// Names the kind of file.
 const FORMAT: &str = "sordino-client";

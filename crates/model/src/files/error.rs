@@ -6,7 +6,9 @@ use safetensors::SafeTensorError;
 use sordino_front::FrontError;
 use thiserror::Error;
 
-use crate::{ClientError, ModelHash, RangeError, ServerError, StageError};
+use crate::circuit::RangeError;
+use crate::stage::StageError;
+use crate::{ClientError, ModelHash, ServerError};
 
 /// A model that cannot be saved or opened.
 #[derive(Debug, Error)]

@@ -39,7 +39,7 @@ const CARD: &str = "card.md";
 /// holds a half-written model.
 ///
 /// # Errors
-/// [`FileError`] where the halves do not belong together, a score could overflow ([`crate::RangeError::Overflow`] says by
+/// [`FileError`] where the halves do not belong together, a score could overflow ([`crate::circuit::RangeError::Overflow`] says by
 /// how much), `dir` holds something that is no model, or the disk refuses.
 pub fn save(dir: &Path, client: &ClientModel, server: &ServerModel, card: &Card) -> Result<(), FileError> {
     client.check_server(server)?;

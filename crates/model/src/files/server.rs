@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::bundle::{Bundle, MODEL, WEIGHTS};
 use super::error::FileError;
 use super::tensors::{Reader, Writer};
-use crate::{Hierarchy, ModelHash, ServerError, ServerModel, Stage, StageShape};
+use crate::stage::{Hierarchy, Stage, StageShape};
+use crate::{ModelHash, ServerError, ServerModel};
 
 /// Names the kind of file.
 const FORMAT: &str = "sordino-server";

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use sordino_front::VectorBound;
-use sordino_model::{Circuit, CircuitError, Clear, ClearError, ClearValue, Hierarchy, Input, Op, Range, RangeValue};
+use sordino_model::circuit::{Circuit, CircuitError, Clear, ClearError, ClearValue, Input, Op, Range, RangeValue};
+use sordino_model::stage::Hierarchy;
 
 use crate::sample::{bound, hierarchy, rng, vector};
 
@@ -83,7 +84,7 @@ fn differences_of_similar_rows_are_bounded_closer_than_their_scores() {
     // Two rows that differ in one place: their scores can be 18 * 20 each, and never differ by more than 20.
     let input = VectorBound { width: 4, max_abs: 10, norm_squared: 400 };
     let weights = vec![9, 9, 9, 9, 9, 9, 9, 8];
-    let stage = sordino_model::Stage::new(2, input, weights, vec![0, 0], vec![2]).unwrap();
+    let stage = sordino_model::stage::Stage::new(2, input, weights, vec![0, 0], vec![2]).unwrap();
     assert_eq!(stage.difference_bound(), 20);
     assert!(stage.score_bound() > 300);
 }

@@ -4,10 +4,10 @@ use ndarray::Array2;
 use proptest::prelude::*;
 use rand::RngExt;
 use sordino_front::VectorBound;
-use sordino_model::{
-    Circuit, CircuitError, Clear, ClearError, ClearValue, Hierarchy, Input, Op, Range, RangeError, RangeValue,
-    Register, StageId,
+use sordino_model::circuit::{
+    Circuit, CircuitError, Clear, ClearError, ClearValue, Input, Op, Range, RangeError, RangeValue, Register, StageId,
 };
+use sordino_model::stage::Hierarchy;
 
 use crate::sample::{bound, hierarchy, rng, vector};
 

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use rand::RngExt;
-use sordino_model::{
-    ClientError, ClientHierarchy, GroupScores, HierarchyShape, Next, Ranked, Ranking, Shortlist, StageShape, Trips,
-};
+use sordino_model::answer::{GroupScores, Next, Ranked, Ranking, Shortlist, Trips};
+use sordino_model::stage::{HierarchyShape, StageShape};
+use sordino_model::{ClientError, ClientHierarchy};
 
 use crate::sample::{bound, rng};
 

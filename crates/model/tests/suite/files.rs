@@ -4,9 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use sordino_front::VectorBound;
+use sordino_model::circuit::RangeError;
+use sordino_model::stage::{Hierarchy, Stage};
 use sordino_model::{
-    Card, ClientError, ClientModel, FileError, Hierarchy, MAX_SCORE, ModelHash, RangeError, ServerError, ServerModel,
-    Stage, load_client, load_pair, load_server, save,
+    Card, ClientError, ClientModel, FileError, MAX_SCORE, ModelHash, ServerError, ServerModel, load_client, load_pair,
+    load_server, save,
 };
 
 use crate::sample::{label, model};

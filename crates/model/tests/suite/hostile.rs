@@ -6,9 +6,9 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 use sordino_front::FrontError;
+use sordino_model::stage::StageError;
 use sordino_model::{
-    Card, ClientError, ClientModel, FileError, ModelHash, ServerModel, StageError, load_client, load_pair, load_server,
-    save,
+    Card, ClientError, ClientModel, FileError, ModelHash, ServerModel, load_client, load_pair, load_server, save,
 };
 
 use crate::files::FILES;

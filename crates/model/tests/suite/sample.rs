@@ -6,7 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use sordino_front::{
     Activation, Conv1d, FeatureSpec, Front, Head, Layer, Network, Pool, Quantiser, Statistics, Step, VectorBound,
 };
-use sordino_model::{ClientHierarchy, ClientModel, Hierarchy, Label, ModelHash, ServerModel, Stage};
+use sordino_model::stage::{Hierarchy, Stage};
+use sordino_model::{ClientHierarchy, ClientModel, Label, ModelHash, ServerModel};
 
 pub(crate) fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)

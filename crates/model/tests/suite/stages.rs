@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use rand::RngExt;
 use sordino_front::VectorBound;
-use sordino_model::{Hierarchy, HierarchyShape, Stage, StageError, StageShape};
+use sordino_model::stage::{Hierarchy, HierarchyShape, Stage, StageError, StageShape};
 
 use crate::sample::{bound, hierarchy, rng, stage, vector};
 

@@ -6,7 +6,8 @@ use ndarray::{Array1, Array2};
 use sordino_fhe::params::INSECURE_N512;
 use sordino_fhe::{EvaluationKey, SecretKey};
 use sordino_front::{FeatureSpec, Front, Head, Layer, Quantiser, Statistics};
-use sordino_model::{ClientHierarchy, ClientModel, Hierarchy, Label, ModelHash, ServerModel, Stage};
+use sordino_model::stage::{Hierarchy, Stage};
+use sordino_model::{ClientHierarchy, ClientModel, Label, ModelHash, ServerModel};
 
 pub(crate) const CLUSTERS: usize = 3;
 pub(crate) const TRACKS: usize = 4;

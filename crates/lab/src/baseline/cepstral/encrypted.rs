@@ -8,7 +8,8 @@ use sordino_fhe::SecretKey;
 use sordino_fhe::params::ParameterSet;
 use sordino_fhe::scores::{Client, Plan, PlannerOptions, Server};
 use sordino_learn::Answer;
-use sordino_model::{Hierarchy, ModelHash};
+use sordino_model::ModelHash;
+use sordino_model::stage::Hierarchy;
 
 use super::regression::FlatRegression;
 use crate::LabError;

@@ -9,7 +9,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 use sordino_front::VectorBound;
 use sordino_learn::Answer;
-use sordino_model::{Hierarchy, Stage};
+use sordino_model::stage::{Hierarchy, Stage};
 
 use super::MfccSettings;
 use super::MfccWindows;

@@ -4,7 +4,8 @@ use sordino_front::VectorBound;
 use thiserror::Error;
 
 use crate::circuit::stage_of;
-use crate::{Circuit, CircuitError, Hierarchy, Input, Machine, StageId};
+use crate::circuit::{Circuit, CircuitError, Input, Machine, StageId};
+use crate::stage::Hierarchy;
 
 /// A register of the [`Range`] machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

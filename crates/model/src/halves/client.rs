@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use sordino_front::{Front, FrontError, VectorBound};
 use thiserror::Error;
 
-use crate::{HierarchyShape, ModelHash, Protocol, Routing, ServerModel, StageShape};
+use crate::stage::{HierarchyShape, StageShape};
+use crate::{ModelHash, Protocol, Routing, ServerModel};
 
 /// What is said about a track when it has been named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

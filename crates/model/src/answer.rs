@@ -5,7 +5,8 @@
 
 use std::cmp::Reverse;
 
-use crate::{Circuit, CircuitError, ClientError, ClientHierarchy};
+use crate::circuit::{Circuit, CircuitError};
+use crate::{ClientError, ClientHierarchy};
 
 /// Decrypted scores of one group of a stage, used slots only.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,15 @@
 //! [`Cost`]: what an encrypted run will do, counted before anyone pays for it.
 
-use crate::{
-    Circuit, CircuitError, CostReport, CostStep, Counts, DecisionCounts, Envelope, KEY_ID_BYTES, MESSAGE_HEADER,
-    Machine, SEED_BYTES, Schedule, StageId, StageLayout, Tournament, TournamentLayout, body_bytes, fourier_bytes,
+mod counts;
+mod timings;
+
+pub use counts::{CostReport, Counts};
+pub use timings::{Batched, CostStep, Schedule, Timings, batches};
+
+use crate::circuit::{Circuit, CircuitError, Machine, StageId};
+use crate::layout::{
+    DecisionCounts, Envelope, KEY_ID_BYTES, MESSAGE_HEADER, SEED_BYTES, StageLayout, Tournament, TournamentLayout,
+    body_bytes, fourier_bytes,
 };
 
 /// A register of the [`Cost`] machine.
@@ -271,7 +278,8 @@ impl Machine for Cost<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{HierarchyShape, IndexLayout, Packing, StageShape};
+    use crate::layout::{IndexLayout, Packing};
+    use crate::stage::{HierarchyShape, StageShape};
     use sordino_front::VectorBound;
 
     #[test]

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::StageShape;
+use crate::stage::StageShape;
 
 /// Where the features and the scores of one stage are.
 ///
@@ -248,7 +248,7 @@ pub fn bits_below(bound: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Stage;
+    use crate::stage::Stage;
     use sordino_front::VectorBound;
 
     /// Multiplies in `Z[X]/(X^N + 1)`.

@@ -64,7 +64,7 @@ pub enum StageError {
     Empty,
 }
 
-/// The shape of a [`crate::Stage`]: `groups` classifiers of up to `outputs` classes over one input vector.
+/// The shape of a [`crate::stage::Stage`]: `groups` classifiers of up to `outputs` classes over one input vector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawStageShape", into = "RawStageShape")]
 pub struct StageShape {
@@ -141,7 +141,7 @@ impl StageShape {
     }
 }
 
-/// The shapes of a [`crate::Hierarchy`]'s stages.
+/// The shapes of a [`crate::stage::Hierarchy`]'s stages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<StageShape>", into = "Vec<StageShape>")]
 pub struct HierarchyShape(Vec<StageShape>);

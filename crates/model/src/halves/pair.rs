@@ -4,10 +4,10 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use sordino_front::threads;
 use thiserror::Error;
 
-use crate::{
-    Answer, Circuit, Clear, ClearError, ClearValue, ClientError, ClientHierarchy, ClientModel, GroupScores, Hierarchy,
-    Next, Protocol, ServerModel, StageId, Trips,
-};
+use crate::answer::{GroupScores, Next, Trips};
+use crate::circuit::{Circuit, Clear, ClearError, ClearValue, StageId};
+use crate::stage::Hierarchy;
+use crate::{Answer, ClientError, ClientHierarchy, ClientModel, Protocol, ServerModel};
 
 /// Queries that are scored together.
 const BATCH: usize = 128;

@@ -5,8 +5,9 @@
 //! low bits rotate the block into place. A third stage has such a set of columns for every slot of the first, chosen by the bits of
 //! the first position, and so on.
 
-use crate::packing::bits_below;
-use crate::{HierarchyShape, Packing, PackingError, Stage, StageError, StageShape, Tournament};
+use crate::layout::bits_below;
+use crate::layout::{Packing, PackingError, Tournament};
+use crate::stage::{HierarchyShape, Stage, StageError, StageShape};
 
 /// Where every stage's scores are.
 #[derive(Clone, Debug, PartialEq)]

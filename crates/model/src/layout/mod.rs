@@ -1,8 +1,14 @@
 //! [`StageLayout`] and [`Envelope`]: how the values of a stage and the messages are written.
 
-use serde::{Deserialize, Serialize};
+mod packing;
+mod tournament;
+mod tournament_layout;
 
-use crate::Packing;
+pub use packing::{Packing, PackingError, Place, bits_below};
+pub use tournament::{DecisionCounts, Tournament};
+pub use tournament_layout::{TournamentLayout, TournamentStage};
+
+use serde::{Deserialize, Serialize};
 
 /// Bytes of every message before its payload.
 pub const MESSAGE_HEADER: usize = 74;

@@ -1,10 +1,16 @@
 //! [`Circuit`]: one trip of a protocol as data, walked by interchangeable [`Machine`]s.
 
+mod clear;
+mod range;
+
+pub use clear::{Clear, ClearError, ClearValue, ScoredPath};
+pub use range::{Range, RangeError, RangeValue};
+
 use serde::{Deserialize, Serialize};
 use sordino_front::VectorBound;
 use thiserror::Error;
 
-use crate::{Hierarchy, HierarchyShape, Stage};
+use crate::stage::{Hierarchy, HierarchyShape, Stage};
 
 /// A value of a circuit: its inputs come first, then one register per op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

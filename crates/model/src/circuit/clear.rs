@@ -7,7 +7,8 @@ use sordino_front::VectorBound;
 use thiserror::Error;
 
 use crate::circuit::stage_of;
-use crate::{CircuitError, Hierarchy, Machine, Stage, StageId};
+use crate::circuit::{CircuitError, Machine, StageId};
+use crate::stage::{Hierarchy, Stage};
 
 /// Below this bound on scores, sums of products of integers are exact in single precision, in any order: every partial
 /// sum is an integer that keeps the same bound, and a 24-bit significand holds it.

@@ -1,8 +1,10 @@
 //! [`Stage`]: one layer of integer classifiers, the only part of a model that runs encrypted.
 
-use sordino_front::{VectorBound, threads};
+mod shape;
 
-use crate::shape::{HierarchyShape, StageError, StageShape};
+pub use shape::{HierarchyShape, StageError, StageShape};
+
+use sordino_front::{VectorBound, threads};
 
 /// A bank of linear classifiers over one input vector: `groups` classifiers of up to `outputs` classes each.
 ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CostReport, Counts};
+use crate::cost::{CostReport, Counts};
 
 /// Seconds of an operation that streams a key: on its own, and in a full batch that shares one pass over the key, while every
 /// thread is busy with one.

@@ -3,7 +3,9 @@
 use safetensors::SafeTensorError;
 use thiserror::Error;
 
-use crate::{Circuit, Hierarchy, ModelHash, Protocol, Range, RangeError, Routing, files};
+use crate::circuit::{Circuit, Range, RangeError};
+use crate::stage::Hierarchy;
+use crate::{ModelHash, Protocol, Routing, files};
 
 /// Largest absolute score of a model that may be saved: `2^20`.
 ///

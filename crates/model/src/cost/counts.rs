@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DecisionCounts, IndexLayout};
+use crate::layout::{DecisionCounts, IndexLayout};
 
 /// Operations of the server, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
