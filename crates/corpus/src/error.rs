@@ -7,6 +7,7 @@ use thiserror::Error;
 
 /// Why a library, an index or a query set could not be used.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum CorpusError {
     /// The operating system refused.
     #[error("{}: could not {action}: {source}", path.display())]

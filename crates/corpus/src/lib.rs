@@ -27,3 +27,8 @@ pub use queries::{CropSplit, Query, QuerySet, QuerySpec};
 pub use sound::SoundOptions;
 pub use split::{Fold, Holdout, excerpts, folds, split_unknown};
 pub use table::{MelStream, MelTable};
+
+/// The README's example, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

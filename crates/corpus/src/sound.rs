@@ -8,6 +8,7 @@ use crate::{Source, Track, synth};
 
 /// How sound is read: what a file must satisfy, and how long a composed track is.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SoundOptions {
     /// What a file must satisfy.
     pub limits: DecodeLimits,
@@ -19,6 +20,20 @@ impl Default for SoundOptions {
     /// At least one second from files, 30 s from the composer.
     fn default() -> Self {
         Self { limits: DecodeLimits::default(), synthetic_seconds: 30.0 }
+    }
+}
+
+impl SoundOptions {
+    /// The same with other limits for files.
+    #[must_use]
+    pub fn with_limits(self, limits: DecodeLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The same with composed tracks of another length, in seconds.
+    #[must_use]
+    pub fn with_synthetic_seconds(self, synthetic_seconds: f32) -> Self {
+        Self { synthetic_seconds, ..self }
     }
 }
 

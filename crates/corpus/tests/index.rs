@@ -12,9 +12,9 @@ use sordino_corpus::{
 use sordino_front::{FeatureSpec, MelFrontEnd};
 
 fn options() -> IndexOptions {
-    let sound =
-        SoundOptions { limits: DecodeLimits { min_seconds: 1.0, ..DecodeLimits::default() }, synthetic_seconds: 2.0 };
-    IndexOptions { sound, shard_tracks: 4 }
+    let limits = DecodeLimits { min_seconds: 1.0, ..DecodeLimits::default() };
+    let sound = SoundOptions::default().with_limits(limits).with_synthetic_seconds(2.0);
+    IndexOptions::for_spec(&FeatureSpec::default()).with_sound(sound).with_shard_tracks(4)
 }
 
 /// Ten tracks, two of which cannot be read, in three shards.
@@ -209,7 +209,7 @@ fn other_work_is_not_resumed() {
     let error = message(index::build(&synth::catalogue(11, 3), &spec, dir, &options(), &hidden));
     assert!(error.contains("catalogue") && error.contains("another folder"), "{error}");
 
-    let other_span = IndexOptions { shard_tracks: 5, ..options() };
+    let other_span = options().with_shard_tracks(5);
     assert!(message(index::build(&catalogue(), &spec, dir, &other_span, &hidden)).contains("tracks per shard"));
 
     let elsewhere = tempfile::tempdir().unwrap();

@@ -20,9 +20,11 @@ const FOLDER: &str = "SORDINO_KILL_TEST_FOLDER";
 
 fn build(dir: &Path) -> IndexReport {
     let limits = DecodeLimits { min_seconds: 1.0, ..DecodeLimits::default() };
-    let options = IndexOptions { sound: SoundOptions { limits, synthetic_seconds: 15.0 }, shard_tracks: 7 };
+    let sound = SoundOptions::default().with_limits(limits).with_synthetic_seconds(15.0);
+    let spec = FeatureSpec::default();
+    let options = IndexOptions::for_spec(&spec).with_sound(sound).with_shard_tracks(7);
     let catalogue = synth::catalogue(TRACKS, 9);
-    index::build(&catalogue, &FeatureSpec::default(), dir, &options, &ProgressBar::hidden()).unwrap()
+    index::build(&catalogue, &spec, dir, &options, &ProgressBar::hidden()).unwrap()
 }
 
 fn main() {

@@ -15,7 +15,7 @@ use sordino_learn::{Block, Descent, EmbeddingSettings};
 const SECONDS: f32 = 14.0;
 
 fn sound() -> SoundOptions {
-    SoundOptions { synthetic_seconds: SECONDS, ..SoundOptions::default() }
+    SoundOptions::default().with_synthetic_seconds(SECONDS)
 }
 
 fn samples(catalogue: &Catalogue, position: usize, rate: u32) -> Vec<f32> {
@@ -69,7 +69,7 @@ fn flat_regression_hears_no_more_than_the_split_allows() {
         system.hierarchy().clone()
     };
     let catalogue = synth::catalogue(6, 1);
-    let half = SoundOptions { synthetic_seconds: SECONDS / 2.0, ..sound.clone() };
+    let half = sound.clone().with_synthetic_seconds(SECONDS / 2.0);
     // A shorter rendering of a composed track is another track, so the comparison is by count of windows: what was left out
     // changes the weights, and nothing else does.
     assert_ne!(fit(&catalogue, &sound, split), fit(&catalogue, &sound, CropSplit::UnseenOffset));

@@ -26,6 +26,7 @@ use staging::{Outcome, Staging};
 
 /// Settings of an index.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct IndexOptions {
     /// How sound is read and what is refused.
     pub sound: SoundOptions,
@@ -38,6 +39,18 @@ impl IndexOptions {
     pub fn for_spec(spec: &FeatureSpec) -> Self {
         let sound = SoundOptions { limits: DecodeLimits::for_spec(spec), ..SoundOptions::default() };
         Self { sound, shard_tracks: 128 }
+    }
+
+    /// The same with sound read in another way.
+    #[must_use]
+    pub fn with_sound(self, sound: SoundOptions) -> Self {
+        Self { sound, ..self }
+    }
+
+    /// The same with as many catalogue entries a shard, 1 to 65,536.
+    #[must_use]
+    pub fn with_shard_tracks(self, shard_tracks: usize) -> Self {
+        Self { shard_tracks, ..self }
     }
 }
 
