@@ -17,3 +17,8 @@ pub use augment::{
 pub use decode::{DecodeLimits, Overlong, Samples, decode_bytes, decode_file, decode_reader, rms_dbfs};
 pub use error::AudioError;
 pub use resample::resample;
+
+/// The README's example, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

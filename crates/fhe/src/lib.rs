@@ -34,3 +34,8 @@ pub use keys::secret::SecretKey;
 #[doc(hidden)]
 pub use linear::LinearKernel;
 pub use protocol::{Plan, Server};
+
+/// The README's example, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -24,3 +24,8 @@ pub use halves::pair::{Pair, PairError};
 pub use halves::server::{MAX_SCORE, ServerError, ServerModel};
 pub use hash::{HashError, ModelHash};
 pub use protocol::{Decider, Learns, Protocol, Resolution, Routing, UnknownProtocol};
+
+/// The README's example, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -17,3 +17,8 @@ pub use exchange::{Exchange, Trip, exchange};
 pub use hello::Hello;
 pub use server::Server;
 pub use sordino_model::{Answer, Match};
+
+/// The README's example, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
