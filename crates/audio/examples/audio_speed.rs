@@ -1,7 +1,7 @@
 //! Decoding and front-end speed in multiples of real time on one core over every file of a folder, and augmentation's:
 //! `cargo run --release -p sordino-audio --example audio_speed -- FOLDER`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sordino_audio::{
@@ -18,8 +18,14 @@ fn files(folder: PathBuf, out: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
+#[cfg_attr(test, expect(dead_code, reason = "the test calls `measure`"))]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = std::env::args().nth(1).ok_or("usage: speed FOLDER")?;
+    let folder = std::env::args().nth(1).ok_or("usage: audio_speed FOLDER")?;
+    measure(Path::new(&folder), 200)
+}
+
+/// Times every file of a folder once, and augmentation over so many queries a level.
+pub(crate) fn measure(folder: &Path, queries: u32) -> Result<(), Box<dyn std::error::Error>> {
     let mut paths = Vec::new();
     files(folder.into(), &mut paths)?;
     paths.sort();
@@ -54,12 +60,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("mel power           {:.0} x", times(mel));
     println!("log and statistics  {:.0} x", times(pool));
     println!("all                 {:.0} x", times(decode + mel + pool));
-    augmentation(&spec, &front_end)
+    augmentation(&spec, &front_end, queries)
 }
 
 /// Time of one augmented query in both domains, per level.
-fn augmentation(spec: &FeatureSpec, front_end: &MelFrontEnd) -> Result<(), Box<dyn std::error::Error>> {
-    const TURNS: u32 = 200;
+fn augmentation(
+    spec: &FeatureSpec,
+    front_end: &MelFrontEnd,
+    queries: u32,
+) -> Result<(), Box<dyn std::error::Error>> {
     let noise = NoiseBank::synthetic(1, 24, 10.0, spec.sample_rate);
     let impulses = ImpulseBank::synthetic(2, 24, Span(0.2, 1.5), spec.sample_rate);
     let track = NoiseKind::Babble.synthesise(3.0 * spec.query_seconds, spec.sample_rate, &mut item_rng(3, 0));
@@ -70,15 +79,15 @@ fn augmentation(spec: &FeatureSpec, front_end: &MelFrontEnd) -> Result<(), Box<d
         let on_samples = WaveAugment::new(&augment, spec, &noise, &impulses)?;
         let mut rng = item_rng(4, 0);
         let start = Instant::now();
-        for _ in 0..TURNS {
+        for _ in 0..queries {
             std::hint::black_box(on_mel.apply(power.0.view(), spec.query_frames(), &mut rng)?);
         }
-        let mel = start.elapsed() / TURNS;
+        let mel = start.elapsed() / queries;
         let start = Instant::now();
-        for _ in 0..TURNS {
+        for _ in 0..queries {
             std::hint::black_box(on_samples.apply(&track, spec.query_samples(), &mut rng)?);
         }
-        println!("{level:?}: a query augmented in {mel:?} on mel power, {:?} on samples", start.elapsed() / TURNS);
+        println!("{level:?}: a query augmented in {mel:?} on mel power, {:?} on samples", start.elapsed() / queries);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use sordino_learn::{Effort, Quiet, TrainConfig, labels, train};
 use sordino_model::Protocol;
 use sordino_service::{Client, Server, exchange};
 
-fn main() -> anyhow::Result<()> {
+pub(crate) fn main() -> anyhow::Result<()> {
     // A library of two dozen composed tracks, and its cached mel power.
     let spec = FeatureSpec::default();
     let folder = tempfile::tempdir()?;
