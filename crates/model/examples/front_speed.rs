@@ -11,9 +11,6 @@ use sordino_front::{Activation, Conv1d, FeatureSpec, Front, Head, Layer, MelPowe
 use sordino_model::stage::{Hierarchy, Stage};
 use sordino_model::{ClientHierarchy, ClientModel, Label, ModelHash, Pair, Protocol, ServerModel};
 
-const CLUSTERS: usize = 158;
-const QUERIES: usize = 2_000;
-
 fn random<D: Dimension, S: ShapeBuilder<Dim = D>>(rng: &mut ChaCha8Rng, shape: S) -> Array<f32, D> {
     Array::from_shape_simple_fn(shape, || rng.random_range(-0.05f32..0.05))
 }
@@ -44,7 +41,8 @@ fn stage(
     Ok(Stage::new(outputs, input, weights, vec![0; groups * outputs], vec![outputs; groups])?)
 }
 
-fn models() -> Result<(ClientModel, ServerModel), Box<dyn std::error::Error>> {
+/// A model of `clusters` clusters of as many tracks.
+fn models(clusters: usize) -> Result<(ClientModel, ServerModel), Box<dyn std::error::Error>> {
     let rng = &mut ChaCha8Rng::seed_from_u64(1);
     let spec = FeatureSpec::default();
     let network = network(rng, spec.mel_bands)?;
@@ -56,8 +54,8 @@ fn models() -> Result<(ClientModel, ServerModel), Box<dyn std::error::Error>> {
         Head::new("clusters", width, trunk.to_vec(), Quantiser::for_unit_vectors(128, 6, 90.0)?)?,
         Head::new("tracks", width, project.to_vec(), Quantiser::for_unit_vectors(96, 6, 90.0)?)?,
     ];
-    let stages = vec![stage(rng, 1, CLUSTERS, &heads[0])?, stage(rng, CLUSTERS, CLUSTERS, &heads[1])?];
-    let tracks = (CLUSTERS * CLUSTERS) as u32;
+    let stages = vec![stage(rng, 1, clusters, &heads[0])?, stage(rng, clusters, clusters, &heads[1])?];
+    let tracks = (clusters * clusters) as u32;
     let front = Front::new(spec, true, Some(network), heads)?;
     let hierarchy = Hierarchy::new(stages)?;
     let outline = ClientHierarchy::new(hierarchy.shape().clone(), vec![0, 1], (0..tracks).collect())?;
@@ -83,30 +81,36 @@ fn fastest(times: usize, mut run: impl FnMut()) -> f64 {
     timed.fold(f64::INFINITY, f64::min)
 }
 
+#[cfg_attr(test, expect(dead_code, reason = "the test calls `measure`"))]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (client, server) = models()?;
+    measure(158, 2_000, 20)
+}
+
+/// Times the front end `times` times, and `queries` queries of a library of `clusters` clusters.
+pub(crate) fn measure(clusters: usize, queries: usize, times: usize) -> Result<(), Box<dyn std::error::Error>> {
+    let (client, server) = models(clusters)?;
     let front = client.front();
     let rng = &mut ChaCha8Rng::seed_from_u64(2);
     let clip: Vec<f32> = (0..front.spec().query_samples()).map(|_| rng.random_range(-0.5f32..0.5)).collect();
     let features = front.features(&clip)?;
     let MelPower(power) = sordino_front::MelFrontEnd::new(front.spec())?.mel_power(&clip);
     println!("one clip of {} s, one thread:", front.spec().query_seconds);
-    println!("  samples to {} base features  {:8.2} ms", features.len(), fastest(20, || drop(front.features(&clip))));
-    println!("  of that, from mel power on   {:8.2} ms", fastest(20, || drop(front.features_of_mel(power.view()))));
-    println!("  features to integers         {:8.2} ms", fastest(20, || drop(client.inputs(&features))));
+    println!("  samples to {} base features  {:8.2} ms", features.len(), fastest(times, || drop(front.features(&clip))));
+    println!("  of that, from mel power on   {:8.2} ms", fastest(times, || drop(front.features_of_mel(power.view()))));
+    println!("  features to integers         {:8.2} ms", fastest(times, || drop(client.inputs(&features))));
 
     println!(
-        "{} tracks in the clear, {QUERIES} queries, {} threads:",
+        "{} tracks in the clear, {queries} queries, {} threads:",
         client.labels().len(),
         std::thread::available_parallelism()?
     );
     let pair = Pair::new(&client, &server)?;
-    let batch: Array2<f32> = random(rng, (QUERIES, front.width()));
+    let batch: Array2<f32> = random(rng, (queries, front.width()));
     let view: ArrayView2<'_, f32> = batch.view();
     for (name, protocol) in [("flat", Protocol::Flat), ("two trips, 2 probes", Protocol::Routed { probes: 2 })] {
         let start = Instant::now();
         pair.identify_batch(protocol, view, 3)?;
-        println!("  {name:27}  {:8.2} ms a query", start.elapsed().as_secs_f64() * 1e3 / QUERIES as f64);
+        println!("  {name:27}  {:8.2} ms a query", start.elapsed().as_secs_f64() * 1e3 / queries as f64);
     }
     Ok(())
 }
