@@ -64,11 +64,7 @@ pub(crate) fn measure(folder: &Path, queries: u32) -> Result<(), Box<dyn std::er
 }
 
 /// Time of one augmented query in both domains, per level.
-fn augmentation(
-    spec: &FeatureSpec,
-    front_end: &MelFrontEnd,
-    queries: u32,
-) -> Result<(), Box<dyn std::error::Error>> {
+fn augmentation(spec: &FeatureSpec, front_end: &MelFrontEnd, queries: u32) -> Result<(), Box<dyn std::error::Error>> {
     let noise = NoiseBank::synthetic(1, 24, 10.0, spec.sample_rate);
     let impulses = ImpulseBank::synthetic(2, 24, Span(0.2, 1.5), spec.sample_rate);
     let track = NoiseKind::Babble.synthesise(3.0 * spec.query_seconds, spec.sample_rate, &mut item_rng(3, 0));

@@ -95,7 +95,11 @@ pub(crate) fn measure(clusters: usize, queries: usize, times: usize) -> Result<(
     let features = front.features(&clip)?;
     let MelPower(power) = sordino_front::MelFrontEnd::new(front.spec())?.mel_power(&clip);
     println!("one clip of {} s, one thread:", front.spec().query_seconds);
-    println!("  samples to {} base features  {:8.2} ms", features.len(), fastest(times, || drop(front.features(&clip))));
+    println!(
+        "  samples to {} base features  {:8.2} ms",
+        features.len(),
+        fastest(times, || drop(front.features(&clip)))
+    );
     println!("  of that, from mel power on   {:8.2} ms", fastest(times, || drop(front.features_of_mel(power.view()))));
     println!("  features to integers         {:8.2} ms", fastest(times, || drop(client.inputs(&features))));
 
