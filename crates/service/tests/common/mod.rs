@@ -41,35 +41,28 @@ fn head(name: &str, width: usize, first: usize, count: usize) -> Head {
     Head::new(name, width, layers, Quantiser::for_unit_vectors(count, 6, 31.0).unwrap()).unwrap()
 }
 
-/// `groups` times `rows` of ones at the axes that `axes` gives.
-fn stage(head: &Head, groups: usize, rows: usize, bias: i32, axes: impl Fn(usize) -> Vec<usize>) -> Stage {
+/// `groups` times `rows` rows, each of ones at the axes that `axes` gives for its group and place.
+fn stage(head: &Head, groups: usize, rows: usize, bias: i32, axes: impl Fn(usize, usize) -> Vec<usize>) -> Stage {
     let bound = head.quantiser().bound;
-    let row = |row| {
-        (0..bound.width).map(move |axis| axis).map({
-            let axes: Vec<usize> = axes(row);
-            move |axis| if axes.contains(&axis) { 31i8 } else { 0 }
-        })
-    };
-    let weights = (0..groups).flat_map(|_| (0..rows).flat_map(&row)).collect();
+    let mut weights = vec![0i8; groups * rows * bound.width];
+    for (i, row) in weights.chunks_exact_mut(bound.width).enumerate() {
+        axes(i / rows, i % rows).into_iter().for_each(|axis| row[axis] = 31);
+    }
     Stage::new(rows, bound, weights, vec![bias; groups * rows], vec![rows; groups]).unwrap()
 }
 
 /// Track `cluster * TRACKS + track` has features at `cluster` and at `CLUSTERS + track`.
 pub(crate) fn model(name: &str) -> (Arc<ClientModel>, ServerModel) {
     let width = Front::features_width(&spec(), true, None);
-    let heads = vec![
-        head("clusters", width, 0, CLUSTERS),
-        head("tracks", width, CLUSTERS, TRACKS),
-        head("flat", width, 0, CLUSTERS + TRACKS),
-    ];
-    let known = -31 * 31 / 2;
-    let clusters = stage(&heads[0], 1, CLUSTERS, 0, |row| vec![row]);
-    let tracks = stage(&heads[1], CLUSTERS, TRACKS, known, |row| vec![row]);
-    let all = stage(&heads[2], 1, CLUSTERS * TRACKS, known, |row| vec![row / TRACKS, CLUSTERS + row % TRACKS]);
+    let heads = vec![head("clusters", width, 0, CLUSTERS), head("tracks", width, 0, CLUSTERS + TRACKS)];
+    let known = -31 * 31;
+    let clusters = stage(&heads[0], 1, CLUSTERS, 0, |_, cluster| vec![cluster]);
+    let tracks = stage(&heads[1], CLUSTERS, TRACKS, known, |cluster, track| vec![cluster, CLUSTERS + track]);
+    let all = stage(&heads[1], 1, CLUSTERS * TRACKS, known, |_, row| vec![row / TRACKS, CLUSTERS + row % TRACKS]);
     let (hierarchy, flat) = (Hierarchy::new(vec![clusters, tracks]).unwrap(), Hierarchy::new(vec![all]).unwrap());
     let slots: Vec<u32> = (0..(CLUSTERS * TRACKS) as u32).collect();
     let outline = ClientHierarchy::new(hierarchy.shape().clone(), vec![0, 1], slots.clone()).unwrap();
-    let flat_outline = ClientHierarchy::new(flat.shape().clone(), vec![2], slots.clone()).unwrap();
+    let flat_outline = ClientHierarchy::new(flat.shape().clone(), vec![1], slots.clone()).unwrap();
     let label = |track_id| Label {
         track_id,
         artist: String::new(),
