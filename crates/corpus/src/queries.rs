@@ -23,13 +23,16 @@ pub enum CropSplit {
         /// Seconds from the start of each track.
         train_seconds: f32,
     },
+    /// Training hears all, and queries are the very start of every track: what was trained on, asked again. Published figures on training
+    /// clips mean this; it says what a system remembers, not what it recognises.
+    Start,
 }
 
 impl CropSplit {
     /// The frames of a track of `frames` frames from which training may take its crops.
     pub fn training_frames(&self, spec: &FeatureSpec, frames: usize) -> Range<usize> {
         match *self {
-            Self::UnseenOffset => 0..frames,
+            Self::UnseenOffset | Self::Start => 0..frames,
             Self::UnseenSound { train_seconds } => {
                 0..spec.frames((train_seconds * spec.sample_rate as f32) as usize).min(frames)
             }
@@ -39,7 +42,7 @@ impl CropSplit {
     /// The samples of a track of `samples` samples that queries may contain.
     fn query_samples(&self, spec: &FeatureSpec, samples: usize) -> Range<usize> {
         match *self {
-            Self::UnseenOffset => 0..samples,
+            Self::UnseenOffset | Self::Start => 0..samples,
             Self::UnseenSound { train_seconds } => {
                 ((train_seconds * spec.sample_rate as f32).ceil() as usize).min(samples)..samples
             }
@@ -52,6 +55,7 @@ impl CropSplit {
         let last = allowed.end.checked_sub(length).filter(|&last| last >= allowed.start)?;
         match self {
             Self::UnseenSound { .. } => Some(rng.random_range(allowed.start..=last)),
+            Self::Start => Some(0),
             Self::UnseenOffset => {
                 let margin = spec.hop / 4;
                 let hops = last.checked_sub(margin)? / spec.hop;

@@ -92,6 +92,8 @@ fn unseen_offsets_never_coincide_with_a_trained_frame() {
             assert!(offset + 32_000 <= samples);
         }
     }
+    assert_eq!(CropSplit::Start.draw(&features, 32_010, 32_000, &mut rng), Some(0));
+    assert_eq!(CropSplit::Start.draw(&features, 31_000, 32_000, &mut rng), None);
     assert_eq!(CropSplit::UnseenOffset.draw(&features, 32_010, 32_000, &mut rng), None);
     assert_eq!(CropSplit::UnseenOffset.draw(&features, 31_000, 32_000, &mut rng), None);
 }
