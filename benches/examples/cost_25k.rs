@@ -13,6 +13,7 @@ use sordino_benches::{Exchange, Failure, one_stage, read, two_stages};
 use sordino_fhe::params::STANDARD;
 use sordino_fhe::scores::{Plan, PlannerOptions, Work};
 use sordino_fhe::{LinearKernel, SecretKey};
+use sordino_lab::evaluate::median;
 use sordino_model::stage::Hierarchy;
 
 fn main() -> Result<(), Failure> {
@@ -83,11 +84,7 @@ fn report(threads: usize, work: &[Vec<Work>]) {
     println!("{threads} thread(s), medians of {} queries, every score as in the clear:", work[0].len());
     let mut whole = Duration::ZERO;
     for (trip, work) in work.iter().enumerate() {
-        let median = |f: fn(&Work) -> Duration| {
-            let mut times: Vec<Duration> = work.iter().map(f).collect();
-            times.sort();
-            times[times.len() / 2]
-        };
+        let median = |f: fn(&Work) -> Duration| median(work.iter().map(f).collect()).unwrap_or_default();
         let (read, linear, select, reply) =
             (median(|w| w.read), median(|w| w.linear), median(|w| w.select), median(|w| w.reply));
         let total = median(Work::total);

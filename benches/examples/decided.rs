@@ -10,12 +10,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sordino_benches::decided::{Exchange, Tree, forget_peak_memory, median, peak_memory};
+use sordino_benches::decided::{Exchange, Tree};
 use sordino_benches::{Failure, rng};
 use sordino_fhe::calibration::calibrate_with;
 use sordino_fhe::decision::Options;
 use sordino_fhe::params::STANDARD;
 use sordino_fhe::{EvaluationKey, SecretKey, ServerKey};
+use sordino_lab::evaluate::median;
+use sordino_lab::{peak_gigabytes, reset_peak};
 use sordino_model::Resolution;
 
 fn main() -> Result<(), Failure> {
@@ -35,7 +37,7 @@ fn main() -> Result<(), Failure> {
 
     let tree = Tree { tracks: outputs.iter().product(), outputs };
     let model = tree.model()?;
-    forget_peak_memory();
+    reset_peak();
     let start = Instant::now();
     let mut session = Exchange::new(secret, &tree, &model, options)?;
     let plan = session.server.plan().clone();
@@ -66,7 +68,7 @@ fn main() -> Result<(), Failure> {
     let mut rng = rng(27);
     let (mut right, mut times, mut core_times) = (0, Vec::new(), Vec::new());
     let (mut predictions, mut ratios, mut bares) = (Vec::new(), Vec::new(), Vec::new());
-    forget_peak_memory();
+    reset_peak();
     for q in 0..queries {
         let before = calibrate_with(&key, 1);
         let track = session.any(&mut rng);
@@ -106,9 +108,9 @@ fn main() -> Result<(), Failure> {
     println!(
         "{right} of {queries} as on plain integers; median {:.2?}, predicted {:.2?}, {:.2?} of processor time, {:.2} times bare \
          rotations; {}",
-        median(times),
-        median(predictions),
-        median(core_times),
+        median(times).unwrap_or_default(),
+        median(predictions).unwrap_or_default(),
+        median(core_times).unwrap_or_default(),
         ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN),
         peak()
     );
@@ -125,7 +127,7 @@ fn keys() -> Result<(Arc<SecretKey>, ServerKey), Failure> {
     let path = std::env::temp_dir().join(format!("sordino-evaluation-key-{}", std::process::id()));
     evaluation_key.save(&path)?;
     drop(evaluation_key);
-    forget_peak_memory();
+    reset_peak();
     let start = Instant::now();
     let key = ServerKey::load(&path);
     let loaded = start.elapsed();
@@ -145,5 +147,5 @@ fn wire() -> usize {
 }
 
 fn peak() -> String {
-    peak_memory().map_or("peak memory unknown".into(), |bytes| format!("peak memory {:.0} MB", bytes as f64 / 1e6))
+    peak_gigabytes().map_or("peak memory unknown".into(), |gigabytes| format!("peak memory {:.0} MB", 1e3 * gigabytes))
 }

@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plotters::prelude::*;
-use sordino_benches::decided::{Exchange, Tree, median};
+use sordino_benches::decided::{Exchange, Tree};
 use sordino_benches::{Failure, rng};
 use sordino_fhe::calibration::calibrate_with;
 use sordino_fhe::decision::{Options, Plan};
 use sordino_fhe::params::STANDARD;
 use sordino_fhe::{EvaluationKey, SecretKey, ServerKey};
+use sordino_lab::evaluate::median;
 use sordino_model::cost::{Schedule, Timings};
 
 /// Sizes that are measured. A group must fit one ciphertext, so one stage ends at 2,048.
@@ -118,8 +119,8 @@ fn side_by_side(
             println!("{tracks} tracks: asked for {track}, found {found:?} in {shapes:?} stages");
         }
     }
-    let medians: Vec<Duration> = times.into_iter().map(median).collect();
-    let core_medians: Vec<Duration> = core_times.into_iter().map(median).collect();
+    let medians: Vec<Duration> = times.into_iter().map(|times| median(times).unwrap_or_default()).collect();
+    let core_medians: Vec<Duration> = core_times.into_iter().map(|times| median(times).unwrap_or_default()).collect();
     println!(
         "{tracks} tracks, stages {shapes:?}: {medians:.2?}, processor {core_medians:.2?}, {right:?} of {queries} right"
     );

@@ -205,25 +205,6 @@ fn core_time() -> Option<Duration> {
     Some(Duration::from_millis(10 * (ticks()? + ticks()?)))
 }
 
-/// Most memory that this process has had so far, in bytes, where the system says so.
-pub fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
-}
-
-/// Resets [`peak_memory`] to what is in use now, where the system allows it.
-pub fn forget_peak_memory() {
-    // Without it, peaks are those of the whole run so far: larger, never smaller.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-}
-
-/// The middle of several durations.
-pub fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times.get(times.len() / 2).copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

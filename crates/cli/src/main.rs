@@ -1,9 +1,7 @@
 //! The `sordino` program: verbs in the order of the flow.
 
 mod calibration;
-mod decided;
 mod disturbances;
-mod evaluation;
 mod library;
 mod protocol;
 mod report;

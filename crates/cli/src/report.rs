@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use sordino_lab::Monitor;
+use sordino_learn::{Bars, Progress};
 
 /// Prints `value` as JSON if asked to, else what `human` writes.
 pub(crate) fn print<T: Serialize>(json: bool, value: &T, human: impl FnOnce(&T)) -> anyhow::Result<()> {
@@ -29,6 +31,23 @@ pub(crate) fn bar(length: u64, what: &'static str) -> ProgressBar {
     bar
 }
 
+/// Tells the terminal how evaluations and experiments go on.
+pub(crate) struct Terminal;
+
+impl Monitor for Terminal {
+    fn note(&self, line: &str) {
+        note!("{line}");
+    }
+
+    fn bar(&self, length: u64, what: &'static str) -> ProgressBar {
+        bar(length, what)
+    }
+
+    fn training(&self) -> Box<dyn Progress> {
+        Box::new(Bars::new())
+    }
+}
+
 /// Bytes in the unit that reads best (powers of 1,000).
 pub(crate) fn bytes(n: u64) -> String {
     match n {
@@ -50,11 +69,6 @@ pub(crate) fn seconds(d: Duration) -> String {
     }
 }
 
-/// A share as a percentage with one decimal.
-pub(crate) fn percent(part: usize, whole: usize) -> f64 {
-    if whole == 0 { f64::NAN } else { (1000.0 * part as f64 / whole as f64).round() / 10.0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,7 +78,5 @@ mod tests {
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(1_160_000), "1.16 MB");
         assert_eq!(seconds(Duration::from_micros(12_340)), "12.3 ms");
-        assert_eq!(percent(1, 3), 33.3);
-        assert!(percent(0, 0).is_nan());
     }
 }

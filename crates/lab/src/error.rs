@@ -6,6 +6,7 @@ use thiserror::Error;
 
 /// Why an experiment stopped.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum LabError {
     /// A setting of an experiment or of a baseline outside its range.
     #[error("{setting} is {found}, expected {expected}")]

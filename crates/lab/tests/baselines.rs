@@ -1,15 +1,18 @@
 //! The systems that are compared, on small composed libraries.
 
+use std::sync::Arc;
+
 use sordino_audio::{ImpulseBank, NoiseBank, Span};
 use sordino_corpus::{Catalogue, CropSplit, SoundOptions, synth};
 use sordino_fhe::SecretKey;
 use sordino_fhe::params::INSECURE_N512;
 use sordino_lab::LabError;
 use sordino_lab::baseline::{
-    Baseline, CentroidRouting, CentroidSettings, DecisionTree, EncryptedRegression, FlatRegression, IvfPqSettings,
+    CentroidRouting, CentroidSettings, DecisionTree, EncryptedRegression, FlatRegression, IvfPqSettings,
     LandmarkSettings, Landmarks, Library, MfccSettings, NeuralFingerprint, NeuralSettings, RegressionSettings,
     SegmentSearch, TreeSettings,
 };
+use sordino_lab::evaluate::System;
 use sordino_learn::{Block, Descent, EmbeddingSettings};
 
 const SECONDS: f32 = 14.0;
@@ -23,14 +26,13 @@ fn samples(catalogue: &Catalogue, position: usize, rate: u32) -> Vec<f32> {
 }
 
 /// Share of the tracks that are named first when asked about seconds `start..end` of each, and the answers' offsets.
-fn ask(system: &dyn Baseline, catalogue: &Catalogue, start: f32, end: f32) -> (f32, Vec<Option<f32>>) {
+fn ask(system: &dyn System, catalogue: &Catalogue, start: f32, end: f32) -> (f32, Vec<Option<f32>>) {
     let rate = system.rate() as f32;
     let range = (start * rate) as usize..(end * rate) as usize;
     let ask = |position: usize| {
         let clip = &samples(catalogue, position, system.rate())[range.clone()];
-        let (answer, offset) = system.locate(clip).unwrap();
-        assert_eq!(answer, system.answer(clip).unwrap());
-        (answer.tracks.first() == Some(&(position as u32)), offset)
+        let response = system.respond(clip).unwrap();
+        (response.answer.tracks.first() == Some(&(position as u32)), response.place)
     };
     let (right, offsets): (Vec<bool>, Vec<_>) = (0..catalogue.tracks.len()).map(ask).unzip();
     (right.iter().filter(|&&right| right).count() as f32 / right.len() as f32, offsets)
@@ -50,14 +52,14 @@ fn flat_regression_knows_what_it_was_trained_on() {
     assert!(ask(&system, &catalogue, 0.0, SECONDS).0 >= 0.95);
     // In eight bits as in floating point.
     let clip = samples(&catalogue, 4, 8_000);
-    let (float, integer) = (system.answer_in_floating_point(&clip).unwrap(), system.answer(&clip).unwrap());
+    let (float, integer) = (system.answer_in_floating_point(&clip).unwrap(), system.respond(&clip).unwrap().answer);
     assert_eq!(float.tracks[0], integer.tracks[0]);
     assert!(integer.known);
     // Four windows cannot give five votes.
-    assert!(!system.answer(&clip[..16_000]).unwrap().known);
+    assert!(!system.respond(&clip[..16_000]).unwrap().answer.known);
     assert!(system.window_accuracy(4, &clip) > 0.5);
-    assert!(matches!(system.answer(&[f32::NAN; 8_000]), Err(LabError::Setting { .. })));
-    assert!(system.answer(&[]).unwrap().tracks.is_empty());
+    assert!(matches!(system.respond(&[f32::NAN; 8_000]), Err(LabError::Setting { .. })));
+    assert!(system.respond(&[]).unwrap().answer.tracks.is_empty());
 }
 
 #[test]
@@ -82,13 +84,13 @@ fn flat_regression_encrypted_is_flat_regression_in_integers() {
     let (catalogue, sound) = (synth::catalogue(20, 2), sound());
     let library = Library { catalogue: &catalogue, sound: &sound, split: CropSplit::UnseenOffset };
     let system = FlatRegression::fit(&library, regression(), 1, &quiet).unwrap();
-    let key = SecretKey::generate(&INSECURE_N512);
+    let key = Arc::new(SecretKey::generate(&INSECURE_N512));
     let mut encrypted = EncryptedRegression::new(&system, key, &INSECURE_N512).unwrap();
     for position in [3, 11] {
         let clip = &samples(&catalogue, position, 8_000)[..40_000];
-        let found = encrypted.answer(clip).unwrap();
+        let found = encrypted.answer(&system.window_vectors(clip)).unwrap();
         assert_eq!((found.windows, found.wrong_scores), (10, 0));
-        assert_eq!(found.answer, system.answer(clip).unwrap());
+        assert_eq!((&found.answer, &found.clear), (&system.respond(clip).unwrap().answer, &found.answer));
         assert!(found.up > 0 && found.down > 0);
     }
 }
@@ -108,15 +110,16 @@ fn landmarks_find_the_track_and_the_place_in_noise() {
     for position in 0..20 {
         let mut clip = samples(&catalogue, position, 8_000)[30_000..90_000].to_vec();
         sordino_audio::mix_at_snr(&mut clip, &noise.clips()[position % 6].samples.repeat(4), 5.0);
-        let answer = system.answer(&clip).unwrap();
+        let answer = system.respond(&clip).unwrap().answer;
         right += usize::from(answer.tracks.first() == Some(&(position as u32)));
         known += usize::from(answer.known);
     }
     assert!(right >= 18 && known >= 15, "{right} right and {known} known of 20");
-    let strangers = synth::catalogue(20, 99);
-    let rejected = (0..20).filter(|&p| !system.answer(&samples(&strangers, p, 8_000)[..80_000]).unwrap().known).count();
+    let others = synth::catalogue(20, 99);
+    let known = |p: usize| system.respond(&samples(&others, p, 8_000)[..80_000]).unwrap().answer.known;
+    let rejected = (0..20).filter(|&p| !known(p)).count();
     assert!(rejected >= 18, "{rejected} of 20 rejected");
-    assert!(system.answer(&[0.0; 8_000]).unwrap().tracks.is_empty());
+    assert!(system.respond(&[0.0; 8_000]).unwrap().answer.tracks.is_empty());
 }
 
 #[test]
@@ -164,8 +167,8 @@ fn neural_fingerprints_find_the_track_and_the_place() {
     let (share, offsets) = ask(&system, &catalogue, 4.3, 9.3);
     assert!(share >= 0.85, "{share} by vote");
     assert!(offsets.iter().all(Option::is_none));
-    assert!(system.answer(&[0.1; 4_000]).unwrap().tracks.is_empty());
-    assert!(matches!(system.answer(&[f32::NAN; 16_000]), Err(LabError::Setting { .. })));
+    assert!(system.respond(&[0.1; 4_000]).unwrap().answer.tracks.is_empty());
+    assert!(matches!(system.respond(&[f32::NAN; 16_000]), Err(LabError::Setting { .. })));
 }
 
 #[test]
@@ -179,8 +182,9 @@ fn centroids_route_to_clusters_that_name_tracks() {
     let (mut routed, mut right) = (0, 0);
     for position in 0..18 {
         let clip = &samples(&catalogue, position as usize, 8_000)[30_000..70_000];
-        let there = system.routes_to(position, clip).unwrap();
-        let named = system.answer(clip).unwrap().tracks.first() == Some(&position);
+        let response = system.respond(clip).unwrap();
+        let there = response.searched.unwrap().contains(&position);
+        let named = response.answer.tracks.first() == Some(&position);
         assert!(there || !named, "a track of another cluster was named");
         routed += usize::from(there);
         right += usize::from(named);

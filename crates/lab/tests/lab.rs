@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::ProgressBar;
-use sordino_lab::{Lab, Music, Question, Results, Silent, Size, Watch};
+use sordino_lab::evaluate::{Finding, Row};
+use sordino_lab::{Lab, Monitor, Music, Question, Results, Silent, Size};
 use sordino_learn::{Progress, Quiet};
 
 const RUN: &str = r#"
     question = "Does <everything> work?"
+    tables = ["queries"]
     [[grid]]
     title = "ours"
     tracks = [24]
@@ -38,7 +40,7 @@ const RUN: &str = r#"
 #[derive(Default)]
 struct Counting(AtomicUsize);
 
-impl Watch for Counting {
+impl Monitor for Counting {
     fn note(&self, _line: &str) {}
 
     fn bar(&self, _length: u64, _what: &'static str) -> ProgressBar {
@@ -61,32 +63,39 @@ fn an_experiment_is_run_once_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     let question = question(folder.path());
     let (music, cache, watch) = (Music::default(), folder.path().join("cache"), Counting::default());
-    let rows = Lab::new(&music, &cache, &watch).run(&question).unwrap();
+    let findings = Lab::new(&music, &cache, &watch).run(&question).unwrap();
+    let rows: Vec<Row> = findings.iter().flat_map(Finding::rows).collect();
     assert_eq!(watch.0.load(Ordering::Relaxed), 1);
 
     let clear = |precision: &str| rows.iter().filter(|row| row.method.precision == precision).collect::<Vec<_>>();
     assert_eq!(clear("integer").len(), 4, "two protocols under two conditions");
     for row in clear("integer") {
-        assert_eq!((row.queries, row.strangers, row.tracks, row.recorded), (6, 2, 24, 0));
+        let subject = &row.subject;
+        assert_eq!((row.queries, row.unknown_queries, subject.tracks, subject.recorded), (6, 2, 24, 0));
         assert!(row.top_1.unwrap() >= 80.0, "{row:?}");
     }
     for row in clear("encrypted") {
-        assert_eq!((row.price.equal, row.queries + row.strangers, row.condition.as_str()), (Some(1), 1, "mixed"));
+        assert_eq!((row.equal, row.queries + row.unknown_queries, row.condition.as_str()), (Some(1), 1, "mixed"));
     }
-    let landmarks = rows.iter().find(|row| row.system == "landmarks").unwrap();
+    let landmarks = rows.iter().find(|row| row.subject.system == "landmarks").unwrap();
     assert!(landmarks.top_1.unwrap() > 80.0 && landmarks.located.unwrap() > 80.0, "{landmarks:?}");
 
     // What is done is not done again.
     let again = Lab::new(&music, &cache, &watch).run(&question).unwrap();
-    assert_eq!((again == rows, watch.0.load(Ordering::Relaxed)), (true, 1));
+    assert_eq!((again == findings, watch.0.load(Ordering::Relaxed)), (true, 1));
 
     let results = folder.path().join("results");
     let sources = music.sources();
-    Results::new(vec!["sordino".into()], Size::Full, sources, rows.clone()).write(&results, &question).unwrap();
+    Results::new(vec!["sordino".into()], Size::Full, sources, findings).write(&results, &question).unwrap();
     let report = std::fs::read_to_string(results.join("report.html")).unwrap();
     assert!(report.contains("Does &lt;everything&gt; work?") && report.contains("<svg"));
     let mut csv = csv::Reader::from_path(results.join("rows.csv")).unwrap();
     assert_eq!(csv.records().count(), rows.len());
+    let queries = std::fs::read_to_string(results.join("queries.csv")).unwrap();
+    let columns =
+        "grid,system,tracks,seconds,fold,track,crop,offset,condition,room,in_library,protocol,probes,precision,top,";
+    assert!(queries.starts_with(columns), "{}", queries.lines().next().unwrap());
+    assert!(!results.join("rooms.csv").exists(), "a table that nobody asked for");
 }
 
 #[test]
@@ -126,12 +135,12 @@ fn every_experiment_runs_at_its_smallest() {
             Question::read(&experiment, size).unwrap();
         }
         let question = Question::read(&experiment, Size::Smoke).unwrap();
-        let rows = Lab::new(&music, &cache, &Silent).run(&question).unwrap();
+        let findings = Lab::new(&music, &cache, &Silent).run(&question).unwrap();
         let results = folder.path().join(experiment.file_name().unwrap());
-        Results::new(Vec::new(), Size::Smoke, music.sources(), rows).write(&results, &question).unwrap();
+        Results::new(Vec::new(), Size::Smoke, music.sources(), findings).write(&results, &question).unwrap();
         let report = std::fs::read_to_string(results.join("report.html")).unwrap();
         assert_eq!(report.matches("<svg").count(), question.figures.len(), "{}", experiment.display());
         run += 1;
     }
-    assert!(run >= 5, "{run} experiments");
+    assert!(run >= 8, "{run} experiments");
 }

@@ -21,7 +21,7 @@ pub mod unknown;
 pub use clusters::{ClusterSettings, Clusters, Tree};
 pub use config::{Effort, TrainConfig};
 pub use error::LearnError;
-pub use evaluate::{Accuracy, Answer, float_answers, integer_answers};
+pub use evaluate::{Answer, float_answers, integer_answers};
 pub use examples::Passages;
 pub use heads::{Affine, FloatStage, RouterSettings, TrackSettings};
 pub use math::{Grid, GridError};

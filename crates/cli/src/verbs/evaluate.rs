@@ -7,16 +7,19 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 use sordino_corpus::{Catalogue, Condition, CropSplit, Track, folds};
-use sordino_lab::{Disturbances, Sample, protocols};
-use sordino_learn::{Answer, FloatModel, float_answers, integer_answers};
-use sordino_model::{ClientModel, Label, Pair, Protocol, ServerModel, load_pair};
+use sordino_fhe::{Plan, params};
+use sordino_lab::DisturbanceCache;
+use sordino_lab::evaluate::{
+    Agreement, AnswerSettings, Evaluation, Finding, Queries, Row, Subject, System, Table, write_table,
+};
+use sordino_lab::system::Sordino;
+use sordino_model::{Label, Protocol, load_pair};
 
-use crate::decided::{self, Decided, DecidedQueries, Deciding};
+use crate::calibration::Calibration;
 use crate::disturbances::DisturbanceArgs;
-use crate::evaluation::{self, Method, Queries, Questions, Results, Row};
 use crate::library::{AskArg, IndexArgs};
 use crate::protocol::DecisionArgs;
-use crate::report::{self, note};
+use crate::report::{self, Terminal, note};
 use crate::verbs::train::{self, SettingArgs};
 
 /// Measure accuracy on queries at unseen offsets with unseen noise and rooms. Tracks of the index that the model does not
@@ -53,11 +56,11 @@ pub(crate) struct Evaluate {
     #[arg(long, default_value_t = 0, value_name = "N")]
     encrypted: usize,
     /// Ask this many of the queries in decided too, about a second each, and hold every answer and its margins against the clear.
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    one_trip: usize,
+    #[arg(long, alias = "one-trip", default_value_t = 0, value_name = "N")]
+    decided: usize,
     /// Clusters that decided follows.
-    #[arg(long, default_value_t = 1, value_name = "M")]
-    one_trip_probes: usize,
+    #[arg(long, alias = "one-trip-probes", default_value_t = 1, value_name = "M")]
+    decided_probes: usize,
     #[command(flatten)]
     decisions: DecisionArgs,
     /// Secret keys among which the encrypted queries are divided.
@@ -66,7 +69,7 @@ pub(crate) struct Evaluate {
     /// Seed of the queries.
     #[arg(long, default_value_t = 1, value_name = "SEED")]
     query_seed: u64,
-    /// Folder for `rows.csv`, `rooms.csv`, `queries.csv`, `one_trip.csv` and `evaluation.json`.
+    /// Folder for `rows.csv`, `rooms.csv`, `queries.csv` and `evaluation.json`.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -85,32 +88,10 @@ struct Outcome {
     /// Seconds of every phase, for every fold.
     training_phases: Vec<Vec<(String, f64)>>,
     rows: Vec<Row>,
+    /// Encrypted beside clear where the client decides, for every fold.
     encrypted: Vec<Agreement>,
-    one_trip: Vec<Decided>,
-}
-
-/// What was found, fold by fold.
-#[derive(Default)]
-struct Findings {
-    results: Results,
-    encrypted: Vec<Agreement>,
-    one_trip: Vec<Decided>,
-    decided: DecidedQueries,
-}
-
-/// How encrypted answers compare with the clear ones.
-#[derive(Clone, Serialize)]
-pub(crate) struct Agreement {
-    pub(crate) protocol: &'static str,
-    pub(crate) probes: usize,
-    pub(crate) keys: usize,
-    pub(crate) queries: usize,
-    /// Queries of which every returned score equals the clear one.
-    pub(crate) equal: usize,
-    pub(crate) server_milliseconds_median: f64,
-    pub(crate) client_milliseconds_median: f64,
-    pub(crate) bytes_up: usize,
-    pub(crate) bytes_down: usize,
+    /// The same where the server decides.
+    decided: Vec<Agreement>,
 }
 
 impl Evaluate {
@@ -118,30 +99,39 @@ impl Evaluate {
         anyhow::ensure!(self.folds >= 1 && self.crops >= 1, "--folds and --crops must be at least 1");
         let table = self.library.table()?;
         let catalogue = table.catalogue();
-        let (training, hearing) = self.disturbances.load(table.spec().sample_rate)?;
-        let mut findings = Findings::default();
-        let mut training_seconds = 0.0;
-        let mut training_phases = Vec::new();
+        let disturbances = DisturbanceCache::new(self.disturbances.source());
+        let (mut finding, mut agreements) = (Finding::default(), Vec::new());
+        let (mut training_seconds, mut training_phases) = (0.0, Vec::new());
+        let mut ask = |system: &Sordino, fold, split| -> anyhow::Result<()> {
+            let evaluation = self.ask(system, &catalogue, fold, split, &disturbances)?;
+            let predicted = |agreement| predicted(system, agreement, self.protocol());
+            agreements.extend(evaluation.agreements().into_iter().map(predicted).collect::<anyhow::Result<Vec<_>>>()?);
+            finding.evaluation.merge(evaluation);
+            finding.subject = self.subject(system, &catalogue, split);
+            Ok(())
+        };
         match &self.model {
             Some(folder) => {
                 let (client, server) = load_pair(folder)?;
-                let judged = Judged { fold: 0, float: None, client, server, split: CropSplit::UnseenOffset };
-                self.judge(&judged, &catalogue, &hearing, &mut findings)?;
+                ask(&Sordino::new(client, server, None)?, 0, CropSplit::UnseenOffset)?;
             }
             None => {
                 let config = self.settings.config()?;
+                let training = disturbances.at(table.spec().sample_rate, &Terminal)?;
                 for (fold, known) in self.libraries(&catalogue)?.into_iter().enumerate() {
                     let start = Instant::now();
                     let part = table.select(&known);
-                    let (model, phases) = train::train(&part, &training, &config, None)?;
+                    let (model, phases) = train::train(&part, &training.training, &config, None)?;
                     training_phases.push(phases);
                     training_seconds += start.elapsed().as_secs_f64();
                     let (client, server) = model.halves("evaluated", sordino_learn::labels(&part))?;
-                    let judged = Judged { fold, float: Some(model), client, server, split: config.split() };
-                    self.judge(&judged, &catalogue, &hearing, &mut findings)?;
+                    ask(&Sordino::new(client, server, Some(model))?, fold, config.split())?;
                 }
             }
         }
+        finding.subject.training_seconds = self.train.then_some(training_seconds);
+        let server_decides = |agreement: &Agreement| agreement.decisions.is_some();
+        let (decided, encrypted) = agreements.into_iter().partition(server_decides);
         let outcome = Outcome {
             command: std::env::args().collect(),
             version: env!("CARGO_PKG_VERSION"),
@@ -149,19 +139,19 @@ impl Evaluate {
             folds: self.folds,
             training_seconds,
             training_phases,
-            rows: findings.results.rows(),
-            encrypted: findings.encrypted,
-            one_trip: findings.one_trip,
+            rows: finding.rows(),
+            encrypted,
+            decided,
         };
         if let Some(folder) = &self.out {
-            findings.results.write(folder)?;
-            findings.decided.write(folder)?;
+            for table in [Table::Rows, Table::Rooms, Table::Queries] {
+                write_table(table, std::slice::from_ref(&finding), folder, false)?;
+            }
             std::fs::write(folder.join("evaluation.json"), serde_json::to_string_pretty(&outcome)?)?;
         }
         report::print(json, &outcome, |o| {
-            evaluation::human(&o.rows);
-            o.encrypted.iter().for_each(print_agreement);
-            o.one_trip.iter().for_each(decided::human);
+            print_rows(&o.rows);
+            o.encrypted.iter().chain(&o.decided).for_each(print_agreement);
         })
     }
 
@@ -174,56 +164,75 @@ impl Evaluate {
     }
 
     /// Asks one model everything.
-    fn judge(
+    fn ask(
         &self,
-        judged: &Judged,
+        system: &Sordino,
         catalogue: &Catalogue,
-        hearing: &Disturbances,
-        findings: &mut Findings,
-    ) -> anyhow::Result<()> {
-        let Judged { fold, float, client, server, split } = judged;
-        let fold = *fold;
+        fold: usize,
+        split: CropSplit,
+        disturbances: &DisturbanceCache,
+    ) -> anyhow::Result<Evaluation> {
         let asked: Vec<usize> = (0..catalogue.tracks.len()).filter(|&i| self.ask.wants(&catalogue.tracks[i])).collect();
         let asked = catalogue.select(&asked);
-        let places = places(&asked, client.labels());
+        let (labels, spec) = (system.client().labels(), system.client().front().spec());
+        let conditions: Vec<String> = self.conditions.iter().map(ToString::to_string).collect();
         // Every fold hears other places, noise and rooms, so that its queries are not those of another fold asked again.
         let seed = self.query_seed.wrapping_add(fold as u64);
-        let questions = Questions { conditions: self.conditions.clone(), crops: self.crops, split: *split, seed };
-        let place = |id| places.get(&id).copied();
-        let queries = Queries::render(&asked, client.front(), &questions, hearing, place)?;
-        let pair = Pair::new(client, server)?;
-        let features = queries.features.view();
-        for protocol in protocols(&self.probes, server) {
-            let mut add = |precision, answers: &[Answer]| {
-                findings.results.add(fold, Method { precision, protocol }, &queries.asked, answers, client);
-            };
-            if let Some(model) = float {
-                add("float", &float_answers(model, protocol, features)?);
-            }
-            add("integer", &integer_answers(&pair, protocol, features)?);
-            if self.encrypted > 0 {
-                let sample = Sample { queries: self.encrypted, keys: self.keys, seed };
-                let agreement = encrypted(client, server, protocol, &queries, sample)?;
-                findings.encrypted.push(agreement);
-            }
+        let queries = Queries {
+            asked: &asked,
+            ids: &labels.iter().map(|label| label.track_id).collect::<Vec<_>>(),
+            places: &places(&asked, labels),
+            spec,
+            seconds: spec.query_seconds,
+            conditions: &conditions,
+            crops: self.crops,
+            split,
+            seed,
+            fold,
+            disturbances,
+            monitor: &Terminal,
+        };
+        let mut settings = AnswerSettings::default();
+        settings.probes.clone_from(&self.probes);
+        settings.encrypted = self.encrypted;
+        if self.decided > 0 {
+            (settings.decided, settings.decided_queries) = (vec![self.protocol()], self.decided);
         }
-        if self.one_trip > 0 {
-            let protocol = self.decisions.protocol(self.one_trip_probes);
-            let sample = Sample { queries: self.one_trip, keys: self.keys, seed };
-            let asking = Deciding { fold, sample, protocol };
-            findings.one_trip.push(decided::ask(client, server, &queries, asking, &mut findings.decided)?);
+        (settings.keys, settings.seed) = (self.keys, seed);
+        Ok(system.evaluate(&queries, &settings)?)
+    }
+
+    /// The protocol in which the server decides.
+    fn protocol(&self) -> Protocol {
+        self.decisions.protocol(self.decided_probes)
+    }
+
+    fn subject(&self, system: &Sordino, catalogue: &Catalogue, split: CropSplit) -> Subject {
+        let recorded = catalogue.tracks.iter().filter(|track| !track.source.is_composed()).count();
+        let heard_seconds = match split {
+            CropSplit::UnseenSound { train_seconds } => Some(train_seconds),
+            _ => None,
+        };
+        Subject {
+            grid: "evaluate".into(),
+            system: Sordino::NAME.into(),
+            tracks: system.client().labels().len(),
+            recorded,
+            slots: system.stages(),
+            seconds: system.client().front().spec().query_seconds,
+            heard_seconds,
+            ..Subject::default()
         }
-        Ok(())
     }
 }
 
-/// A model, and the part of every track that may be asked about.
-struct Judged {
-    fold: usize,
-    float: Option<FloatModel>,
-    client: ClientModel,
-    server: ServerModel,
-    split: CropSplit,
+/// An agreement with what the server should take, where `calibrate` kept timings.
+fn predicted(system: &Sordino, agreement: Agreement, decided: Protocol) -> anyhow::Result<Agreement> {
+    let Some(calibration) = Calibration::load().filter(|_| agreement.decisions.is_some()) else { return Ok(agreement) };
+    let hierarchy = system.server().stages_for(decided);
+    let plan = Plan::new(&params::STANDARD, decided, hierarchy)?;
+    let time = plan.predict(hierarchy.shape(), &calibration.timings, rayon::current_num_threads())?;
+    Ok(agreement.with_prediction(time))
 }
 
 /// The places in a model's library of those tracks that it knows, by their ids. Ids alone would not do: every folder counts from one.
@@ -253,44 +262,57 @@ fn is(label: &Label, track: &Track) -> bool {
     (&label.artist, &label.title, &label.album) == (&track.artist, &track.title, &track.album)
 }
 
-/// Asks a sample of the queries encrypted, and compares whole rankings, every score of them, with the clear.
-fn encrypted(
-    client: &ClientModel,
-    server: &ServerModel,
-    protocol: Protocol,
-    queries: &Queries,
-    sample: Sample,
-) -> anyhow::Result<Agreement> {
-    let bar = report::bar(sample.queries as u64, "encrypted");
-    let found = sordino_lab::encrypted(client, server, protocol, queries.features.view(), sample, &bar)?;
-    bar.finish_and_clear();
-    Ok(Agreement {
-        protocol: protocol.name(),
-        probes: protocol.probes(),
-        keys: found.keys,
-        queries: found.answers.len(),
-        equal: found.equal,
-        server_milliseconds_median: 1e3 * found.server_seconds.unwrap_or(f64::NAN),
-        client_milliseconds_median: 1e3 * found.client_seconds.unwrap_or(f64::NAN),
-        bytes_up: found.bytes_up,
-        bytes_down: found.bytes_down,
-    })
+/// Prints what was answered in the clear for people.
+fn print_rows(rows: &[Row]) {
+    println!(
+        "{:<14} {:<10} {:>6} {:<10} {:>7} {:>6} {:>6} {:>6} {:>9} {:>9}",
+        "condition", "protocol", "probes", "precision", "queries", "top-1", "top-3", "lost", "unknown", "rejected"
+    );
+    let share = |share: Option<f64>| share.map_or_else(|| "-".into(), |share| format!("{share:.1}"));
+    for row in rows.iter().filter(|row| row.equal.is_none()) {
+        println!(
+            "{:<14} {:<10} {:>6} {:<10} {:>7} {:>6} {:>6} {:>6} {:>9} {:>9}",
+            row.condition,
+            row.method.protocol,
+            row.method.probes,
+            row.method.precision,
+            row.queries,
+            share(row.top_1),
+            share(row.top_3),
+            share(row.lost),
+            row.unknown_queries,
+            share(row.rejected)
+        );
+    }
 }
 
-pub(crate) fn print_agreement(a: &Agreement) {
+/// Prints encrypted beside clear for people.
+fn print_agreement(a: &Agreement) {
+    let milliseconds = |time: Option<f64>| time.map_or_else(|| "?".into(), |time| format!("{time:.1} ms"));
+    let predicted = a.server_milliseconds_predicted.map(|ms| format!(", predicted {ms:.1}")).unwrap_or_default();
     println!(
-        "encrypted {} (probes {}): {} of {} queries equal the clear, {} keys; median {:.1} ms server, \
-         {:.1} ms client; {} up, {} down",
-        a.protocol,
-        a.probes,
+        "encrypted {} (probes {}): {} of {} queries equal the clear, {} keys; median {}{predicted} server, {} client; {} up, {} down",
+        a.method.protocol,
+        a.method.probes,
         a.equal,
         a.queries,
         a.keys,
-        a.server_milliseconds_median,
-        a.client_milliseconds_median,
-        report::bytes(a.bytes_up as u64),
-        report::bytes(a.bytes_down as u64)
+        milliseconds(a.server_milliseconds_median),
+        milliseconds(a.client_milliseconds_median),
+        report::bytes(a.bytes_up.unwrap_or(0) as u64),
+        report::bytes(a.bytes_down.unwrap_or(0) as u64)
     );
+    if let Some(d) = &a.decisions {
+        let share = |share: Option<f64>| share.map_or_else(|| "-".into(), |share| format!("{share:.1} %"));
+        println!(
+            "  {} certain, {} differ although certain; named rightly: {} encrypted, {} in the clear, of {} queries of the library",
+            d.certain,
+            d.unexplained,
+            share(d.named_encrypted),
+            share(d.named_clear),
+            d.known_queries
+        );
+    }
 }
 
 #[cfg(test)]
@@ -298,7 +320,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_track_of_the_same_id_is_a_stranger() {
+    fn another_track_of_the_same_id_is_unknown() {
         let library = sordino_corpus::synth::catalogue(5, 1);
         let mut labels: Vec<Label> = library.tracks[1..4]
             .iter()

@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use indicatif::ProgressBar;
 use serde::Serialize;
-use sordino_lab::{Lab as Laboratory, Machine, Music, Question, Results, Size, Watch};
-use sordino_learn::{Bars, Progress};
+use sordino_lab::{Lab as Laboratory, Machine, Music, Question, Results, Size};
 
 use crate::disturbances::DisturbanceArgs;
 use crate::library::RecordedArgs;
-use crate::report::{self, note};
+use crate::report::{self, Terminal};
 
 /// Run experiments: a question is a folder with a `run.toml`, and the answer a table and a report.
 #[derive(Args)]
@@ -97,28 +95,11 @@ impl Run {
             count => format!("{count} of {}", self.recorded.describe()),
         };
         let music = Music { recorded, name, disturbances: self.disturbances.source() };
-        let rows = Laboratory::new(&music, &self.cache, &Terminal).run(&question)?;
+        let findings = Laboratory::new(&music, &self.cache, &Terminal).run(&question)?;
         let out = self.out.unwrap_or_else(|| self.experiment.join("results").join(Machine::here().results_name(size)));
-        let count = rows.len();
-        Results::new(std::env::args().collect(), size, music.sources(), rows).write(&out, &question)?;
-        let outcome = Outcome { report: out.join("report.html"), rows: count };
+        let results = Results::new(std::env::args().collect(), size, music.sources(), findings);
+        results.write(&out, &question)?;
+        let outcome = Outcome { report: out.join("report.html"), rows: results.rows.len() };
         report::print(json, &outcome, |o| println!("{} rows; {}", o.rows, o.report.display()))
-    }
-}
-
-/// Tells the terminal.
-struct Terminal;
-
-impl Watch for Terminal {
-    fn note(&self, line: &str) {
-        note!("{line}");
-    }
-
-    fn bar(&self, length: u64, what: &'static str) -> ProgressBar {
-        report::bar(length, what)
-    }
-
-    fn training(&self) -> Box<dyn Progress> {
-        Box::new(Bars::new())
     }
 }

@@ -14,14 +14,16 @@ use serde::{Deserialize, Serialize};
 use sordino_audio::{ImpulseBank, MelAugment, NoiseBank, item_rng};
 use sordino_front::{FeatureSpec, MelFrontEnd, log_mel};
 use sordino_learn::Answer;
+use sordino_model::Learns;
 
 use super::cepstral::regression::not_finite;
 use super::neural::ivf_pq::{k_means, nearest};
 use super::neural::segments::refused;
 use super::neural::{NeuralSettings, SegmentEmbedder};
 use super::softmax::{self, Softmax, SoftmaxSettings};
-use super::{Baseline, Library, Privacy, Tell};
+use super::{Library, PhaseProgress};
 use crate::LabError;
+use crate::evaluate::{Response, System};
 
 /// How the two stages are built.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,10 +83,10 @@ impl CentroidRouting {
         impulses: &ImpulseBank,
         settings: &CentroidSettings,
         seed: u64,
-        tell: Tell<'_>,
+        progress: PhaseProgress<'_>,
     ) -> Result<Self, LabError> {
-        let embedder = SegmentEmbedder::train(library, noise, impulses, &settings.neural, seed, tell)?;
-        Self::divide(library, Arc::new(embedder), noise, impulses, settings, seed, tell)
+        let embedder = SegmentEmbedder::train(library, noise, impulses, &settings.neural, seed, progress)?;
+        Self::divide(library, Arc::new(embedder), noise, impulses, settings, seed, progress)
     }
 
     /// Divides a library with a network that is trained already, and fits every cluster's classifier.
@@ -98,7 +100,7 @@ impl CentroidRouting {
         impulses: &ImpulseBank,
         settings: &CentroidSettings,
         seed: u64,
-        tell: Tell<'_>,
+        progress: PhaseProgress<'_>,
     ) -> Result<Self, LabError> {
         if settings.clips_per_track == 0 || settings.clusters > library.len() {
             return Err(LabError::Setting {
@@ -122,7 +124,7 @@ impl CentroidRouting {
             };
             let clips = (0..settings.clips_per_track).map(clip).collect::<Result<Vec<_>, LabError>>()?;
             let done = 1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            tell("clips", done as f32 / library.len() as f32);
+            progress("clips", done as f32 / library.len() as f32);
             Ok((embedding, clips))
         };
         let heard = (0..library.len()).into_par_iter().map(hear).collect::<Result<Vec<_>, LabError>>()?;
@@ -154,7 +156,7 @@ impl CentroidRouting {
             let x = features.select(Axis(0), &chosen);
             let classifier = softmax::fit(x.view(), &labels, tracks.len(), settings.softmax, seed, &|_, _| {})?;
             let done = 1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            tell("clusters", done as f32 / count as f32);
+            progress("clusters", done as f32 / count as f32);
             Ok(Cluster { tracks, classifier })
         };
         let clusters = (0..count).into_par_iter().map(cluster).collect::<Result<_, LabError>>()?;
@@ -164,14 +166,6 @@ impl CentroidRouting {
     /// Tracks in every cluster.
     pub fn cluster_sizes(&self) -> Vec<usize> {
         self.clusters.iter().map(|cluster| cluster.tracks.len()).collect()
-    }
-
-    /// Whether a clip is routed to the cluster of the track at `position`.
-    ///
-    /// # Errors
-    /// As [`Baseline::answer`].
-    pub fn routes_to(&self, position: u32, samples: &[f32]) -> Result<bool, LabError> {
-        Ok(self.clusters[self.route(samples)?].tracks.contains(&position))
     }
 
     fn route(&self, samples: &[f32]) -> Result<usize, LabError> {
@@ -193,29 +187,34 @@ fn rows<'a>(vectors: impl Iterator<Item = &'a [f32]> + Clone) -> Array2<f32> {
     out
 }
 
-impl Baseline for CentroidRouting {
-    fn privacy(&self) -> Privacy {
-        Privacy {
-            server_learns: "that a query was made (as planned for encryption; it runs in the clear here)",
-            client_learns: "the cluster's track scores, and which cluster it is",
+impl System for CentroidRouting {
+    fn name(&self) -> &'static str {
+        "centroid-routing"
+    }
+
+    fn learns(&self) -> Learns {
+        Learns {
+            server: "that a query was made (as planned for encryption; it runs in the clear here)",
+            client: "the cluster's track scores, and which cluster it is",
         }
     }
 
     /// There was no test for unknown songs: whatever is best is named.
-    fn answer(&self, samples: &[f32]) -> Result<Answer, LabError> {
+    fn respond(&self, samples: &[f32]) -> Result<Response, LabError> {
         if samples.iter().any(|v| !v.is_finite()) {
             return Err(not_finite());
         }
         let cluster = &self.clusters[self.route(samples)?];
         let power = self.front.mel_power(samples);
         if power.frames() < 2 || cluster.tracks.is_empty() {
-            return Ok(Answer { tracks: Vec::new(), known: false });
+            return Ok(Response { searched: Some(cluster.tracks.clone()), ..Response::nothing() });
         }
         let statistics = self.front.spec().statistics.of(log_mel(power.0.view(), self.front.spec().log_floor).view());
         let x = (Array1::from(statistics) - &self.mean) * &self.inv_std;
         let scores = cluster.classifier.weights.dot(&x) + &cluster.classifier.bias;
         let mut order: Vec<usize> = (0..scores.len()).collect();
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-        Ok(Answer { tracks: order.into_iter().take(3).map(|slot| cluster.tracks[slot]).collect(), known: true })
+        let tracks = order.into_iter().take(3).map(|slot| cluster.tracks[slot]).collect();
+        Ok(Response { searched: Some(cluster.tracks.clone()), ..Answer { tracks, known: true }.into() })
     }
 }

@@ -10,10 +10,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sordino_audio::power;
 use sordino_learn::Answer;
+use sordino_model::Learns;
 
 use super::cepstral::regression::not_finite;
-use super::{Baseline, Library, Privacy, Tell};
+use super::{Library, PhaseProgress};
 use crate::LabError;
+use crate::evaluate::{Response, System};
 
 /// How landmarks are found and matched.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,7 +76,11 @@ impl Landmarks {
     ///
     /// # Errors
     /// [`LabError::Corpus`] for a track that cannot be read, [`LabError::Setting`] for samples that are not finite.
-    pub fn fit(library: &Library<'_>, settings: LandmarkSettings, tell: Tell<'_>) -> Result<Self, LabError> {
+    pub fn fit(
+        library: &Library<'_>,
+        settings: LandmarkSettings,
+        progress: PhaseProgress<'_>,
+    ) -> Result<Self, LabError> {
         /// Tracks at a time: between them progress is told.
         const AT_ONCE: usize = 64;
         let mut landmarks: Vec<(u32, u32, u32)> = Vec::new();
@@ -88,7 +94,7 @@ impl Landmarks {
             for (track, print) in some.clone().zip(prints) {
                 landmarks.extend(print.into_iter().map(|mark| (mark.hash, track as u32, mark.t_anchor)));
             }
-            tell("landmarks", some.end as f32 / library.len() as f32);
+            progress("landmarks", some.end as f32 / library.len() as f32);
         }
         landmarks.par_sort_unstable();
         let runs = landmarks.chunk_by(|a, b| a.0 == b.0);
@@ -98,11 +104,6 @@ impl Landmarks {
         });
         let hashes = hashes.collect();
         Ok(Self { settings, hashes, postings: landmarks.into_iter().map(|(_, track, frame)| (track, frame)).collect() })
-    }
-
-    /// Bytes of the index.
-    pub fn bytes(&self) -> usize {
-        size_of_val(&*self.hashes) + size_of_val(&*self.postings)
     }
 
     fn postings(&self, hash: u32) -> &[(u32, u32)] {
@@ -173,26 +174,31 @@ fn fingerprint(settings: &LandmarkSettings, samples: &[f32]) -> Result<Vec<WangH
     Ok(print.hashes)
 }
 
-impl Baseline for Landmarks {
-    fn privacy(&self) -> Privacy {
-        Privacy {
-            server_learns: "the clip's landmarks, the answer, and where in the track the clip lies",
-            client_learns: "nothing beyond its answer",
+impl System for Landmarks {
+    fn name(&self) -> &'static str {
+        "landmarks"
+    }
+
+    fn learns(&self) -> Learns {
+        Learns {
+            server: "the clip's landmarks, the answer, and where in the track the clip lies",
+            client: "nothing beyond its answer",
         }
     }
 
-    fn answer(&self, samples: &[f32]) -> Result<Answer, LabError> {
-        Ok(self.locate(samples)?.0)
+    fn index_bytes(&self) -> Option<usize> {
+        Some(size_of_val(&*self.hashes) + size_of_val(&*self.postings))
     }
 
-    fn locate(&self, samples: &[f32]) -> Result<(Answer, Option<f32>), LabError> {
+    fn respond(&self, samples: &[f32]) -> Result<Response, LabError> {
         let candidates = self.candidates(&fingerprint(&self.settings, samples)?);
         let next = candidates.get(1).map_or(0, |candidate| candidate.votes) as f32;
         let Some(best) = candidates.first() else {
-            return Ok((Answer { tracks: Vec::new(), known: false }, None));
+            return Ok(Response::nothing());
         };
         let known = best.votes >= self.settings.least_votes && best.votes as f32 >= self.settings.least_lead * next;
         let offset = best.offset as f32 / FRAMES_PER_SECOND;
-        Ok((Answer { tracks: candidates.iter().map(|candidate| candidate.track).collect(), known }, Some(offset)))
+        let answer = Answer { tracks: candidates.iter().map(|candidate| candidate.track).collect(), known };
+        Ok(Response { place: Some(offset), ..answer.into() })
     }
 }

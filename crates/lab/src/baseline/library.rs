@@ -33,6 +33,14 @@ impl Library<'_> {
         if recorded.is_empty() { (0..tracks.len()).collect() } else { recorded }
     }
 
+    /// How much of every track may be heard, in seconds; all without a number.
+    pub(crate) fn heard_seconds(&self) -> Option<f32> {
+        match self.split {
+            CropSplit::UnseenSound { train_seconds } => Some(train_seconds),
+            CropSplit::UnseenOffset | CropSplit::Start => None,
+        }
+    }
+
     /// What may be heard of the track at `position`: mono samples at `rate` Hz from its start.
     ///
     /// # Errors
@@ -41,12 +49,12 @@ impl Library<'_> {
         let track = &self.catalogue.tracks[position];
         let fail = |reason| CorpusError::Track { id: track.id, reason };
         let mut samples = track.samples(rate, self.sound).map_err(fail)?.data;
-        if let CropSplit::UnseenSound { train_seconds } = self.split {
-            samples.truncate((train_seconds * rate as f32) as usize);
+        if let Some(seconds) = self.heard_seconds() {
+            samples.truncate((seconds * rate as f32) as usize);
         }
         Ok(samples)
     }
 }
 
 /// Whom to tell how far a system's construction has come: a phase's name, and the part of it that is done, 0 to 1.
-pub type Tell<'a> = &'a (dyn Fn(&str, f32) + Sync);
+pub type PhaseProgress<'a> = &'a (dyn Fn(&str, f32) + Sync);

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Tell;
+use super::PhaseProgress;
 use crate::LabError;
 
 /// How to descend.
@@ -61,7 +61,7 @@ pub(crate) fn fit(
     classes: usize,
     settings: SoftmaxSettings,
     seed: u64,
-    tell: Tell<'_>,
+    progress: PhaseProgress<'_>,
 ) -> Result<Softmax, LabError> {
     let positive = |value: f32| value > 0.0 && value.is_finite();
     if settings.batch == 0 || !positive(settings.learning_rate) || !positive(settings.c) {
@@ -102,7 +102,7 @@ pub(crate) fn fit(
                 *theta -= rate * *m / ((*v * unbias).sqrt() + EPSILON);
             }
         }
-        tell("regression", (epoch + 1) as f32 / settings.epochs as f32);
+        progress("regression", (epoch + 1) as f32 / settings.epochs as f32);
     }
     let weights = theta.slice_axis(Axis(1), (..features).into()).to_owned();
     let bias = theta.column(features).to_owned();

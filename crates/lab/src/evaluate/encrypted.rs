@@ -1,18 +1,19 @@
-//! [`Encrypted`]: queries asked for real, under fresh keys, and how their answers compare with the clear.
+//! Queries asked for real, under fresh keys, and their answers beside the clear ones.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use indicatif::ProgressBar;
-use ndarray::ArrayView2;
 use rand::SeedableRng;
 use rand::seq::index::sample;
 use rand_chacha::ChaCha8Rng;
-use sordino_fhe::{EvaluationKey, KeyId, SecretKey, params};
-use sordino_learn::Answer;
-use sordino_model::{ClientModel, Decider, Pair, Protocol, ServerModel};
-use sordino_service::{Client, Exchange, Server, Trip, exchange};
+use sordino_fhe::{EvaluationKey, KeyId, Plan, SecretKey, decision, params};
+use sordino_model::{Answer, ClientModel, Decider, Pair, PairError, Protocol, ServerModel};
+use sordino_service::{Client, Exchange, Server, exchange};
 
-use crate::LabError;
+use super::features::Features;
+use super::record::thousandths;
+use super::{Answers, Cost, Margins, Method, Race, Record};
+use crate::{LabError, Monitor};
 
 /// Tracks kept of every answer.
 const TOP: usize = 3;
@@ -28,25 +29,6 @@ pub struct Sample {
     pub seed: u64,
 }
 
-/// What came of them.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Encrypted {
-    /// Places of the queries among all, and their answers.
-    pub answers: Vec<(usize, Answer)>,
-    /// Keys that were used.
-    pub keys: usize,
-    /// Queries of which every returned score (or the answer, where only that is returned) equals the clear one.
-    pub equal: usize,
-    /// Median seconds of the server.
-    pub server_seconds: Option<f64>,
-    /// Median seconds of the client.
-    pub client_seconds: Option<f64>,
-    /// Bytes sent a query.
-    pub bytes_up: usize,
-    /// Bytes received a query.
-    pub bytes_down: usize,
-}
-
 impl Sample {
     /// For every key, the places among `all` queries that it asks, ascending. Drawn, because queries come track by track and condition by
     /// condition, and a stride would fall in step with them.
@@ -59,101 +41,94 @@ impl Sample {
     }
 }
 
-/// Times and sizes of the queries so far.
-#[derive(Default)]
-struct Log {
-    found: Encrypted,
-    server: Vec<f64>,
-    client: Vec<f64>,
+/// Who is asked, and what.
+pub(crate) struct Comparison<'a> {
+    pub(crate) client: &'a ClientModel,
+    pub(crate) server: &'a ServerModel,
+    /// Ids of the library's tracks by their label.
+    pub(crate) ids: &'a [u32],
+    pub(crate) features: &'a Features,
+    pub(crate) fold: usize,
+    pub(crate) sample: Sample,
+    pub(crate) monitor: &'a dyn Monitor,
 }
 
-impl Log {
-    fn add(&mut self, place: usize, answer: Answer, equal: bool, trips: &[Trip]) {
-        self.found.answers.push((place, answer));
-        self.found.equal += usize::from(equal);
-        self.server.push(trips.iter().map(|trip| trip.wait.as_secs_f64()).sum());
-        self.client.push(trips.iter().map(|trip| (trip.encrypt + trip.decrypt).as_secs_f64()).sum());
-        self.found.bytes_up = trips.iter().map(|trip| trip.up).sum();
-        self.found.bytes_down = trips.iter().map(|trip| trip.down).sum();
-    }
-
-    fn close(self, keys: usize) -> Encrypted {
-        Encrypted { keys, server_seconds: median(self.server), client_seconds: median(self.client), ..self.found }
-    }
-}
-
-/// Asks in one protocol, and compares whole answers, every score of them where the client sees scores, with the clear.
-/// `features` are base features, shape `[queries, width]`.
-///
-/// # Errors
-/// [`LabError`] where a plan, a key or a message is refused.
-pub fn encrypted(
-    client: &ClientModel,
-    server: &ServerModel,
-    protocol: Protocol,
-    features: ArrayView2<f32>,
-    sample: Sample,
-    bar: &ProgressBar,
-) -> Result<Encrypted, LabError> {
-    let pair = Pair::new(client, server).map_err(sordino_model::PairError::from)?;
-    let host = Server::new(server, protocol, &params::STANDARD)?;
-    let mut log = Log::default();
-    let keys = ask(client, &host, features, sample, bar, |Asked { place, found, .. }| {
-        let equal = found.answer == pair.identify(protocol, &features.row(place).to_vec())?;
-        let tracks = found.answer.top(TOP).map(|label| label as u32).collect();
-        log.add(place, Answer { tracks, known: found.answer.known }, equal, &found.trips);
-        Ok::<_, LabError>(())
-    })?;
-    Ok(log.close(keys))
-}
-
-/// A query that was asked encrypted.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    /// Position of the query's key.
-    pub key: usize,
-    /// Position of the query among all.
-    pub place: usize,
-    /// What the client decrypted, and what it took.
-    pub found: Exchange,
-}
-
-/// Asks a sample of `features`, shape `[queries, width]`, under fresh keys, and hands over what came of it, query by query. Returns the
-/// number of keys.
-///
-/// # Errors
-/// [`LabError`] where a key or a message is refused, and whatever `each` fails with.
-pub fn ask<E: From<LabError>>(
-    client: &ClientModel,
-    host: &Server,
-    features: ArrayView2<f32>,
-    sample: Sample,
-    bar: &ProgressBar,
-    mut each: impl FnMut(Asked) -> Result<(), E>,
-) -> Result<usize, E> {
-    let places = sample.places(features.nrows());
-    let model = Arc::new(client.clone());
-    for (key, places) in places.iter().enumerate() {
-        let secret = Arc::new(SecretKey::generate(&params::STANDARD));
-        if host.protocol().decider() == Decider::Server {
-            host.register(EvaluationKey::generate(&secret, |_| ()).expand());
+impl Comparison<'_> {
+    /// Asks in one protocol and compares whole answers, every score of them where the client sees scores, with the clear. Where the server
+    /// decides, every race is held against its margins too.
+    pub(crate) fn ask(&self, protocol: Protocol, method: Method, cost: Cost) -> Result<Answers, LabError> {
+        let pair = Pair::new(self.client, self.server).map_err(PairError::from)?;
+        let host = Server::new(self.server, protocol, &params::STANDARD)?;
+        let races = match host.plan() {
+            Plan::Decision(plan) => Some((plan, plan.margins(self.server.hierarchy().shape())?)),
+            _ => None,
+        };
+        let margins = races.as_ref().map(|(_, margins)| Margins {
+            stages: margins.stages.clone(),
+            relative: margins.relative.clone(),
+            threshold: margins.threshold,
+            failure_log2: margins.failure_log2,
+        });
+        let mut answers = Answers { method, cost, margins, records: Vec::new() };
+        let (model, hello) = (Arc::new(self.client.clone()), host.hello());
+        let places = self.sample.places(self.features.queries.len());
+        let bar = self.monitor.bar(places.iter().map(Vec::len).sum::<usize>() as u64, protocol.name());
+        for (number, places) in places.into_iter().enumerate() {
+            let key = Arc::new(SecretKey::generate(&params::STANDARD));
+            if protocol.decider() == Decider::Server {
+                host.register(EvaluationKey::generate(&key, |_| ()).expand());
+            }
+            let mut client = Client::new(model.clone(), key.clone(), &hello)?;
+            for place in places {
+                let features = self.features.rows.row(place).to_vec();
+                let found = exchange(&mut client, &features, &mut |message| host.answer(message))?;
+                let clear = pair.identify(protocol, &features)?;
+                let race = races.as_ref().map(|(plan, margins)| self.race(plan, margins, &features)).transpose()?;
+                let (up, down) = found.bytes();
+                (answers.cost.bytes_up, answers.cost.bytes_down) = (Some(up), Some(down));
+                let new = Record::new(self.fold, &self.features.queries[place], &answers.method);
+                answers.records.push(self.record(new, number, &found, &clear, race));
+                bar.inc(1);
+            }
+            host.forget(KeyId::of(&key));
         }
-        let mut session = Client::new(model.clone(), secret.clone(), &host.hello()).map_err(LabError::from)?;
-        for &place in places {
-            let row = features.row(place).to_vec();
-            let found = exchange(&mut session, &row, &mut |message| host.answer(message)).map_err(LabError::from)?;
-            each(Asked { key, place, found })?;
-            bar.inc(1);
-        }
-        host.forget(KeyId::of(&secret));
+        bar.finish_and_clear();
+        Ok(answers)
     }
-    Ok(places.len())
-}
 
-/// The middle value, if there is one.
-pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+    /// How close a query's decision is in the clear.
+    fn race(&self, plan: &decision::Plan, margins: &decision::Margins, features: &[f32]) -> Result<Race, LabError> {
+        let vectors = self.client.inputs(features).map_err(PairError::from)?;
+        let label = |place| self.client.hierarchy().label_at(place);
+        let leads = plan.leads(self.server.hierarchy(), &vectors, label)?;
+        let (margin, threshold) = margins.last_stage(leads.siblings);
+        let routing = margins.stages.iter().take(leads.stages.len().saturating_sub(1));
+        Ok(Race {
+            certain: leads.are_certain(margins),
+            // An infinite margin becomes the largest number.
+            margins: routing.chain([&margin]).map(|margin| margin.round() as u64).collect(),
+            siblings: leads.siblings,
+            threshold_distance: Some(leads.threshold).filter(|distance| distance.is_finite()),
+            threshold_margin: Some(threshold.round()).filter(|margin| margin.is_finite()),
+            leads: leads.stages,
+        })
+    }
+
+    fn record(&self, new: Record, key: usize, found: &Exchange, clear: &Answer, race: Option<Race>) -> Record {
+        let ids = |answer: &Answer| answer.top(TOP).map(|label| self.ids[label]).collect();
+        let milliseconds = |time: Duration| Some(thousandths(1e3 * time.as_secs_f64()));
+        Record {
+            top: ids(&found.answer),
+            reported_known: found.answer.known,
+            key: Some(key),
+            clear: ids(clear),
+            equal: Some(found.answer == *clear),
+            race,
+            server_milliseconds: milliseconds(found.total(|trip| trip.wait)),
+            client_milliseconds: milliseconds(found.total(|trip| trip.encrypt + trip.decrypt)),
+            ..new
+        }
+    }
 }
 
 #[cfg(test)]
@@ -175,6 +150,5 @@ mod tests {
         assert_ne!(places, sample(40, 3, 2).places(1_340));
         assert_eq!(sample(9, 20, 1).places(4).concat().len(), 4);
         assert_eq!(sample(0, 2, 1).places(4), [Vec::<usize>::new()]);
-        assert_eq!((median(vec![3.0, 1.0, 2.0]), median(vec![])), (Some(2.0), None));
     }
 }

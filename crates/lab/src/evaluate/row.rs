@@ -1,125 +1,27 @@
 //! [`Row`]: one line of the results.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sordino_corpus::Condition;
-use sordino_learn::Answer;
 
-/// How many queries ended how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Queries whose track is in the library.
-    pub known: usize,
-    /// Of those: the best track is theirs.
-    pub top_1: usize,
-    /// Of those: theirs is among the best three.
-    pub top_3: usize,
-    /// Of those: the best track is theirs, and reported known.
-    pub named: usize,
-    /// Of those: reported unknown.
-    pub lost: usize,
-    /// Queries whose track is not in the library.
-    pub strangers: usize,
-    /// Of those: reported unknown.
-    pub rejected: usize,
-    /// Queries to known tracks for which the system said where in the track they lie.
-    pub placed: usize,
-    /// Of those: the best track is right and the place within half a second.
-    pub located: usize,
-}
+use super::score::standard_error;
+use super::{Answers, Cost, Method, Record, Score, Subject, median, percent};
 
-impl Counts {
-    /// Counts one answer; `truth` is the track's place in the library.
-    pub fn add(&mut self, answer: &Answer, truth: Option<u32>) {
-        match truth {
-            Some(track) => {
-                self.known += 1;
-                let right = answer.tracks.first() == Some(&track);
-                self.top_1 += usize::from(right);
-                self.named += usize::from(right && answer.known);
-                self.top_3 += usize::from(answer.tracks.iter().take(3).any(|&other| other == track));
-                self.lost += usize::from(!answer.known);
-            }
-            None => {
-                self.strangers += 1;
-                self.rejected += usize::from(!answer.known);
-            }
-        }
-    }
-
-    /// Adds what was counted elsewhere.
-    pub fn merge(&mut self, other: Self) {
-        self.known += other.known;
-        self.top_1 += other.top_1;
-        self.top_3 += other.top_3;
-        self.named += other.named;
-        self.lost += other.lost;
-        self.strangers += other.strangers;
-        self.rejected += other.rejected;
-        self.placed += other.placed;
-        self.located += other.located;
-    }
-}
-
-/// A way of answering.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Method {
-    /// `flat`, `routed`, `decided`, or what a baseline does.
-    pub protocol: String,
-    /// Clusters followed; 0 where there are none.
-    pub probes: usize,
-    /// `float`, `integer` or `encrypted`.
-    pub precision: String,
-}
-
-/// What a query costs, and what the way of answering keeps from whom.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Price {
-    /// Bytes of all messages to the server.
-    pub bytes_up: Option<usize>,
-    /// Bytes of all messages from it.
-    pub bytes_down: Option<usize>,
-    /// Bytes of the evaluation key, sent once.
-    pub key_bytes: Option<usize>,
-    /// Blind rotations where the server decides, or were it to decide what the client does.
-    pub rotations: Option<usize>,
-    /// Those of them that must follow one another.
-    pub rotations_in_a_row: Option<usize>,
-    /// Median time of the server a query.
-    pub server_seconds: Option<f64>,
-    /// Median time of the client a query.
-    pub client_seconds: Option<f64>,
-    /// Queries asked encrypted whose answer, or every score of it, equals the clear one.
-    pub equal: Option<usize>,
-    /// What the server learns.
-    pub server_learns: String,
-    /// What the client learns beside its answer.
-    pub client_learns: String,
-}
-
-/// One line of the results: one system, library, way of answering and condition.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One line of the results: one system, library, way of answering and condition. Encrypted queries are a sample of all conditions.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Row {
-    /// Title of the grid.
-    pub grid: String,
-    /// Who answers.
-    pub system: String,
-    /// Tracks in the library.
-    pub tracks: usize,
-    /// Of which recorded; the others are composed.
-    pub recorded: usize,
-    /// Training preset; empty for baselines.
-    pub effort: String,
+    /// What was asked.
+    #[serde(flatten)]
+    pub subject: Subject,
     /// Largest number of groups and of their slots at every stage, such as `71 x 77`.
     pub stages: String,
     /// Number of stages.
     pub depth: usize,
     /// Choices of the first stage, where there are several stages.
     pub clusters: Option<usize>,
-    /// Length of a query.
-    pub seconds: f32,
-    /// Condition.
+    /// The impulse response, in a table by them.
+    pub room: Option<String>,
+    /// Condition, or `mixed`.
     pub condition: String,
     /// Its noise; none where there is none.
     pub snr_db: Option<f32>,
@@ -130,37 +32,56 @@ pub struct Row {
     pub method: Method,
     /// Queries to known tracks.
     pub queries: usize,
-    /// Per cent of those whose best track is right, reported known or not; nothing where only an answer comes back (`decided`).
+    /// Per cent of those whose best track is right, reported known or not; nothing where only a known answer comes back.
     pub top_1: Option<f64>,
     /// Per cent of those whose track is among the best three, as `top_1`.
     pub top_3: Option<f64>,
-    /// Standard error of `top_1` in points, over queries; noise and rooms are a sample too, and not counted in it.
+    /// Standard error of `top_1` in points, over queries; noise and impulse responses are a sample too, and not counted in it.
     pub top_1_error: Option<f64>,
     /// Per cent of those whose best track is right and reported known.
     pub named: Option<f64>,
     /// Per cent of those reported unknown.
     pub lost: Option<f64>,
     /// Queries to tracks outside the library.
-    pub strangers: usize,
+    pub unknown_queries: usize,
     /// Per cent of those reported unknown.
     pub rejected: Option<f64>,
     /// Per cent of queries whose track and place in it, where the system tells, are right.
     pub located: Option<f64>,
+    /// Per cent of queries whose track is in the part of the library that the system looked in, where it tells.
+    pub routed: Option<f64>,
+    /// Encrypted queries whose answer, or every score of it, equals the clear one.
+    pub equal: Option<usize>,
+    /// Queries that the server decided and whose winners led by their margins.
+    pub certain: Option<usize>,
+    /// Of those: another answer came back than in the clear.
+    pub unexplained: Option<usize>,
+    /// Where the server decides: median lead of the winners, in score units, stage by stage.
+    pub leads: Option<String>,
+    /// By how much they must lead for a decision to be certain.
+    pub margins: Option<String>,
     /// Costs.
     #[serde(flatten)]
-    pub price: Price,
-    /// Time of training.
-    pub training_seconds: Option<f64>,
-    /// Most memory that the process held while training, libraries and all.
-    pub training_gigabytes: Option<f64>,
-    /// What varies within the grid.
-    #[serde(flatten)]
-    pub knobs: BTreeMap<String, String>,
+    pub cost: Cost,
+    /// Median time of the server a query.
+    pub server_seconds: Option<f64>,
+    /// Median time of the client a query.
+    pub client_seconds: Option<f64>,
 }
 
+/// What the rows of a table are apart in, besides system and method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grouping {
+    Condition,
+    Room,
+}
+
+/// The condition of a row over queries under all conditions.
+pub(crate) const MIXED: &str = "mixed";
+
 impl Row {
-    /// Columns in the order of a table; what varies within a grid comes after the first of them.
-    pub(crate) const COLUMNS: [&str; 36] = [
+    /// Columns in the order of a table; what varies within a grid comes after the second of them.
+    pub(crate) const COLUMNS: [&str; 46] = [
         "grid",
         "system",
         "tracks",
@@ -170,11 +91,15 @@ impl Row {
         "depth",
         "clusters",
         "seconds",
+        "heard_seconds",
+        "room",
         "condition",
         "snr_db",
         "disturbance",
         "protocol",
         "probes",
+        "answers",
+        "resolution",
         "precision",
         "queries",
         "top_1",
@@ -182,15 +107,21 @@ impl Row {
         "top_3",
         "named",
         "lost",
-        "strangers",
+        "unknown_queries",
         "rejected",
         "located",
+        "routed",
         "equal",
+        "certain",
+        "unexplained",
+        "leads",
+        "margins",
         "rotations",
         "rotations_in_a_row",
         "bytes_up",
         "bytes_down",
         "key_bytes",
+        "index_bytes",
         "server_seconds",
         "client_seconds",
         "training_seconds",
@@ -198,90 +129,132 @@ impl Row {
         "server_learns",
         "client_learns",
     ];
+
+    /// The rows of one way of answering, groups in the order in which they come.
+    pub(crate) fn of(subject: &Subject, answers: &Answers, by: Grouping) -> Vec<Self> {
+        let encrypted = answers.records.iter().any(|record| record.equal.is_some());
+        let mut groups: Vec<(Option<&str>, &str, Vec<&Record>)> = Vec::new();
+        for record in &answers.records {
+            let room = (by == Grouping::Room).then_some(record.room.as_str());
+            let condition = if encrypted { MIXED } else { &record.condition };
+            match groups.iter_mut().find(|(r, c, _)| (*r, *c) == (room, condition)) {
+                Some((.., records)) => records.push(record),
+                None => groups.push((room, condition, vec![record])),
+            }
+        }
+        let row = |(room, condition, records): (Option<&str>, &str, Vec<&Record>)| Self {
+            room: room.map(Into::into),
+            ..Self::new(subject, answers, condition, &records)
+        };
+        groups.into_iter().map(row).collect()
+    }
+
+    fn new(subject: &Subject, answers: &Answers, condition: &str, records: &[&Record]) -> Self {
+        let Answers { method, cost, margins, records: all } = answers;
+        let score = Score::of(records.iter().copied());
+        let (snr_db, disturbance) = disturbance(condition);
+        let stages: &[usize] = if method.protocol == "flat" { &[] } else { &subject.slots };
+        // Where the server decides, nothing is ranked behind the threshold.
+        let (ranked, decided) = (margins.is_none(), margins.is_some());
+        let compared = score.compared > 0;
+        // Times are those of all conditions.
+        let seconds =
+            |time: fn(&Record) -> Option<f64>| median(all.iter().filter_map(time).map(|ms| ms / 1e3).collect());
+        Self {
+            subject: subject.clone(),
+            stages: stages.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x "),
+            depth: stages.len().max(1),
+            clusters: stages.first().copied().filter(|_| stages.len() > 1),
+            room: None,
+            condition: condition.into(),
+            snr_db,
+            disturbance,
+            method: method.clone(),
+            queries: score.known,
+            top_1: percent(score.top_1, score.known).filter(|_| ranked),
+            top_3: percent(score.top_3, score.known).filter(|_| ranked),
+            top_1_error: standard_error(score.top_1, score.known).filter(|_| ranked),
+            named: percent(score.named, score.known),
+            lost: percent(score.lost, score.known),
+            unknown_queries: score.unknown,
+            rejected: percent(score.rejected, score.unknown),
+            located: percent(score.located, score.placed),
+            routed: percent(score.routed, score.searched),
+            equal: compared.then_some(score.equal),
+            certain: decided.then_some(score.certain),
+            unexplained: decided.then_some(score.unexplained),
+            leads: decided.then(|| leads(records)),
+            margins: margins.as_ref().map(|margins| {
+                margins.stages.iter().map(|margin| format!("{margin:.0}")).collect::<Vec<_>>().join(" ")
+            }),
+            cost: cost.clone(),
+            server_seconds: seconds(|record| record.server_milliseconds),
+            client_seconds: seconds(|record| record.client_milliseconds),
+        }
+    }
 }
 
-/// The condition of a row over queries under all conditions.
-pub(crate) const MIXED: &str = "mixed";
+/// The median lead of every stage.
+fn leads(records: &[&Record]) -> String {
+    let races = || records.iter().filter_map(|record| record.race.as_ref());
+    let stages = races().map(|race| race.leads.len()).max().unwrap_or(0);
+    let lead =
+        |stage: usize| median(races().filter_map(|race| race.leads.get(stage)).map(|&lead| lead as f64).collect());
+    let texts = (0..stages).filter_map(lead).map(|lead| format!("{lead:.0}"));
+    texts.collect::<Vec<_>>().join(" ")
+}
 
 /// What a condition is, in columns.
-pub(crate) fn disturbance(condition: &str) -> (Option<f32>, String) {
+fn disturbance(condition: &str) -> (Option<f32>, String) {
     let Ok(parsed) = condition.parse::<Condition>() else { return (None, condition.to_owned()) };
     let parts = [parsed.noise_db.map(|_| "noise"), parsed.reverb.then_some("reverb"), parsed.band_hz.map(|_| "band")];
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
     (parsed.noise_db, if parts.is_empty() { "clean".into() } else { parts.join("+") })
 }
 
-/// A share in per cent, or nothing of nothing.
-pub(crate) fn percent(part: usize, whole: usize) -> Option<f64> {
-    (whole > 0).then(|| (1_000.0 * part as f64 / whole as f64).round() / 10.0)
-}
-
-/// The standard error of a share, in points.
-pub(crate) fn standard_error(part: usize, whole: usize) -> Option<f64> {
-    (whole > 0).then(|| {
-        let share = part as f64 / whole as f64;
-        (1_000.0 * (share * (1.0 - share) / whole as f64).sqrt()).round() / 10.0
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluate::{Finding, Race};
 
-    #[test]
-    fn answers_are_counted_apart() {
-        let mut counts = Counts::default();
-        let answer = |tracks: &[u32], known| Answer { tracks: tracks.to_vec(), known };
-        counts.add(&answer(&[4, 2, 9], true), Some(4));
-        counts.add(&answer(&[2, 9, 4], false), Some(4));
-        counts.add(&answer(&[], false), None);
-        counts.add(&answer(&[1], true), None);
-        let once =
-            Counts { known: 2, top_1: 1, top_3: 2, named: 1, lost: 1, strangers: 2, rejected: 1, ..Counts::default() };
-        assert_eq!(counts, once);
-        counts.merge(once);
-        assert_eq!((counts.known, counts.rejected), (4, 2));
-        assert_eq!((percent(1, 3), percent(1, 0)), (Some(33.3), None));
-        assert_eq!(standard_error(50, 100), Some(5.0));
+    fn answers() -> Answers {
+        let record = |room: &str, track: u32, lead: u64| Record {
+            track,
+            top: vec![4],
+            in_library: true,
+            room: room.into(),
+            condition: "5dB+reverb".into(),
+            race: Some(Race { leads: vec![lead], ..Race::default() }),
+            ..Record::default()
+        };
+        let records = vec![record("hall", 4, 3), record("cave", 5, 9), record("hall", 4, 7)];
+        Answers { method: Method::default(), cost: Cost::default(), margins: None, records }
     }
 
     #[test]
     fn every_field_is_a_column() {
-        let method = Method { protocol: "flat".into(), probes: 0, precision: "float".into() };
-        let row = Row {
-            grid: String::new(),
-            system: String::new(),
-            tracks: 0,
-            recorded: 0,
-            effort: String::new(),
-            stages: String::new(),
-            depth: 1,
-            clusters: None,
-            seconds: 10.0,
-            condition: "clean".into(),
-            snr_db: None,
-            disturbance: "clean".into(),
-            method,
-            queries: 0,
-            top_1: None,
-            top_3: None,
-            top_1_error: None,
-            named: None,
-            lost: None,
-            strangers: 0,
-            rejected: None,
-            located: None,
-            price: Price::default(),
-            training_seconds: None,
-            training_gigabytes: None,
-            knobs: BTreeMap::new(),
-        };
-        let value = serde_json::to_value(row).unwrap();
+        let rows = Row::of(&Subject::default(), &answers(), Grouping::Condition);
+        let value = serde_json::to_value(&rows[0]).unwrap();
         let mut fields: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
         let mut columns = Row::COLUMNS.to_vec();
         fields.sort_unstable();
         columns.sort_unstable();
         assert_eq!(fields, columns);
+    }
+
+    #[test]
+    fn records_are_grouped_by_condition_or_by_room() {
+        let finding = Finding {
+            subject: Subject::default(),
+            evaluation: crate::evaluate::Evaluation { answers: vec![answers()] },
+        };
+        let row = &finding.rows()[0];
+        assert_eq!((row.queries, row.top_1, row.disturbance.as_str()), (3, Some(66.7), "noise+reverb"));
+        let rooms = finding.rooms();
+        let shares: Vec<_> = rooms.iter().map(|row| (row.room.as_deref().unwrap(), row.queries, row.top_1)).collect();
+        assert_eq!(shares, [("cave", 1, Some(0.0)), ("hall", 2, Some(100.0))]);
+        let records = &answers().records;
+        assert_eq!(leads(&records.iter().collect::<Vec<_>>()), "7");
     }
 
     #[test]

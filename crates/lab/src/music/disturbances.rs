@@ -1,9 +1,14 @@
 //! [`Disturbances`]: noise and rooms, one part for training and another for queries.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde::Serialize;
 use sordino_audio::{AudioError, ImpulseBank, NoiseBank, RejectedFile, Span, bank_files};
+
+use crate::{LabError, Monitor};
 
 /// Share of the recordings that only queries use.
 const QUERY_SHARE: f32 = 0.3;
@@ -43,6 +48,36 @@ pub struct SplitDisturbances {
     pub queries: Disturbances,
     /// Files left out.
     pub rejected: Vec<RejectedFile>,
+}
+
+/// Noise and impulse responses by their sampling rate, loaded once.
+#[derive(Debug, Default)]
+pub struct DisturbanceCache {
+    source: DisturbanceSource,
+    loaded: RefCell<HashMap<u32, Rc<SplitDisturbances>>>,
+}
+
+impl DisturbanceCache {
+    /// Nothing of a source yet.
+    pub fn new(source: DisturbanceSource) -> Self {
+        Self { source, loaded: RefCell::default() }
+    }
+
+    /// Both sides at `rate` Hz; the monitor hears of files that are left out.
+    ///
+    /// # Errors
+    /// [`LabError::Audio`] where a folder cannot be listed.
+    pub fn at(&self, rate: u32, monitor: &dyn Monitor) -> Result<Rc<SplitDisturbances>, LabError> {
+        if let Some(loaded) = self.loaded.borrow().get(&rate) {
+            return Ok(Rc::clone(loaded));
+        }
+        let loaded = Rc::new(self.source.load(rate)?);
+        for file in &loaded.rejected {
+            monitor.note(&format!("left out: {}: {}", file.path.display(), file.error));
+        }
+        self.loaded.borrow_mut().insert(rate, Rc::clone(&loaded));
+        Ok(loaded)
+    }
 }
 
 impl DisturbanceSource {

@@ -1,24 +1,11 @@
-//! [`Music`]: where an experiment's tracks come from, and the libraries that are put together from them.
+//! [`Music`]: where an experiment's tracks, noise and impulse responses come from.
 
 pub(crate) mod disturbances;
+pub(crate) mod library;
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use sordino_corpus::Catalogue;
 
-use sordino_corpus::{
-    Catalogue, Condition, CropSplit, Holdout, IndexOptions, MelTable, Query, QuerySet, QuerySpec, Rejected,
-    SoundOptions, excerpts, folds, index, split_unknown, synth,
-};
-use sordino_front::FeatureSpec;
-
-use crate::music::disturbances::Disturbances;
-use crate::question::unit::{Library, Unit};
-use crate::{DisturbanceSource, LabError, Watch};
-
-/// Seed of composed music: always the same, so that its index is made once.
-const COMPOSER: u64 = 1;
-/// Seed of what is asked, and of what is left out.
-const SEED: u64 = 1;
+use crate::DisturbanceSource;
 
 /// Where tracks and disturbances come from.
 #[derive(Clone, Debug, Default)]
@@ -27,186 +14,14 @@ pub struct Music {
     pub recorded: Catalogue,
     /// What those are, for tables.
     pub name: String,
-    /// Noise and rooms.
+    /// Noise and impulse responses.
     pub disturbances: DisturbanceSource,
 }
 
-/// A library and the tracks that are asked about.
-pub(crate) struct Put {
-    /// The library's tracks.
-    pub(crate) table: MelTable,
-    /// Tracks that are asked about, whether or not they are in the library.
-    pub(crate) asked: Catalogue,
-    /// Recorded tracks in the library.
-    pub(crate) recorded: usize,
-}
-
-impl Put {
-    /// The place in the library of a track that is asked about, or `None` where it is not in it.
-    pub(crate) fn place(&self, id: u32) -> Option<u32> {
-        self.table.position(id).map(|place| place as u32)
-    }
-}
-
-/// Indexes on disk.
-pub(crate) struct Shelf<'a> {
-    music: &'a Music,
-    folder: PathBuf,
-    /// Tracks of the largest library of the run.
-    largest: usize,
-    watch: &'a dyn Watch,
-}
-
-impl<'a> Shelf<'a> {
-    /// A shelf in `folder` for libraries of at most `largest` tracks.
-    pub(crate) fn new(music: &'a Music, folder: &Path, largest: usize, watch: &'a dyn Watch) -> Self {
-        Self { music, folder: folder.to_owned(), largest, watch }
-    }
-
-    /// Puts a library together, measuring what has not been measured yet. It holds no excerpt of a song that is left out, and every asked
-    /// track that is not: so it may be some tracks smaller or larger than it should be.
-    pub(crate) fn put(&self, library: &Library) -> Result<Put, LabError> {
-        let (asked, strangers) = library.at_most();
-        let table = self.table(library.tracks + strangers)?;
-        let catalogue = table.catalogue();
-        let recorded = |catalogue: &Catalogue| catalogue.tracks.iter().filter(|t| !t.source.is_composed()).count();
-        let from = match recorded(&catalogue) {
-            0 => table.len(),
-            recorded => recorded,
-        };
-        let count = asked.min(from);
-        let positions: Vec<usize> = (0..count).map(|i| i * from / count.max(1)).collect();
-        let asked = catalogue.select(&positions);
-        let left_out = match library.fold {
-            Some((fold, of)) => asked.select(&folds(&asked, of, SEED)?[fold].unknown),
-            None => split_unknown(&asked, Holdout::Fraction(library.unknown), SEED)?.1,
-        };
-        let table = table.select(&known(&catalogue, &left_out, &positions, library.tracks));
-        let recorded = recorded(&table.catalogue());
-        Ok(Put { table, asked, recorded })
-    }
-
-    /// The first `tracks` of all: recorded ones, then composed ones.
-    fn table(&self, tracks: usize) -> Result<MelTable, LabError> {
-        let spec = FeatureSpec::default();
-        let (mut folders, mut recorded) = (Vec::new(), 0);
-        let recordings = &self.music.recorded;
-        if !recordings.tracks.is_empty() {
-            let folder = self.folder.join(format!("recorded-{}", &recordings.fingerprint()[..12]));
-            recorded = self.index(recordings, &spec, &folder, "indexing")?;
-            folders.push(folder);
-        }
-        if tracks > recorded {
-            // Once for all sizes of the run.
-            let folder = self.composed_folder(self.largest.max(tracks) - recorded);
-            let count = count_of(&folder).unwrap_or(tracks);
-            self.index(&synth::catalogue(count as u32, COMPOSER), &spec, &folder, "composing")?;
-            folders.push(folder);
-        }
-        Ok(MelTable::open_all(&folders, Some(tracks))?)
-    }
-
-    /// The smallest index of enough composed tracks, or the folder for one.
-    fn composed_folder(&self, tracks: usize) -> PathBuf {
-        let listed = std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let enough = listed.filter_map(|path| Some((count_of(&path)?, path))).filter(|(count, _)| *count >= tracks);
-        enough.min().map_or_else(|| self.folder.join(format!("{COMPOSED}{tracks}")), |(_, path)| path)
-    }
-
-    /// Builds or finishes an index and says how many tracks it holds.
-    fn index(
-        &self,
-        catalogue: &Catalogue,
-        spec: &FeatureSpec,
-        folder: &Path,
-        what: &'static str,
-    ) -> Result<usize, LabError> {
-        let bar = self.watch.bar(catalogue.tracks.len() as u64, what);
-        let report = index::build(catalogue, spec, folder, &IndexOptions::for_spec(spec), &bar)?;
-        bar.finish_and_clear();
-        Ok(report.indexed)
-    }
-}
-
-const COMPOSED: &str = "composed-";
-
-/// Tracks of an index of composed music, by its folder's name.
-fn count_of(folder: &Path) -> Option<usize> {
-    folder.file_name()?.to_str()?.strip_prefix(COMPOSED)?.parse().ok()
-}
-
-/// The positions of a library of `tracks` tracks in a catalogue: no excerpt of a song that is left out, all others of those at `asked`, and
-/// so many more.
-fn known(catalogue: &Catalogue, left_out: &Catalogue, asked: &[usize], tracks: usize) -> Vec<usize> {
-    let left_out = excerpts(catalogue, left_out);
-    let mut known: Vec<usize> = (0..catalogue.tracks.len()).filter(|i| left_out.binary_search(i).is_err()).collect();
-    let not_asked = known.iter().rev().copied().filter(|i| asked.binary_search(i).is_err());
-    let surplus: HashSet<usize> = not_asked.take(known.len().saturating_sub(tracks)).collect();
-    known.retain(|i| !surplus.contains(i));
-    known
-}
-
-/// What every query was, beside what `hear` makes of it.
-pub(crate) struct Heard<T> {
-    /// Its track's id.
-    pub(crate) track: u32,
-    /// Its condition's place in the list.
-    pub(crate) condition: usize,
-    /// What was made of it.
-    pub(crate) value: T,
-}
-
-/// Renders every query to the tracks that `unit` asks about at the rate and length of `spec`, and maps it, in parallel. Every fold hears other
-/// places, noise and rooms, so that its queries are not those of another fold asked again.
-pub(crate) fn ask<T: Send>(
-    asked: &Catalogue,
-    spec: &FeatureSpec,
-    unit: &Unit,
-    split: CropSplit,
-    disturbances: &Disturbances,
-    watch: &dyn Watch,
-    hear: impl Fn(&Query) -> T + Sync,
-) -> Result<(Vec<Heard<T>>, Vec<Rejected>), LabError> {
-    let asking = &unit.asking;
-    let seed = SEED + unit.library.draw();
-    let conditions = asking.conditions.iter().map(|text| text.parse()).collect::<Result<Vec<Condition>, _>>()?;
-    let queries = QuerySpec { seconds: asking.seconds, conditions, crops: asking.crops, split, seed };
-    let sound = SoundOptions::default();
-    let set = QuerySet::new(asked, spec, &queries, &disturbances.noise, &disturbances.impulses, sound)?;
-    let bar = watch.bar(set.len() as u64, "queries");
-    let heard = set.map(|query| {
-        let value = hear(&query);
-        bar.inc(1);
-        Heard { track: query.id, condition: query.condition, value }
-    });
-    bar.finish_and_clear();
-    Ok(heard)
-}
-
 impl Music {
-    /// What the recorded tracks, the noise and the rooms are, for tables.
+    /// What the recorded tracks, the noise and the impulse responses are, for tables.
     pub fn sources(&self) -> [String; 3] {
         let [noise, rooms] = self.disturbances.names();
         [self.name.clone(), noise, rooms]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_library_holds_no_excerpt_of_what_is_left_out_and_everything_else_that_is_asked() {
-        let mut catalogue = synth::catalogue(12, 1);
-        for (position, track) in catalogue.tracks.iter_mut().enumerate() {
-            (track.artist, track.album) = ("A".into(), "B".into());
-            track.title = format!("Song {} ({}/2)", position / 2, position % 2 + 1);
-        }
-        let asked = [0, 3, 6, 9, 11];
-        let known = |left_out: &[usize], tracks| known(&catalogue, &catalogue.select(left_out), &asked, tracks);
-        assert_eq!(known(&[3], 12), [0, 1, 4, 5, 6, 7, 8, 9, 10, 11]);
-        assert_eq!(known(&[3], 7), [0, 1, 4, 5, 6, 9, 11]);
-        assert_eq!(known(&[3], 2), [0, 6, 9, 11]);
-        assert_eq!(known(&[], 12).len(), 12);
     }
 }

@@ -1,14 +1,13 @@
 //! [`Results`]: the folder that an experiment leaves behind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::evaluate::row::Row;
+use crate::evaluate::{Finding, Row, Table, write_table};
 use crate::question::{Question, Size};
 use crate::report::figure::Columns;
 use crate::report::html::{escape, table};
@@ -27,6 +26,9 @@ pub struct Results {
     pub machine: Machine,
     /// All rows.
     pub rows: Vec<Row>,
+    /// What the rows are counted from.
+    #[serde(skip)]
+    findings: Vec<Finding>,
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:900px;margin:2rem auto;padding:0 1rem;color:#222}\
@@ -37,8 +39,9 @@ th,td{border-bottom:1px solid #ddd;padding:.2rem .6rem;text-align:left;white-spa
 
 impl Results {
     /// Results of this run of a program, on this machine.
-    pub fn new(command: Vec<String>, size: Size, sources: [String; 3], rows: Vec<Row>) -> Self {
-        Self { command, size: size.name(), sources, machine: Machine::here(), rows }
+    pub fn new(command: Vec<String>, size: Size, sources: [String; 3], findings: Vec<Finding>) -> Self {
+        let rows = findings.iter().flat_map(Finding::rows).collect();
+        Self { command, size: size.name(), sources, machine: Machine::here(), rows, findings }
     }
 
     /// Writes `rows.csv`, `run.json` (everything) and `report.html` (figures in a file of its own).
@@ -47,22 +50,14 @@ impl Results {
     /// [`LabError::Io`] where a file cannot be written, [`LabError::Format`] for a figure of columns that no row has.
     pub fn write(&self, folder: &Path, question: &Question) -> Result<(), LabError> {
         fs::create_dir_all(folder).map_err(LabError::io(folder, "make"))?;
-        let rows = self.columns(folder)?;
-        let names = names(&rows);
-        write(&folder.join("rows.csv"), &csv(&names, &rows, folder)?)?;
+        let (names, rows) = Table::Rows.of(&self.findings).map_err(format_error(folder))?;
+        for table in [Table::Rows].iter().chain(&question.tables) {
+            // Of thousands of queries each has a line.
+            write_table(*table, &self.findings, folder, *table == Table::Queries)?;
+        }
         let json = serde_json::to_string_pretty(self).map_err(format_error(folder))?;
         write(&folder.join("run.json"), &json)?;
         write(&folder.join("report.html"), &self.html(question, &names, &rows, folder)?)
-    }
-
-    /// Rows by column.
-    fn columns(&self, folder: &Path) -> Result<Vec<Columns>, LabError> {
-        let columns = |row: &Row| match serde_json::to_value(row) {
-            Ok(Value::Object(columns)) => Ok(columns),
-            Ok(_) => Ok(Columns::new()),
-            Err(error) => Err(format_error(folder)(error)),
-        };
-        self.rows.iter().map(columns).collect()
     }
 
     fn html(&self, question: &Question, names: &[String], rows: &[Columns], folder: &Path) -> Result<String, LabError> {
@@ -114,32 +109,6 @@ impl Results {
         );
         Ok(html)
     }
-}
-
-/// Every column that some row has a value for; what varies within a grid comes behind the system.
-fn names(rows: &[Columns]) -> Vec<String> {
-    let used = |name: &str| rows.iter().any(|row| row.get(name).is_some_and(|value| !value.is_null()));
-    let own = |name: &&String| !Row::COLUMNS.contains(&name.as_str());
-    let knobs: BTreeSet<String> = rows.iter().flat_map(Columns::keys).filter(own).cloned().collect();
-    let (first, rest) = Row::COLUMNS.split_at(2);
-    let all = first.iter().map(ToString::to_string).chain(knobs).chain(rest.iter().map(ToString::to_string));
-    all.filter(|name| used(name)).collect()
-}
-
-fn csv(names: &[String], rows: &[Columns], folder: &Path) -> Result<String, LabError> {
-    let cell = |value: Option<&Value>| match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(value) if !value.is_null() => value.to_string(),
-        _ => String::new(),
-    };
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let lines = std::iter::once(names.to_vec())
-        .chain(rows.iter().map(|row| names.iter().map(|name| cell(row.get(name))).collect::<Vec<_>>()));
-    for line in lines {
-        writer.write_record(line).map_err(format_error(folder))?;
-    }
-    let bytes = writer.into_inner().map_err(format_error(folder))?;
-    String::from_utf8(bytes).map_err(format_error(folder))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), LabError> {

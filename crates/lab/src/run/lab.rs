@@ -1,71 +1,94 @@
 //! [`Lab`]: runs an experiment, unit by unit, and remembers every unit that is done.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use sordino_model::{Decider, Protocol};
+use serde::{Deserialize, Serialize};
+use sordino_corpus::SoundOptions;
 
-use crate::evaluate::row::{Counts, Method, Price, Row, disturbance, percent, standard_error};
-use crate::music::Shelf;
-use crate::question::unit::{System, Unit};
+use crate::evaluate::{Evaluation, Finding, Queries, Subject};
+use crate::key::key;
+use crate::machine::{peak_gigabytes, reset_peak};
+use crate::music::library::{LibraryStore, Placement};
+use crate::question::unit::Unit;
 use crate::question::{Grid, Question};
-use crate::run::bench::{Bench, Done};
-use crate::system::{opponent, ours};
-use crate::{LabError, Music, Watch};
+use crate::system::registry::Recipe;
+use crate::system::{Construction, Networks};
+use crate::{DisturbanceCache, LabError, Monitor, Music};
 
 /// Raise it when results of old units must not be used any more.
-const REVISION: u32 = 3;
+const REVISION: u32 = 4;
+/// Seed of what is asked.
+const SEED: u64 = 1;
+/// Steps of a bar that shows a fraction.
+const STEPS: f32 = 1_000.0;
 
 /// Where experiments are run.
-pub struct Lab<'a>(Bench<'a>);
+pub struct Lab<'a> {
+    music: &'a Music,
+    cache: PathBuf,
+    monitor: &'a dyn Monitor,
+    disturbances: DisturbanceCache,
+    networks: Networks,
+}
+
+/// What came of a unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Outcome {
+    /// Recorded tracks in the library.
+    recorded: usize,
+    /// Slots of every stage.
+    slots: Vec<usize>,
+    index_bytes: Option<usize>,
+    training_seconds: Option<f64>,
+    training_gigabytes: Option<f64>,
+    evaluation: Evaluation,
+}
 
 impl<'a> Lab<'a> {
     /// A lab that works on `music` and keeps indexes, models and the results of finished units in `cache`.
-    pub fn new(music: &'a Music, cache: &Path, watch: &'a dyn Watch) -> Self {
-        Self(Bench { music, cache: cache.to_owned(), watch, disturbances: RefCell::default() })
+    pub fn new(music: &'a Music, cache: &Path, monitor: &'a dyn Monitor) -> Self {
+        let disturbances = DisturbanceCache::new(music.disturbances.clone());
+        Self { music, cache: cache.to_owned(), monitor, disturbances, networks: Networks::default() }
     }
 
-    /// Runs what has not been run before, and returns all rows.
+    /// Runs what has not been run before, and returns one finding for every setting, all folds of it together.
     ///
     /// # Errors
     /// [`LabError`] from the first unit that fails; those before it are remembered.
-    pub fn run(&self, question: &Question) -> Result<Vec<Row>, LabError> {
-        let units: Vec<Unit> = question
-            .grids
-            .iter()
-            .map(Grid::units)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|reason| LabError::Setting {
-                setting: "a grid".into(),
-                found: reason,
-                expected: "settings that fit together".into(),
-            })?
-            .concat();
-        // A stranger's place in the library is taken by a further track.
+    pub fn run(&self, question: &Question) -> Result<Vec<Finding>, LabError> {
+        let units = question.grids.iter().map(Grid::units).collect::<Result<Vec<_>, _>>();
+        let units = units.map_err(|reason| LabError::Setting {
+            setting: "a grid".into(),
+            found: reason,
+            expected: "settings that fit together".into(),
+        })?;
+        let units: Vec<Unit> = units.concat();
+        // The place of an unknown track in the library is taken by a further one.
         let largest = units.iter().map(|unit| unit.library.tracks + unit.library.asked).max().unwrap_or(0);
-        let Bench { music, cache, watch, .. } = &self.0;
-        let shelf = Shelf::new(music, &cache.join("indexes"), largest, *watch);
-        let mut results: Vec<(Unit, Vec<Done>)> = Vec::new();
+        let store = LibraryStore::new(self.music, &self.cache.join("indexes"), largest, self.monitor);
+        let mut findings: Vec<(Unit, Finding)> = Vec::new();
         for (place, unit) in units.iter().enumerate() {
-            watch.note(&format!("[{}/{}] {}", place + 1, units.len(), unit.describe()));
-            let done = self.done(unit, &shelf)?;
-            // Folds of one setting are one result.
+            self.monitor.note(&format!("[{}/{}] {}", place + 1, units.len(), unit.describe()));
+            let outcome = self.outcome(unit, &store)?;
+            // Folds of one setting are one finding.
             let whole = unit.without_fold();
-            match results.iter_mut().find(|(other, _)| *other == whole) {
-                Some((_, folds)) => folds.push(done),
-                None => results.push((whole, vec![done])),
+            match findings.iter_mut().find(|(other, _)| *other == whole) {
+                Some((_, finding)) => add(finding, outcome),
+                None => findings.push((whole, finding(unit, outcome))),
             }
         }
-        Ok(results.iter().flat_map(|(unit, folds)| rows(unit, folds)).collect())
+        Ok(findings.into_iter().map(|(_, finding)| finding).collect())
     }
 
     /// The result of a unit, from the cache where it is there.
-    fn done(&self, unit: &Unit, shelf: &Shelf<'_>) -> Result<Done, LabError> {
-        let bench = &self.0;
-        let folder = bench.cache.join("units");
-        let path = folder.join(format!("{}.json", bench.key(&(REVISION, env!("CARGO_PKG_VERSION"), unit.work()))?));
+    fn outcome(&self, unit: &Unit, store: &LibraryStore<'_>) -> Result<Outcome, LabError> {
+        let folder = self.cache.join("units");
+        let origin = self.origin()?;
+        let name = key(&(origin.as_str(), REVISION, env!("CARGO_PKG_VERSION"), unit.work()))?;
+        let path = folder.join(format!("{name}.json"));
         let format = |error: serde_json::Error| LabError::Format {
             path: path.clone(),
             reason: format!("{error}; delete the file, and it is made again"),
@@ -73,13 +96,9 @@ impl<'a> Lab<'a> {
         if let Ok(text) = fs::read_to_string(&path) {
             return serde_json::from_str(&text).map_err(format);
         }
-        let put = shelf.put(&unit.library)?;
-        let done = match &unit.system {
-            System::Sordino(training) => ours::run(bench, unit, training, &put)?,
-            System::Baseline(kind) => opponent::run(bench, unit, *kind, &put)?,
-        };
+        let outcome = self.evaluate(unit, &store.place(&unit.library)?, &origin)?;
         fs::create_dir_all(&folder).map_err(LabError::io(&folder, "make"))?;
-        let text = serde_json::to_string_pretty(&done).map_err(format)?;
+        let text = serde_json::to_string(&outcome).map_err(format)?;
         // Written aside and renamed: an interrupted run leaves no half of a result.
         let aside = path.with_extension("part");
         fs::write(&aside, &text).map_err(LabError::io(&aside, "write"))?;
@@ -87,61 +106,102 @@ impl<'a> Lab<'a> {
         // As a later run will read it: the last bit of a number with seventeen digits does not always survive the file.
         serde_json::from_str(&text).map_err(format)
     }
+
+    /// A name for where music, noise and impulse responses come from.
+    fn origin(&self) -> Result<String, LabError> {
+        let Music { recorded, disturbances, .. } = self.music;
+        key(&(recorded.fingerprint(), disturbances.listing()?, disturbances.seed))
+    }
+
+    /// Builds a unit's system and asks it.
+    fn evaluate(&self, unit: &Unit, placement: &Placement, origin: &str) -> Result<Outcome, LabError> {
+        let Placement { table, asked, recorded } = placement;
+        let (catalogue, sound, split) = (table.catalogue(), SoundOptions::default(), unit.queries.split());
+        let disturbances = self.disturbances.at(table.spec().sample_rate, self.monitor)?;
+        let recipe = Recipe::find(&unit.system.name, unit.system.effort).map_err(|reason| LabError::Setting {
+            setting: "systems".into(),
+            found: unit.system.name.clone(),
+            expected: reason,
+        })?;
+        let bar = self.monitor.bar(STEPS as u64, recipe.name);
+        let progress = |phase: &str, part: f32| {
+            bar.set_message(phase.to_owned());
+            bar.set_position((STEPS * part) as u64);
+        };
+        let construction = Construction {
+            table,
+            catalogue: &catalogue,
+            sound: &sound,
+            split,
+            seconds: unit.queries.seconds,
+            training: &disturbances.training,
+            origin,
+            source: format!("{} tracks, {recorded} recorded", table.len()),
+            cache: &self.cache,
+            networks: &self.networks,
+            monitor: self.monitor,
+            progress: &progress,
+        };
+        reset_peak();
+        let start = Instant::now();
+        let system = recipe.build(&construction, &unit.system.settings)?;
+        let training_seconds = Some(start.elapsed().as_secs_f64());
+        let training_gigabytes = peak_gigabytes();
+        bar.finish_and_clear();
+
+        let ids: Vec<u32> = catalogue.tracks.iter().map(|track| track.id).collect();
+        let place = |track: &sordino_corpus::Track| Some((track.id, table.position(track.id)? as u32));
+        let places: HashMap<u32, u32> = asked.tracks.iter().filter_map(place).collect();
+        let fold = unit.library.draw();
+        let queries = Queries {
+            asked,
+            ids: &ids,
+            places: &places,
+            spec: table.spec(),
+            seconds: unit.queries.seconds,
+            conditions: &unit.queries.conditions,
+            crops: unit.queries.crops,
+            split,
+            // Every fold hears other places, noise and rooms, so that its queries are not those of another fold asked again.
+            seed: SEED + fold as u64,
+            fold,
+            disturbances: &self.disturbances,
+            monitor: self.monitor,
+        };
+        Ok(Outcome {
+            recorded: *recorded,
+            slots: system.stages(),
+            index_bytes: system.index_bytes(),
+            training_seconds,
+            training_gigabytes,
+            evaluation: system.evaluate(&queries, &unit.answers)?,
+        })
+    }
 }
 
-/// A unit's rows; folds are added up, and their times too.
-fn rows(unit: &Unit, folds: &[Done]) -> Vec<Row> {
-    let Some(first) = folds.first() else { return Vec::new() };
-    let mut merged: BTreeMap<(usize, Method), (Counts, Price)> = BTreeMap::new();
-    for (place, outcome) in folds.iter().flat_map(|fold| fold.outcomes.iter().enumerate()) {
-        let entry = merged.entry((place, outcome.method.clone()));
-        let nothing = || (Counts::default(), Price { equal: None, ..outcome.price.clone() });
-        let (counts, price) = entry.or_insert_with(nothing);
-        counts.merge(outcome.counts);
-        price.equal = outcome.price.equal.map(|equal| equal + price.equal.unwrap_or(0));
-    }
-    let total = |of: fn(&Done) -> Option<f64>| folds.iter().map(of).sum::<Option<f64>>();
-    let largest = |of: fn(&Done) -> Option<f64>| folds.iter().filter_map(of).reduce(f64::max);
-    let (effort, stages) = match &unit.system {
-        System::Sordino(training) => (format!("{:?}", training.effort).to_lowercase(), first.stages.clone()),
-        System::Baseline(_) => (String::new(), Vec::new()),
+fn finding(unit: &Unit, outcome: Outcome) -> Finding {
+    let Outcome { recorded, slots, index_bytes, training_seconds, training_gigabytes, evaluation } = outcome;
+    let subject = Subject {
+        grid: unit.grid.clone(),
+        system: unit.system.name.clone(),
+        tracks: unit.library.tracks,
+        recorded,
+        effort: unit.system.effort(),
+        slots,
+        seconds: unit.queries.seconds,
+        heard_seconds: unit.queries.heard_seconds,
+        index_bytes,
+        training_seconds,
+        training_gigabytes,
+        settings: unit.columns.iter().cloned().collect(),
     };
-    let row = |((place, method), (counts, price)): ((usize, Method), (Counts, Price))| {
-        let condition = first.outcomes[place].condition.clone();
-        let (snr_db, disturbance) = disturbance(&condition);
-        // Where the server decides, the client sees an answer and no ranking.
-        let decided = method.protocol.parse::<Protocol>().is_ok_and(|p| p.decider() == Decider::Server);
-        let ranked = !decided;
-        let stages: &[usize] = if method.protocol == "flat" { &[] } else { &stages };
-        Row {
-            grid: unit.grid.clone(),
-            system: unit.system.name().into(),
-            tracks: unit.library.tracks,
-            recorded: first.recorded,
-            effort: effort.clone(),
-            stages: stages.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x "),
-            depth: stages.len().max(1),
-            clusters: stages.first().copied().filter(|_| stages.len() > 1),
-            seconds: unit.asking.seconds,
-            condition,
-            snr_db,
-            disturbance,
-            method,
-            queries: counts.known,
-            // Where the server decides, nothing is ranked behind the threshold.
-            top_1: percent(counts.top_1, counts.known).filter(|_| ranked),
-            top_3: percent(counts.top_3, counts.known).filter(|_| ranked),
-            top_1_error: standard_error(counts.top_1, counts.known).filter(|_| ranked),
-            named: percent(counts.named, counts.known),
-            lost: percent(counts.lost, counts.known),
-            strangers: counts.strangers,
-            rejected: percent(counts.rejected, counts.strangers),
-            located: percent(counts.located, counts.placed),
-            price,
-            training_seconds: total(|fold| fold.training_seconds),
-            training_gigabytes: largest(|fold| fold.training_gigabytes),
-            knobs: unit.knobs.iter().cloned().collect(),
-        }
-    };
-    merged.into_iter().map(row).collect()
+    Finding { subject, evaluation }
+}
+
+/// Adds another fold: its queries and its time, and its memory where that is more.
+fn add(finding: &mut Finding, fold: Outcome) {
+    let Subject { training_seconds, training_gigabytes, .. } = &mut finding.subject;
+    *training_seconds = training_seconds.zip(fold.training_seconds).map(|(a, b)| a + b);
+    *training_gigabytes = [*training_gigabytes, fold.training_gigabytes].into_iter().flatten().reduce(f64::max);
+    finding.evaluation.merge(fold.evaluation);
 }

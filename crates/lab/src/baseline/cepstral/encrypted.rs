@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use sordino_fhe::SecretKey;
-use sordino_fhe::params::ParameterSet;
+use sordino_fhe::params::{self, ParameterSet};
 use sordino_fhe::scores::{Client, Plan, PlannerOptions, Server};
 use sordino_learn::Answer;
 use sordino_model::ModelHash;
@@ -13,6 +13,7 @@ use sordino_model::stage::Hierarchy;
 
 use super::regression::FlatRegression;
 use crate::LabError;
+use crate::evaluate::{AnswerSettings, Answers, Method, Queries, Query, Record, Sample, System, named, thousandths};
 
 /// A server that holds the regression's integer weights, and a client with a key.
 pub struct EncryptedRegression<'a> {
@@ -26,6 +27,8 @@ pub struct EncryptedRegression<'a> {
 pub struct EncryptedClip {
     /// What the client decided.
     pub answer: Answer,
+    /// What it would have decided in the clear, in integers.
+    pub clear: Answer,
     /// Windows in the clip, each a query of its own.
     pub windows: usize,
     /// Decrypted scores that are not those of the clear integers; 0 is what there should be.
@@ -49,7 +52,7 @@ impl<'a> EncryptedRegression<'a> {
     /// [`LabError::Fhe`] for scores that no plan can hold.
     pub fn new(
         regression: &'a FlatRegression,
-        key: impl Into<Arc<SecretKey>>,
+        key: Arc<SecretKey>,
         parameters: &'static ParameterSet,
     ) -> Result<Self, LabError> {
         let hierarchy = regression.hierarchy();
@@ -60,17 +63,11 @@ impl<'a> EncryptedRegression<'a> {
         Ok(Self { regression, server, client })
     }
 
-    /// Bytes of the server's prepared weights.
-    pub fn weight_bytes(&self) -> usize {
-        self.server.weight_bytes()
-    }
-
-    /// Names a clip: every window encrypted, scored by the server, decrypted, and the vote.
+    /// Names a clip by its windows ([`FlatRegression::window_vectors`]): each encrypted, scored by the server, decrypted, and the vote.
     ///
     /// # Errors
     /// [`LabError::Fhe`] for a message that is refused.
-    pub fn answer(&mut self, samples: &[f32]) -> Result<EncryptedClip, LabError> {
-        let vectors = self.regression.window_vectors(samples);
+    pub fn answer(&mut self, vectors: &[Vec<i32>]) -> Result<EncryptedClip, LabError> {
         let start = Instant::now();
         let queries = vectors.iter().map(|x| self.client.query(0, x, &[])).collect::<Result<Vec<_>, _>>()?;
         let encrypt = start.elapsed();
@@ -83,13 +80,14 @@ impl<'a> EncryptedRegression<'a> {
         let decrypt = start.elapsed();
 
         let stage = self.regression.hierarchy().last();
-        let wrong = |(x, scores): (&Vec<i32>, &Vec<i64>)| {
-            scores.iter().enumerate().filter(|&(slot, &score)| score != stage.score(0, slot, x)).count()
-        };
+        let score = |x: &Vec<i32>| (0..stage.count(0)).map(|slot| stage.score(0, slot, x)).collect();
+        let clear: Vec<Vec<i64>> = vectors.iter().map(score).collect();
+        let wrong = |(a, b): (&Vec<i64>, &Vec<i64>)| a.iter().zip(b).filter(|(a, b)| a != b).count();
         Ok(EncryptedClip {
             answer: self.regression.decide(&scores),
+            clear: self.regression.decide(&clear),
             windows: vectors.len(),
-            wrong_scores: vectors.iter().zip(&scores).map(wrong).sum(),
+            wrong_scores: scores.iter().zip(&clear).map(wrong).sum(),
             encrypt,
             server,
             decrypt,
@@ -97,6 +95,44 @@ impl<'a> EncryptedRegression<'a> {
             down: replies.iter().map(Vec::len).sum(),
         })
     }
+}
+
+/// Asks a sample of the queries encrypted, under fresh keys.
+pub(crate) fn answers(
+    regression: &FlatRegression,
+    queries: &Queries<'_>,
+    settings: &AnswerSettings,
+    clear: &Answers,
+) -> Result<Answers, LabError> {
+    let spec = queries.spec_at(regression.rate());
+    let clips: Vec<(Query, Vec<Vec<i32>>)> = queries.render(&spec, |samples| regression.window_vectors(samples))?;
+    let sample = Sample { queries: settings.encrypted, keys: settings.keys, seed: settings.seed };
+    let method = Method { precision: "encrypted".into(), ..clear.method.clone() };
+    let mut answers = Answers { method, cost: clear.cost.clone(), margins: None, records: Vec::new() };
+    let bar = queries.monitor.bar(settings.encrypted.min(clips.len()) as u64, "encrypted");
+    for (number, places) in sample.places(clips.len()).into_iter().enumerate() {
+        let key = Arc::new(SecretKey::generate(&params::STANDARD));
+        let mut exchange = EncryptedRegression::new(regression, key, &params::STANDARD)?;
+        for place in places {
+            let (query, vectors) = &clips[place];
+            let clip = exchange.answer(vectors)?;
+            let milliseconds = |time: Duration| Some(thousandths(1e3 * time.as_secs_f64()));
+            (answers.cost.bytes_up, answers.cost.bytes_down) = (Some(clip.up), Some(clip.down));
+            answers.records.push(Record {
+                top: named(&clip.answer, queries.ids),
+                reported_known: clip.answer.known,
+                key: Some(number),
+                clear: named(&clip.clear, queries.ids),
+                equal: Some(clip.wrong_scores == 0),
+                server_milliseconds: milliseconds(clip.server),
+                client_milliseconds: milliseconds(clip.encrypt + clip.decrypt),
+                ..Record::new(queries.fold, query, &answers.method)
+            });
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(answers)
 }
 
 /// What ties queries to these weights.

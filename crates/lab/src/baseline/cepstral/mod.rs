@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sordino_front::{FeatureSpec, MelFrontEnd, MelScale, mfcc};
 
-use super::{Library, Tell};
+use super::{Library, PhaseProgress};
 use crate::LabError;
 
 /// How windows become numbers. The default is librosa's `mfcc(n_mfcc=20)` of 22,050 Hz sound, as the entry calls it.
@@ -105,12 +105,16 @@ impl MfccWindows {
     }
 
     /// The windows of everything that may be heard of a library.
-    pub(crate) fn of_library(&self, library: &Library<'_>, tell: Tell<'_>) -> Result<LabelledWindows, LabError> {
+    pub(crate) fn of_library(
+        &self,
+        library: &Library<'_>,
+        progress: PhaseProgress<'_>,
+    ) -> Result<LabelledWindows, LabError> {
         let done = std::sync::atomic::AtomicUsize::new(0);
         let windows = (0..library.len()).into_par_iter().map(|position| {
             let windows = self.of(&library.heard(position, self.settings.rate)?);
             let done = 1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            tell("windows", done as f32 / library.len() as f32);
+            progress("windows", done as f32 / library.len() as f32);
             Ok(windows)
         });
         let windows: Vec<Array2<f32>> = windows.collect::<Result<_, LabError>>()?;

@@ -9,14 +9,16 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 use sordino_front::VectorBound;
 use sordino_learn::Answer;
+use sordino_model::Learns;
 use sordino_model::stage::{Hierarchy, Stage};
 
 use super::MfccSettings;
-use super::MfccWindows;
+use super::{MfccWindows, encrypted};
 use crate::LabError;
 use crate::baseline::softmax::{self, Softmax, SoftmaxSettings};
 use crate::baseline::vote::majority;
-use crate::baseline::{Baseline, Library, Privacy, Tell};
+use crate::baseline::{Library, PhaseProgress};
+use crate::evaluate::{AnswerSettings, Evaluation, Queries, Response, System, in_the_clear};
 
 /// Largest entry of a rounded vector or row of weights: 8 bits with sign.
 const LEVEL: f32 = 127.0;
@@ -41,7 +43,7 @@ impl Default for RegressionSettings {
     }
 }
 
-/// The trained classifier, in floating point and in integers. As a [`Baseline`] it answers in integers, as it would encrypted.
+/// The trained classifier, in floating point and in integers. As a [`System`] it responds in integers, as it would encrypted.
 pub struct FlatRegression {
     windows: MfccWindows,
     mean: Array1<f32>,
@@ -66,7 +68,7 @@ impl FlatRegression {
         library: &Library<'_>,
         settings: RegressionSettings,
         seed: u64,
-        tell: Tell<'_>,
+        progress: PhaseProgress<'_>,
     ) -> Result<Self, LabError> {
         let bad = |setting: &str, found: String, expected: &str| {
             Err(LabError::Setting { setting: setting.into(), found, expected: expected.into() })
@@ -75,7 +77,7 @@ impl FlatRegression {
             return bad("range", settings.range.to_string(), "a positive number");
         }
         let windows = MfccWindows::new(settings.mfcc)?;
-        let examples = windows.of_library(library, tell)?;
+        let examples = windows.of_library(library, progress)?;
         if examples.tracks.is_empty() {
             return bad("library", format!("{} tracks without a whole window", library.len()), "at least one window");
         }
@@ -86,7 +88,7 @@ impl FlatRegression {
             if variance > 0.0 { variance.sqrt().recip() } else { 0.0 }
         });
         x *= &inv_std;
-        let float = softmax::fit(x.view(), &examples.tracks, library.len(), settings.softmax, seed, tell)?;
+        let float = softmax::fit(x.view(), &examples.tracks, library.len(), settings.softmax, seed, progress)?;
 
         let scale = LEVEL / settings.range;
         let largest = float.weights.iter().fold(f32::MIN_POSITIVE, |a, w| a.max(w.abs()));
@@ -127,7 +129,7 @@ impl FlatRegression {
     /// The answer before any rounding.
     ///
     /// # Errors
-    /// As [`Baseline::answer`].
+    /// As [`System::respond`].
     pub fn answer_in_floating_point(&self, samples: &[f32]) -> Result<Answer, LabError> {
         let x = self.standardised(samples);
         self.vote(samples, x.dot(&self.float.weights.t()) + &self.float.bias)
@@ -138,11 +140,6 @@ impl FlatRegression {
         let scores = self.rounded(samples).dot(&self.weights.t()) + &self.bias;
         let right = best_of_rows(scores.view()).filter(|&track| track == position).count();
         right as f32 / scores.nrows().max(1) as f32
-    }
-
-    /// Mean cross entropy of the training windows over the last pass, in nats.
-    pub fn training_loss(&self) -> f32 {
-        self.float.loss
     }
 
     fn standardised(&self, samples: &[f32]) -> Array2<f32> {
@@ -173,19 +170,32 @@ fn best_of_rows(scores: ArrayView2<'_, f32>) -> impl Iterator<Item = u32> {
     (0..scores.nrows()).map(move |i| best(scores.row(i)) as u32)
 }
 
-impl Baseline for FlatRegression {
-    fn privacy(&self) -> Privacy {
-        Privacy {
-            server_learns: "that a query was made, and its length",
-            client_learns: "every track's score for every half second",
-        }
+impl System for FlatRegression {
+    fn name(&self) -> &'static str {
+        if self.rate() == 8_000 { "mfcc-regression-8k" } else { "mfcc-regression" }
+    }
+
+    fn learns(&self) -> Learns {
+        Learns { server: "that a query was made, and its length", client: "every track's score for every half second" }
     }
 
     fn rate(&self) -> u32 {
         self.windows.settings().rate
     }
 
-    fn answer(&self, samples: &[f32]) -> Result<Answer, LabError> {
-        self.vote(samples, self.rounded(samples).dot(&self.weights.t()) + &self.bias)
+    fn respond(&self, samples: &[f32]) -> Result<Response, LabError> {
+        Ok(self.vote(samples, self.rounded(samples).dot(&self.weights.t()) + &self.bias)?.into())
+    }
+
+    /// In floating point, in integers, and a sample of clips encrypted.
+    fn evaluate(&self, queries: &Queries<'_>, settings: &AnswerSettings) -> Result<Evaluation, LabError> {
+        let float = |samples: &[f32]| Ok(self.answer_in_floating_point(samples)?.into());
+        let float = in_the_clear(self, queries, "float", float)?;
+        let integer = in_the_clear(self, queries, "integer", |samples| self.respond(samples))?;
+        let mut answers = vec![float, integer];
+        if settings.encrypted > 0 {
+            answers.push(encrypted::answers(self, queries, settings, &answers[1])?);
+        }
+        Ok(Evaluation { answers })
     }
 }

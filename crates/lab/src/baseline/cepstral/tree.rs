@@ -7,14 +7,15 @@
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sordino_learn::Answer;
+use sordino_model::Learns;
 
 use super::MfccSettings;
 use super::MfccWindows;
 use super::regression::not_finite;
 use crate::LabError;
 use crate::baseline::vote::majority;
-use crate::baseline::{Baseline, Library, Privacy, Tell};
+use crate::baseline::{Library, PhaseProgress};
+use crate::evaluate::{Response, System};
 
 /// How the tree is grown.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,13 +70,13 @@ impl DecisionTree {
     /// # Errors
     /// [`LabError::Setting`] for settings out of range or a library without a window, [`LabError::Corpus`] for a track that
     /// cannot be read.
-    pub fn fit(library: &Library<'_>, settings: TreeSettings, tell: Tell<'_>) -> Result<Self, LabError> {
+    pub fn fit(library: &Library<'_>, settings: TreeSettings, progress: PhaseProgress<'_>) -> Result<Self, LabError> {
         if !(1..=8).contains(&settings.bits) || settings.depth > 64 {
             let (found, expected) = (format!("{settings:?}"), "1 to 8 bits, and a depth of at most 64".into());
             return Err(LabError::Setting { setting: "tree".into(), found, expected });
         }
         let windows = MfccWindows::new(settings.mfcc)?;
-        let examples = windows.of_library(library, tell)?;
+        let examples = windows.of_library(library, progress)?;
         if examples.tracks.is_empty() {
             let found = format!("{} tracks without a whole window", library.len());
             return Err(LabError::Setting { setting: "library".into(), found, expected: "at least one window".into() });
@@ -189,11 +190,15 @@ impl Node {
     }
 }
 
-impl Baseline for DecisionTree {
-    fn privacy(&self) -> Privacy {
-        Privacy {
-            server_learns: "everything: it runs in the clear here (the entry planned it encrypted)",
-            client_learns: "one track for every half second",
+impl System for DecisionTree {
+    fn name(&self) -> &'static str {
+        "mfcc-tree"
+    }
+
+    fn learns(&self) -> Learns {
+        Learns {
+            server: "everything: it runs in the clear here (the entry planned it encrypted)",
+            client: "one track for every half second",
         }
     }
 
@@ -201,12 +206,12 @@ impl Baseline for DecisionTree {
         self.windows.settings().rate
     }
 
-    fn answer(&self, samples: &[f32]) -> Result<Answer, LabError> {
+    fn respond(&self, samples: &[f32]) -> Result<Response, LabError> {
         if samples.iter().any(|v| !v.is_finite()) {
             return Err(not_finite());
         }
         let levels = self.grid.levels(&self.windows.of(samples));
-        Ok(majority(levels.rows().into_iter().map(|row| self.root.class(row)), self.votes))
+        Ok(majority(levels.rows().into_iter().map(|row| self.root.class(row)), self.votes).into())
     }
 }
 

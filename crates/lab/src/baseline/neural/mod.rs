@@ -18,13 +18,15 @@ use serde::{Deserialize, Serialize};
 use sordino_audio::{AugmentSpec, ImpulseBank, Level, NoiseBank};
 use sordino_front::{FeatureSpec, MelFrontEnd, MelScratch, Network, log_mel};
 use sordino_learn::{Answer, Block, Descent, DeviceChoice, EmbeddingSettings, Loss, Progress, Report, train_embedding};
+use sordino_model::Learns;
 
 use self::ivf_pq::{IvfPq, IvfPqSettings};
 use self::segments::{SegmentPlan, Segments, refused};
 use super::cepstral::regression::not_finite;
 use super::vote::majority;
-use super::{Baseline, Library, Privacy, Tell};
+use super::{Library, PhaseProgress};
 use crate::LabError;
+use crate::evaluate::{Response, System};
 
 /// What becomes of the neighbours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +84,15 @@ impl Default for NeuralSettings {
     }
 }
 
+impl NeuralSettings {
+    /// What the network follows from, besides the library.
+    pub(crate) fn training(&self) -> impl Serialize + '_ {
+        let Self { embedding, augment, segment_seconds, hop_seconds, shift_seconds, training_tracks, device, .. } =
+            self;
+        (embedding, augment, segment_seconds, hop_seconds, shift_seconds, training_tracks, device)
+    }
+}
+
 /// A trained network and the index of a library's segments. Copies share both.
 #[derive(Clone)]
 pub struct NeuralFingerprint {
@@ -101,9 +112,10 @@ pub struct SegmentEmbedder {
     hop_seconds: f32,
 }
 
-struct Told<'a>(Tell<'a>);
+/// A training's progress, told as a baseline's.
+struct LearnProgress<'a>(PhaseProgress<'a>);
 
-impl Progress for Told<'_> {
+impl Progress for LearnProgress<'_> {
     fn report(&self, report: &Report<'_>) -> ControlFlow<()> {
         (self.0)(report.phase, report.step as f32 / report.steps.max(1) as f32);
         ControlFlow::Continue(())
@@ -122,10 +134,10 @@ impl NeuralFingerprint {
         impulses: &ImpulseBank,
         settings: &NeuralSettings,
         seed: u64,
-        tell: Tell<'_>,
+        progress: PhaseProgress<'_>,
     ) -> Result<Self, LabError> {
-        let embedder = SegmentEmbedder::train(library, noise, impulses, settings, seed, tell)?;
-        Self::index(library, Arc::new(embedder), settings, seed, tell)
+        let embedder = SegmentEmbedder::train(library, noise, impulses, settings, seed, progress)?;
+        Self::index(library, Arc::new(embedder), settings, seed, progress)
     }
 
     /// Indexes what may be heard of a library with a network that is trained already, on this library or another.
@@ -137,7 +149,7 @@ impl NeuralFingerprint {
         embedder: Arc<SegmentEmbedder>,
         settings: &NeuralSettings,
         seed: u64,
-        tell: Tell<'_>,
+        progress: PhaseProgress<'_>,
     ) -> Result<Self, LabError> {
         if settings.neighbours == 0 {
             let (found, expected) = ("0".into(), "at least 1".into());
@@ -148,7 +160,7 @@ impl NeuralFingerprint {
         let embed = |position: usize| {
             let vectors = embedder.segments(&library.heard(position, rate)?)?;
             let done = 1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            tell("segments", done as f32 / library.len() as f32);
+            progress("segments", done as f32 / library.len() as f32);
             Ok(vectors)
         };
         let tracks = (0..library.len()).into_par_iter().map(embed).collect::<Result<Vec<_>, LabError>>()?;
@@ -174,11 +186,6 @@ impl NeuralFingerprint {
     /// The same index, searched in this way.
     pub fn with_search(&self, search: SegmentSearch) -> Self {
         Self { search, ..self.clone() }
-    }
-
-    /// Bytes of the index.
-    pub fn bytes(&self) -> usize {
-        self.index.bytes()
     }
 
     /// Track of a segment, and its place among the track's.
@@ -229,7 +236,7 @@ impl SegmentEmbedder {
         impulses: &ImpulseBank,
         settings: &NeuralSettings,
         seed: u64,
-        tell: Tell<'_>,
+        progress: PhaseProgress<'_>,
     ) -> Result<Self, LabError> {
         let positive = |value: f32| value > 0.0 && value.is_finite();
         if !positive(settings.hop_seconds) || settings.training_tracks == 0 {
@@ -240,7 +247,7 @@ impl SegmentEmbedder {
         let (hop_seconds, shift_seconds) = (settings.hop_seconds, settings.shift_seconds.max(0.0));
         let plan = SegmentPlan { tracks: settings.training_tracks, hop_seconds, shift_seconds };
         let segments = Segments::new(library, &spec, plan, &settings.augment, noise, impulses)?;
-        let told = Told(tell);
+        let told = LearnProgress(progress);
         let network = train_embedding(&segments, &spec, &settings.embedding, settings.device, seed, &told)?;
         drop(segments);
         let front = MelFrontEnd::new(&spec).map_err(refused)?;
@@ -266,20 +273,27 @@ impl SegmentEmbedder {
     }
 }
 
-impl Baseline for NeuralFingerprint {
-    fn privacy(&self) -> Privacy {
-        Privacy {
-            server_learns: "the clip's embeddings, the answer, and where in the track the clip lies",
-            client_learns: "nothing beyond its answer",
+impl System for NeuralFingerprint {
+    fn name(&self) -> &'static str {
+        match self.search {
+            SegmentSearch::Vote => "neural-vote",
+            SegmentSearch::Sequence => "neural-sequence",
         }
     }
 
-    fn answer(&self, samples: &[f32]) -> Result<Answer, LabError> {
-        Ok(self.locate(samples)?.0)
+    fn learns(&self) -> Learns {
+        Learns {
+            server: "the clip's embeddings, the answer, and where in the track the clip lies",
+            client: "nothing beyond its answer",
+        }
+    }
+
+    fn index_bytes(&self) -> Option<usize> {
+        Some(self.index.bytes())
     }
 
     /// The system has no notion of an unknown song: whatever is nearest is named.
-    fn locate(&self, samples: &[f32]) -> Result<(Answer, Option<f32>), LabError> {
+    fn respond(&self, samples: &[f32]) -> Result<Response, LabError> {
         if samples.iter().any(|v| !v.is_finite()) {
             return Err(not_finite());
         }
@@ -290,13 +304,14 @@ impl Baseline for NeuralFingerprint {
         match self.search {
             SegmentSearch::Vote => {
                 let votes = neighbours.iter().flatten().map(|&(segment, _)| self.place(segment).0 as u32);
-                Ok((majority(votes, 1), None))
+                Ok(majority(votes, 1).into())
             }
             SegmentSearch::Sequence => {
                 let best = self.sequences(&query, &neighbours);
                 let offset = best.first().map(|&(_, begin)| begin as f32 * self.embedder.hop_seconds);
                 let known = !best.is_empty();
-                Ok((Answer { tracks: best.into_iter().map(|(track, _)| track).collect(), known }, offset))
+                let answer = Answer { tracks: best.into_iter().map(|(track, _)| track).collect(), known };
+                Ok(Response { place: offset, ..answer.into() })
             }
         }
     }

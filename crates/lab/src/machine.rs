@@ -65,14 +65,14 @@ fn civil(day: u64) -> (u64, u64, u64) {
 }
 
 /// Starts a new measurement of [`peak_gigabytes`]; without effect where the system does not offer it.
-pub(crate) fn reset_peak() {
+pub fn reset_peak() {
     // `5` resets the high-water mark of resident memory (proc(5), /proc/pid/clear_refs); where it cannot be written,
     // the mark of the whole run is reported, which is an upper bound.
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
 /// The most memory that was resident since, where the system tells.
-pub(crate) fn peak_gigabytes() -> Option<f64> {
+pub fn peak_gigabytes() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
     let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;

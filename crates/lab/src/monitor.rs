@@ -1,10 +1,10 @@
-//! [`Watch`]: who is told how an experiment goes on.
+//! [`Monitor`]: who is told how an experiment goes on.
 
 use indicatif::ProgressBar;
 use sordino_learn::{Progress, Quiet};
 
 /// Who is told how an experiment goes on.
-pub trait Watch: Sync {
+pub trait Monitor: Sync {
     /// A line about what happens now.
     fn note(&self, line: &str);
 
@@ -19,7 +19,7 @@ pub trait Watch: Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct Silent;
 
-impl Watch for Silent {
+impl Monitor for Silent {
     fn note(&self, _line: &str) {}
 
     fn bar(&self, _length: u64, _what: &'static str) -> ProgressBar {

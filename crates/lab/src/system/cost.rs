@@ -4,34 +4,34 @@ use sordino_fhe::{EvaluationKey, Plan, params};
 use sordino_model::{Decider, Protocol, Resolution, ServerModel};
 
 use crate::LabError;
-use crate::evaluate::row::Price;
+use crate::evaluate::Cost;
 
-/// The price of a query.
-pub(crate) fn of(server: &ServerModel, protocol: Protocol) -> Result<Price, LabError> {
+/// The cost of a query.
+pub(crate) fn of(server: &ServerModel, protocol: Protocol) -> Result<Cost, LabError> {
     let hierarchy = server.stages_for(protocol);
     let learns = protocol.learns();
-    let (rotations, rotations_in_a_row) = decided(server, protocol).unzip();
-    let mut price = Price {
+    let (rotations, rotations_in_a_row) = decisions(server, protocol).unzip();
+    let mut cost = Cost {
         rotations,
         rotations_in_a_row,
         server_learns: learns.server.into(),
         client_learns: learns.client.into(),
-        ..Price::default()
+        ..Cost::default()
     };
     match protocol.decider() {
         Decider::Client => {
             let trips = Plan::new(&params::STANDARD, protocol, hierarchy)?.costs(hierarchy.shape())?;
-            price.bytes_up = Some(trips.iter().map(|trip| trip.bytes_up).sum());
-            price.bytes_down = Some(trips.iter().map(|trip| trip.bytes_down).sum());
+            cost.bytes_up = Some(trips.iter().map(|trip| trip.bytes_up).sum());
+            cost.bytes_down = Some(trips.iter().map(|trip| trip.bytes_down).sum());
         }
-        Decider::Server => price.key_bytes = Some(EvaluationKey::wire_bytes(&params::STANDARD)),
+        Decider::Server => cost.key_bytes = Some(EvaluationKey::wire_bytes(&params::STANDARD)),
     }
-    Ok(price)
+    Ok(cost)
 }
 
 /// Blind rotations, and how many of them follow one another, were the server to decide the same, encrypted; nothing where its
 /// scores are too close together for that.
-fn decided(server: &ServerModel, protocol: Protocol) -> Option<(usize, usize)> {
+fn decisions(server: &ServerModel, protocol: Protocol) -> Option<(usize, usize)> {
     let hierarchy = server.stages_for(protocol);
     let decided = Protocol::Decided { probes: protocol.probes().max(1), answers: 1, resolution: Resolution::Standard };
     let costs = Plan::new(&params::STANDARD, decided, hierarchy).ok()?.costs(hierarchy.shape()).ok()?;

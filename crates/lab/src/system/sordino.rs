@@ -1,0 +1,190 @@
+//! [`Sordino`]: a model of this project, asked in every protocol and precision.
+
+use std::fs;
+use std::path::Path;
+
+use sordino_front::FeatureSpec;
+use sordino_learn::{Answer, FloatModel, TrainConfig, float_answers, integer_answers, labels, train};
+use sordino_model::{Card, ClientModel, Decider, Learns, Pair, PairError, Protocol, ServerModel, save};
+
+use super::Construction;
+use super::cost;
+use crate::LabError;
+use crate::evaluate::encrypted::Comparison;
+use crate::evaluate::features::Features;
+use crate::evaluate::{
+    AnswerSettings, Answers, Cost, Evaluation, Method, Queries, Query, Record, Response, Sample, System, named,
+};
+use crate::key::key;
+
+/// Both halves of a model, and the floating-point model they were rounded from, where it was trained here.
+pub struct Sordino {
+    /// What it was before it was rounded.
+    float: Option<FloatModel>,
+    client: ClientModel,
+    server: ServerModel,
+}
+
+impl Sordino {
+    /// Its name in questions and results.
+    pub const NAME: &'static str = "sordino";
+
+    /// A model that was trained elsewhere, or the same as it was trained.
+    ///
+    /// # Errors
+    /// [`LabError::Pair`] for halves of different models.
+    pub fn new(client: ClientModel, server: ServerModel, float: Option<FloatModel>) -> Result<Self, LabError> {
+        Pair::new(&client, &server).map_err(PairError::from)?;
+        Ok(Self { float, client, server })
+    }
+
+    /// Trains a model for a library and keeps it in the cache; a run that was stopped goes on where it was.
+    ///
+    /// # Errors
+    /// [`LabError::Learn`] where training stops, [`LabError::File`] where the model cannot be kept.
+    pub fn train(library: &Construction<'_>, config: &TrainConfig) -> Result<Self, LabError> {
+        let spec = FeatureSpec { query_seconds: library.seconds, ..library.table.spec().clone() };
+        let table = library.table.clone().with_spec(&spec)?;
+        let name = key(&(library.origin, table.catalogue().fingerprint(), &spec, config))?;
+        let checkpoints = library.cache.join("checkpoints").join(&name);
+        let progress = library.monitor.training();
+        let (noise, impulses) = (&library.training.noise, &library.training.impulses);
+        let model = train(&table, noise, impulses, config, Some(&checkpoints), &*progress)?;
+        drop(progress);
+        let (client, server) = model.halves(&name, labels(&table))?;
+        let card = Card { source: library.source.clone(), ..Card::default() };
+        save(&library.cache.join("models").join(&name), &client, &server, &card)?;
+        remove(&checkpoints)?;
+        Ok(Self { float: Some(model), client, server })
+    }
+
+    /// What the client holds.
+    pub fn client(&self) -> &ClientModel {
+        &self.client
+    }
+
+    /// What the server holds.
+    pub fn server(&self) -> &ServerModel {
+        &self.server
+    }
+
+    fn pair(&self) -> Result<Pair<'_>, LabError> {
+        Ok(Pair::new(&self.client, &self.server).map_err(PairError::from)?)
+    }
+
+    /// In which protocols it answers, and how many queries of each are asked encrypted. A flat model has but one.
+    fn protocols(&self, settings: &AnswerSettings) -> Vec<(Protocol, usize)> {
+        let staged = self.server.hierarchy().stages().len() > 1;
+        let routed = settings.probes.iter().filter(|_| staged).map(|&probes| Protocol::Routed { probes });
+        let scores = std::iter::once(Protocol::Flat).chain(routed).map(|protocol| (protocol, settings.encrypted));
+        let decided = settings.decided.iter().map(|&protocol| (protocol, settings.decided_queries));
+        scores.chain(decided).collect()
+    }
+
+    /// Answers in one protocol: in the clear where the client decides, and to a sample encrypted.
+    fn answers(&self, comparison: &Comparison<'_>, protocol: Protocol) -> Result<Vec<Answers>, LabError> {
+        let features = comparison.features.rows.view();
+        let cost = cost::of(&self.server, protocol)?;
+        let mut all = Vec::new();
+        if protocol.decider() == Decider::Client {
+            if let Some(model) = &self.float {
+                all.push(clear(
+                    comparison,
+                    method(protocol, "float"),
+                    &cost,
+                    &float_answers(model, protocol, features)?,
+                ));
+            }
+            let integer = integer_answers(&self.pair()?, protocol, features)?;
+            all.push(clear(comparison, method(protocol, "integer"), &cost, &integer));
+        }
+        if comparison.sample.queries > 0 {
+            all.push(comparison.ask(protocol, method(protocol, "encrypted"), cost)?);
+        }
+        Ok(all)
+    }
+}
+
+impl System for Sordino {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn learns(&self) -> Learns {
+        Protocol::Flat.learns()
+    }
+
+    fn rate(&self) -> u32 {
+        self.client.front().spec().sample_rate
+    }
+
+    fn stages(&self) -> Vec<usize> {
+        self.server.hierarchy().stages().iter().map(|stage| stage.outputs()).collect()
+    }
+
+    /// The answer in integers, flat.
+    fn respond(&self, samples: &[f32]) -> Result<Response, LabError> {
+        let features = self.client.front().features(samples)?;
+        let found = self.pair()?.identify(Protocol::Flat, &features)?;
+        Ok(Answer { tracks: found.top(3).map(|label| label as u32).collect(), known: found.known }.into())
+    }
+
+    fn evaluate(&self, queries: &Queries<'_>, settings: &AnswerSettings) -> Result<Evaluation, LabError> {
+        let front = self.client.front();
+        let monitor = queries.monitor;
+        let rendered = queries.render(front.spec(), |samples| front.features(samples))?;
+        for (Query { track, start, .. }, features) in &rendered {
+            if let Err(error) = features {
+                monitor.note(&format!("not named: track {track} at {start:.1} s: {error}"));
+            }
+        }
+        let features = Features::stack(rendered, front.width())?;
+        let mut answers = Vec::new();
+        for (protocol, queried) in self.protocols(settings) {
+            let comparison = Comparison {
+                client: &self.client,
+                server: &self.server,
+                ids: queries.ids,
+                features: &features,
+                fold: queries.fold,
+                sample: Sample { queries: queried, keys: settings.keys, seed: settings.seed },
+                monitor,
+            };
+            answers.extend(self.answers(&comparison, protocol)?);
+        }
+        Ok(Evaluation { answers })
+    }
+}
+
+/// Answers in the clear as records; what the front end refused was asked and is not named.
+fn clear(comparison: &Comparison<'_>, method: Method, cost: &Cost, answers: &[Answer]) -> Answers {
+    let record = |(query, answer): (&Query, &Answer)| Record {
+        top: named(answer, comparison.ids),
+        reported_known: answer.known,
+        ..Record::new(comparison.fold, query, &method)
+    };
+    let mut records: Vec<Record> = comparison.features.queries.iter().zip(answers).map(record).collect();
+    records.extend(comparison.features.refused.iter().map(|query| Record::new(comparison.fold, query, &method)));
+    Answers { method, cost: cost.clone(), margins: None, records }
+}
+
+fn method(protocol: Protocol, precision: &str) -> Method {
+    let (answers, resolution) = match protocol {
+        Protocol::Decided { answers, resolution, .. } => (Some(answers), Some(resolution)),
+        _ => (None, None),
+    };
+    Method {
+        protocol: protocol.name().into(),
+        probes: protocol.probes(),
+        answers,
+        resolution: resolution.map(|resolution| resolution.name().into()),
+        precision: precision.into(),
+    }
+}
+
+fn remove(folder: &Path) -> Result<(), LabError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LabError::io(folder, "remove")(error)),
+        _ => Ok(()),
+    }
+}
