@@ -18,7 +18,7 @@ use crate::ring::glwe::Glwe;
 use crate::ring::random::Random;
 use crate::ring::zero_key::ZeroKey;
 use crate::wire::bits::pack;
-use crate::wire::seeded;
+use crate::wire::{expansion, seeded};
 use crate::{EvaluationKey, FheError, KeyId, ServerKey};
 
 /// Weights that a measurement of products streams: more than a cache holds.
@@ -108,7 +108,7 @@ fn measure(key: &ServerKey) -> Timings {
     let products = 2.0 * kernel.bytes() as f64 / sordino_model::layout::fourier_bytes(size) as f64;
     let product = timed(|| kernel.run()).1.min(timed(|| kernel.run()).1) / products;
     let query = vec![7; seeded::seeded_len(QUERY.0, size, QUERY.1)];
-    let (_, read) = timed(|| seeded::expand(&query, QUERY.0, size, QUERY.1));
+    let (_, read) = timed(|| expansion::expand(&query, QUERY.0, size, QUERY.1));
     let (written, write) = timed(|| reply(key, &glwe, &rotated[0]));
     Timings {
         threads: rayon::current_num_threads(),

@@ -7,17 +7,23 @@
 //! Protocols come in two families, built alike: in [`scores`] the server returns scores and the client decides, in [`decision`] the
 //! server decides. Each has a plan, a client and a server. [`Plan`] and [`Server`] stand for either.
 //!
+//! Without the feature `server` the crate holds what a client needs, and builds for a browser; `parallel` spreads a client's work over
+//! threads. Both are on by default.
+//!
 //! Packing follows the coefficient encodings of private inner products, selection the CMUX trees of Chillotti, Gama, Georgieva and
 //! Izabachène (TFHE, Journal of Cryptology 2020); `docs/crypto.md` has the mathematics. This crate alone knows `tfhe`, and
 //! refuses to know files of models, features, and how messages travel.
 
+#[cfg(feature = "server")]
 mod bootstrap;
+#[cfg(feature = "server")]
 pub mod calibration;
 pub mod decision;
 mod error;
 mod keys;
+#[cfg(feature = "server")]
 mod linear;
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod measured;
 pub mod noise;
 pub mod params;
@@ -26,16 +32,15 @@ mod ring;
 pub mod scores;
 mod wire;
 
-pub use bootstrap::evaluation_key::EvaluationKey;
+#[cfg(feature = "server")]
 pub use bootstrap::server_key::ServerKey;
 pub use error::FheError;
+pub use keys::evaluation::EvaluationKey;
 pub use keys::id::KeyId;
 pub use keys::secret::SecretKey;
+#[cfg(feature = "server")]
 #[doc(hidden)]
 pub use linear::LinearKernel;
-pub use protocol::{Plan, Server};
-
-/// The README's example, compiled and run.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+pub use protocol::Plan;
+#[cfg(feature = "server")]
+pub use protocol::Server;

@@ -10,7 +10,9 @@ use sordino_model::stage::{Hierarchy, HierarchyShape};
 use sordino_model::{ModelHash, Protocol};
 
 use crate::params::ParameterSet;
-use crate::{FheError, KeyId, ServerKey, decision, scores};
+use crate::{FheError, decision, scores};
+#[cfg(feature = "server")]
+use crate::{KeyId, ServerKey};
 
 /// How the messages of a protocol are packed and written, agreed between client and server. It is public.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,6 +147,7 @@ impl Plan {
 }
 
 /// A model ready to answer the queries of one protocol. Holds no secret of any client, and answers any number of queries at once.
+#[cfg(feature = "server")]
 pub enum Server {
     /// It returns scores.
     Scores(scores::Server),
@@ -152,6 +155,7 @@ pub enum Server {
     Decision(decision::Server),
 }
 
+#[cfg(feature = "server")]
 impl Server {
     /// Prepares `hierarchy` for `plan`. `model` is the hash of the server half, which queries must carry.
     ///

@@ -4,17 +4,21 @@
 //! transport, no clock, no file and no thread in a [`Client`]: it hands out a [`Message`] and takes a reply, and whoever owns it
 //! carries them. [`exchange`] is the few lines that do so for a transport that can be called. This crate refuses to know about audio
 //! and training.
+//!
+//! Without the feature `server`, which is on by default, the crate holds the client alone, and builds for a browser.
 
 mod client;
 mod error;
 mod exchange;
 mod hello;
+#[cfg(feature = "server")]
 mod server;
 
 pub use client::{Client, Message, Step};
 pub use error::{Carried, ServiceError};
 pub use exchange::{Exchange, Trip, exchange};
 pub use hello::Hello;
+#[cfg(feature = "server")]
 pub use server::Server;
 pub use sordino_model::{Answer, Match};
 

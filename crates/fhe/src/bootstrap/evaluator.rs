@@ -11,7 +11,7 @@ use crate::ServerKey;
 use crate::bootstrap::blind_rotation::Table;
 use crate::bootstrap::circuit_bootstrap::level_table;
 use crate::bootstrap::lookup::Lookup;
-use crate::ring::gadget::Ggsw;
+use crate::ring::ggsw::Ggsw;
 use crate::ring::glwe::{Glwe, Lwe};
 
 /// Phase of a set bit as [`Evaluator::signs`] returns it; a clear bit has the opposite phase.

@@ -10,13 +10,16 @@ use tfhe_fft::c64;
 
 use crate::bootstrap::blind_rotation::RotationKey;
 use crate::bootstrap::circuit_bootstrap::CircuitBootstrapKey;
-use crate::bootstrap::evaluation_key::{Block, Section, Sections, read_header, read_keyswitches};
-use crate::bootstrap::gadgets::DecisionGadgets;
-use crate::bootstrap::keyswitch::SeededKeyswitchKey;
+use crate::bootstrap::keyswitch::KeyswitchKey;
 use crate::bootstrap::lookup::Lookup;
+use crate::keys::evaluation::{BODY_BITS, Block, Section, Sections, read_header, read_keyswitches};
+use crate::keys::gadgets::DecisionGadgets;
+use crate::keys::keyswitch::SeededKeyswitchKey;
 use crate::params::ParameterSet;
 use crate::ring::fourier::Fourier;
-use crate::ring::gadget::GadgetKey;
+use crate::ring::ggsw::{GadgetKey, transform};
+use crate::ring::glwe::Glwe;
+use crate::wire::expansion;
 use crate::{EvaluationKey, FheError, KeyId};
 
 /// Blocks that are read before they are expanded, on all threads: 1.6 to 3.2 MB.
@@ -40,6 +43,31 @@ pub(crate) struct Expanded {
     pub(crate) square: ABox<[c64]>,
 }
 
+impl EvaluationKey {
+    /// Expands the key for use: masks from seeds, GLWE rows into the Fourier domain.
+    pub fn expand(&self) -> ServerKey {
+        let (p, sections, fourier) =
+            (self.parameters, Sections::of(self.parameters), Fourier::new(self.parameters.ring()));
+        let all =
+            |section: Section, blocks: &[Block]| blocks.par_iter().map(|b| b.expand(section, p, &fourier)).collect();
+        let expanded = Expanded {
+            compare: all(sections.compare, &self.compare),
+            refresh: all(sections.refresh, &self.refresh),
+            trace: all(sections.trace, &self.trace),
+            square: self.square.expand(sections.square, p, &fourier),
+        };
+        ServerKey::new(self.id, p, fourier, expanded, &self.compare_keyswitch, &self.refresh_keyswitch)
+    }
+}
+
+impl Block {
+    /// The block in the Fourier domain.
+    fn expand(&self, section: Section, p: &ParameterSet, fourier: &Fourier) -> ABox<[c64]> {
+        let rows = expansion::expand(&self.0, section.rows, p.ring(), BODY_BITS);
+        transform(rows.iter().map(Glwe::as_slice), fourier, &mut fourier.scratch())
+    }
+}
+
 impl ServerKey {
     pub(crate) fn new(
         id: KeyId,
@@ -56,11 +84,21 @@ impl ServerKey {
             id,
             parameters,
             compare: Lookup {
-                keyswitch: compare_keyswitch.expand(parameters, parameters.compare, gadgets.compare_keyswitch),
+                keyswitch: KeyswitchKey::expand(
+                    compare_keyswitch,
+                    parameters,
+                    parameters.compare,
+                    gadgets.compare_keyswitch,
+                ),
                 rotation: RotationKey::new(gadgets.compare, expanded.compare),
             },
             refresh: Lookup {
-                keyswitch: refresh_keyswitch.expand(parameters, parameters.refresh, gadgets.refresh_keyswitch),
+                keyswitch: KeyswitchKey::expand(
+                    refresh_keyswitch,
+                    parameters,
+                    parameters.refresh,
+                    gadgets.refresh_keyswitch,
+                ),
                 rotation: RotationKey::new(gadgets.refresh, expanded.refresh),
             },
             circuit: CircuitBootstrapKey::new(gadgets.selector, trace, square),

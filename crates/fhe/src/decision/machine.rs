@@ -13,7 +13,7 @@ use crate::bootstrap::evaluator::Evaluator;
 use crate::decision::tournament::EncryptedTournament;
 use crate::linear::{FourierVector, LinearStage};
 use crate::ring::fourier::Fourier;
-use crate::ring::gadget::Ggsw;
+use crate::ring::ggsw::Ggsw;
 use crate::ring::glwe::{Glwe, Lwe, add_constant};
 use crate::wire::encoding::Encoding;
 

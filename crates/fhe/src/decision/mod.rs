@@ -7,17 +7,24 @@
 mod client;
 mod cost;
 mod leads;
+#[cfg(feature = "server")]
 mod machine;
 mod margins;
 pub(crate) mod plan;
+#[cfg(feature = "server")]
 mod position;
+#[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "server")]
 pub(crate) mod tournament;
+#[cfg(feature = "server")]
 mod work;
 
 pub use client::Client;
 pub use leads::Leads;
 pub use margins::Margins;
 pub use plan::{Options, Plan, StagePlan};
+#[cfg(feature = "server")]
 pub use server::Server;
+#[cfg(feature = "server")]
 pub use work::Work;

@@ -14,7 +14,7 @@ use rayon::Scope;
 
 use crate::bootstrap::evaluator::Evaluator;
 use crate::decision::tournament::{Round, selected};
-use crate::ring::gadget::Ggsw;
+use crate::ring::ggsw::Ggsw;
 use crate::ring::glwe::{Glwe, Lwe};
 
 /// A position that is being read. Depth 0 is the root's round.

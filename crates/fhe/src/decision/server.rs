@@ -20,8 +20,9 @@ use crate::ring::random::Random;
 use crate::ring::zero_key::ZeroKey;
 use crate::wire::bits::pack;
 use crate::wire::encoding::Encoding;
+use crate::wire::expansion::expand;
 use crate::wire::header::{Header, Kind};
-use crate::wire::seeded::{expand, seeded_len};
+use crate::wire::seeded::seeded_len;
 use crate::{FheError, KeyId, ServerKey};
 
 /// The server's half of the protocol: every stage's weights in the Fourier domain. Holds no secret of any client, and answers any

@@ -12,7 +12,7 @@ use std::borrow::Borrow;
 
 use crate::bootstrap::evaluator::Evaluator;
 use crate::decision::position::PositionReader;
-use crate::ring::gadget::Ggsw;
+use crate::ring::ggsw::Ggsw;
 use crate::ring::glwe::{Glwe, Lwe, add_assign, difference, trivial_lwe};
 
 /// The lead of a candidate without an opponent: far from zero and from a quarter of the torus.

@@ -9,20 +9,15 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aligned_vec::ABox;
-use rayon::prelude::*;
-use sordino_model::layout::{KEY_ID_BYTES, SEED_BYTES};
-use tfhe_fft::c64;
+use sordino_front::threads;
+use sordino_model::{KEY_ID_BYTES, SEED_BYTES};
 
-use crate::bootstrap::circuit_bootstrap::{automorphism, trace_exponents};
-use crate::bootstrap::gadgets::DecisionGadgets;
-use crate::bootstrap::keyswitch::SeededKeyswitchKey;
-use crate::bootstrap::server_key::{Expanded, ServerKey};
+use crate::keys::gadgets::DecisionGadgets;
+use crate::keys::keyswitch::SeededKeyswitchKey;
 use crate::keys::secret::wipe;
 use crate::params::{ParameterId, ParameterSet};
-use crate::ring::fourier::Fourier;
-use crate::ring::gadget::{Gadget, transform};
-use crate::ring::glwe::Glwe;
+use crate::ring::automorphism::{automorphism, trace_exponents};
+use crate::ring::gadget::Gadget;
 use crate::ring::random::{Random, RandomSeed};
 use crate::wire::seeded;
 use crate::{FheError, KeyId, SecretKey};
@@ -35,24 +30,24 @@ pub(crate) const BODY_BITS: u32 = 48;
 
 /// Seeded encryptions under both secret keys. Not secret, but of no use to anyone but the server.
 pub struct EvaluationKey {
-    id: KeyId,
-    parameters: &'static ParameterSet,
-    compare: Vec<Block>,
-    refresh: Vec<Block>,
-    trace: Vec<Block>,
-    square: Block,
-    compare_keyswitch: SeededKeyswitchKey,
-    refresh_keyswitch: SeededKeyswitchKey,
+    pub(crate) id: KeyId,
+    pub(crate) parameters: &'static ParameterSet,
+    pub(crate) compare: Vec<Block>,
+    pub(crate) refresh: Vec<Block>,
+    pub(crate) trace: Vec<Block>,
+    pub(crate) square: Block,
+    pub(crate) compare_keyswitch: SeededKeyswitchKey,
+    pub(crate) refresh_keyswitch: SeededKeyswitchKey,
 }
 
 /// Seeded GLWE ciphertexts as they travel: the seed of the masks, and the bodies.
-pub(crate) struct Block(Vec<u8>);
+pub(crate) struct Block(pub(crate) Vec<u8>);
 
 /// How many GLWE blocks, and ciphertexts in each, a section of the key has.
 #[derive(Clone, Copy)]
 pub(crate) struct Section {
     pub(crate) blocks: usize,
-    rows: usize,
+    pub(crate) rows: usize,
 }
 
 /// The sections of a key in the order in which they are written; the keyswitch keys follow.
@@ -107,7 +102,7 @@ impl EvaluationKey {
                 tick();
                 Block(bytes)
             };
-            seeds.into_par_iter().enumerate().map(block).collect()
+            threads::map(seeds.into_iter().enumerate().collect(), block)
         };
         let ring_key = secret.glwe().as_ref();
         let mut minus_key: Vec<u64> = ring_key.iter().map(|s| s.wrapping_neg()).collect();
@@ -212,33 +207,12 @@ impl EvaluationKey {
         }
         Ok(key)
     }
-
-    /// Expands the key for use: masks from seeds, GLWE rows into the Fourier domain.
-    pub fn expand(&self) -> ServerKey {
-        let (p, sections, fourier) =
-            (self.parameters, Sections::of(self.parameters), Fourier::new(self.parameters.ring()));
-        let all =
-            |section: Section, blocks: &[Block]| blocks.par_iter().map(|b| b.expand(section, p, &fourier)).collect();
-        let expanded = Expanded {
-            compare: all(sections.compare, &self.compare),
-            refresh: all(sections.refresh, &self.refresh),
-            trace: all(sections.trace, &self.trace),
-            square: self.square.expand(sections.square, p, &fourier),
-        };
-        ServerKey::new(self.id, p, fourier, expanded, &self.compare_keyswitch, &self.refresh_keyswitch)
-    }
 }
 
 impl Block {
     /// The next block of a section.
     pub(crate) fn read(input: &mut impl Read, section: Section, p: &ParameterSet) -> Result<Self, FheError> {
         take(input, seeded::seeded_len(section.rows, p.ring(), BODY_BITS)).map(Self)
-    }
-
-    /// The block in the Fourier domain.
-    pub(crate) fn expand(&self, section: Section, p: &ParameterSet, fourier: &Fourier) -> ABox<[c64]> {
-        let rows = seeded::expand(&self.0, section.rows, p.ring(), BODY_BITS);
-        transform(rows.iter().map(Glwe::as_slice), fourier, &mut fourier.scratch())
     }
 }
 

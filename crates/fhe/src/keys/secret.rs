@@ -11,6 +11,7 @@ use tfhe::core_crypto::prelude::*;
 
 use crate::FheError;
 use crate::params::{ParameterId, ParameterSet, SmallKey};
+use crate::ring::random::system_bytes;
 
 const MAGIC: &[u8; 8] = b"SRDNKEY\x02";
 /// Bytes of a key's public name.
@@ -30,9 +31,7 @@ pub struct SecretKey {
 impl SecretKey {
     /// Draws a key from the system's randomness.
     pub fn generate(parameters: &'static ParameterSet) -> Self {
-        let mut seeder = new_seeder();
-        let name = seeder.seed().0.to_le_bytes();
-        Self::draw(parameters, name, seeder.seed())
+        Self::draw(parameters, system_bytes(), Seed(u128::from_le_bytes(system_bytes())))
     }
 
     /// Draws a key from `seed`: for tests and benches that must be repeatable. Whoever knows the seed knows the key.
@@ -117,7 +116,8 @@ impl SecretKey {
         key
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    /// The key as bytes, which are as secret as the key: to keep where there are no files.
+    pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(self.parameters.id.0.to_le_bytes());
         bytes.extend(self.name);
@@ -127,7 +127,11 @@ impl SecretKey {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, FheError> {
+    /// Reads [`SecretKey::to_bytes`].
+    ///
+    /// # Errors
+    /// [`FheError::KeyFile`] or [`FheError::UnknownParameters`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FheError> {
         let damaged = |what| FheError::KeyFile { what };
         let header = bytes.get(..HEADER).ok_or(damaged("it is too short"))?;
         let (magic, id) = header.split_at(MAGIC.len());

@@ -13,7 +13,7 @@ use tfhe::core_crypto::prelude::*;
 use crate::bootstrap::evaluator::Evaluator;
 use crate::noise::decision::DecisionNoise;
 use crate::params::{INSECURE_N512, ParameterSet, STANDARD};
-use crate::ring::gadget::Ggsw;
+use crate::ring::ggsw::Ggsw;
 use crate::ring::glwe::{Glwe, Lwe};
 use sordino_model::Resolution;
 

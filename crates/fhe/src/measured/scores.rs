@@ -22,7 +22,7 @@ use crate::ring::zero_key::ZeroKey;
 use crate::scores::client::bit_plaintexts;
 use crate::scores::{Client, Plan, PlannerOptions, Server, TripPlan, select};
 use crate::wire::encoding::Encoding;
-use crate::wire::seeded;
+use crate::wire::{expansion, seeded};
 
 const KEYS: u128 = 3;
 
@@ -40,7 +40,7 @@ fn sent(key: &SecretKey, plaintexts: &[u64], body_bits: u32, seed: u128) -> Vec<
     let mut bytes = Vec::new();
     seeded::encrypt(key, plaintexts, body_bits, &mut Random::new([seed as u8; SEED_BYTES], 0), &mut bytes);
     let ring = key.parameters().ring();
-    seeded::expand(&bytes, plaintexts.len() / ring, ring, body_bits)
+    expansion::expand(&bytes, plaintexts.len() / ring, ring, body_bits)
 }
 
 /// Mean square of differences on the torus.
@@ -172,7 +172,7 @@ fn encrypted_bit(
     index: IndexLayout,
     seed: u128,
     fourier: &Fourier,
-) -> Vec<crate::ring::gadget::Ggsw> {
+) -> Vec<crate::ring::ggsw::Ggsw> {
     let rows = bit_plaintexts(bit, index, key);
     select::transform(&sent(key, &rows, index.body_bits, seed), index, fourier)
 }

@@ -14,9 +14,9 @@ use std::f64::consts::LOG2_E;
 use sordino_model::Resolution;
 use sordino_model::layout::Tournament;
 
-use crate::bootstrap::evaluation_key::BODY_BITS;
-use crate::bootstrap::gadgets::DecisionGadgets;
-use crate::bootstrap::keyswitch::small_noise_log2;
+use crate::keys::evaluation::BODY_BITS;
+use crate::keys::gadgets::DecisionGadgets;
+use crate::keys::keyswitch::small_noise_log2;
 use crate::noise::formula::Noise;
 use crate::params::{ParameterSet, SmallKey};
 use crate::ring::gadget::Gadget;

@@ -5,11 +5,18 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use sordino_model::layout::SEED_BYTES;
-use tfhe::core_crypto::prelude::new_seeder;
+use sordino_model::SEED_BYTES;
 
 /// A seed of [`Random`], public where it stands for masks.
 pub(crate) type RandomSeed = [u8; SEED_BYTES];
+
+/// Bytes from the system's own generator, in a browser from `crypto.getRandomValues`.
+pub(crate) fn system_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // No system that this runs on fails here once it has started, and a key must not be made of anything else.
+    getrandom::getrandom(&mut bytes).expect("the system has random bytes");
+    bytes
+}
 
 /// A stream of random numbers.
 pub(crate) struct Random(ChaCha20Rng);
@@ -24,9 +31,7 @@ impl Random {
 
     /// A stream seeded with 256 bits from the system.
     pub(crate) fn from_system() -> Self {
-        let mut seeder = new_seeder();
-        let halves = [seeder.seed().0.to_le_bytes(), seeder.seed().0.to_le_bytes()];
-        Self::new(std::array::from_fn(|i| halves[i / 16][i % 16]), 0)
+        Self::new(system_bytes(), 0)
     }
 
     /// Draws a seed for other streams. Seeds tell nothing of each other.
@@ -49,6 +54,21 @@ impl Random {
         }
     }
 
+    /// Adds noise to every element of `out`: uniform on the integers of `[-2^b, 2^b]`, both ends half as likely, for `b`
+    /// below 31. This is tfhe's `TUniform(b)`, of variance `(2^(2b+1) + 1) / 6`.
+    pub(crate) fn add_noise(&mut self, bound_log2: u32, out: &mut [u64]) {
+        debug_assert!(bound_log2 < 31);
+        for out in out {
+            // b + 2 uniform bits: b + 1 of them name an interval of length 1, the last one of its ends.
+            let word = u64::from(self.0.next_u32() >> (30 - bound_log2));
+            *out = out.wrapping_add((word >> 1) + (word & 1)).wrapping_sub(1 << bound_log2);
+        }
+    }
+}
+
+/// What only a server draws.
+#[cfg(any(test, feature = "server"))]
+impl Random {
     /// A uniform number below `bound`, up to a bias of `bound / 2^128`.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let wide = u128::from(self.0.next_u64()) << 64 | u128::from(self.0.next_u64());
@@ -62,17 +82,6 @@ impl Random {
             for (i, out) in out.iter_mut().enumerate() {
                 *out = (bits >> (2 * i) & 1).wrapping_sub(bits >> (2 * i + 1) & 1);
             }
-        }
-    }
-
-    /// Adds noise to every element of `out`: uniform on the integers of `[-2^b, 2^b]`, both ends half as likely, for `b`
-    /// below 31. This is tfhe's `TUniform(b)`, of variance `(2^(2b+1) + 1) / 6`.
-    pub(crate) fn add_noise(&mut self, bound_log2: u32, out: &mut [u64]) {
-        debug_assert!(bound_log2 < 31);
-        for out in out {
-            // b + 2 uniform bits: b + 1 of them name an interval of length 1, the last one of its ends.
-            let word = u64::from(self.0.next_u32() >> (30 - bound_log2));
-            *out = out.wrapping_add((word >> 1) + (word & 1)).wrapping_sub(1 << bound_log2);
         }
     }
 }

@@ -7,7 +7,7 @@ use sordino_model::circuit::{Machine, StageId};
 use crate::FheError;
 use crate::linear::{FourierVector, LinearStage};
 use crate::ring::fourier::Fourier;
-use crate::ring::gadget::Ggsw;
+use crate::ring::ggsw::Ggsw;
 use crate::ring::glwe::Glwe;
 use crate::scores::plan::TripPlan;
 use crate::scores::select;

@@ -22,7 +22,7 @@ pub(crate) const MAGIC: &[u8; 8] = b"SRDNPLN\x01";
 const MAX_BYTES: usize = 1 << 14;
 
 /// Most slots of a stage: a trillion tracks.
-const MAX_SLOTS: usize = 1 << 40;
+const MAX_SLOTS: u64 = 1 << 40;
 
 /// How one trip is packed and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +110,8 @@ impl TripPlan {
         if layout.packing.ring() != parameters.ring() {
             return refuse("its packing is for another ring");
         }
-        if layout.packing.groups().saturating_mul(layout.packing.outputs()) > MAX_SLOTS || layout.used > MAX_SLOTS {
+        let slots = layout.packing.groups().saturating_mul(layout.packing.outputs()).max(layout.used);
+        if slots as u64 > MAX_SLOTS {
             return refuse("it has more scores than any model");
         }
         if ![layout.body_bits, envelope.zero_key_bits, envelope.reply_bits].into_iter().all(bits) {

@@ -5,7 +5,8 @@ use sordino_model::cost::Counts;
 use sordino_model::layout::{IndexLayout, Packing};
 
 use crate::ring::fourier::Fourier;
-use crate::ring::gadget::{Gadget, Ggsw};
+use crate::ring::gadget::Gadget;
+use crate::ring::ggsw::Ggsw;
 use crate::ring::glwe::Glwe;
 
 /// The gadget of indices laid out as given.

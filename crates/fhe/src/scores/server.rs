@@ -15,11 +15,13 @@ use crate::ring::zero_key::ZeroKey;
 use crate::scores::machine::{ScoreMachine, ScoreValue};
 use crate::scores::plan::{Plan, TripPlan};
 use crate::scores::planner::{largest_norm, row_norms};
-use crate::scores::reply::{self, Returned, Seal};
+use crate::scores::reply::{self, Returned};
+use crate::scores::seal::Seal;
 use crate::scores::select;
 use crate::scores::work::Work;
+use crate::wire::expansion::expand;
 use crate::wire::header::{Header, Kind};
-use crate::wire::seeded::{expand, seeded_len};
+use crate::wire::seeded::seeded_len;
 
 /// The server's half of a protocol: every trip's weights in the Fourier domain. Holds no secret of any client and can answer
 /// any number of queries at once.

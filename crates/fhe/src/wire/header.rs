@@ -60,6 +60,7 @@ impl Header {
     ///
     /// # Errors
     /// [`FheError::NotAMessage`].
+    #[cfg(feature = "server")]
     pub(crate) fn trip(kind: Kind, message: &[u8]) -> Result<usize, FheError> {
         Self::fields(kind, message).map(|(header, _)| usize::from(u16::from_le_bytes([header[2], header[3]])))
     }

@@ -2,5 +2,7 @@
 
 pub(crate) mod bits;
 pub(crate) mod encoding;
+#[cfg(feature = "server")]
+pub(crate) mod expansion;
 pub(crate) mod header;
 pub(crate) mod seeded;

@@ -1,0 +1,79 @@
+//! [`SeededKeyswitchKey`]: the ring's key under a small key, as it travels.
+
+use sordino_front::threads;
+use sordino_model::SEED_BYTES;
+
+use crate::SecretKey;
+use crate::params::{ParameterSet, SmallKey};
+use crate::ring::gadget::Gadget;
+use crate::ring::random::{Random, RandomSeed};
+
+/// Bytes of a body.
+const BODY_BYTES: usize = 4;
+
+/// Encryptions of `s_i q/B^level` under a small key of dimension n, modulo 2^32: the seed of the masks, and the bodies of shape
+/// `[N, levels]`.
+pub(crate) struct SeededKeyswitchKey(Vec<u8>);
+
+impl SeededKeyswitchKey {
+    /// Bytes on the wire.
+    pub(crate) fn wire_bytes(p: &ParameterSet, gadget: Gadget) -> usize {
+        SEED_BYTES + p.ring() * gadget.levels as usize * BODY_BYTES
+    }
+
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Encrypts the ring's key under the small key of the given bits. The noise is that of the parameter set, on 32 bits.
+    pub(crate) fn encrypt(
+        secret: &SecretKey,
+        small: SmallKey,
+        bits: &[u64],
+        gadget: Gadget,
+        random: &mut Random,
+    ) -> Self {
+        let (masks, noise): (RandomSeed, RandomSeed) = (random.seed(), random.seed());
+        let (dimension, levels) = (small.dimension.0, gadget.levels as usize);
+        let key = secret.glwe().as_ref().iter().enumerate();
+        let bodies = threads::map(key.collect(), |(i, s): (usize, &u64)| {
+            let mut bodies = vec![0u64; levels];
+            Random::new(noise, i as u64).add_noise(small_noise_log2(small), &mut bodies);
+            let rows = mask_rows(masks, i, dimension, levels);
+            let rows = rows.chunks_exact(dimension).zip(1..).zip(bodies);
+            let body = |((mask, level), noise): ((&[u32], u32), u64)| {
+                let product = mask.iter().zip(bits).fold(0u32, |sum, (a, s)| sum.wrapping_add(a * *s as u32));
+                let message = (s.wrapping_mul(gadget.weight(level)) >> 32) as u32;
+                product.wrapping_add(message).wrapping_add(noise as u32)
+            };
+            rows.map(body).collect::<Vec<u32>>()
+        });
+        Self(masks.into_iter().chain(bodies.into_iter().flatten().flat_map(u32::to_le_bytes)).collect())
+    }
+
+    /// The seed of the masks, and the bodies of the rows of each bit of the ring's key.
+    #[cfg(feature = "server")]
+    pub(crate) fn split(&self, gadget: Gadget) -> (RandomSeed, impl Iterator<Item = &[[u8; BODY_BYTES]]>) {
+        let (seed, bodies) = self.0.split_at(SEED_BYTES);
+        let seed = std::array::from_fn(|i| seed[i]);
+        (seed, bodies.as_chunks().0.chunks_exact(gadget.levels as usize))
+    }
+}
+
+/// The bound of a small key's noise on 32 bits: that of the parameter set, and not below one.
+pub(crate) fn small_noise_log2(small: SmallKey) -> u32 {
+    small.noise_log2.saturating_sub(32)
+}
+
+/// The masks of all levels for bit `i` of the ring's key.
+pub(crate) fn mask_rows(seed: RandomSeed, i: usize, dimension: usize, levels: usize) -> Vec<u32> {
+    let mut words = vec![0u64; (dimension * levels).div_ceil(2)];
+    Random::new(seed, i as u64).uniform(&mut words);
+    let mut out: Vec<u32> = words.into_iter().flat_map(|word| [word as u32, (word >> 32) as u32]).collect();
+    out.truncate(dimension * levels);
+    out
+}

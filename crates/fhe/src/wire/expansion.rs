@@ -1,0 +1,27 @@
+//! Seeded lists of GLWE ciphertexts with their masks back: what the server does with every message.
+
+use rayon::prelude::*;
+use sordino_model::{SEED_BYTES, body_bytes};
+
+use crate::ring::glwe::Glwe;
+use crate::ring::random::{Random, RandomSeed};
+use crate::wire::bits::unpack;
+
+/// Reads `count` ciphertexts of ring degree `ring`: expands the masks from the seed, in parallel, and restores the bodies.
+///
+/// `bytes` has [`crate::wire::seeded::seeded_len`] bytes; any bytes of that length are some ciphertexts.
+pub(crate) fn expand(bytes: &[u8], count: usize, ring: usize, body_bits: u32) -> Vec<Glwe> {
+    let (seed, bodies) = bytes.split_at(SEED_BYTES);
+    let seed: RandomSeed = std::array::from_fn(|i| seed[i]);
+    // Every ciphertext has a whole number of bytes, because 8 divides the ring degree.
+    let bodies = bodies.par_chunks_exact(body_bytes(1, ring, body_bits)).enumerate();
+    let ciphertexts = bodies.map(|(j, body)| {
+        let mut out = Glwe::zero(ring);
+        let (mask_out, body_out) = out.as_mut_slice().split_at_mut(ring);
+        Random::new(seed, j as u64).uniform(mask_out);
+        unpack(body, body_bits, body_out);
+        out
+    });
+    debug_assert_eq!(ciphertexts.len(), count);
+    ciphertexts.collect()
+}
