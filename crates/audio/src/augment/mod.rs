@@ -9,7 +9,6 @@
 
 mod bank;
 mod colour;
-mod convolve;
 mod impulse;
 mod impulse_mel;
 mod mel_augment;
@@ -27,8 +26,7 @@ use crate::AudioError;
 
 pub use bank::{BankClip, RejectedFile, bank_files};
 pub use colour::Colour;
-pub use convolve::convolve;
-pub use impulse::ImpulseBank;
+pub use impulse::{ImpulseBank, convolve};
 pub use impulse_mel::ImpulseMel;
 pub use mel_augment::MelAugment;
 pub use mix::{add_gaussian_noise, gain_db, invert_polarity, mix_at_snr, power};
