@@ -8,11 +8,12 @@ use std::sync::Arc;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sordino_fhe::params::{INSECURE_N256, INSECURE_N512};
-use sordino_fhe::scores::{Client, Plan, PlannerOptions, Server};
+use sordino_fhe::scores::{Client, Plan, PlannerOptions, Server, TripPlan};
 use sordino_fhe::{FheError, SecretKey};
+use sordino_front::VectorBound;
 use sordino_model::ModelHash;
-use sordino_model::layout::MESSAGE_HEADER;
-use sordino_model::stage::Hierarchy;
+use sordino_model::layout::{MESSAGE_HEADER, Packing, StageLayout};
+use sordino_model::stage::{Hierarchy, StageShape};
 
 struct Setup {
     key: Arc<SecretKey>,
@@ -222,4 +223,21 @@ fn damaged_plans_are_refused_or_harmless() {
     let mut claim = bytes[..8 + 2].to_vec();
     claim.extend([0xff; 8]);
     assert!(matches!(Plan::from_bytes(&claim), Err(FheError::Plan { .. })));
+}
+
+#[test]
+fn plans_of_endless_messages_are_refused() {
+    let setup = setup();
+    let good = setup.pair().server.plan().trips()[1];
+    let ring = INSECURE_N256.ring();
+    let bound = |width| VectorBound { width, max_abs: 1, norm_squared: 1 };
+    // As many ciphertexts of the query as features, and of the reply as groups.
+    let wide = Packing::new(ring, 1, &StageShape::new(1, bound(1 << 20), vec![1]).unwrap()).unwrap();
+    let long = Packing::new(ring, ring, &StageShape::new(1, bound(1), vec![1; 1 << 20]).unwrap()).unwrap();
+    for (packing, probes) in [(wide, Some(1)), (long, None)] {
+        let used = packing.groups() * packing.outputs();
+        let layout = StageLayout { packing, used, ..good.layout };
+        let plan = Plan::new(&INSECURE_N256, vec![TripPlan { layout, probes, ..good }]);
+        assert!(matches!(plan, Err(FheError::Plan { what }) if what.contains("32 bits")), "{plan:?}");
+    }
 }

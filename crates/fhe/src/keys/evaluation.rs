@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sordino_front::threads;
-use sordino_model::{KEY_ID_BYTES, SEED_BYTES};
+use sordino_model::layout::{KEY_ID_BYTES, SEED_BYTES};
 
 use crate::keys::gadgets::DecisionGadgets;
 use crate::keys::keyswitch::SeededKeyswitchKey;

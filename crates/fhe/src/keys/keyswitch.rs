@@ -1,7 +1,7 @@
 //! [`SeededKeyswitchKey`]: the ring's key under a small key, as it travels.
 
 use sordino_front::threads;
-use sordino_model::SEED_BYTES;
+use sordino_model::layout::SEED_BYTES;
 
 use crate::SecretKey;
 use crate::params::{ParameterSet, SmallKey};

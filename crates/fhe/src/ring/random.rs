@@ -5,7 +5,7 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use sordino_model::SEED_BYTES;
+use sordino_model::layout::SEED_BYTES;
 
 /// A seed of [`Random`], public where it stands for masks.
 pub(crate) type RandomSeed = [u8; SEED_BYTES];

@@ -24,6 +24,9 @@ const MAX_BYTES: usize = 1 << 14;
 /// Most slots of a stage: a trillion tracks.
 const MAX_SLOTS: u64 = 1 << 40;
 
+/// Most coefficients of a message, 1 GiB of torus elements: what a machine of 32 bits can still hold and count.
+const MAX_COEFFICIENTS: u64 = 1 << 27;
+
 /// How one trip is packed and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +106,17 @@ impl TripPlan {
         })
     }
 
+    /// Coefficients of the longer of query and reply.
+    fn coefficients(&self) -> u64 {
+        let packing = &self.layout.packing;
+        let selector = self.layout.index.map_or(0, |index| (packing.index_bits() * index.rows()) as u64);
+        let selectors = selector.saturating_mul(self.probes.unwrap_or(0) as u64);
+        let query = selectors.saturating_add(packing.inputs() as u64 + 1);
+        // A ciphertext of a reply has its mask and at most as many scores.
+        let reply = (self.replies() as u64).saturating_mul(2);
+        query.max(reply).saturating_mul(packing.ring() as u64)
+    }
+
     fn check(&self, parameters: &ParameterSet) -> Result<(), FheError> {
         let refuse = |what| Err(FheError::Plan { what });
         let Self { layout, envelope, .. } = self;
@@ -131,6 +145,9 @@ impl TripPlan {
                 return refuse("more groups are selected than there are");
             }
             Some(_) => {}
+        }
+        if self.coefficients() > MAX_COEFFICIENTS {
+            return refuse("its messages would be longer than any machine of 32 bits can hold");
         }
         if self.score_bound > 1 << 60 || self.flood >= 1 << 62 {
             return refuse("its scores or its flooding do not fit 64 bits");

@@ -1,6 +1,6 @@
 //! [`Returned`]: which scores a reply carries, and where.
 
-use sordino_model::Packing;
+use sordino_model::layout::Packing;
 
 use crate::scores::plan::TripPlan;
 use crate::wire::bits::packed_len;

@@ -16,7 +16,8 @@ fn restore(value: u64, bits: u32) -> u64 {
 
 /// Bytes of `count` numbers of `bits` bits.
 pub(crate) fn packed_len(count: usize, bits: u32) -> usize {
-    (count * bits as usize).div_ceil(8)
+    // In 64 bits: the count of bits may not fit a `usize` of 32.
+    (count as u64 * u64::from(bits)).div_ceil(8) as usize
 }
 
 /// Appends the leading `bits` bits of every value to `out`, lowest bit first.

@@ -1,7 +1,7 @@
 //! Seeded lists of GLWE ciphertexts with their masks back: what the server does with every message.
 
 use rayon::prelude::*;
-use sordino_model::{SEED_BYTES, body_bytes};
+use sordino_model::layout::{SEED_BYTES, body_bytes};
 
 use crate::ring::glwe::Glwe;
 use crate::ring::random::{Random, RandomSeed};

@@ -1,7 +1,7 @@
 //! Seeded lists of GLWE ciphertexts: a seed instead of the masks, and the leading bits of the bodies.
 
 use sordino_front::threads;
-use sordino_model::{SEED_BYTES, body_bytes};
+use sordino_model::layout::{SEED_BYTES, body_bytes};
 use tfhe::core_crypto::prelude::*;
 
 use crate::keys::secret::SecretKey;

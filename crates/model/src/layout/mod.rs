@@ -69,5 +69,6 @@ pub struct Envelope {
 
 /// Bytes of the bodies of `ciphertexts` seeded ciphertexts, `bits` bits kept of each coefficient.
 pub fn body_bytes(ciphertexts: usize, ring: usize, bits: u32) -> usize {
-    (ciphertexts * ring * bits as usize).div_ceil(8)
+    // In 64 bits: the count of bits may not fit a `usize` of 32.
+    (ciphertexts as u64 * ring as u64 * u64::from(bits)).div_ceil(8) as usize
 }
