@@ -6,10 +6,10 @@ use sordino_corpus::CropSplit;
 
 use crate::LearnError;
 use crate::clusters::kmeans::ClusterSettings;
-use crate::heads::last::TrackSettings;
+use crate::heads::last_stage::LastStageSettings;
 use crate::heads::routing::RouterSettings;
+use crate::run::descent::Descent;
 use crate::run::device::DeviceChoice;
-use crate::run::session::Descent;
 use crate::sound::embedding::EmbeddingSettings;
 use crate::unknown::threshold::UnknownSettings;
 
@@ -25,53 +25,53 @@ pub enum Effort {
     Thorough,
 }
 
-/// Every setting of a training run.
+/// Every setting of a training run. Those that concern sound say so; vectors do without them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// What all random numbers follow from.
     pub seed: u64,
-    /// Disturbed clips of every track.
+    /// Examples of every label: disturbed clips of every track, or vectors.
     pub clips_per_track: usize,
-    /// How many seconds from the start of every track are heard; all where there is no number. With a number, queries from
+    /// Of sound: how many seconds from the start of every track are heard; all where there is no number. With a number, queries from
     /// behind it ask for music that was never heard.
     pub train_seconds: Option<f32>,
-    /// How far apart a track's passages lie that have rows of their own, in lengths of a query; 0 for one row a track. At 1, a
+    /// Of sound: how far apart a track's passages lie that have rows of their own, in lengths of a query; 0 for one row a track. At 1, a
     /// 30-s track has three for queries of 10 s.
     pub passage_hop: f32,
-    /// Whether the hand-made statistics are among the base features.
+    /// Of sound: whether the hand-made statistics are among the base features.
     pub statistics: bool,
     /// Slots of every routing stage, first to last; 0 stands for the number that makes the largest groups of all
     /// stages alike. Without any, the model is flat.
     pub stages: Vec<usize>,
-    /// In how many leaves a passage lives at most.
+    /// In how many leaves a class lives at most.
     pub spill: usize,
     /// Components of the vector that the last stage sees.
     pub width: usize,
-    /// Added to the diagonal of the within-passage covariance of standardised features.
+    /// Added to the diagonal of the within-class covariance of standardised features.
     pub ridge: f32,
-    /// How much more the passages count that are easily confused, where the space is made a second time: their share of the
-    /// weight is their confusion to this power. 0 makes the space once, all passages alike.
+    /// How much more the classes count that are easily confused, where the space is made a second time: their share of the
+    /// weight is their confusion to this power. 0 makes the space once, all classes alike.
     pub focus: f32,
-    /// In a library of recorded and composed tracks, the share of the weight that recorded ones have at least where the space is
+    /// Of sound: in a library of recorded and composed tracks, the share of the weight that recorded ones have at least where the space is
     /// made; 0 counts all tracks alike.
     pub recorded_share: f32,
-    /// Whether a flat classifier over all tracks is trained as well.
+    /// Whether a flat classifier over all classes is trained as well.
     pub flat: bool,
     /// Steps between checkpoints.
     pub checkpoint_every: usize,
     /// Where to train.
     pub device: DeviceChoice,
-    /// How clips are disturbed.
+    /// Of sound: how clips are disturbed.
     pub augment: AugmentSpec,
-    /// The embedding network; none for the statistics alone.
+    /// Of sound: the embedding network; none for the statistics alone.
     pub embedding: Option<EmbeddingSettings>,
     /// Clustering.
     pub clusters: ClusterSettings,
     /// Routing stages.
     pub router: RouterSettings,
     /// The last stage, and the flat classifier.
-    pub tracks: TrackSettings,
+    pub tracks: LastStageSettings,
     /// The unknown threshold.
     pub unknown: UnknownSettings,
 }
@@ -93,7 +93,7 @@ impl TrainConfig {
             Effort::Thorough => (120, 2_048, 300_000, 1, 16),
         };
         let (router, tracks, unknown) =
-            (RouterSettings::default(), TrackSettings::default(), UnknownSettings::default());
+            (RouterSettings::default(), LastStageSettings::default(), UnknownSettings::default());
         let track_descent = Descent { epochs: track_epochs, ..tracks.descent };
         Self {
             seed: 1,
@@ -114,16 +114,16 @@ impl TrainConfig {
             embedding: None,
             clusters: ClusterSettings::default(),
             router: RouterSettings { hidden: vec![hidden], most_steps, ..router },
-            tracks: TrackSettings { descent: track_descent, ..tracks },
+            tracks: LastStageSettings { descent: track_descent, ..tracks },
             unknown: UnknownSettings { clips: held_out, ..unknown },
         }
     }
 
-    /// Slots of every routing stage for a library of so many passages.
-    pub fn branching(&self, passages: usize) -> Vec<usize> {
+    /// Slots of every routing stage for a library of so many classes.
+    pub fn branching(&self, classes: usize) -> Vec<usize> {
         // n routing stages and the last one make n + 1 equal factors of the number of entries.
         let parts = self.stages.len() as f64 + 1.0;
-        let even = ((passages * self.spill.max(1)) as f64).powf(1.0 / parts).round().max(1.0) as usize;
+        let even = ((classes * self.spill.max(1)) as f64).powf(1.0 / parts).round().max(1.0) as usize;
         self.stages.iter().map(|&slots| if slots == 0 { even } else { slots }).collect()
     }
 

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::GridError;
+use crate::math::grid::GridError;
 
 /// Why training stopped.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum LearnError {
     /// A setting outside its range.
     #[error("training setting {setting} is {found}, expected {expected}")]
@@ -39,7 +40,21 @@ pub enum LearnError {
         /// The shape it must have.
         expected: Vec<usize>,
     },
-    /// Numbers that are not finite.
+    /// Input that is not finite.
+    #[error("{what} {row} holds a number that is not finite")]
+    NotFinite {
+        /// What holds it.
+        what: &'static str,
+        /// Which one, counted from 0.
+        row: usize,
+    },
+    /// A label that nothing is an example of.
+    #[error("label {label} has no example; number labels from 0 without a gap")]
+    Empty {
+        /// The label.
+        label: usize,
+    },
+    /// Numbers that do not stay finite.
     #[error("{what} is not finite after {steps} steps; use a lower learning rate, or look for broken audio")]
     Diverged {
         /// What went wrong.

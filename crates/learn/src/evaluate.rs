@@ -31,8 +31,8 @@ pub fn float_answers(
         other => Some(other.probes()),
     };
     let threshold = model.known_above(probes.is_none())?;
-    let answer = |ranked: Vec<crate::Scored>| Answer {
-        tracks: ranked.iter().map(|scored| scored.track).collect(),
+    let answer = |ranked: Vec<crate::Match>| Answer {
+        tracks: ranked.iter().map(|scored| scored.label).collect(),
         known: ranked.first().is_some_and(|best| best.score > threshold),
     };
     Ok(model.rank(features, probes, TOP)?.into_iter().map(answer).collect())

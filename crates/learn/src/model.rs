@@ -6,7 +6,7 @@ use sordino_model::stage::Hierarchy;
 use sordino_model::{ClientHierarchy, ClientModel, Label, ModelHash, ServerModel};
 
 use crate::clusters::tree::Tree;
-use crate::examples::passages::Passages;
+use crate::examples::classes::Classes;
 use crate::heads::stage::FloatStage;
 use crate::unknown::threshold::Threshold;
 use crate::{LearnError, TrainConfig};
@@ -16,42 +16,42 @@ use crate::{LearnError, TrainConfig};
 pub struct FloatModel {
     /// The settings it was trained with.
     pub config: TrainConfig,
-    /// Samples to base features to one vector per stage; head `s` belongs to stage `s`, and the last one to `flat` too.
+    /// Base vectors, of samples where the model is for sound, to one vector per stage; head `s` belongs to stage `s`, and the last one to `flat` too.
     pub front: Front,
-    /// Which track every passage is of.
-    pub passages: Passages,
-    /// Which passages hang below which choices.
+    /// The label of every class.
+    pub classes: Classes,
+    /// Which classes hang below which choices.
     pub tree: Tree,
     /// Routing stages in order, then the last stage.
     pub stages: Vec<FloatStage>,
     /// The unknown threshold of the last stage.
     pub threshold: Threshold,
-    /// A classifier over all passages in one group, and its unknown threshold.
+    /// A classifier over all classes in one group, and its unknown threshold.
     pub flat: Option<(FloatStage, Threshold)>,
 }
 
-/// A track and its score: a cosine plus its row's bias.
+/// A label and its score: a cosine plus its row's bias.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Scored {
-    /// The track's place in the library.
-    pub track: u32,
+pub struct Match {
+    /// The label: of music, the track's place in the library.
+    pub label: u32,
     /// Its score.
     pub score: f32,
 }
 
 impl FloatModel {
-    /// Number of tracks.
-    pub fn tracks(&self) -> usize {
-        self.passages.tracks()
+    /// Number of labels.
+    pub fn labels(&self) -> usize {
+        self.classes.labels()
     }
 
-    /// The two halves in integers. `labels[i]` describes track `i`.
+    /// The two halves in integers. `labels[i]` describes label `i`.
     ///
     /// # Errors
-    /// [`LearnError`] where the labels are not one per track, or a score could leave the message space.
+    /// [`LearnError`] where there is not one of them for each label, or a score could leave the message space.
     pub fn halves(&self, name: &str, labels: Vec<Label>) -> Result<(ClientModel, ServerModel), LearnError> {
-        if labels.len() != self.tracks() {
-            let (found, expected) = (vec![labels.len()], vec![self.tracks()]);
+        if labels.len() != self.labels() {
+            let (found, expected) = (vec![labels.len()], vec![self.labels()]);
             return Err(LearnError::Shape { what: "labels", found, expected });
         }
         let last = self.stages.len() - 1;
@@ -67,9 +67,9 @@ impl FloatModel {
         };
         let flat = self.flat.as_ref().map(flat).transpose()?;
 
-        let slots = self.tree.leaves().iter().flatten().map(|&passage| self.passages.track(passage as usize)).collect();
+        let slots = self.tree.leaves().iter().flatten().map(|&class| self.classes.label(class as usize)).collect();
         let outline = ClientHierarchy::new(hierarchy.shape().clone(), (0..=last).collect(), slots)?;
-        let all = self.passages.all().to_vec();
+        let all = self.classes.all().to_vec();
         let flat_outline =
             flat.as_ref().map(|f| ClientHierarchy::new(f.shape().clone(), vec![last], all)).transpose()?;
         let spec = ModelHash::of_spec(self.front.spec());
@@ -78,7 +78,7 @@ impl FloatModel {
         Ok((client, server))
     }
 
-    /// The `top` best tracks of every clip in floating point, from base features `[clips, features]`: by the flat
+    /// The `top` best labels of every example in floating point, from base features `[examples, features]`: by the flat
     /// classifier for no `probes`, else through the hierarchy with so many groups kept at every stage.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ impl FloatModel {
         features: ArrayView2<f32>,
         probes: Option<usize>,
         top: usize,
-    ) -> Result<Vec<Vec<Scored>>, LearnError> {
+    ) -> Result<Vec<Vec<Match>>, LearnError> {
         let last = self.stages.len() - 1;
         let vectors = self.front.head(last)?.embed_batch(features)?;
         match (&self.flat, probes) {
@@ -97,7 +97,7 @@ impl FloatModel {
                 Ok(scores
                     .rows()
                     .into_iter()
-                    .map(|row| best(self.passages.all().iter().copied().zip(row.iter().copied()), top))
+                    .map(|row| best(self.classes.all().iter().copied().zip(row.iter().copied()), top))
                     .collect())
             }
             _ => self.rank_by_stages(features, vectors.view(), probes.unwrap_or(usize::MAX), top),
@@ -110,7 +110,7 @@ impl FloatModel {
         vectors: ArrayView2<f32>,
         probes: usize,
         top: usize,
-    ) -> Result<Vec<Vec<Scored>>, LearnError> {
+    ) -> Result<Vec<Vec<Match>>, LearnError> {
         let last = self.stages.len() - 1;
         let scores = |stage: usize| -> Result<Array2<f32>, LearnError> {
             let z = self.front.head(stage)?.embed_batch(features)?;
@@ -119,27 +119,27 @@ impl FloatModel {
         let routing: Vec<Array2<f32>> = (0..last).map(scores).collect::<Result<_, _>>()?;
         let final_scores = self.stages[last].scores(vectors);
         let slots = self.tree.slots();
-        let rank = |clip: usize| {
+        let rank = |example: usize| {
             let leaves = routing.iter().zip(&self.stages).fold(vec![0], |groups, (scores, stage)| {
                 let width = stage.rows.dim().1;
                 let mut paths: Vec<usize> = groups.iter().flat_map(|g| g * width..(g + 1) * width).collect();
-                let score = |path: &usize| scores[(clip, *path)];
+                let score = |path: &usize| scores[(example, *path)];
                 paths.sort_by(|a, b| score(b).total_cmp(&score(a)).then(a.cmp(b)));
                 paths.truncate(probes);
                 paths
             });
-            let row = final_scores.row(clip);
+            let row = final_scores.row(example);
             let scored = leaves.iter().flat_map(|&leaf| {
-                let track = |passage: u32| self.passages.track(passage as usize);
+                let label = |class: u32| self.classes.label(class as usize);
                 let members = self.tree.leaves()[leaf].iter().enumerate();
-                members.map(move |(slot, &passage)| (track(passage), row[leaf * slots + slot]))
+                members.map(move |(slot, &class)| (label(class), row[leaf * slots + slot]))
             });
             best(scored, top)
         };
         Ok((0..features.nrows()).map(rank).collect())
     }
 
-    /// The score above which a track counts as known, as a cosine: of the flat classifier or of the last stage.
+    /// The score above which a label counts as known, as a cosine: of the flat classifier or of the last stage.
     ///
     /// # Errors
     /// [`LearnError::Front`] where the model has no head for its last stage.
@@ -154,17 +154,17 @@ impl FloatModel {
     }
 }
 
-/// The `top` best, a track with several slots counting once, ties to the smaller track.
-fn best(scored: impl Iterator<Item = (u32, f32)>, top: usize) -> Vec<Scored> {
-    let mut all: Vec<Scored> = scored.map(|(track, score)| Scored { track, score }).collect();
-    all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.track.cmp(&b.track)));
-    let mut kept: Vec<Scored> = Vec::with_capacity(top);
-    for scored in all {
+/// The `top` best, a label with several slots counting once, ties to the smaller label.
+fn best(scored: impl Iterator<Item = (u32, f32)>, top: usize) -> Vec<Match> {
+    let mut all: Vec<Match> = scored.map(|(label, score)| Match { label, score }).collect();
+    all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.label.cmp(&b.label)));
+    let mut kept: Vec<Match> = Vec::with_capacity(top);
+    for found in all {
         if kept.len() == top {
             break;
         }
-        if kept.iter().all(|k| k.track != scored.track) {
-            kept.push(scored);
+        if kept.iter().all(|k| k.label != found.label) {
+            kept.push(found);
         }
     }
     kept

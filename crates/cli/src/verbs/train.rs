@@ -9,7 +9,7 @@ use sordino_corpus::MelTable;
 use sordino_fhe::decision::{Options, Plan};
 use sordino_fhe::params;
 use sordino_lab::Disturbances;
-use sordino_learn::{Bars, Effort, FloatModel, Timed, TrainConfig};
+use sordino_learn::{Bars, Effort, FloatModel, Stopwatch, TrainConfig};
 use sordino_model::{Card, ClientModel, ServerModel, save};
 
 use crate::disturbances::DisturbanceArgs;
@@ -165,9 +165,9 @@ pub(crate) fn train(
     checkpoints: Option<&Path>,
 ) -> anyhow::Result<(FloatModel, Vec<(String, f64)>)> {
     let bars = Bars::new();
-    let timed = Timed::new(&bars);
-    let model = sordino_learn::train(table, &training.noise, &training.impulses, config, checkpoints, &timed)?;
-    Ok((model, timed.phases().into_iter().map(|(phase, time)| (phase, time.as_secs_f64())).collect()))
+    let stopwatch = Stopwatch::new(&bars);
+    let model = sordino_learn::train(table, &training.noise, &training.impulses, config, checkpoints, &stopwatch)?;
+    Ok((model, stopwatch.phases().into_iter().map(|(phase, time)| (phase, time.as_secs_f64())).collect()))
 }
 
 /// Rounds a trained model to integers and writes both halves to `out`.

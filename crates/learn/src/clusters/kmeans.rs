@@ -1,4 +1,4 @@
-//! [`Clusters`]: balanced groups of tracks, the classes of the first stages.
+//! [`Clusters`]: balanced groups of classes, what the routing stages choose between.
 //!
 //! Spherical k-means (Dhillon and Modha, 2001) seeded by k-means++ (Arthur and Vassilvitskii, 2007), with an upper
 //! bound on every cluster's size: clusters that are too full raise a price, as in an auction for the transportation
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
-use crate::space::whitening::normalise_rows;
+use crate::math::matrix::normalise_rows;
 
 /// How to cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct ClusterSettings {
     pub balance: f32,
     /// Rounds of assignment and averaging.
     pub rounds: usize,
-    /// How often routing is learned first and every passage then moved to the cluster that it is led to, as room allows
+    /// How often routing is learned first and every class then moved to the cluster that it is led to, as room allows
     /// (iterative repartitioning; Gupta et al., "BLISS", KDD 2022). 0 keeps the clusters of k-means.
     pub learned: usize,
     /// Rows of the last routing stage that lead to a cluster, each of which may learn another part of it. The clusters' rows
@@ -79,7 +79,7 @@ impl Clusters {
         seed: u64,
     ) -> Result<Self, LearnError> {
         if count == 0 || count > points.nrows() {
-            let expected = format!("1 to {}, the number of passages", points.nrows());
+            let expected = format!("1 to {}, the number of classes", points.nrows());
             return Err(LearnError::Setting { setting: "clusters", found: count.to_string(), expected });
         }
         settings.validate()?;

@@ -1,4 +1,4 @@
-//! [`Tree`]: which passages hang below which choices, for any number of stages.
+//! [`Tree`]: which classes hang below which choices, for any number of stages.
 
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::LearnError;
 use crate::clusters::kmeans::{ClusterSettings, Clusters, assign, capacity};
 
-/// A tree of choices: `branching[s]` slots in every group of stage `s`, and a list of passages at each leaf. Leaf
+/// A tree of choices: `branching[s]` slots in every group of stage `s`, and a list of classes at each leaf. Leaf
 /// `l` is reached by the digits of `l` in the mixed radix `branching`, first stage first. Without branching there
-/// is one leaf with all passages: `flat`.
+/// is one leaf with all classes: `flat`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tree {
     branching: Vec<usize>,
@@ -16,23 +16,23 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Clusters unit vectors of passages, shape `[passages, width]`, into `branching[0]` balanced clusters, each of those
+    /// Clusters unit vectors of classes, shape `[classes, width]`, into `branching[0]` balanced clusters, each of those
     /// into `branching[1]`, and so on.
     ///
     /// # Errors
-    /// [`LearnError::Setting`] where a cluster has fewer passages than it must be divided into.
+    /// [`LearnError::Setting`] where a cluster has fewer classes than it must be divided into.
     pub fn grow(
-        passages: ArrayView2<f32>,
+        classes: ArrayView2<f32>,
         branching: &[usize],
         settings: ClusterSettings,
         seed: u64,
     ) -> Result<Self, LearnError> {
-        let mut leaves = vec![(0..passages.nrows() as u32).collect::<Vec<_>>()];
+        let mut leaves = vec![(0..classes.nrows() as u32).collect::<Vec<_>>()];
         for (depth, &count) in branching.iter().enumerate() {
             let mut next = Vec::with_capacity(leaves.len() * count);
             for (parent, members) in leaves.iter().enumerate() {
-                let rows: Vec<usize> = members.iter().map(|&passage| passage as usize).collect();
-                let points = passages.select(Axis(0), &rows);
+                let rows: Vec<usize> = members.iter().map(|&class| class as usize).collect();
+                let points = classes.select(Axis(0), &rows);
                 let seed = seed ^ ((depth as u64) << 48) ^ ((parent as u64) << 16);
                 let clusters = Clusters::fit(points.view(), count, settings, seed)?;
                 next.extend(
@@ -52,12 +52,12 @@ impl Tree {
         &self.branching
     }
 
-    /// Passages at every leaf.
+    /// Classes at every leaf.
     pub fn leaves(&self) -> &[Vec<u32>] {
         &self.leaves
     }
 
-    /// Passages in the fullest leaf: the slots of every group of the last stage.
+    /// Classes in the fullest leaf: the slots of every group of the last stage.
     pub fn slots(&self) -> usize {
         self.leaves.iter().map(Vec::len).max().unwrap_or(0)
     }
@@ -73,30 +73,30 @@ impl Tree {
         (path / self.branching[stage], path % self.branching[stage])
     }
 
-    /// Leaves and slots of every passage.
-    pub fn places(&self, passages: usize) -> Vec<Vec<(usize, usize)>> {
-        let mut places = vec![Vec::new(); passages];
+    /// Leaves and slots of every class.
+    pub fn places(&self, classes: usize) -> Vec<Vec<(usize, usize)>> {
+        let mut places = vec![Vec::new(); classes];
         for (leaf, members) in self.leaves.iter().enumerate() {
-            for (slot, &passage) in members.iter().enumerate() {
-                places[passage as usize].push((leaf, slot));
+            for (slot, &class) in members.iter().enumerate() {
+                places[class as usize].push((leaf, slot));
             }
         }
         places
     }
 
-    /// The same choices with every passage at its best leaf, by `worth` of shape `[passages, leaves]` and sizes like cosines', as long
-    /// as no leaf passes its capacity.
-    pub fn reassigned(&self, worth: &Array2<f32>, balance: f32) -> Self {
-        let (passages, count) = worth.dim();
-        let assignment = assign(worth, capacity(passages, count, balance), &mut vec![0.0; count]);
+    /// The same choices with every class at the leaf that it most likely reaches, `probabilities` of shape `[classes, leaves]`, as
+    /// long as no leaf passes its capacity.
+    pub fn reassigned(&self, probabilities: &Array2<f32>, balance: f32) -> Self {
+        let (classes, count) = probabilities.dim();
+        let assignment = assign(probabilities, capacity(classes, count, balance), &mut vec![0.0; count]);
         let mut leaves = vec![Vec::new(); count];
-        for (passage, leaf) in assignment.into_iter().enumerate() {
-            leaves[leaf as usize].push(passage as u32);
+        for (class, leaf) in assignment.into_iter().enumerate() {
+            leaves[leaf as usize].push(class as u32);
         }
         Self { branching: self.branching.clone(), leaves }
     }
 
-    /// The same tree where `copies` slots of the last routing stage lead to the passages of each leaf. A flat tree has no such
+    /// The same tree where `copies` slots of the last routing stage lead to the classes of each leaf. A flat tree has no such
     /// stage and stays.
     pub fn replicated(&self, copies: usize) -> Self {
         let mut tree = self.clone();
@@ -107,8 +107,8 @@ impl Tree {
         tree
     }
 
-    /// The same tree where each passage lives in up to `spill` leaves: its own, and the best of `candidates[passage]`
-    /// (leaf and how good it is, any order), as long as no leaf passes its capacity.
+    /// The same tree where each class lives in up to `spill` leaves: its own, and the best of `candidates[class]`
+    /// (leaf and probability, any order), as long as no leaf passes its capacity.
     pub fn spilled(&self, candidates: &[Vec<(usize, f32)>], spill: usize, balance: f32) -> Self {
         if spill <= 1 || self.leaves.len() < 2 {
             return self.clone();
@@ -118,15 +118,15 @@ impl Tree {
         let mut places = vec![1usize; candidates.len()];
         let own = self.places(candidates.len());
         let mut offers: Vec<(f32, usize, usize)> = Vec::new();
-        for (passage, offered) in candidates.iter().enumerate() {
-            let foreign = offered.iter().filter(|(leaf, _)| own[passage].iter().all(|(l, _)| l != leaf));
-            offers.extend(foreign.map(|&(leaf, worth)| (worth, passage, leaf)));
+        for (class, offered) in candidates.iter().enumerate() {
+            let foreign = offered.iter().filter(|(leaf, _)| own[class].iter().all(|(l, _)| l != leaf));
+            offers.extend(foreign.map(|&(leaf, probability)| (probability, class, leaf)));
         }
         offers.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-        for (_, passage, leaf) in offers {
-            if places[passage] < spill && leaves[leaf].len() < limit {
-                leaves[leaf].push(passage as u32);
-                places[passage] += 1;
+        for (_, class, leaf) in offers {
+            if places[class] < spill && leaves[leaf].len() < limit {
+                leaves[leaf].push(class as u32);
+                places[class] += 1;
             }
         }
         Self { branching: self.branching.clone(), leaves }
@@ -139,7 +139,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::space::whitening::normalise_rows;
+    use crate::math::matrix::normalise_rows;
 
     fn cloud(points: usize) -> Array2<f32> {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
@@ -180,13 +180,13 @@ mod tests {
     fn passages_move_where_they_are_led_to() {
         let tree = Tree::grow(cloud(60).view(), &[6], ClusterSettings::default(), 1).unwrap();
         // Everything is led to leaf `passage % 4`, a little: two leaves of six would stay empty were there room.
-        let worth = Array2::from_shape_fn((60, 6), |(passage, leaf)| if leaf == passage % 4 { 0.5 } else { 0.1 });
-        let moved = tree.reassigned(&worth, 1.5);
+        let probabilities = Array2::from_shape_fn((60, 6), |(class, leaf)| if leaf == class % 4 { 0.5 } else { 0.1 });
+        let moved = tree.reassigned(&probabilities, 1.5);
         assert!(moved.leaves().iter().all(|leaf| leaf.len() <= 15));
         let mut all: Vec<u32> = moved.leaves().concat();
         all.sort_unstable();
         assert_eq!(all, (0..60).collect::<Vec<_>>());
-        assert!((0..4).all(|leaf| moved.leaves()[leaf].iter().all(|passage| *passage as usize % 4 == leaf)));
+        assert!((0..4).all(|leaf| moved.leaves()[leaf].iter().all(|class| *class as usize % 4 == leaf)));
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
                 assert!(places.len() <= spill && places.iter().any(|(leaf, _)| *leaf == own[0].0));
                 let mut leaves: Vec<usize> = places.iter().map(|p| p.0).collect();
                 leaves.dedup();
-                assert_eq!(leaves.len(), places.len(), "a track is twice in a leaf");
+                assert_eq!(leaves.len(), places.len(), "a label is twice in a leaf");
             }
             assert!(spilled.leaves().iter().map(Vec::len).sum::<usize>() > 95 * spill);
         }

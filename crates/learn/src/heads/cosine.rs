@@ -1,23 +1,24 @@
-//! [`Bank`]: groups of cosine classifiers with rows on a grid, what one encrypted stage evaluates.
+//! [`CosineClassifier`]: groups of cosine classifiers with rows on a grid, what one encrypted stage evaluates.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use ndarray::ArrayView3;
 
+use crate::LearnError;
+use crate::math::grid::UniformGrid;
 use crate::run::tensor::{data, indices, numbers, unit_length};
-use crate::{Grid, LearnError};
 
 /// Trainable rows, shape `[groups, slots, width]`, and the logarithm of the softmax's inverse temperature, shape `[1]`.
 #[derive(Module, Debug)]
-pub(crate) struct Bank {
+pub(crate) struct CosineClassifier {
     rows: Param<Tensor<3>>,
     log_scale: Param<Tensor<1>>,
     #[module(skip)]
     learn_scale: bool,
 }
 
-impl Bank {
-    /// A bank that starts from `rows`, any length, with `scale` as inverse temperature, learned or fixed.
+impl CosineClassifier {
+    /// A classifier that starts from `rows`, any length, with `scale` as inverse temperature, learned or fixed.
     pub(crate) fn new(rows: ArrayView3<f32>, scale: f32, learn_scale: bool, device: &Device) -> Self {
         Self {
             rows: Param::from_data(data(rows), device),
@@ -28,12 +29,12 @@ impl Bank {
 
     /// The rows as the integers will have them, up to their common scale: unit length, then rounded where training is
     /// `aware` of that.
-    pub(crate) fn rows(&self, grid: Grid, aware: bool) -> Tensor<3> {
+    pub(crate) fn rows(&self, grid: UniformGrid, aware: bool) -> Tensor<3> {
         grid.seen(unit_length(self.rows.val()), aware)
     }
 
-    /// Some rows of the flattened bank `[groups * slots, width]`, as [`Bank::rows`] has them: `[n, width]`.
-    pub(crate) fn some_rows(&self, rows: impl IntoIterator<Item = usize>, grid: Grid, aware: bool) -> Tensor<2> {
+    /// Some rows of the flattened classifier `[groups * slots, width]`, as [`CosineClassifier::rows`] has them: `[n, width]`.
+    pub(crate) fn some_rows(&self, rows: impl IntoIterator<Item = usize>, grid: UniformGrid, aware: bool) -> Tensor<2> {
         let all = self.rows.val();
         let [groups, slots, width] = all.dims();
         let some = all.clone().reshape([groups * slots, width]).select(0, indices(rows, &all.device()));

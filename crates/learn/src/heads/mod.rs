@@ -2,12 +2,12 @@
 
 pub(crate) mod cosine;
 pub(crate) mod hubness;
-pub(crate) mod last;
+pub(crate) mod last_stage;
+pub(crate) mod noise;
 pub(crate) mod routing;
 pub(crate) mod stage;
 pub(crate) mod trunk;
 
-pub use last::TrackSettings;
+pub use last_stage::LastStageSettings;
 pub use routing::RouterSettings;
 pub use stage::FloatStage;
-pub use trunk::Affine;

@@ -4,8 +4,9 @@ use ndarray::{Array2, Array3, ArrayView2};
 use sordino_front::Quantiser;
 use sordino_model::stage::Stage;
 
-use crate::math::product::times_transposed;
-use crate::{Grid, LearnError};
+use crate::LearnError;
+use crate::math::grid::UniformGrid;
+use crate::math::matrix::times_transposed;
 
 /// Cosine classifiers in groups, and the grid their weights are rounded to.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +18,7 @@ pub struct FloatStage {
     /// Used slots of every group.
     pub counts: Vec<usize>,
     /// Grid of the weights.
-    pub grid: Grid,
+    pub grid: UniformGrid,
 }
 
 impl FloatStage {

@@ -3,25 +3,17 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData, activation};
-use ndarray::{Array1, Array2};
+use ndarray::Array1;
 use rand::{Rng, RngExt};
 
 use crate::LearnError;
+use crate::math::affine::Affine;
 use crate::run::tensor::{array1, array2, unit_length};
 
 /// Affine maps with ReLU between them, then unit length. `[batch, features]` to `[batch, bottleneck]`.
 #[derive(Module, Debug)]
 pub(crate) struct Trunk {
     maps: Vec<Linear>,
-}
-
-/// One affine map in plain arrays: `y = weight x + bias`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Affine {
-    /// Shape `[out, in]`.
-    pub weight: Array2<f32>,
-    /// Shape `[out]`.
-    pub bias: Array1<f32>,
 }
 
 impl Trunk {

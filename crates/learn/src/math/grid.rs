@@ -1,4 +1,4 @@
-//! [`Grid`]: the integers that weights and inputs are rounded to, and how gradients pass through the rounding.
+//! [`UniformGrid`]: the integers that weights and inputs are rounded to, and how gradients pass through the rounding.
 //!
 //! Straight-through estimator (Bengio, Léonard and Courville, 2013, arXiv 1308.3432): the forward pass rounds, the
 //! backward pass pretends it did not, and clamping first stops the gradient outside the grid.
@@ -9,12 +9,12 @@ use thiserror::Error;
 
 /// A symmetric uniform grid: integers `-max ..= max` with `max = 2^(bits-1) - 1`, one every `1 / scale`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Grid {
+pub struct UniformGrid {
     bits: u8,
     scale: f32,
 }
 
-/// Settings that make no [`Grid`].
+/// Settings that make no [`UniformGrid`].
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum GridError {
     /// Bits outside what the encrypted stages take.
@@ -35,7 +35,7 @@ pub enum GridError {
 /// extended to odd numbers of levels by minimising the mean squared error numerically).
 const NORMAL_STEP: [f32; 7] = [1.224, 0.650, 0.353, 0.193, 0.1054, 0.0572, 0.0310];
 
-impl Grid {
+impl UniformGrid {
     /// A grid with `scale` steps to one.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn gradient_is_one_inside_and_zero_outside() {
         let device = Device::flex().autodiff();
-        let grid = Grid::new(3, 4.0).unwrap();
+        let grid = UniformGrid::new(3, 4.0).unwrap();
         // max is 3, so the grid ends at 0.75.
         let x = Tensor::<1>::from_floats([0.1, -0.6, 0.74, 0.76, -2.0, 0.0], &device).require_grad();
         let weights = Tensor::<1>::from_floats([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &device);
@@ -117,7 +117,7 @@ mod tests {
     fn rounding_agrees_with_the_integers() {
         let device = Device::flex();
         for bits in 2..=8 {
-            let grid = Grid::for_unit_vectors(bits, 96).unwrap();
+            let grid = UniformGrid::for_unit_vectors(bits, 96).unwrap();
             let x: Vec<f32> = (-400..400).map(|i| i as f32 / 800.0).collect();
             let faked = grid.fake(Tensor::<1>::from_floats(x.as_slice(), &device)).into_data_as::<f32>();
             for (&value, &rounded) in x.iter().zip(faked.as_slice::<f32>().unwrap()) {
@@ -131,12 +131,12 @@ mod tests {
     #[test]
     fn the_step_is_best_for_a_normal_variable() {
         let error = |bits: u8, scale: f32| {
-            let grid = Grid::new(bits, scale).unwrap();
+            let grid = UniformGrid::new(bits, scale).unwrap();
             let points = (-6_000..=6_000).map(|i| i as f32 / 1_000.0);
             points.map(|x| (x - grid.integer(x) as f32 / scale).powi(2) * (-x * x / 2.0).exp()).sum::<f32>()
         };
         for bits in 2..=8 {
-            let best = Grid::for_unit_vectors(bits, 1).unwrap().scale();
+            let best = UniformGrid::for_unit_vectors(bits, 1).unwrap().scale();
             assert!(error(bits, best) < error(bits, best * 1.05), "{bits} bits: a finer step is better");
             assert!(error(bits, best) < error(bits, best / 1.05), "{bits} bits: a coarser step is better");
         }
@@ -144,8 +144,8 @@ mod tests {
 
     #[test]
     fn bad_settings_are_refused() {
-        assert_eq!(Grid::new(1, 1.0), Err(GridError::Bits { found: 1 }));
-        assert_eq!(Grid::for_unit_vectors(9, 64), Err(GridError::Bits { found: 9 }));
-        assert!(matches!(Grid::new(4, f32::NAN), Err(GridError::Scale { .. })));
+        assert_eq!(UniformGrid::new(1, 1.0), Err(GridError::Bits { found: 1 }));
+        assert_eq!(UniformGrid::for_unit_vectors(9, 64), Err(GridError::Bits { found: 9 }));
+        assert!(matches!(UniformGrid::new(4, f32::NAN), Err(GridError::Scale { .. })));
     }
 }

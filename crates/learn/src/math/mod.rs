@@ -1,6 +1,9 @@
-//! Arithmetic that everything stands on: matrix products and the grid of integers.
+//! Arithmetic that everything else stands on: matrix products, affine maps, the grid of integers, streams of random numbers.
 
+pub(crate) mod affine;
 pub(crate) mod grid;
-pub(crate) mod product;
+pub(crate) mod matrix;
+pub(crate) mod random;
 
-pub use grid::{Grid, GridError};
+pub use affine::Affine;
+pub use grid::{GridError, UniformGrid};

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
 
-const FORMAT: &str = "sordino-checkpoint-1";
+const FORMAT: &str = "sordino-checkpoint-2";
 
 /// Where checkpoints go, and how often.
 #[derive(Clone, Debug)]
@@ -35,8 +35,8 @@ struct Header {
     optimiser_bytes: usize,
 }
 
-/// A checkpoint that was read back.
-pub(crate) struct Saved {
+/// A checkpoint as it was read.
+pub(crate) struct Snapshot {
     path: PathBuf,
     step: usize,
     module: Vec<u8>,
@@ -99,7 +99,7 @@ impl Checkpoints {
         write().map_err(|source| LearnError::CheckpointFile { path: path.clone(), source })
     }
 
-    pub(crate) fn load(&self, phase: &str) -> Result<Option<Saved>, LearnError> {
+    pub(crate) fn load(&self, phase: &str) -> Result<Option<Snapshot>, LearnError> {
         let Some(path) = self.path(phase) else { return Ok(None) };
         if !path.exists() {
             return Ok(None);
@@ -120,11 +120,11 @@ impl Checkpoints {
             return Err(bad("truncated"));
         }
         let (module, optimiser) = body.split_at(header.module_bytes);
-        Ok(Some(Saved { path, step: header.step, module: module.to_vec(), optimiser: optimiser.to_vec() }))
+        Ok(Some(Snapshot { path, step: header.step, module: module.to_vec(), optimiser: optimiser.to_vec() }))
     }
 }
 
-impl Saved {
+impl Snapshot {
     /// The module, the optimiser, and the number of steps done.
     pub(crate) fn restore<M: Module>(
         self,

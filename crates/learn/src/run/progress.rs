@@ -49,12 +49,12 @@ impl Progress for Quiet {
 }
 
 /// Measures how long every phase takes, and passes reports on.
-pub struct Timed<'a> {
+pub struct Stopwatch<'a> {
     next: &'a dyn Progress,
     phases: Mutex<(Instant, Vec<(String, Duration)>)>,
 }
 
-impl<'a> Timed<'a> {
+impl<'a> Stopwatch<'a> {
     /// Begins to measure.
     pub fn new(next: &'a dyn Progress) -> Self {
         Self { next, phases: Mutex::new((Instant::now(), Vec::new())) }
@@ -67,7 +67,7 @@ impl<'a> Timed<'a> {
     }
 }
 
-impl Progress for Timed<'_> {
+impl Progress for Stopwatch<'_> {
     fn report(&self, report: &Report<'_>) -> ControlFlow<()> {
         let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, phases) = &mut *phases;
@@ -126,13 +126,13 @@ mod tests {
     fn phases_add_up_in_the_order_they_began() {
         const NAP: Duration = Duration::from_millis(2);
         let start = Instant::now();
-        let timed = Timed::new(&Quiet);
+        let stopwatch = Stopwatch::new(&Quiet);
         for phase in ["clips", "space", "clips"] {
             std::thread::sleep(NAP);
             let report = Report { phase, step: 1, steps: 1, loss: None, metric: None };
-            assert_eq!(timed.report(&report), ControlFlow::Continue(()));
+            assert_eq!(stopwatch.report(&report), ControlFlow::Continue(()));
         }
-        let phases = timed.phases();
+        let phases = stopwatch.phases();
         assert_eq!(phases.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["clips", "space"]);
         // A nap takes at least as long as was asked for, on any machine.
         assert!(phases[0].1 >= 2 * NAP && phases[1].1 >= NAP, "{phases:?}");

@@ -3,16 +3,17 @@
 use ndarray::Array2;
 use rand_chacha::ChaCha8Rng;
 
-use crate::{LearnError, Passages};
+use crate::LearnError;
+use crate::examples::Classes;
 
 /// A library that gives out clips as they might be heard: a random excerpt of a passage of a track, disturbed.
 pub trait Clips: Sync {
     /// Number of tracks.
     fn tracks(&self) -> usize;
 
-    /// Which passages have rows of their own: by default one for every track.
-    fn passages(&self) -> Passages {
-        Passages::whole(self.tracks())
+    /// Which passages have rows of their own, as classes with their track as label: by default one for every track.
+    fn passages(&self) -> Classes {
+        Classes::one_per_label(self.tracks())
     }
 
     /// How much the clips of `track` count where the space is made, a positive number; all alike by default.

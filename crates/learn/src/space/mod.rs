@@ -1,7 +1,7 @@
 //! The space in which classes are compared: whitened, of unit length.
 
-pub(crate) mod examples;
-pub(crate) mod pool;
+pub(crate) mod confusion;
+pub(crate) mod unit_vectors;
 pub(crate) mod whitening;
 
 pub use whitening::{Whitening, WhiteningSettings};

@@ -1,20 +1,17 @@
-//! [`Whitening`]: features to the unit vectors that tracks are compared by.
+//! [`Whitening`]: features to the unit vectors that classes are compared by.
 //!
 //! Linear discriminant analysis with whitening by the within-class covariance (Fukunaga, *Introduction to Statistical
-//! Pattern Recognition*, 2nd edition, chapter 10): standardise, make the covariance of one track's disturbed clips
-//! the identity, keep the directions in which tracks differ most, and normalise to unit length. Scores between
+//! Pattern Recognition*, 2nd edition, chapter 10): standardise, make the covariance of one class's examples
+//! the identity, keep the directions in which classes differ most, and normalise to unit length. Scores between
 //! such vectors are cosines, so their range is known before any query arrives.
 
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
-use crate::heads::trunk::Affine;
-use crate::math::product::{gram, times_transposed};
+use crate::math::affine::Affine;
+use crate::math::matrix::{gram, normalise_rows, times_transposed, weighted_moments};
 
 /// How to whiten.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,7 +41,7 @@ pub struct Whitening {
 }
 
 impl Whitening {
-    /// Fits to `features` of shape `[clips, features]`, where `classes[i] < class_count` says which track clip `i` is
+    /// Fits to `features` of shape `[examples, features]`, where `classes[i] < class_count` says which class example `i` is
     /// of. The result has `min(settings.width, features)` components.
     ///
     /// # Errors
@@ -58,7 +55,7 @@ impl Whitening {
         Self::fit_weighted(features, classes, &vec![1.0; class_count], settings)
     }
 
-    /// The same where the clips of class `c` count `weights[c]` times; those of weight 0 are left out.
+    /// The same where the examples of class `c` count `weights[c]` times; those of weight 0 are left out.
     ///
     /// # Errors
     /// As [`Whitening::fit`], and for weights that are negative or no numbers.
@@ -68,14 +65,14 @@ impl Whitening {
         weights: &[f32],
         settings: WhiteningSettings,
     ) -> Result<Self, LearnError> {
-        let (clips, width) = features.dim();
+        let (examples, width) = features.dim();
         let class_count = weights.iter().filter(|weight| **weight != 0.0).count();
-        if classes.len() != clips {
-            let (found, expected) = (vec![classes.len()], vec![clips]);
-            return Err(LearnError::Shape { what: "classes of clips", found, expected });
+        if classes.len() != examples {
+            let (found, expected) = (vec![classes.len()], vec![examples]);
+            return Err(LearnError::Shape { what: "classes of examples", found, expected });
         }
         if class_count < 2 {
-            return Err(LearnError::TooFew { what: "tracks", found: class_count, expected: 2 });
+            return Err(LearnError::TooFew { what: "classes", found: class_count, expected: 2 });
         }
         if settings.width == 0 || settings.ridge.is_nan() || settings.ridge <= 0.0 {
             let found = format!("width {}, ridge {}", settings.width, settings.ridge);
@@ -84,11 +81,11 @@ impl Whitening {
         }
         if let Some(weight) = weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
             let expected = "a number that is not negative".into();
-            return Err(LearnError::Setting { setting: "weight of a track", found: weight.to_string(), expected });
+            return Err(LearnError::Setting { setting: "weight of a class", found: weight.to_string(), expected });
         }
-        let clip_weights: Vec<f32> = classes.iter().map(|&class| weights[class as usize]).collect();
-        let (mean, deviation) = weighted_moments(features, &clip_weights);
-        let (within, means) = scatters(features, classes, weights.len(), &clip_weights, &mean, &deviation);
+        let example_weights: Vec<f32> = classes.iter().map(|&class| weights[class as usize]).collect();
+        let (mean, deviation) = weighted_moments(features, &example_weights);
+        let (within, means) = scatters(features, classes, weights.len(), &example_weights, &mean, &deviation);
         if within.iter().chain(&means).any(|v| !v.is_finite()) {
             return Err(LearnError::Diverged { what: "the covariance of features", steps: 0 });
         }
@@ -129,55 +126,18 @@ impl Whitening {
         Affine { weight, bias }
     }
 
-    /// Standardised and whitened, not yet of unit length: `[clips, features]` to `[clips, width]`.
+    /// Standardised and whitened, not yet of unit length: `[examples, features]` to `[examples, width]`.
     pub fn project(&self, features: ArrayView2<f32>) -> Array2<f32> {
         let Affine { weight, bias } = self.affine();
         times_transposed(features, weight.view()) + bias
     }
 
-    /// Unit vectors: `[clips, features]` to `[clips, width]`.
+    /// Unit vectors: `[examples, features]` to `[examples, width]`.
     pub fn apply(&self, features: ArrayView2<f32>) -> Array2<f32> {
         let mut projected = self.project(features);
         normalise_rows(&mut projected);
         projected
     }
-}
-
-/// Scales every row to unit length; rows of zeros stay.
-pub(crate) fn normalise_rows(rows: &mut Array2<f32>) {
-    for mut row in rows.rows_mut() {
-        let norm = row.dot(&row).sqrt();
-        if norm > 0.0 {
-            row.mapv_inplace(|v| v / norm);
-        }
-    }
-}
-
-/// Mean and standard deviation of every column, in double precision.
-pub(crate) fn moments(features: ArrayView2<f32>) -> (Array1<f32>, Array1<f32>) {
-    weighted_moments(features, &vec![1.0; features.nrows()])
-}
-
-/// The same where row `i` counts `weights[i]` times.
-fn weighted_moments(features: ArrayView2<f32>, weights: &[f32]) -> (Array1<f32>, Array1<f32>) {
-    let width = features.ncols();
-    let total = weights.iter().map(|&w| f64::from(w)).sum::<f64>().max(f64::MIN_POSITIVE);
-    let mut sum = Array1::<f64>::zeros(width);
-    for (row, &weight) in features.rows().into_iter().zip(weights) {
-        sum.zip_mut_with(&row, |s, &v| *s += f64::from(weight) * f64::from(v));
-    }
-    let mean = sum / total;
-    let mut square = Array1::<f64>::zeros(width);
-    for (row, &weight) in features.rows().into_iter().zip(weights) {
-        for ((s, &v), m) in square.iter_mut().zip(row).zip(&mean) {
-            *s += f64::from(weight) * (f64::from(v) - m).powi(2);
-        }
-    }
-    let deviation = square.mapv(|s| {
-        let deviation = (s / total).sqrt() as f32;
-        if deviation > 1e-6 { deviation } else { 1.0 }
-    });
-    (mean.mapv(|m| m as f32), deviation)
 }
 
 /// Within-class covariance of standardised features, `[features, features]`, and the classes' means times the square
@@ -254,24 +214,18 @@ fn strongest(matrix: DMatrix<f64>, count: usize) -> DMatrix<f64> {
     DMatrix::from_fn(eigen.eigenvectors.nrows(), count, |i, j| eigen.eigenvectors[(i, order[j])])
 }
 
-/// A random orthogonal matrix: the Q of a Gaussian matrix.
-pub(crate) fn random_rotation(size: usize, seed: u64) -> Array2<f32> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let q = DMatrix::<f64>::from_fn(size, size, |_, _| StandardNormal.sample(&mut rng)).qr().q();
-    Array2::from_shape_fn((size, size), |(i, j)| q[(i, j)] as f32)
-}
-
 #[cfg(test)]
 mod tests {
     use ndarray::array;
 
     use super::*;
+    use crate::math::random::random_rotation;
 
     fn example() -> (Array2<f32>, Vec<u32>) {
-        // Twelve clips of three tracks, four features; made once by a generator of round numbers.
+        // Twelve examples of three labels, four features; made once by a generator of round numbers.
         let features = Array2::from_shape_fn((12, 4), |(i, j)| {
-            let (track, k) = ((i / 4) as f32, (i * 7 + j * 5) % 11);
-            track * [1.0, -2.0, 0.5, 0.0][j] + k as f32 * [0.1, 0.3, 0.2, 0.4][j] + (i * j % 5) as f32 * 0.25
+            let (label, k) = ((i / 4) as f32, (i * 7 + j * 5) % 11);
+            label * [1.0, -2.0, 0.5, 0.0][j] + k as f32 * [0.1, 0.3, 0.2, 0.4][j] + (i * j % 5) as f32 * 0.25
         });
         (features, (0..12).map(|i| i / 4).collect())
     }
@@ -308,11 +262,14 @@ mod tests {
         let settings = WhiteningSettings { width: 2, ridge: 1e-3 };
         let whitening = Whitening::fit(features.view(), &classes, 3, settings).unwrap();
         let (projected, unit) = (whitening.project(features.view()), whitening.apply(features.view()));
-        for clip in 0..12 {
-            let (found, expected) = (projected.row(clip).dot(&projected.row(clip)), length_squared[clip]);
-            assert!((found - expected).abs() < 2e-3 * expected, "clip {clip}: |z|^2 {found}, expected {expected}");
-            let (found, expected) = (unit.row(0).dot(&unit.row(clip)), cosine_with_first[clip]);
-            assert!((found - expected).abs() < 1e-3, "clip {clip}: cosine {found}, expected {expected}");
+        for example in 0..12 {
+            let (found, expected) = (projected.row(example).dot(&projected.row(example)), length_squared[example]);
+            assert!(
+                (found - expected).abs() < 2e-3 * expected,
+                "example {example}: |z|^2 {found}, expected {expected}"
+            );
+            let (found, expected) = (unit.row(0).dot(&unit.row(example)), cosine_with_first[example]);
+            assert!((found - expected).abs() < 1e-3, "example {example}: cosine {found}, expected {expected}");
         }
     }
 

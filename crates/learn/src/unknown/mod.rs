@@ -1,5 +1,6 @@
-//! From which score on a class counts as known.
+//! From which score on a label counts as known.
 
+pub(crate) mod imitation;
 pub(crate) mod threshold;
 
 pub use threshold::{Threshold, UnknownSettings};

@@ -37,7 +37,7 @@ fn both_losses_learn_tracks_from_sound_alone() {
         assert!(losses[losses.len() - 1] < 0.7 * losses[0], "{loss:?}: {losses:?}");
         let (features, truths) = queries(&model, &LIBRARY, 4);
         let ranked = model.rank(features.view(), None, 1).unwrap();
-        let right = ranked.iter().zip(&truths).filter(|(r, t)| r.first().is_some_and(|s| s.track == **t)).count();
+        let right = ranked.iter().zip(&truths).filter(|(r, t)| r.first().is_some_and(|s| s.label == **t)).count();
         let share = right as f32 / truths.len() as f32;
         assert!(share > 0.6, "{loss:?} names {share} of the clips; chance is 0.04");
     }

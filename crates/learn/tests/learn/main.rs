@@ -4,3 +4,4 @@ mod embedding;
 mod patterns;
 mod resume;
 mod training;
+mod vectors;

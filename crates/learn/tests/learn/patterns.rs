@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use sordino_front::{FeatureSpec, Statistics};
-use sordino_learn::{Clips, Descent, LearnError, Passages, TrainConfig};
+use sordino_learn::{Classes, Clips, Descent, LearnError, TrainConfig};
 use sordino_model::Label;
 
 /// Tracks with a spectral envelope and a beat, heard in noise.
@@ -64,8 +64,8 @@ impl Clips for InPassages {
         self.patterns.tracks / self.per_track
     }
 
-    fn passages(&self) -> Passages {
-        Passages::per_track(vec![self.per_track; self.tracks()])
+    fn passages(&self) -> Classes {
+        Classes::per_label(vec![self.per_track; self.tracks()])
     }
 
     fn draw(&self, passage: usize, rng: &mut ChaCha8Rng) -> Result<Array2<f32>, LearnError> {

@@ -11,9 +11,15 @@ use sordino_learn::{
 const LIBRARY: Patterns = Patterns { tracks: 20, seed: 3, noise: 1.0 };
 
 /// Stops a phase at its second report.
-struct StopIn(&'static str, Mutex<usize>);
+pub(crate) struct Interruption(&'static str, Mutex<usize>);
 
-impl Progress for StopIn {
+impl Interruption {
+    pub(crate) fn of(phase: &'static str) -> Self {
+        Self(phase, Mutex::new(0))
+    }
+}
+
+impl Progress for Interruption {
     fn report(&self, report: &Report<'_>) -> ControlFlow<()> {
         let mut seen = self.1.lock().unwrap();
         *seen += usize::from(report.phase == self.0);
@@ -38,7 +44,7 @@ fn stopped_anywhere_it_ends_the_same() {
     let whole = train_on(&LIBRARY, &spec(), &config, None, &Quiet).unwrap();
     for phase in ["embedding", "routing 0", "tracks", "held-out clips"] {
         let folder = tempfile::tempdir().unwrap();
-        let stopped = train_on(&LIBRARY, &spec(), &config, Some(folder.path()), &StopIn(phase, Mutex::new(0)));
+        let stopped = train_on(&LIBRARY, &spec(), &config, Some(folder.path()), &Interruption::of(phase));
         match stopped {
             Err(LearnError::Interrupted { phase: found, .. }) => assert_eq!(found, phase),
             other => panic!("{phase}: {:?}", other.map(|_| "finished")),

@@ -1,7 +1,7 @@
 //! Training end to end on a small library.
 
 use crate::patterns::{InPassages, Patterns, config, labels, queries, spec};
-use sordino_learn::{ClusterSettings, FloatModel, Quiet, TrackSettings, TrainConfig, train_on};
+use sordino_learn::{ClusterSettings, FloatModel, LastStageSettings, Quiet, TrainConfig, train_on};
 use sordino_model::{Pair, Protocol};
 
 const LIBRARY: Patterns = Patterns { tracks: 36, seed: 7, noise: 1.0 };
@@ -13,7 +13,7 @@ fn trained(config: &TrainConfig) -> FloatModel {
 fn float_top_1(model: &FloatModel, probes: Option<usize>) -> f32 {
     let (features, truths) = queries(model, &LIBRARY, 6);
     let ranked = model.rank(features.view(), probes, 1).unwrap();
-    let right = ranked.iter().zip(&truths).filter(|(r, t)| r.first().is_some_and(|s| s.track == **t));
+    let right = ranked.iter().zip(&truths).filter(|(r, t)| r.first().is_some_and(|s| s.label == **t));
     right.count() as f32 / truths.len() as f32
 }
 
@@ -69,7 +69,7 @@ fn integers_are_the_rounded_floats() {
 #[test]
 fn what_a_row_scores_with_other_tracks_is_taken_off() {
     let model = trained(&config());
-    let without = trained(&TrainConfig { tracks: TrackSettings { hubness: 0.0, ..config().tracks }, ..config() });
+    let without = trained(&TrainConfig { tracks: LastStageSettings { hubness: 0.0, ..config().tracks }, ..config() });
     let (last, plain) = (model.stages.last().unwrap(), without.stages.last().unwrap());
     assert_eq!(last.rows, plain.rows);
     assert!(plain.biases.iter().all(|bias| *bias == 0.0));
@@ -125,7 +125,7 @@ fn clusters_are_learned_and_have_rows_of_their_own() {
     assert!(integer_top_1(&model, Protocol::Routed { probes: 1 }) > 0.8);
     // A track that is found by both copies of its cluster is listed once.
     let (features, _) = queries(&model, &LIBRARY, 2);
-    assert!(model.rank(features.view(), Some(2), 3).unwrap().iter().all(|r| r[0].track != r[1].track));
+    assert!(model.rank(features.view(), Some(2), 3).unwrap().iter().all(|r| r[0].label != r[1].label));
     let none = ClusterSettings { prototypes: 0, ..ClusterSettings::default() };
     assert!(TrainConfig { clusters: none, ..config() }.validate().is_err());
 }
@@ -135,7 +135,7 @@ fn a_track_is_named_by_any_of_its_passages() {
     let library = InPassages { patterns: LIBRARY, per_track: 3, silent: None };
     let config = TrainConfig { clips_per_track: 72, ..config() };
     let model = train_on(&library, &spec(), &config, None, &Quiet).unwrap();
-    assert_eq!((model.tracks(), model.tree.leaves().iter().map(Vec::len).sum::<usize>()), (12, 36));
+    assert_eq!((model.labels(), model.tree.leaves().iter().map(Vec::len).sum::<usize>()), (12, 36));
     let (features, passages) = queries(&model, &LIBRARY, 6);
     let (client, server) = model.halves("passages", labels(12)).unwrap();
     let pair = Pair::new(&client, &server).unwrap();
@@ -146,11 +146,11 @@ fn a_track_is_named_by_any_of_its_passages() {
             let right = passages.iter().enumerate().filter(|(i, passage)| right(*i, **passage / 3)).count();
             right as f32 / passages.len() as f32
         };
-        let named = share(&|i, track| float[i][0].track == track);
+        let named = share(&|i, track| float[i][0].label == track);
         assert!(named > 0.85, "{protocol:?} names {named} of the clips; chance is 0.08");
         assert!((share(&|i, track| integer[i].best().unwrap().label == track as usize) - named).abs() < 0.03);
         // A track that wins by several passages is listed once.
-        assert!(float.iter().all(|ranked| ranked.len() == 3 && ranked[0].track != ranked[1].track));
+        assert!(float.iter().all(|ranked| ranked.len() == 3 && ranked[0].label != ranked[1].label));
     }
 }
 
@@ -161,7 +161,7 @@ fn a_silent_passage_stands_for_the_rest_of_its_track() {
         let library = InPassages { patterns: Patterns { ..patterns }, per_track, silent: Some(4) };
         train_on(&library, &spec(), &TrainConfig { clips_per_track: 8, ..config() }, None, &Quiet)
     };
-    assert_eq!(train(3).unwrap().tracks(), 6);
+    assert_eq!(train(3).unwrap().labels(), 6);
     // A track that is silent throughout has nothing to learn.
     assert!(train(1).is_err());
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
-use crate::run::session::Descent;
+use crate::run::descent::Descent;
 
 /// A convolution along time, batch normalisation, ReLU. With as many channels as came in and no stride, what came in is
 /// added to the result.

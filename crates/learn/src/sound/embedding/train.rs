@@ -11,19 +11,24 @@ use sordino_front::{FeatureSpec, Network, log_mel};
 use super::encoder::Encoder;
 use super::loss::{nt_xent, passage_softmax};
 use super::settings::{EmbeddingSettings, Loss};
-use crate::heads::cosine::{Bank, scores_in_groups};
+use crate::LearnError;
+use crate::heads::cosine::{CosineClassifier, scores_in_groups};
+use crate::math::matrix::moments;
+use crate::math::random::stream;
+use crate::run::batches::Batches;
 use crate::run::checkpoint::Checkpoints;
+use crate::run::descent::Descent;
+use crate::run::device::DeviceChoice;
 use crate::run::progress::Progress;
-use crate::run::session::{Batches, Descent, Session, Step, stream};
 use crate::run::tensor::tensor;
+use crate::run::training_run::{Objective, TrainingRun};
 use crate::sound::clips::Clips;
-use crate::{DeviceChoice, LearnError};
 
 /// The encoder with the rows of the classifier that it is trained with.
 #[derive(Module, Debug)]
 struct Learner {
     encoder: Encoder,
-    bank: Bank,
+    classifier: CosineClassifier,
 }
 
 /// Trains an embedding network alone: what two clips of one passage of `library` should have in common. It maps the log-mel frames of
@@ -40,7 +45,7 @@ pub fn train_embedding(
     progress: &dyn Progress,
 ) -> Result<Network, LearnError> {
     let device = device.open()?.autodiff();
-    train(library, spec, settings, &Session { device, seed, checkpoints: Checkpoints::none(), progress })
+    train(library, spec, settings, &TrainingRun { device, seed, checkpoints: Checkpoints::none(), progress })
 }
 
 /// Trains the network that `settings` describe on clips of `library`.
@@ -48,10 +53,10 @@ pub(crate) fn train(
     library: &dyn Clips,
     spec: &FeatureSpec,
     settings: &EmbeddingSettings,
-    session: &Session<'_>,
+    run: &TrainingRun<'_>,
 ) -> Result<Network, LearnError> {
     settings.validate()?;
-    let Session { device, seed, .. } = session;
+    let TrainingRun { device, seed, .. } = run;
     let seed = *seed;
     let (mean, inv_std) = band_statistics(library, spec, seed)?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -62,12 +67,12 @@ pub(crate) fn train(
         Loss::NtXent { .. } => (1, 1.0),
     };
     let rows = Array3::from_shape_simple_fn((1, rows, settings.width), || StandardNormal.sample(&mut rng));
-    let learner = Learner { encoder, bank: Bank::new(rows.view(), scale, true, device) };
+    let learner = Learner { encoder, classifier: CosineClassifier::new(rows.view(), scale, true, device) };
 
     let descent = Descent { batch: (settings.descent.batch / 2).max(2), ..settings.descent };
     let mut batches = Batches::new(passages, descent.batch, seed);
     let steps = descent.steps(passages);
-    let learner = session.train("embedding", descent, steps, learner, |learner: &Learner, step| {
+    let learner = run.train("embedding", descent, steps, learner, |learner: &Learner, step| {
         let chosen: Vec<usize> = batches.at(step).iter().flat_map(|&passage| [passage, passage]).collect();
         let clips = draw(library, spec, &chosen, seed, (1 << 32) + (step as u64) * 4_096)?;
         let input = standardised(&clips, &mean, &inv_std);
@@ -75,11 +80,11 @@ pub(crate) fn train(
         let loss = match settings.loss {
             Loss::NtXent { temperature } => nt_xent(z, temperature),
             Loss::TrackSoftmax { .. } => {
-                let logits = learner.bank.logits(scores_in_groups(z, learner.bank.unit_rows(), &[]));
+                let logits = learner.classifier.logits(scores_in_groups(z, learner.classifier.unit_rows(), &[]));
                 passage_softmax(logits, &chosen)
             }
         };
-        Ok(Step { loss, metric: None })
+        Ok(Objective { loss, metric: None })
     })?;
     learner.encoder.export(mean, inv_std)
 }
@@ -129,6 +134,6 @@ fn band_statistics(
     let mut all = Array2::zeros((frames, spec.mel_bands));
     let rows = clips.iter().flat_map(|clip| clip.rows());
     all.rows_mut().into_iter().zip(rows).for_each(|(mut to, from)| to.assign(&from));
-    let (mean, deviation) = crate::space::whitening::moments(all.view());
+    let (mean, deviation) = moments(all.view());
     Ok((mean, deviation.mapv(f32::recip)))
 }

@@ -1,4 +1,4 @@
-//! [`Augmented`]: a library's cached mel power, disturbed.
+//! [`AugmentedClips`]: a library's cached mel power, disturbed.
 
 use std::ops::Range;
 
@@ -11,20 +11,21 @@ use sordino_front::MelFrontEnd;
 use sordino_model::Label;
 
 use crate::LearnError;
-use crate::examples::passages::{self, Passages};
+use crate::examples::classes::Classes;
 use crate::sound::clips::Clips;
+use crate::sound::passages;
 
 /// Random excerpts of a table's tracks, of a query's length, disturbed in the mel domain.
-pub struct Augmented<'a> {
+pub struct AugmentedClips<'a> {
     table: &'a MelTable,
     augment: MelAugment,
     split: CropSplit,
     frames: usize,
-    passages: Passages,
+    passages: Classes,
     recorded_weight: f32,
 }
 
-impl<'a> Augmented<'a> {
+impl<'a> AugmentedClips<'a> {
     /// Puts the training parts of the banks through the table's front end. Excerpts lie within the frames that `split` leaves
     /// to training.
     ///
@@ -45,7 +46,7 @@ impl<'a> Augmented<'a> {
         }
         let front_end = MelFrontEnd::new(table.spec()).map_err(sordino_front::FrontError::from)?;
         let augment = MelAugment::new(augment, &front_end, noise, impulses)?;
-        let passages = Passages::whole(table.len());
+        let passages = Classes::one_per_label(table.len());
         Ok(Self { table, augment, split, frames, passages, recorded_weight: 1.0 })
     }
 
@@ -59,7 +60,7 @@ impl<'a> Augmented<'a> {
             return Err(LearnError::Setting { setting: "passage_hop", found: hop.to_string(), expected });
         }
         let count = |track| passages::count(self.last(track), hop * self.frames as f32);
-        self.passages = Passages::per_track((0..self.table.len()).map(count));
+        self.passages = Classes::per_label((0..self.table.len()).map(count));
         Ok(self)
     }
 
@@ -88,12 +89,12 @@ impl<'a> Augmented<'a> {
     }
 }
 
-impl Clips for Augmented<'_> {
+impl Clips for AugmentedClips<'_> {
     fn tracks(&self) -> usize {
         self.table.len()
     }
 
-    fn passages(&self) -> Passages {
+    fn passages(&self) -> Classes {
         self.passages.clone()
     }
 
@@ -102,7 +103,7 @@ impl Clips for Augmented<'_> {
     }
 
     fn draw(&self, passage: usize, rng: &mut ChaCha8Rng) -> Result<Array2<f32>, LearnError> {
-        let track = self.passages.track(passage) as usize;
+        let track = self.passages.label(passage) as usize;
         let siblings = self.passages.siblings(passage);
         let start = rng.random_range(passages::starts(self.last(track), passage - siblings.start, siblings.len()));
         let mel = self.table.mel(track).0;
@@ -144,12 +145,12 @@ mod tests {
             MelTable::measure(&synth::catalogue(2, 1), &spec, &IndexOptions::for_spec(&spec).sound).unwrap();
         let none =
             (NoiseBank::synthetic(1, 0, 1.0, spec.sample_rate), ImpulseBank::synthetic(1, 0, Span(0.2, 0.2), 8_000));
-        let library = |split| Augmented::new(&table, &none.0, &none.1, &AugmentSpec::clean(), split).unwrap();
+        let library = |split| AugmentedClips::new(&table, &none.0, &none.1, &AugmentSpec::clean(), split).unwrap();
         let whole = library(CropSplit::UnseenOffset);
-        assert_eq!(whole.passages(), Passages::whole(2));
+        assert_eq!(whole.passages(), Classes::one_per_label(2));
         let passages = whole.with_passages(1.0).unwrap();
         // Thirty seconds leave 25 for the start of a query of 5: one at 0 and one every 5 s after it.
-        assert_eq!(passages.passages(), Passages::per_track([6, 6]));
+        assert_eq!(passages.passages(), Classes::per_label([6, 6]));
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         for passage in 0..12 {
             let clip = passages.draw(passage, &mut rng).unwrap();
@@ -163,7 +164,7 @@ mod tests {
             assert!(found, "passage {passage}: nowhere in {starts:?}");
         }
         let heard = library(CropSplit::UnseenSound { train_seconds: 15.0 }).with_passages(1.0).unwrap();
-        assert_eq!(heard.passages(), Passages::per_track([3, 3]));
+        assert_eq!(heard.passages(), Classes::per_label([3, 3]));
         for hop in [-1.0, 0.01, f32::NAN] {
             let refused = library(CropSplit::UnseenOffset).with_passages(hop);
             assert!(matches!(refused.err(), Some(LearnError::Setting { setting: "passage_hop", .. })), "{hop}");

@@ -1,7 +1,7 @@
-//! [`train`]: the last stage, one quantised cosine classifier per passage, all leaves trained at once.
+//! [`train`]: the last stage, one quantised cosine classifier per class, all leaves trained at once.
 //!
 //! With one leaf this is `flat`: quantisation-aware logistic regression over the whole library. With many, every step
-//! takes clips of a few leaves and weighs each against the passages of its own leaf, and against the other leaves' and rows
+//! takes examples of a few leaves and weighs each against the classes of its own leaf, and against the other leaves' and rows
 //! drawn from everywhere, so that scores stay comparable between leaves: with several probes, and for the unknown
 //! threshold, they meet.
 
@@ -10,43 +10,47 @@ use rand::seq::index;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
+use crate::LearnError;
 use crate::clusters::tree::Tree;
-use crate::examples::passages::Passages;
-use crate::heads::cosine::Bank;
-use crate::heads::routing::{argmax, scattered};
+use crate::examples::classes::Classes;
+use crate::heads::cosine::CosineClassifier;
+use crate::heads::noise::scattered;
 use crate::heads::stage::FloatStage;
+use crate::math::grid::UniformGrid;
+use crate::math::matrix::argmax;
+use crate::math::random::stream;
+use crate::run::descent::Descent;
 use crate::run::progress::Metric;
-use crate::run::session::{Descent, Session, Step, stream};
 use crate::run::tensor::{NEVER, array2, array3, marginal_cross_entropy, tensor};
-use crate::space::examples::Examples;
-use crate::{Grid, LearnError};
+use crate::run::training_run::{Objective, TrainingRun};
+use crate::space::unit_vectors::UnitVectors;
 
 /// How the last stage is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct TrackSettings {
+pub struct LastStageSettings {
     /// Bits of an entry of the encrypted vector, 2 to 8.
     pub input_bits: u8,
     /// Bits of a weight, 2 to 8.
     pub weight_bits: u8,
     /// Whether both are rounded while training, or only after it.
     pub aware: bool,
-    /// Rows drawn from everywhere that every clip is weighed against in each step, and about as many of whole leaves. Leaves
+    /// Rows drawn from everywhere that every example is weighed against in each step, and about as many of whole leaves. Leaves
     /// of more slots than this (a large flat library is one) are only seen through such rows: a sampled softmax.
     pub negatives: usize,
     /// Inverse temperature of the softmax over cosines.
     pub scale: f32,
     /// Whether that is only where it starts, to be learned with the weights.
     pub learn_scale: bool,
-    /// Noise added in training to the unit vectors, as in [`crate::RouterSettings`].
+    /// Noise added in training to the unit vectors, as in [`super::RouterSettings`].
     pub noise: f32,
-    /// How much of what a row scores with other tracks' clips is taken off its scores: 0 nothing, 1 all.
+    /// How much of what a row scores with other labels' examples is taken off its scores: 0 nothing, 1 all.
     pub hubness: f32,
-    /// How to descend from the mean of a passage's clips. With no epochs, that mean is the row.
+    /// How to descend from the mean of a class's examples. With no epochs, that mean is the row.
     pub descent: Descent,
 }
 
-impl Default for TrackSettings {
+impl Default for LastStageSettings {
     fn default() -> Self {
         let descent = Descent { epochs: 1, batch: 256, learning_rate: 3e-4, weight_decay: 0.0 };
         Self {
@@ -63,11 +67,11 @@ impl Default for TrackSettings {
     }
 }
 
-impl TrackSettings {
+impl LastStageSettings {
     pub(crate) fn validate(&self) -> Result<(), LearnError> {
         self.descent.validate("tracks.descent")?;
         for bits in [self.input_bits, self.weight_bits] {
-            Grid::for_unit_vectors(bits, 1)?;
+            UniformGrid::for_unit_vectors(bits, 1)?;
         }
         if self.negatives == 0 || !(self.scale > 0.0 && self.scale.is_finite()) {
             let expected = "a positive number of negatives and a positive scale".into();
@@ -81,21 +85,21 @@ impl TrackSettings {
     }
 }
 
-/// Trains the last stage below `tree`. `prototypes` are the unit means of every passage's
-/// examples, shape `[passages, width]`; `passages` says which are of one track. Slots have no biases yet.
+/// Trains the last stage below `tree`. `prototypes` are the unit means of every class's examples, shape `[classes, width]`;
+/// `classes` says which have one label. Slots have no biases yet.
 pub(crate) fn train(
-    examples: &Examples<'_>,
+    vectors: &UnitVectors<'_>,
     prototypes: ArrayView2<f32>,
     tree: &Tree,
-    passages: &Passages,
-    settings: &TrackSettings,
+    classes: &Classes,
+    settings: &LastStageSettings,
     phase: &str,
-    session: &Session<'_>,
+    run: &TrainingRun<'_>,
 ) -> Result<FloatStage, LearnError> {
     settings.validate()?;
-    let Session { device, seed, .. } = session;
-    let input = Grid::for_unit_vectors(settings.input_bits, examples.width())?;
-    let grid = Grid::for_unit_vectors(settings.weight_bits, examples.width())?;
+    let TrainingRun { device, seed, .. } = run;
+    let input = UniformGrid::for_unit_vectors(settings.input_bits, vectors.width())?;
+    let grid = UniformGrid::for_unit_vectors(settings.weight_bits, vectors.width())?;
     let start = initial_rows(tree, prototypes);
     let counts: Vec<usize> = tree.leaves().iter().map(Vec::len).collect();
     let biases = Array2::zeros((tree.leaves().len(), tree.slots()));
@@ -103,55 +107,59 @@ pub(crate) fn train(
         return Ok(FloatStage { rows: start, biases, counts, grid });
     }
 
-    let source = Source { tree, passages, rounds: examples.rounds(), settings };
-    let steps = settings.descent.steps(examples.clips());
-    let bank = Bank::new(start.view(), settings.scale, settings.learn_scale, device);
-    let bank = session.train(phase, settings.descent, steps, bank, |bank: &Bank, step| {
+    let sampler = Sampler { tree, classes, rounds: vectors.rounds(), settings };
+    let steps = settings.descent.steps(vectors.len());
+    let classifier = CosineClassifier::new(start.view(), settings.scale, settings.learn_scale, device);
+    let classifier = run.train(phase, settings.descent, steps, classifier, |classifier: &CosineClassifier, step| {
         let mut rng = stream(*seed, (1 << 40) + step as u64);
-        let lesson = source.draw(&mut rng);
-        let x = scattered(examples.vectors(&lesson.clips), settings.noise, &mut rng);
-        let rows = bank.some_rows(lesson.columns.iter().map(|c| c.leaf * tree.slots() + c.slot), grid, settings.aware);
-        let logits = bank.logits(input.seen(tensor(x.view(), device), settings.aware).matmul(rows.transpose()));
+        let minibatch = sampler.draw(&mut rng);
+        let x = scattered(vectors.of(&minibatch.examples), settings.noise, &mut rng);
+        let rows = classifier.some_rows(
+            minibatch.columns.iter().map(|c| c.leaf * tree.slots() + c.slot),
+            grid,
+            settings.aware,
+        );
+        let logits = classifier.logits(input.seen(tensor(x.view(), device), settings.aware).matmul(rows.transpose()));
 
-        let right = tensor(lesson.mask(|sample, column| lesson.own[sample] == column).view(), device);
-        let everywhere = lesson.mask(|sample, column| lesson.rivals(sample, column));
+        let right = tensor(minibatch.mask(|sample, column| minibatch.own[sample] == column).view(), device);
+        let everywhere = minibatch.mask(|sample, column| minibatch.rivals(sample, column));
         let everywhere = logits.clone() + tensor(everywhere.view(), device);
-        let correct = lesson.share_correct(array2(everywhere.clone().detach())?.view());
+        let correct = minibatch.share_correct(array2(everywhere.clone().detach())?.view());
         let mut loss = marginal_cross_entropy(everywhere, right.clone());
-        if lesson.whole_leaves && tree.leaves().len() > 1 {
-            let within = lesson.mask(|sample, column| lesson.leaf_mates(sample, column));
+        if minibatch.whole_leaves && tree.leaves().len() > 1 {
+            let within = minibatch.mask(|sample, column| minibatch.leaf_mates(sample, column));
             loss = loss + marginal_cross_entropy(logits + tensor(within.view(), device), right);
         }
-        Ok(Step { loss, metric: Some(Metric { name: "top-1", value: correct }) })
+        Ok(Objective { loss, metric: Some(Metric { name: "top-1", value: correct }) })
     })?;
-    Ok(FloatStage { rows: array3(bank.unit_rows())?, biases, counts, grid })
+    Ok(FloatStage { rows: array3(classifier.unit_rows())?, biases, counts, grid })
 }
 
-/// The same stage with `biases[passage]` in each of a passage's slots.
+/// The same stage with `biases[class]` in each of a class's slots.
 pub(crate) fn biased(mut stage: FloatStage, tree: &Tree, biases: &[f32]) -> FloatStage {
     for (mut group, members) in stage.biases.rows_mut().into_iter().zip(tree.leaves()) {
-        group.iter_mut().zip(members).for_each(|(bias, &passage)| *bias = biases[passage as usize]);
+        group.iter_mut().zip(members).for_each(|(bias, &class)| *bias = biases[class as usize]);
     }
     stage
 }
 
-/// Every passage's prototype in each of its slots, zeros elsewhere.
+/// Every class's prototype in each of its slots, zeros elsewhere.
 fn initial_rows(tree: &Tree, prototypes: ArrayView2<f32>) -> Array3<f32> {
     let mut rows = Array3::zeros((tree.leaves().len(), tree.slots(), prototypes.ncols()));
     for (mut group, members) in rows.outer_iter_mut().zip(tree.leaves()) {
-        for (mut row, &passage) in group.rows_mut().into_iter().zip(members) {
-            row.assign(&prototypes.row(passage as usize));
+        for (mut row, &class) in group.rows_mut().into_iter().zip(members) {
+            row.assign(&prototypes.row(class as usize));
         }
     }
     rows
 }
 
-/// Where the clips and rows of a step are drawn from.
-struct Source<'a> {
+/// Where the examples and rows of a step are drawn from.
+struct Sampler<'a> {
     tree: &'a Tree,
-    passages: &'a Passages,
+    classes: &'a Classes,
     rounds: usize,
-    settings: &'a TrackSettings,
+    settings: &'a LastStageSettings,
 }
 
 /// A slot whose row takes part in a step.
@@ -159,25 +167,25 @@ struct Source<'a> {
 struct Column {
     leaf: usize,
     slot: usize,
-    track: u32,
+    label: u32,
 }
 
-/// One step's clips and rows.
-struct Lesson {
-    clips: Vec<usize>,
+/// One step's examples and rows.
+struct Minibatch {
+    examples: Vec<usize>,
     columns: Vec<Column>,
-    /// For every clip, the column that is right.
+    /// For every example, the column that is right.
     own: Vec<usize>,
-    /// Whether the columns hold all slots of every leaf that a clip is of.
+    /// Whether the columns hold all slots of every leaf that an example is of.
     whole_leaves: bool,
 }
 
-impl Source<'_> {
-    fn draw(&self, rng: &mut impl Rng) -> Lesson {
-        let Self { tree, passages, rounds, settings } = self;
+impl Sampler<'_> {
+    fn draw(&self, rng: &mut impl Rng) -> Minibatch {
+        let Self { tree, classes, rounds, settings } = self;
         let leaves = tree.leaves();
         let column =
-            |leaf: usize, slot: usize| Column { leaf, slot, track: passages.track(leaves[leaf][slot] as usize) };
+            |leaf: usize, slot: usize| Column { leaf, slot, label: classes.label(leaves[leaf][slot] as usize) };
         let whole_leaves = tree.slots() <= settings.negatives;
         let at_once = if whole_leaves { (settings.negatives / tree.slots().max(1)).clamp(1, leaves.len()) } else { 1 };
         // A leaf below a cluster that was too small may be empty.
@@ -192,9 +200,9 @@ impl Source<'_> {
                 columns.extend((0..leaves[leaf].len()).map(|slot| column(leaf, slot)));
             }
         }
-        let (mut clips, mut own) = (Vec::new(), Vec::new());
+        let (mut examples, mut own) = (Vec::new(), Vec::new());
         for _ in 0..settings.descent.batch {
-            let (right, passage) = if whole_leaves {
+            let (right, class) = if whole_leaves {
                 let i = rng.random_range(0..chosen.len());
                 let slot = rng.random_range(0..leaves[chosen[i]].len());
                 (starts[i] + slot, leaves[chosen[i]][slot])
@@ -204,7 +212,7 @@ impl Source<'_> {
                 columns.push(column(leaf, slot));
                 (columns.len() - 1, leaves[leaf][slot])
             };
-            clips.push(rng.random_range(0..*rounds) * passages.len() + passage as usize);
+            examples.push(rng.random_range(0..*rounds) * classes.len() + class as usize);
             own.push(right);
         }
         if full.len() > chosen.len() || !whole_leaves {
@@ -213,24 +221,24 @@ impl Source<'_> {
                 column(leaf, rng.random_range(0..leaves[leaf].len()))
             }));
         }
-        Lesson { clips, columns, own, whole_leaves }
+        Minibatch { examples, columns, own, whole_leaves }
     }
 }
 
-impl Lesson {
+impl Minibatch {
     /// 0 for the columns that a test admits for a sample, [`NEVER`] for the others: `[samples, columns]`.
     fn mask(&self, admit: impl Fn(usize, usize) -> bool) -> Array2<f32> {
         let shape = (self.own.len(), self.columns.len());
         Array2::from_shape_fn(shape, |(sample, column)| if admit(sample, column) { 0.0 } else { NEVER })
     }
 
-    /// The right column and those of other tracks: another passage or copy of the same track is not wrong.
+    /// The right column and those of other labels: another class of the same label, or a copy of it, is not wrong.
     fn rivals(&self, sample: usize, column: usize) -> bool {
         let own = self.own[sample];
-        column == own || self.columns[column].track != self.columns[own].track
+        column == own || self.columns[column].label != self.columns[own].label
     }
 
-    /// The right column and those of other tracks in the sample's own leaf, each once.
+    /// The right column and those of other labels in the sample's own leaf, each once.
     fn leaf_mates(&self, sample: usize, column: usize) -> bool {
         let own = self.columns[self.own[sample]];
         // Whole leaves come first, in order of their slots; rows drawn from everywhere come after them.

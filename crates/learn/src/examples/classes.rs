@@ -1,0 +1,71 @@
+//! [`Classes`]: which label every class has.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+/// The label of every class. Classes of one label stand together, labels in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Classes(Vec<u32>);
+
+impl Classes {
+    /// One class for each of `labels` labels.
+    pub fn one_per_label(labels: usize) -> Self {
+        Self((0..labels as u32).collect())
+    }
+
+    /// So many classes of every label, labels in order.
+    pub fn per_label(counts: impl IntoIterator<Item = usize>) -> Self {
+        Self(counts.into_iter().enumerate().flat_map(|(label, count)| vec![label as u32; count]).collect())
+    }
+
+    /// Number of classes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Number of labels.
+    pub fn labels(&self) -> usize {
+        self.0.last().map_or(0, |&label| label as usize + 1)
+    }
+
+    /// The label of a class.
+    pub fn label(&self, class: usize) -> u32 {
+        self.0[class]
+    }
+
+    /// All classes of the label that `class` has.
+    pub fn siblings(&self, class: usize) -> Range<usize> {
+        let label = self.0[class];
+        self.0.partition_point(|&other| other < label)..self.0.partition_point(|&other| other <= label)
+    }
+
+    /// The labels of all classes, in order.
+    pub fn all(&self) -> &[u32] {
+        &self.0
+    }
+
+    /// So many rounds of one example of every class give every label `per_label` examples or a few more, and every class `least`.
+    pub(crate) fn rounds(&self, per_label: usize, least: usize) -> usize {
+        (per_label * self.labels()).div_ceil(self.len().max(1)).max(least)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_are_shared_between_a_labels_classes() {
+        let classes = Classes::per_label([3, 3, 1]);
+        assert_eq!((classes.len(), classes.labels(), classes.label(5)), (7, 3, 1));
+        assert_eq!([0, 2, 3, 6].map(|class| classes.siblings(class)), [0..3, 0..3, 3..6, 6..7]);
+        assert_eq!((classes.rounds(20, 4), classes.rounds(4, 4)), (9, 4));
+        assert_eq!(Classes::one_per_label(4).rounds(20, 4), 20);
+    }
+}

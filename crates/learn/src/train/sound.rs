@@ -1,0 +1,81 @@
+//! [`train`] and [`train_on`]: learning from sound.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use sordino_audio::{ImpulseBank, NoiseBank};
+use sordino_corpus::MelTable;
+use sordino_front::FeatureSpec;
+
+use super::{FEWEST, learn};
+use crate::math::random::stream;
+use crate::run::checkpoint::Checkpoints;
+use crate::run::progress::Progress;
+use crate::run::training_run::TrainingRun;
+use crate::sound::clip_examples::ClipExamples;
+use crate::sound::{AugmentedClips, Clips, embedding};
+use crate::{FloatModel, LearnError, TrainConfig};
+
+/// Trains a model for a table of cached mel power, disturbed with the training parts of the banks. With a folder for
+/// checkpoints, a run that was stopped goes on where it was, to the same result.
+///
+/// # Errors
+/// As [`train_on`], and [`LearnError::Audio`] for banks that do not suit `config.augment`.
+pub fn train(
+    table: &MelTable,
+    noise: &NoiseBank,
+    impulses: &ImpulseBank,
+    config: &TrainConfig,
+    checkpoints: Option<&Path>,
+    progress: &dyn Progress,
+) -> Result<FloatModel, LearnError> {
+    config.validate()?;
+    let clips = AugmentedClips::new(table, noise, impulses, &config.augment, config.split())?
+        .with_passages(config.passage_hop)?
+        .with_recorded_share(config.recorded_share)?;
+    train_on(&clips, table.spec(), config, checkpoints, progress)
+}
+
+/// Trains a model on clips from anywhere: the embedding network where there is one, then all that vectors are enough for.
+///
+/// # Errors
+/// [`LearnError`] for settings outside their range, a library that is too small, sound that cannot be used, training
+/// that diverges, checkpoints that cannot be written, or where `progress` asks to stop.
+pub fn train_on(
+    clips: &dyn Clips,
+    spec: &FeatureSpec,
+    config: &TrainConfig,
+    checkpoints: Option<&Path>,
+    progress: &dyn Progress,
+) -> Result<FloatModel, LearnError> {
+    config.validate()?;
+    let found = clips.tracks();
+    if found < FEWEST {
+        return Err(LearnError::TooFew { what: "tracks", found, expected: FEWEST });
+    }
+    let checkpoints = match checkpoints {
+        Some(folder) => Checkpoints::new(folder, identity(clips, spec, config, folder)?, config.checkpoint_every)?,
+        None => Checkpoints::none(),
+    };
+    let device = config.device.open()?.autodiff();
+    let run = TrainingRun { device, seed: config.seed, checkpoints, progress };
+    let network =
+        config.embedding.as_ref().map(|settings| embedding::train(clips, spec, settings, &run)).transpose()?;
+    learn(&ClipExamples::new(clips, spec, config.statistics, network)?, config, &run)
+}
+
+/// What two runs must share to share checkpoints: settings, and some of the sound.
+fn identity(clips: &dyn Clips, spec: &FeatureSpec, config: &TrainConfig, folder: &Path) -> Result<String, LearnError> {
+    const SAMPLES: usize = 16;
+    let json = serde_json::to_vec(&(spec, config, clips.passages()))
+        .map_err(|error| LearnError::Checkpoint { path: folder.into(), reason: error.to_string() })?;
+    let mut hash = Sha256::new();
+    hash.update(json);
+    let passages = clips.passages().len();
+    for i in 0..SAMPLES.min(passages) {
+        for value in clips.draw(i * passages / SAMPLES.min(passages), &mut stream(config.seed, i as u64))? {
+            hash.update(value.to_le_bytes());
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

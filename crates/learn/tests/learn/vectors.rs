@@ -1,0 +1,172 @@
+//! A library of plain vectors: trained, exported, and asked encrypted.
+
+use ndarray::{Array2, Axis};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+use sordino_fhe::{SecretKey, params};
+use sordino_learn::examples::{LabelledVectors, titles};
+use sordino_learn::{Descent, FloatModel, LearnError, Quiet, TrainConfig, train_vectors};
+use sordino_model::{ClientModel, Pair, Protocol, ServerModel, load_pair, save};
+use sordino_service::{Client, Server};
+
+use crate::resume::Interruption;
+
+const CLASSES: usize = 60;
+const WIDTH: usize = 40;
+
+/// Vectors around centres that are spread in 24 directions, with large scatter in the 16 others that all classes share.
+struct Planted(Array2<f32>);
+
+impl Planted {
+    fn new(classes: usize, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        Self(Array2::from_shape_simple_fn((classes, 24), || 3.0 * rng.sample::<f32, _>(StandardNormal)))
+    }
+
+    /// So many examples of every class, and the class of each.
+    fn examples(&self, each: usize, seed: u64) -> (Array2<f32>, Vec<u32>) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let labels: Vec<u32> = (0..self.0.nrows() * each).map(|i| (i % self.0.nrows()) as u32).collect();
+        let mut rows = Array2::from_shape_simple_fn((labels.len(), WIDTH), || rng.sample::<f32, _>(StandardNormal));
+        for (mut row, &label) in rows.rows_mut().into_iter().zip(&labels) {
+            for (i, v) in row.iter_mut().enumerate() {
+                // Features of very different sizes, as they come.
+                let size = 10f32.powi(i as i32 % 5 - 2);
+                *v = size * if i < 24 { self.0[(label as usize, i)] + *v } else { 40.0 + 20.0 * *v };
+            }
+        }
+        (rows, labels)
+    }
+}
+
+fn config() -> TrainConfig {
+    let mut config = TrainConfig { clips_per_track: 16, width: 32, ..TrainConfig::default() };
+    config.router.directions = 32;
+    config.router.hidden = vec![64];
+    config.router.bottleneck = 24;
+    config.router.noise = 1.0;
+    config.router.descent = Descent { epochs: 20, batch: 64, ..config.router.descent };
+    config.tracks.noise = 1.0;
+    config
+}
+
+fn library() -> LabelledVectors {
+    let (vectors, labels) = Planted::new(CLASSES, 1).examples(12, 2);
+    LabelledVectors::new(vectors, &labels).unwrap().with_jitter(0.3).unwrap()
+}
+
+fn trained() -> FloatModel {
+    train_vectors(&library(), &config(), None, &Quiet).unwrap()
+}
+
+fn halves(model: &FloatModel) -> (ClientModel, ServerModel) {
+    model.halves("planted", titles((0..CLASSES).map(|i| format!("class {i}")))).unwrap()
+}
+
+/// Share of rows whose best label is the right one, and share that is known.
+fn named(pair: &Pair<'_>, protocol: Protocol, vectors: &Array2<f32>, labels: &[u32]) -> (f32, f32) {
+    let ranked = pair.identify_batch(protocol, vectors.view(), 1).unwrap();
+    let right = ranked.iter().zip(labels).filter(|(r, l)| r.best().is_some_and(|b| b.label == **l as usize)).count();
+    let known = ranked.iter().filter(|r| r.known().is_some()).count();
+    (right as f32 / labels.len() as f32, known as f32 / labels.len() as f32)
+}
+
+#[test]
+fn vectors_are_named_and_unknown_ones_refused() {
+    let (client, server) = halves(&trained());
+    let pair = Pair::new(&client, &server).unwrap();
+    let (vectors, labels) = Planted::new(CLASSES, 1).examples(4, 3);
+    let (strange, none) = Planted::new(CLASSES, 9).examples(4, 4);
+    for (protocol, least) in [(Protocol::Flat, 0.97), (Protocol::Trips { probes: 2 }, 0.9)] {
+        let (right, known) = named(&pair, protocol, &vectors, &labels);
+        assert!(right > least && known > 0.85, "{protocol:?}: {right} right, {known} known");
+        let (_, accepted) = named(&pair, protocol, &strange, &none);
+        assert!(accepted < 0.1, "{protocol:?} accepts {accepted} of classes that are not there");
+    }
+}
+
+#[test]
+fn asked_encrypted_a_library_of_vectors_answers_as_in_the_clear() {
+    let (client, server) = halves(&trained());
+    let pair = Pair::new(&client, &server).unwrap();
+    let (known, _) = Planted::new(CLASSES, 1).examples(1, 5);
+    let (strange, _) = Planted::new(4, 9).examples(1, 6);
+    let rows = known.rows().into_iter().step_by(10).chain(strange.rows()).map(|row| row.to_vec());
+    let queries: Vec<Vec<f32>> = rows.collect();
+    let key = SecretKey::generate(&params::STANDARD);
+    for protocol in [Protocol::Flat, Protocol::Trips { probes: 2 }] {
+        let host = Server::new(&server, protocol, &params::STANDARD).unwrap();
+        let mut listener = Client::new(&client, &key, protocol, &host.plan()).unwrap();
+        for query in &queries {
+            let answer = listener.identify(query, &mut |trip, message| host.answer(trip, message)).unwrap();
+            assert_eq!(answer.ranking, pair.identify(protocol, query).unwrap(), "{protocol:?}");
+        }
+        // Features of another width are refused before anything is sent.
+        let mut untouched = |_, _: &[u8]| panic!("a message was sent");
+        assert!(listener.identify(&queries[0][1..], &mut untouched).is_err());
+        let broken: Vec<f32> = queries[0].iter().map(|v| v * f32::NAN).collect();
+        assert!(listener.identify(&broken, &mut untouched).is_err());
+    }
+}
+
+#[test]
+fn a_model_of_vectors_is_saved_and_takes_no_sound() {
+    let (client, server) = halves(&trained());
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("planted");
+    save(&dir, &client, &server, &sordino_model::Card::default()).unwrap();
+    let (read, _) = load_pair(&dir).unwrap();
+    assert_eq!(read, client);
+    assert_eq!((read.front().spec(), read.front().width()), (None, WIDTH));
+    let refused = read.front().features(&[0.1; 100_000]).unwrap_err();
+    assert!(refused.to_string().contains("40"), "{refused}");
+}
+
+#[test]
+fn the_same_vectors_give_the_same_model() {
+    let model = trained();
+    assert!(trained() == model);
+    let other = train_vectors(&library(), &TrainConfig { seed: 2, ..config() }, None, &Quiet).unwrap();
+    assert!(other != model);
+    // Stopped and taken up again, it ends the same.
+    let folder = tempfile::tempdir().unwrap();
+    let settings = TrainConfig { checkpoint_every: 4, ..config() };
+    let whole = train_vectors(&library(), &settings, None, &Quiet).unwrap();
+    let stopped = train_vectors(&library(), &settings, Some(folder.path()), &Interruption::of("routing 0"));
+    assert!(matches!(stopped, Err(LearnError::Interrupted { .. })));
+    assert!(train_vectors(&library(), &settings, Some(folder.path()), &Quiet).unwrap() == whole);
+}
+
+#[test]
+fn three_stages_spill_and_single_examples_are_only_settings() {
+    let (vectors, labels) = Planted::new(CLASSES, 1).examples(4, 3);
+    let three = TrainConfig { stages: vec![3, 4], spill: 2, ..config() };
+    let (client, server) = halves(&train_vectors(&library(), &three, None, &Quiet).unwrap());
+    let pair = Pair::new(&client, &server).unwrap();
+    assert!(named(&pair, Protocol::Trips { probes: 2 }, &vectors, &labels).0 > 0.75);
+
+    // One vector a class, and noise as large as half the scatter of all.
+    let (single, own) = Planted::new(CLASSES, 1).examples(1, 2);
+    let library = LabelledVectors::new(single, &own).unwrap().with_jitter(0.5).unwrap();
+    let (client, server) = halves(&train_vectors(&library, &config(), None, &Quiet).unwrap());
+    let pair = Pair::new(&client, &server).unwrap();
+    assert!(named(&pair, Protocol::Flat, &vectors, &labels).0 > 0.8);
+}
+
+#[test]
+fn too_little_is_an_error() {
+    let (vectors, labels) = Planted::new(CLASSES, 1).examples(3, 2);
+    for few in [1, 4] {
+        let rows: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] < few).collect();
+        let own: Vec<u32> = rows.iter().map(|&i| labels[i]).collect();
+        let library = LabelledVectors::new(vectors.select(Axis(0), &rows), &own).unwrap();
+        let refused = train_vectors(&library, &config(), None, &Quiet);
+        assert!(matches!(refused, Err(LearnError::TooFew { what: "labels", .. })), "{few} labels");
+    }
+    let model = trained();
+    assert!(matches!(model.halves("short", titles(["only one"])), Err(LearnError::Shape { what: "labels", .. })));
+    // More clusters than classes.
+    let crowded = TrainConfig { stages: vec![CLASSES + 1], ..config() };
+    assert!(matches!(train_vectors(&library(), &crowded, None, &Quiet), Err(LearnError::Setting { .. })));
+}
