@@ -21,7 +21,7 @@ fn integer_top_1(model: &FloatModel, protocol: Protocol) -> f32 {
     let (features, truths) = queries(model, &LIBRARY, 6);
     let (client, server) = model.halves("patterns", labels(LIBRARY.tracks)).unwrap();
     let ranked = Pair::new(&client, &server).unwrap().identify_batch(protocol, features.view(), 1).unwrap();
-    let right = ranked.iter().zip(&truths).filter(|(r, t)| r.best().is_some_and(|b| b.label == **t as usize));
+    let right = ranked.iter().zip(&truths).filter(|(r, t)| r.matches.first().is_some_and(|b| b.label == **t as usize));
     right.count() as f32 / truths.len() as f32
 }
 
@@ -148,7 +148,7 @@ fn a_track_is_named_by_any_of_its_passages() {
         };
         let named = share(&|i, track| float[i][0].label == track);
         assert!(named > 0.85, "{protocol:?} names {named} of the clips; chance is 0.08");
-        assert!((share(&|i, track| integer[i].best().unwrap().label == track as usize) - named).abs() < 0.03);
+        assert!((share(&|i, track| integer[i].matches[0].label == track as usize) - named).abs() < 0.03);
         // A track that wins by several passages is listed once.
         assert!(float.iter().all(|ranked| ranked.len() == 3 && ranked[0].label != ranked[1].label));
     }

@@ -1,14 +1,16 @@
 //! A library of plain vectors: trained, exported, and asked encrypted.
 
+use std::sync::Arc;
+
 use ndarray::{Array2, Axis};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
-use sordino_fhe::{SecretKey, params};
+use sordino_fhe::{EvaluationKey, SecretKey, params};
 use sordino_learn::examples::{LabelledVectors, titles};
 use sordino_learn::{Descent, FloatModel, LearnError, Quiet, TrainConfig, train_vectors};
-use sordino_model::{ClientModel, Pair, Protocol, ServerModel, load_pair, save};
-use sordino_service::{Client, Server};
+use sordino_model::{ClientModel, Decider, Pair, Protocol, ServerModel, load_pair, save};
+use sordino_service::{Client, Server, exchange};
 
 use crate::resume::Interruption;
 
@@ -67,8 +69,9 @@ fn halves(model: &FloatModel) -> (ClientModel, ServerModel) {
 /// Share of rows whose best label is the right one, and share that is known.
 fn named(pair: &Pair<'_>, protocol: Protocol, vectors: &Array2<f32>, labels: &[u32]) -> (f32, f32) {
     let ranked = pair.identify_batch(protocol, vectors.view(), 1).unwrap();
-    let right = ranked.iter().zip(labels).filter(|(r, l)| r.best().is_some_and(|b| b.label == **l as usize)).count();
-    let known = ranked.iter().filter(|r| r.known().is_some()).count();
+    let right =
+        ranked.iter().zip(labels).filter(|(r, l)| r.matches.first().is_some_and(|b| b.label == **l as usize)).count();
+    let known = ranked.iter().filter(|r| r.known).count();
     (right as f32 / labels.len() as f32, known as f32 / labels.len() as f32)
 }
 
@@ -78,7 +81,7 @@ fn vectors_are_named_and_unknown_ones_refused() {
     let pair = Pair::new(&client, &server).unwrap();
     let (vectors, labels) = Planted::new(CLASSES, 1).examples(4, 3);
     let (strange, none) = Planted::new(CLASSES, 9).examples(4, 4);
-    for (protocol, least) in [(Protocol::Flat, 0.97), (Protocol::Trips { probes: 2 }, 0.9)] {
+    for (protocol, least) in [(Protocol::Flat, 0.97), (Protocol::Routed { probes: 2 }, 0.9)] {
         let (right, known) = named(&pair, protocol, &vectors, &labels);
         assert!(right > least && known > 0.85, "{protocol:?}: {right} right, {known} known");
         let (_, accepted) = named(&pair, protocol, &strange, &none);
@@ -91,22 +94,23 @@ fn asked_encrypted_a_library_of_vectors_answers_as_in_the_clear() {
     let (client, server) = halves(&trained());
     let pair = Pair::new(&client, &server).unwrap();
     let (known, _) = Planted::new(CLASSES, 1).examples(1, 5);
-    let (strange, _) = Planted::new(4, 9).examples(1, 6);
-    let rows = known.rows().into_iter().step_by(10).chain(strange.rows()).map(|row| row.to_vec());
+    let (strange, _) = Planted::new(2, 9).examples(1, 6);
+    let rows = known.rows().into_iter().step_by(20).chain(strange.rows()).map(|row| row.to_vec());
     let queries: Vec<Vec<f32>> = rows.collect();
-    let key = SecretKey::generate(&params::STANDARD);
-    for protocol in [Protocol::Flat, Protocol::Trips { probes: 2 }] {
+    let key = Arc::new(SecretKey::generate(&params::STANDARD));
+    for protocol in Protocol::ALL {
         let host = Server::new(&server, protocol, &params::STANDARD).unwrap();
-        let mut listener = Client::new(&client, &key, protocol, &host.plan()).unwrap();
-        for query in &queries {
-            let answer = listener.identify(query, &mut |trip, message| host.answer(trip, message)).unwrap();
-            assert_eq!(answer.ranking, pair.identify(protocol, query).unwrap(), "{protocol:?}");
+        if protocol.decider() == Decider::Server {
+            host.register(EvaluationKey::generate(&key, |_| ()).expand());
         }
-        // Features of another width are refused before anything is sent.
-        let mut untouched = |_, _: &[u8]| panic!("a message was sent");
-        assert!(listener.identify(&queries[0][1..], &mut untouched).is_err());
+        let mut listener = Client::new(client.clone(), key.clone(), &host.hello()).unwrap();
+        for query in &queries {
+            let found = exchange(&mut listener, query, &mut |message| host.answer(message)).unwrap();
+            assert_eq!(found.answer, pair.identify(protocol, query).unwrap(), "{protocol:?}");
+        }
+        // Features of another width, or that are no numbers, are refused before anything is sent.
         let broken: Vec<f32> = queries[0].iter().map(|v| v * f32::NAN).collect();
-        assert!(listener.identify(&broken, &mut untouched).is_err());
+        assert!(listener.start(&queries[0][1..]).is_err() && listener.start(&broken).is_err());
     }
 }
 
@@ -144,7 +148,7 @@ fn three_stages_spill_and_single_examples_are_only_settings() {
     let three = TrainConfig { stages: vec![3, 4], spill: 2, ..config() };
     let (client, server) = halves(&train_vectors(&library(), &three, None, &Quiet).unwrap());
     let pair = Pair::new(&client, &server).unwrap();
-    assert!(named(&pair, Protocol::Trips { probes: 2 }, &vectors, &labels).0 > 0.75);
+    assert!(named(&pair, Protocol::Routed { probes: 2 }, &vectors, &labels).0 > 0.75);
 
     // One vector a class, and noise as large as half the scatter of all.
     let (single, own) = Planted::new(CLASSES, 1).examples(1, 2);
