@@ -16,7 +16,7 @@ pub(crate) fn main() -> anyhow::Result<()> {
     let server = Server::new(&server, Protocol::Flat, &params::STANDARD)?;
 
     // Ten seconds of the fifth track, composed anew. A clip of yours comes from `sordino_audio::decode_file`.
-    let rate = client.front().spec().sample_rate;
+    let rate = client.front().spec()?.sample_rate;
     let track = &synth::catalogue(24, 1).tracks[4];
     let clip = track.samples(rate, &Default::default()).map_err(anyhow::Error::msg)?.data;
     let features = client.front().features(&clip)?;

@@ -65,6 +65,12 @@ pub enum FrontError {
         /// What came out not finite.
         stage: &'static str,
     },
+    /// Sound for a model that takes vectors.
+    #[error("front: this model takes vectors of {width} numbers, not sound; hand them in as features")]
+    NotSound {
+        /// Numbers in a vector.
+        width: usize,
+    },
     /// No head of that number.
     #[error("front: head {found} asked for, expected below {heads}")]
     NoHead {

@@ -1,7 +1,8 @@
 //! [`Front`]: the public front end, as data; it runs in the clear on the client and turns samples into small integers.
 //!
 //! samples → mel power → log-mel `[frames, bands]` → statistics and/or [`Network`] embedding → base features →
-//! one [`Head`] per encrypted input → integers that keep their [`crate::VectorBound`].
+//! one [`Head`] per encrypted input → integers that keep their [`crate::VectorBound`]. A front end for vectors begins at the
+//! base features.
 
 use std::sync::Arc;
 
@@ -25,23 +26,34 @@ pub enum Crop {
     At(f32),
 }
 
-/// From samples to the integers that are encrypted.
-#[derive(Clone, Debug)]
+/// From samples, or from vectors, to the integers that are encrypted.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Front {
+    input: Input,
+    heads: Vec<Head>,
+}
+
+/// What base features are made of.
+#[derive(Clone, Debug, PartialEq)]
+enum Input {
+    Sound(Box<Sound>),
+    /// Vectors of so many numbers, which are the base features themselves.
+    Vectors(usize),
+}
+
+/// What makes base features of samples.
+#[derive(Clone, Debug)]
+struct Sound {
     spec: FeatureSpec,
     statistics: bool,
     network: Option<Network>,
-    heads: Vec<Head>,
     mel: Arc<MelFrontEnd>,
 }
 
-impl PartialEq for Front {
+impl PartialEq for Sound {
     /// Equal parts; the FFT plan follows from the spec.
     fn eq(&self, other: &Self) -> bool {
-        self.spec == other.spec
-            && self.statistics == other.statistics
-            && self.network == other.network
-            && self.heads == other.heads
+        self.spec == other.spec && self.statistics == other.statistics && self.network == other.network
     }
 }
 
@@ -63,11 +75,26 @@ impl Front {
                 return Err(FrontError::shape("network", "fewest frames", network.min_frames(), spec.query_frames()));
             }
         }
-        let front = Self { spec, statistics, network, heads, mel };
-        let width = front.width();
-        if width == 0 {
+        if Self::features_width(&spec, statistics, network.as_ref()) == 0 {
             return Err(FrontError::setting("features", "width", 0, "statistics, a network, or both"));
         }
+        Self::of(Input::Sound(Box::new(Sound { spec, statistics, network, mel })), heads)
+    }
+
+    /// A front end for vectors of `width` numbers, which need not describe sound.
+    ///
+    /// # Errors
+    /// [`FrontError`] for vectors of no width, no heads, or heads that take another width.
+    pub fn of_vectors(width: usize, heads: Vec<Head>) -> Result<Self, FrontError> {
+        if width == 0 {
+            return Err(FrontError::setting("vectors", "width", 0, "at least 1"));
+        }
+        Self::of(Input::Vectors(width), heads)
+    }
+
+    fn of(input: Input, heads: Vec<Head>) -> Result<Self, FrontError> {
+        let front = Self { input, heads };
+        let width = front.width();
         if front.heads.is_empty() {
             return Err(FrontError::setting("front", "heads", 0, "at least 1"));
         }
@@ -80,19 +107,29 @@ impl Front {
         Ok(front)
     }
 
-    /// The spec that the model was trained for.
-    pub fn spec(&self) -> &FeatureSpec {
-        &self.spec
+    /// The spec that a model for sound was trained for.
+    ///
+    /// # Errors
+    /// [`FrontError::NotSound`] where vectors are taken.
+    pub fn spec(&self) -> Result<&FeatureSpec, FrontError> {
+        Ok(&self.sound()?.spec)
+    }
+
+    fn sound(&self) -> Result<&Sound, FrontError> {
+        match &self.input {
+            Input::Sound(sound) => Ok(sound),
+            Input::Vectors(width) => Err(FrontError::NotSound { width: *width }),
+        }
     }
 
     /// Whether the hand-made statistics are among the base features.
     pub fn has_statistics(&self) -> bool {
-        self.statistics
+        self.sound().is_ok_and(|sound| sound.statistics)
     }
 
     /// The learned embedding, if any.
     pub fn network(&self) -> Option<&Network> {
-        self.network.as_ref()
+        self.sound().ok().and_then(|sound| sound.network.as_ref())
     }
 
     /// The heads.
@@ -110,7 +147,10 @@ impl Front {
 
     /// Number of base features.
     pub fn width(&self) -> usize {
-        Self::features_width(&self.spec, self.statistics, self.network.as_ref())
+        match &self.input {
+            Input::Sound(sound) => Self::features_width(&sound.spec, sound.statistics, sound.network.as_ref()),
+            Input::Vectors(width) => *width,
+        }
     }
 
     /// Number of base features that a front of these parts has: what its heads must take.
@@ -122,10 +162,12 @@ impl Front {
     /// The `query_seconds` of a clip (samples at the spec's rate) that `crop` names.
     ///
     /// # Errors
-    /// [`FrontError::Short`] for a clip shorter than a query, [`FrontError::Outside`] for a window that leaves it.
+    /// [`FrontError::Short`] for a clip shorter than a query, [`FrontError::Outside`] for a window that leaves it,
+    /// [`FrontError::NotSound`] where vectors are taken.
     pub fn window<'a>(&self, samples: &'a [f32], crop: Crop) -> Result<&'a [f32], FrontError> {
-        let length = self.spec.query_samples();
-        let seconds = |n: usize| n as f32 / self.spec.sample_rate as f32;
+        let spec = &self.sound()?.spec;
+        let length = spec.query_samples();
+        let seconds = |n: usize| n as f32 / spec.sample_rate as f32;
         let Some(spare) = samples.len().checked_sub(length) else {
             return Err(FrontError::Short { found: seconds(samples.len()), expected: seconds(length) });
         };
@@ -133,7 +175,7 @@ impl Front {
             Crop::Start => 0,
             Crop::Middle => spare / 2,
             Crop::At(start) => {
-                let at = (start * self.spec.sample_rate as f32).round();
+                let at = (start * spec.sample_rate as f32).round();
                 if !(at >= 0.0 && at <= spare as f32) {
                     let (length, found) = (seconds(length), seconds(samples.len()));
                     return Err(FrontError::Outside { start, length, found });
@@ -158,7 +200,7 @@ impl Front {
     /// [`FrontError::Short`], [`FrontError::Outside`], and [`FrontError::NotFinite`] for a silent clip or samples that
     /// are not numbers.
     pub fn features_at(&self, samples: &[f32], crop: Crop) -> Result<Vec<f32>, FrontError> {
-        let MelPower(power) = self.mel.mel_power(self.window(samples, crop)?);
+        let MelPower(power) = self.sound()?.mel.mel_power(self.window(samples, crop)?);
         self.features_of_mel(power.view())
     }
 
@@ -167,8 +209,9 @@ impl Front {
     /// # Errors
     /// [`FrontError::Shape`] for other bands or too few frames, [`FrontError::NotFinite`] for silence.
     pub fn features_of_mel(&self, power: ArrayView2<'_, f32>) -> Result<Vec<f32>, FrontError> {
+        let Sound { spec, statistics, network, .. } = self.sound()?;
         let (frames, bands) = power.dim();
-        same("spectrogram", "bands", bands, self.spec.mel_bands)?;
+        same("spectrogram", "bands", bands, spec.mel_bands)?;
         if frames < MIN_FRAMES {
             return Err(FrontError::shape("spectrogram", "frames", frames, MIN_FRAMES));
         }
@@ -176,9 +219,9 @@ impl Front {
         if !(total.is_finite() && total > 0.0) {
             return Err(FrontError::NotFinite { stage: "the logarithm of its power" });
         }
-        let log = log_mel(power, self.spec.log_floor);
-        let mut features = if self.statistics { self.spec.statistics.of(log.view()) } else { Vec::new() };
-        if let Some(network) = &self.network {
+        let log = log_mel(power, spec.log_floor);
+        let mut features = if *statistics { spec.statistics.of(log.view()) } else { Vec::new() };
+        if let Some(network) = network {
             features.extend(network.embed(log.view())?);
         }
         if features.iter().any(|v| !v.is_finite()) {

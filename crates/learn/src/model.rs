@@ -72,7 +72,7 @@ impl FloatModel {
         let all = self.classes.all().to_vec();
         let flat_outline =
             flat.as_ref().map(|f| ClientHierarchy::new(f.shape().clone(), vec![last], all)).transpose()?;
-        let spec = ModelHash::of_spec(self.front.spec());
+        let spec = ModelHash::of_input(&self.front);
         let server = ServerModel::new(name, spec, hierarchy, flat)?;
         let client = ClientModel::new(name, self.front.clone(), outline, flat_outline, labels, server.hash())?;
         Ok((client, server))

@@ -59,7 +59,7 @@ fn models(clusters: usize) -> Result<(ClientModel, ServerModel), Box<dyn std::er
     let front = Front::new(spec, true, Some(network), heads)?;
     let hierarchy = Hierarchy::new(stages)?;
     let outline = ClientHierarchy::new(hierarchy.shape().clone(), vec![0, 1], (0..tracks).collect())?;
-    let server = ServerModel::new("speed", ModelHash::of_spec(front.spec()), hierarchy, None)?;
+    let server = ServerModel::new("speed", ModelHash::of_input(&front), hierarchy, None)?;
     let label = |track_id| Label {
         track_id,
         artist: String::new(),
@@ -90,11 +90,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 pub(crate) fn measure(clusters: usize, queries: usize, times: usize) -> Result<(), Box<dyn std::error::Error>> {
     let (client, server) = models(clusters)?;
     let front = client.front();
+    let spec = front.spec()?;
     let rng = &mut ChaCha8Rng::seed_from_u64(2);
-    let clip: Vec<f32> = (0..front.spec().query_samples()).map(|_| rng.random_range(-0.5f32..0.5)).collect();
+    let clip: Vec<f32> = (0..spec.query_samples()).map(|_| rng.random_range(-0.5f32..0.5)).collect();
     let features = front.features(&clip)?;
-    let MelPower(power) = sordino_front::MelFrontEnd::new(front.spec())?.mel_power(&clip);
-    println!("one clip of {} s, one thread:", front.spec().query_seconds);
+    let MelPower(power) = sordino_front::MelFrontEnd::new(spec)?.mel_power(&clip);
+    println!("one clip of {} s, one thread:", spec.query_seconds);
     println!(
         "  samples to {} base features  {:8.2} ms",
         features.len(),

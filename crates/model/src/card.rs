@@ -35,25 +35,28 @@ impl Card {
             |text: &'_ str, otherwise: &'_ str| if text.is_empty() { otherwise.to_owned() } else { text.to_owned() };
         writeln!(out, "# Model card: {}\n", client.name())?;
         writeln!(out, "- Library: {} tracks; {}", client.labels().len(), or(&self.source, "source not stated"))?;
-        let spec = client.front().spec();
-        writeln!(
-            out,
-            "- Query: {} s at {} Hz, mono; FFT {}, hop {}, {} {:?} mel bands {}-{} Hz",
-            spec.query_seconds,
-            spec.sample_rate,
-            spec.fft_size,
-            spec.hop,
-            spec.mel_bands,
-            spec.mel_scale,
-            spec.mel_min_hz,
-            spec.mel_max_hz
-        )?;
-        let network = client.front().network().map_or("no".into(), |n| format!("a {}-number", n.width()));
-        let statistics = match client.front().has_statistics() {
-            true => format!("{:?} statistics", spec.statistics).to_lowercase(),
-            false => "no statistics".into(),
-        };
-        writeln!(out, "- Base features: {} ({statistics}, {network} learned embedding)", client.front().width())?;
+        if let Ok(spec) = client.front().spec() {
+            writeln!(
+                out,
+                "- Query: {} s at {} Hz, mono; FFT {}, hop {}, {} {:?} mel bands {}-{} Hz",
+                spec.query_seconds,
+                spec.sample_rate,
+                spec.fft_size,
+                spec.hop,
+                spec.mel_bands,
+                spec.mel_scale,
+                spec.mel_min_hz,
+                spec.mel_max_hz
+            )?;
+            let network = client.front().network().map_or("no".into(), |n| format!("a {}-number", n.width()));
+            let statistics = match client.front().has_statistics() {
+                true => format!("{:?} statistics", spec.statistics).to_lowercase(),
+                false => "no statistics".into(),
+            };
+            writeln!(out, "- Base features: {} ({statistics}, {network} learned embedding)", client.front().width())?;
+        } else {
+            writeln!(out, "- Query: a vector of {} numbers", client.front().width())?;
+        }
         let last = client.hierarchy().shape().last();
         let slots = last.used() as f64 / client.labels().len().max(1) as f64;
         writeln!(

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sordino_front::FeatureSpec;
+use sordino_front::{FeatureSpec, Front};
 use thiserror::Error;
 
 /// A SHA-256 digest (FIPS 180-4), written as 64 lower-case hexadecimal digits.
@@ -31,6 +31,14 @@ impl ModelHash {
     pub fn of_spec(spec: &FeatureSpec) -> Self {
         // A struct of numbers and unit variants always has a JSON form.
         Self::of(&serde_json::to_vec(spec).unwrap_or_default())
+    }
+
+    /// The digest of what a front end takes: of its spec, or for vectors of `{"vectors":width}`.
+    pub fn of_input(front: &Front) -> Self {
+        match front.spec() {
+            Ok(spec) => Self::of_spec(spec),
+            Err(_) => Self::of(format!("{{\"vectors\":{}}}", front.width()).as_bytes()),
+        }
     }
 }
 

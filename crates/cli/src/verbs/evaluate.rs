@@ -174,7 +174,7 @@ impl Evaluate {
     ) -> anyhow::Result<Evaluation> {
         let asked: Vec<usize> = (0..catalogue.tracks.len()).filter(|&i| self.ask.wants(&catalogue.tracks[i])).collect();
         let asked = catalogue.select(&asked);
-        let (labels, spec) = (system.client().labels(), system.client().front().spec());
+        let (labels, spec) = (system.client().labels(), system.client().front().spec()?);
         let conditions: Vec<String> = self.conditions.iter().map(ToString::to_string).collect();
         // Every fold hears other places, noise and rooms, so that its queries are not those of another fold asked again.
         let seed = self.query_seed.wrapping_add(fold as u64);
@@ -219,7 +219,8 @@ impl Evaluate {
             tracks: system.client().labels().len(),
             recorded,
             slots: system.stages(),
-            seconds: system.client().front().spec().query_seconds,
+            // A model that takes no sound was refused when it was asked.
+            seconds: system.client().front().spec().map_or(0.0, |spec| spec.query_seconds),
             heard_seconds,
             ..Subject::default()
         }

@@ -161,7 +161,7 @@ impl<'a> Listener<'a> {
     fn file(&mut self, path: &Path, crop: Crop) -> anyhow::Result<Identified> {
         let start = Instant::now();
         let front = self.client.model().front();
-        let samples = decode_file(path, front.spec().sample_rate, &DecodeLimits::default())?;
+        let samples = decode_file(path, front.spec()?.sample_rate, &DecodeLimits::default())?;
         let features = front.features_at(&samples.data, crop)?;
         self.ask(path.display().to_string(), start, &features)
     }

@@ -68,6 +68,6 @@ impl Examples for ClipExamples<'_> {
 
     fn front(&self, heads: Vec<Head>) -> Result<Front, FrontError> {
         let front = &self.front;
-        Front::new(front.spec().clone(), front.has_statistics(), front.network().cloned(), heads)
+        Front::new(front.spec()?.clone(), front.has_statistics(), front.network().cloned(), heads)
     }
 }

@@ -47,7 +47,7 @@ impl<'a> UnitVectors<'a> {
     }
 
     /// Unit vectors of some examples: `[examples, width]`.
-    pub(crate) fn vectors(&self, examples: &[usize]) -> Array2<f32> {
+    pub(crate) fn of(&self, examples: &[usize]) -> Array2<f32> {
         let rows = self.projected.select(Axis(0), examples);
         let mut vectors = match self.rotation {
             Some(rotation) => times_transposed(rows.view(), rotation),
@@ -60,7 +60,7 @@ impl<'a> UnitVectors<'a> {
     /// Unit vectors of one round: `[classes, width]`.
     pub(crate) fn round(&self, round: usize) -> Array2<f32> {
         let first = round * self.class_count;
-        self.vectors(&(first..first + self.class_count).collect::<Vec<_>>())
+        self.of(&(first..first + self.class_count).collect::<Vec<_>>())
     }
 
     /// Unit mean of every class's vectors: `[classes, width]`.

@@ -25,7 +25,12 @@ struct Description {
     name: String,
     /// Hash of the server half.
     server: ModelHash,
-    spec: FeatureSpec,
+    /// Of a front end for sound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spec: Option<FeatureSpec>,
+    /// Of a front end for vectors: numbers in each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vectors: Option<usize>,
     statistics: bool,
     network: Option<NetworkDescription>,
     heads: Vec<HeadDescription>,
@@ -208,7 +213,8 @@ fn encode(model: &ClientModel) -> Result<Bundle<'static>, ServerError> {
         version: VERSION,
         name: model.name().into(),
         server: model.server_hash(),
-        spec: front.spec().clone(),
+        spec: front.spec().ok().cloned(),
+        vectors: front.spec().is_err().then(|| front.width()),
         statistics: front.has_statistics(),
         network: front.network().map(|network| NetworkDescription {
             steps: put_steps(&mut writer, "network", network.steps()),
@@ -238,23 +244,34 @@ fn decode(half: &Bundle<'_>) -> Result<ClientModel, FileError> {
     let description: Description = half.model(FORMAT, VERSION)?;
     let labels: Vec<Label> = serde_json::from_slice(half.file(LABELS)?).map_err(FileError::json(LABELS))?;
     let mut reader = Reader::new(half.file(WEIGHTS)?)?;
-    // Before any size of it is computed with.
-    description.spec.validate().map_err(FrontError::from)?;
-    let bands = description.spec.mel_bands;
-    let network = description.network.map(|network| {
-        let steps = take_steps(&mut reader, "network", network.steps)?;
-        let layers = take_layers(&mut reader, "network", network.layers)?;
-        Ok::<_, FileError>(Network::new(bands, steps, network.pool, layers)?)
-    });
-    let network = network.transpose()?;
+    if let Some(spec) = &description.spec {
+        // Before any size of it is computed with.
+        spec.validate().map_err(FrontError::from)?;
+    }
+    let network = match (description.network, &description.spec) {
+        (Some(network), Some(spec)) => {
+            let steps = take_steps(&mut reader, "network", network.steps)?;
+            let layers = take_layers(&mut reader, "network", network.layers)?;
+            Some(Network::new(spec.mel_bands, steps, network.pool, layers)?)
+        }
+        (Some(_), None) => return Err(FileError::Input),
+        (None, _) => None,
+    };
     // Every head acts on all base features.
-    let width = Front::features_width(&description.spec, description.statistics, network.as_ref());
+    let width = match (&description.spec, description.vectors) {
+        (Some(spec), None) => Front::features_width(spec, description.statistics, network.as_ref()),
+        (None, Some(width)) if !description.statistics => width,
+        _ => return Err(FileError::Input),
+    };
     let heads = description.heads.into_iter().enumerate().map(|(i, head)| {
         let layers = take_layers(&mut reader, &format!("heads.{i}"), head.layers)?;
         Ok::<_, FileError>(Head::new(head.name, width, layers, head.quantiser)?)
     });
     let heads = heads.collect::<Result<_, _>>()?;
-    let front = Front::new(description.spec, description.statistics, network, heads)?;
+    let front = match description.spec {
+        Some(spec) => Front::new(spec, description.statistics, network, heads)?,
+        None => Front::of_vectors(width, heads)?,
+    };
     let hierarchy = take_outline(&mut reader, "hierarchy", description.hierarchy)?;
     let flat = description.flat.map(|flat| take_outline(&mut reader, "flat", flat)).transpose()?;
     reader.finish()?;

@@ -88,6 +88,11 @@ pub enum FileError {
         /// The version that this program reads.
         expected: u64,
     },
+    /// A front end that takes both sound and vectors, or neither.
+    #[error(
+        "model.json: a front end takes sound, with `spec`, or `vectors` of a width, and not both: the model is damaged"
+    )]
+    Input,
     /// Text that is not the expected JSON.
     #[error("{file}: {source}")]
     Json {

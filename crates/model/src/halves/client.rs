@@ -295,7 +295,7 @@ impl ClientModel {
             let mismatch = || ClientError::Mismatch { what, found: found.to_string(), expected: expected.to_string() };
             if equal { Ok(()) } else { Err(mismatch()) }
         };
-        let spec = ModelHash::of_spec(self.front.spec());
+        let spec = ModelHash::of_input(&self.front);
         same("the server half's hash", &server.hash(), &self.server, server.hash() == self.server)?;
         same("the name", &server.name(), &self.name, server.name() == self.name)?;
         same("the feature spec's hash", &server.spec_hash(), &spec, server.spec_hash() == spec)?;

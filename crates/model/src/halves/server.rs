@@ -45,7 +45,7 @@ pub struct ServerModel {
 }
 
 impl ServerModel {
-    /// A server half. `spec` is the [`ModelHash::of_spec`] of the client's feature spec; `flat` is a separately trained
+    /// A server half. `spec` is the [`ModelHash::of_input`] of the client's front end; `flat` is a separately trained
     /// hierarchy of one stage over all tracks.
     ///
     /// # Errors
