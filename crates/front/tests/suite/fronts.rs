@@ -227,6 +227,22 @@ fn clips_that_cannot_be_named_are_refused() {
 }
 
 #[test]
+fn a_front_of_vectors_takes_no_sound() {
+    let r = &mut rng(4);
+    let heads = vec![Head::new("a", 5, vec![affine(r, 3, 5)], quantiser(3)).unwrap()];
+    let front = Front::of_vectors(5, heads.clone()).unwrap();
+    assert_eq!((front.width(), front.has_statistics(), front.network()), (5, false, None));
+    assert_eq!(front.inputs(&[0.1, -0.2, 0.3, 0.0, 1.0]).unwrap().len(), 1);
+    let refused = Err(FrontError::NotSound { width: 5 });
+    assert_eq!(front.spec().map(drop), refused);
+    assert_eq!(front.features(&[0.1; 4_000]).map(drop), refused);
+    assert_eq!(front.features_of_mel(ndarray::Array2::ones((40, 8)).view()).map(drop), refused);
+    assert!(matches!(Front::of_vectors(0, heads.clone()), Err(FrontError::Setting { what: "width", .. })));
+    assert!(matches!(Front::of_vectors(4, heads), Err(FrontError::Shape { found: 5, expected: 4, .. })));
+    assert!(matches!(Front::of_vectors(5, vec![]), Err(FrontError::Setting { what: "heads", .. })));
+}
+
+#[test]
 fn fronts_that_make_no_sense_are_refused() {
     let r = &mut rng(1);
     let heads = |name: &str, width| vec![Head::new(name, width, vec![affine(r, 3, width)], quantiser(3)).unwrap()];

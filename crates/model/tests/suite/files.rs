@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use sordino_front::VectorBound;
+use sordino_front::{Front, VectorBound};
 use sordino_model::circuit::RangeError;
 use sordino_model::stage::{Hierarchy, Stage};
 use sordino_model::{
@@ -58,6 +58,26 @@ fn one_half_opens_without_the_other() {
     fs::remove_dir_all(dir.join("server")).unwrap();
     assert_eq!(load_client(&dir).unwrap(), client);
     assert!(matches!(load_server(&dir), Err(FileError::Io { .. })));
+}
+
+#[test]
+fn a_model_of_vectors_says_so_and_is_opened() {
+    let temp = tempfile::tempdir().unwrap();
+    let (client, server) = model(2, &[4, 2]);
+    let (sound, name) = (client.front(), "vectors");
+    let front = Front::of_vectors(sound.width(), sound.heads().to_vec()).unwrap();
+    let (hierarchy, flat) = (server.hierarchy().clone(), server.own_flat().cloned());
+    let server = ServerModel::new(name, ModelHash::of_input(&front), hierarchy, flat).unwrap();
+    let (outline, flat) = (client.hierarchy().clone(), client.own_flat().cloned());
+    let labels = client.labels().to_vec();
+    let vectors = ClientModel::new(name, front, outline, flat, labels, server.hash()).unwrap();
+    let dir = temp.path().join(name);
+    save(&dir, &vectors, &server, &Card::default()).unwrap();
+    assert_eq!(load_pair(&dir).unwrap(), (vectors.clone(), server));
+    let json = fs::read_to_string(dir.join("client/model.json")).unwrap();
+    assert!(json.contains(&format!("\"vectors\": {}", vectors.front().width())) && !json.contains("\"spec\""));
+    let card = fs::read_to_string(dir.join("card.md")).unwrap();
+    assert!(card.contains(&format!("a vector of {} numbers", vectors.front().width())), "{card}");
 }
 
 #[test]

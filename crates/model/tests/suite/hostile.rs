@@ -232,6 +232,8 @@ fn another_version_or_kind_says_so() {
 fn json_that_means_nothing_is_refused() {
     let client = |edit: fn(&mut Value)| edited("client", "model.json", edit);
     let front = |error| matches!(error, FileError::Front(_));
+    assert!(matches!(client(|m| m["vectors"] = json!(38)), FileError::Input));
+    assert!(matches!(client(|m| drop(m.as_object_mut().unwrap().remove("spec"))), FileError::Input));
     assert!(front(client(|m| m["spec"]["hop"] = json!(0))));
     assert!(front(client(|m| m["spec"]["mel_bands"] = json!(u64::MAX))));
     assert!(front(client(|m| m["spec"]["mel_bands"] = json!(9))));
