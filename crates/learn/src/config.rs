@@ -16,6 +16,7 @@ use crate::unknown::threshold::UnknownSettings;
 /// How much time to spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Effort {
     /// Seconds for a few hundred tracks.
     Quick,

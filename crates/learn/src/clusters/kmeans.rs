@@ -52,11 +52,11 @@ impl Default for ClusterSettings {
 
 /// A partition of points on the unit sphere.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Clusters {
+pub(crate) struct Clusters {
     /// Cluster of every point.
-    pub assignment: Vec<u32>,
+    pub(crate) assignment: Vec<u32>,
     /// Unit-length mean of every cluster, shape `[clusters, width]`.
-    pub centroids: Array2<f32>,
+    pub(crate) centroids: Array2<f32>,
 }
 
 /// Most entries that a cluster may have: `floor(balance * entries / clusters)`, and never less than what an even share
@@ -72,7 +72,7 @@ impl Clusters {
     ///
     /// # Errors
     /// [`LearnError::Setting`] for no clusters or more clusters than points, or settings outside their range.
-    pub fn fit(
+    pub(crate) fn fit(
         points: ArrayView2<f32>,
         count: usize,
         settings: ClusterSettings,
@@ -102,7 +102,7 @@ impl Clusters {
     }
 
     /// Points of every cluster, ascending.
-    pub fn members(&self) -> Vec<Vec<u32>> {
+    pub(crate) fn members(&self) -> Vec<Vec<u32>> {
         let mut members = vec![Vec::new(); self.centroids.nrows()];
         for (point, &cluster) in self.assignment.iter().enumerate() {
             members[cluster as usize].push(point as u32);

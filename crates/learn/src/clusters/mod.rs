@@ -3,5 +3,5 @@
 pub(crate) mod kmeans;
 pub(crate) mod tree;
 
-pub use kmeans::{ClusterSettings, Clusters};
+pub use kmeans::ClusterSettings;
 pub use tree::Tree;

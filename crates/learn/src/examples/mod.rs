@@ -18,6 +18,7 @@ pub use labelled::{LabelledVectors, titles};
 
 /// What examples are drawn for. Those of one purpose should not be seen for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Purpose {
     /// To learn from.
     Training,

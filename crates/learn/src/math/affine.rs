@@ -4,9 +4,9 @@ use ndarray::{Array1, Array2};
 
 /// `y = weight x + bias`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Affine {
+pub(crate) struct Affine {
     /// Shape `[out, in]`.
-    pub weight: Array2<f32>,
+    pub(crate) weight: Array2<f32>,
     /// Shape `[out]`.
-    pub bias: Array1<f32>,
+    pub(crate) bias: Array1<f32>,
 }

@@ -16,6 +16,7 @@ pub struct UniformGrid {
 
 /// Settings that make no [`UniformGrid`].
 #[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
 pub enum GridError {
     /// Bits outside what the encrypted stages take.
     #[error("grid: {found} bits, expected 2 to 8")]

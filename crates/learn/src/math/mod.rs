@@ -5,5 +5,4 @@ pub(crate) mod grid;
 pub(crate) mod matrix;
 pub(crate) mod random;
 
-pub use affine::Affine;
 pub use grid::{GridError, UniformGrid};

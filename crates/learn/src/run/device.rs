@@ -8,6 +8,7 @@ use crate::LearnError;
 /// Where training runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum DeviceChoice {
     /// The processor, by Burn's Flex backend.
     #[default]

@@ -3,5 +3,3 @@
 pub(crate) mod confusion;
 pub(crate) mod unit_vectors;
 pub(crate) mod whitening;
-
-pub use whitening::{Whitening, WhiteningSettings};

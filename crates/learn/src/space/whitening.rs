@@ -7,59 +7,40 @@
 
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
-use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
 use crate::math::affine::Affine;
 use crate::math::matrix::{gram, normalise_rows, times_transposed, weighted_moments};
 
 /// How to whiten.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct WhiteningSettings {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WhiteningSettings {
     /// Components kept: the length of the vectors that the last stage sees.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Added to the diagonal of the within-class covariance of standardised features.
-    pub ridge: f32,
-}
-
-impl Default for WhiteningSettings {
-    fn default() -> Self {
-        Self { width: 128, ridge: 1e-4 }
-    }
+    pub(crate) ridge: f32,
 }
 
 /// `x -> normalise(matrix . ((x - mean) / deviation))`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Whitening {
+pub(crate) struct Whitening {
     /// Mean of every feature, shape `[features]`.
-    pub mean: Array1<f32>,
+    pub(crate) mean: Array1<f32>,
     /// Standard deviation of every feature, shape `[features]`; 1 where a feature is constant.
-    pub deviation: Array1<f32>,
+    pub(crate) deviation: Array1<f32>,
     /// Projection, shape `[width, features]`.
-    pub matrix: Array2<f32>,
+    pub(crate) matrix: Array2<f32>,
 }
 
 impl Whitening {
-    /// Fits to `features` of shape `[examples, features]`, where `classes[i] < class_count` says which class example `i` is
-    /// of. The result has `min(settings.width, features)` components.
+    /// Fits to `features` of shape `[examples, features]`, where `classes[i] < weights.len()` says which class example `i` is
+    /// of, and the examples of class `c` count `weights[c]` times. Those of weight 0 are left out. The result has
+    /// `min(settings.width, features)` components.
     ///
     /// # Errors
-    /// [`LearnError`] where shapes disagree, for fewer than two classes, or for features that are not finite.
-    pub fn fit(
-        features: ArrayView2<f32>,
-        classes: &[u32],
-        class_count: usize,
-        settings: WhiteningSettings,
-    ) -> Result<Self, LearnError> {
-        Self::fit_weighted(features, classes, &vec![1.0; class_count], settings)
-    }
-
-    /// The same where the examples of class `c` count `weights[c]` times; those of weight 0 are left out.
-    ///
-    /// # Errors
-    /// As [`Whitening::fit`], and for weights that are negative or no numbers.
-    pub fn fit_weighted(
+    /// [`LearnError`] where shapes disagree, for fewer than two classes, for features that are not finite, and for weights that are
+    /// negative or no numbers.
+    pub(crate) fn fit(
         features: ArrayView2<f32>,
         classes: &[u32],
         weights: &[f32],
@@ -95,18 +76,13 @@ impl Whitening {
         Ok(Self { mean, deviation, matrix })
     }
 
-    /// Number of features taken.
-    pub fn features(&self) -> usize {
-        self.mean.len()
-    }
-
     /// Number of components given.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.matrix.nrows()
     }
 
     /// The same with only the `width` strongest directions.
-    pub fn narrowed(&self, width: usize) -> Self {
+    pub(crate) fn narrowed(&self, width: usize) -> Self {
         let keep = width.min(self.width());
         let matrix = self.matrix.slice_axis(Axis(0), (..keep).into()).to_owned();
         Self { mean: self.mean.clone(), deviation: self.deviation.clone(), matrix }
@@ -114,26 +90,26 @@ impl Whitening {
 
     /// The same followed by a rotation, shape `[width, width]`. Cosines do not change, but after a random rotation the
     /// components are alike in size, which a shared grid of few integers needs.
-    pub fn rotated(&self, rotation: ArrayView2<f32>) -> Self {
+    pub(crate) fn rotated(&self, rotation: ArrayView2<f32>) -> Self {
         let matrix = rotation.dot(&self.matrix);
         Self { mean: self.mean.clone(), deviation: self.deviation.clone(), matrix }
     }
 
     /// Everything before the normalisation as one affine map.
-    pub fn affine(&self) -> Affine {
+    pub(crate) fn affine(&self) -> Affine {
         let weight = &self.matrix / &self.deviation;
         let bias = -weight.dot(&self.mean);
         Affine { weight, bias }
     }
 
     /// Standardised and whitened, not yet of unit length: `[examples, features]` to `[examples, width]`.
-    pub fn project(&self, features: ArrayView2<f32>) -> Array2<f32> {
+    pub(crate) fn project(&self, features: ArrayView2<f32>) -> Array2<f32> {
         let Affine { weight, bias } = self.affine();
         times_transposed(features, weight.view()) + bias
     }
 
     /// Unit vectors: `[examples, features]` to `[examples, width]`.
-    pub fn apply(&self, features: ArrayView2<f32>) -> Array2<f32> {
+    pub(crate) fn apply(&self, features: ArrayView2<f32>) -> Array2<f32> {
         let mut projected = self.project(features);
         normalise_rows(&mut projected);
         projected
@@ -234,7 +210,7 @@ mod tests {
     fn within_class_covariance_becomes_the_identity() {
         let (features, classes) = example();
         let settings = WhiteningSettings { width: 2, ridge: 1e-6 };
-        let whitening = Whitening::fit(features.view(), &classes, 3, settings).unwrap();
+        let whitening = Whitening::fit(features.view(), &classes, &[1.0; 3], settings).unwrap();
         let mut projected = whitening.project(features.view());
         for class in 0..3 {
             let mut part = projected.slice_axis_mut(Axis(0), (class * 4..class * 4 + 4).into());
@@ -260,7 +236,7 @@ mod tests {
         ];
         let (features, classes) = example();
         let settings = WhiteningSettings { width: 2, ridge: 1e-3 };
-        let whitening = Whitening::fit(features.view(), &classes, 3, settings).unwrap();
+        let whitening = Whitening::fit(features.view(), &classes, &[1.0; 3], settings).unwrap();
         let (projected, unit) = (whitening.project(features.view()), whitening.apply(features.view()));
         for example in 0..12 {
             let (found, expected) = (projected.row(example).dot(&projected.row(example)), length_squared[example]);
@@ -277,7 +253,7 @@ mod tests {
     fn rotation_leaves_cosines_alone() {
         let (features, classes) = example();
         let settings = WhiteningSettings { width: 2, ridge: 1e-3 };
-        let whitening = Whitening::fit(features.view(), &classes, 3, settings).unwrap();
+        let whitening = Whitening::fit(features.view(), &classes, &[1.0; 3], settings).unwrap();
         let gram = |whitening: &Whitening| {
             let vectors = whitening.apply(features.view());
             vectors.dot(&vectors.t())
@@ -292,7 +268,7 @@ mod tests {
     fn bad_input_is_an_error() {
         let (mut features, classes) = example();
         let fit = |features: &Array2<f32>, classes: &[u32], count| {
-            Whitening::fit(features.view(), classes, count, WhiteningSettings::default())
+            Whitening::fit(features.view(), classes, &vec![1.0; count], WhiteningSettings { width: 128, ridge: 1e-4 })
         };
         assert!(matches!(fit(&features, &classes[1..], 3), Err(LearnError::Shape { .. })));
         assert!(matches!(fit(&features, &[0; 12], 1), Err(LearnError::TooFew { .. })));

@@ -49,11 +49,11 @@ impl TrainingSet {
         let mut weights: Vec<f32> = classes.all().iter().map(|&label| examples.weight(label as usize)).collect();
         let frequencies = weights.iter().map(|weight| weight.sqrt()).collect();
         let settings = WhiteningSettings { width: config.width.max(config.router.directions), ridge: config.ridge };
-        let mut whitening = Whitening::fit_weighted(raw.view(), &fitted, &weights, settings)?;
+        let mut whitening = Whitening::fit(raw.view(), &fitted, &weights, settings)?;
         if config.focus > 0.0 {
             let confusions = confusions(whitening.narrowed(config.width).apply(raw.view()).view(), class_count);
             weights.iter_mut().zip(confusions).for_each(|(weight, c)| *weight *= c.powf(config.focus));
-            whitening = Whitening::fit_weighted(raw.view(), &fitted, &weights, settings)?;
+            whitening = Whitening::fit(raw.view(), &fitted, &weights, settings)?;
         }
         run.end_of("space")?;
         let mut projected = Array2::zeros((of * class_count, whitening.width()));

@@ -62,7 +62,7 @@ impl Imitation<'_> {
         // No copy of the examples kept: what is left out has no weight.
         let weight = |(class, &weight): (usize, &f32)| if left_out(label(class)) { 0.0 } else { weight };
         let weights: Vec<f32> = self.weights.iter().enumerate().map(weight).collect();
-        let whitening = Whitening::fit_weighted(self.features, self.examples, &weights, settings)?;
+        let whitening = Whitening::fit(self.features, self.examples, &weights, settings)?;
         let vectors = whitening.apply(self.features);
         let rows = prototypes(vectors.view(), self.examples, self.classes.len());
         let (mut unknown, kept): (Vec<usize>, Vec<usize>) =

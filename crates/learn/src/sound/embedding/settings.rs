@@ -23,6 +23,7 @@ pub struct Block {
 /// What the network is trained to do.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Loss {
     /// Two clips of one passage agree, against all other clips of the batch.
     NtXent {
