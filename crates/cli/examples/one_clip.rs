@@ -9,7 +9,9 @@ use sordino_audio::{ImpulseBank, NoiseBank, Span, mix_at_snr};
 use sordino_corpus::{IndexOptions, MelTable, SoundOptions, index, synth};
 use sordino_fhe::{SecretKey, params};
 use sordino_front::FeatureSpec;
-use sordino_learn::{Effort, Quiet, TrainConfig, labels, train};
+use sordino_learn::run::Quiet;
+use sordino_learn::sound::labels;
+use sordino_learn::{Effort, TrainConfig, train};
 use sordino_model::Protocol;
 use sordino_service::{Client, Server, exchange};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use sordino_lab::Monitor;
-use sordino_learn::{Bars, Progress};
+use sordino_learn::run::{Bars, Progress};
 
 /// Prints `value` as JSON if asked to, else what `human` writes.
 pub(crate) fn print<T: Serialize>(json: bool, value: &T, human: impl FnOnce(&T)) -> anyhow::Result<()> {

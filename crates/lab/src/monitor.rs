@@ -1,7 +1,7 @@
 //! [`Monitor`]: who is told how an experiment goes on.
 
 use indicatif::ProgressBar;
-use sordino_learn::{Progress, Quiet};
+use sordino_learn::run::{Progress, Quiet};
 
 /// Who is told how an experiment goes on.
 pub trait Monitor: Sync {

@@ -13,7 +13,8 @@ use sordino_lab::baseline::{
     SegmentSearch, TreeSettings,
 };
 use sordino_lab::evaluate::System;
-use sordino_learn::{Block, Descent, EmbeddingSettings};
+use sordino_learn::run::Descent;
+use sordino_learn::sound::{Block, EmbeddingSettings};
 
 const SECONDS: f32 = 14.0;
 

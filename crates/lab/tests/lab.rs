@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use indicatif::ProgressBar;
 use sordino_lab::evaluate::{Finding, Row};
 use sordino_lab::{Lab, Monitor, Music, Question, Results, Silent, Size};
-use sordino_learn::{Progress, Quiet};
+use sordino_learn::run::{Progress, Quiet};
 
 const RUN: &str = r#"
     question = "Does <everything> work?"

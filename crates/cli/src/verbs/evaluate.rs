@@ -124,7 +124,7 @@ impl Evaluate {
                     let (model, phases) = train::train(&part, &training.training, &config, None)?;
                     training_phases.push(phases);
                     training_seconds += start.elapsed().as_secs_f64();
-                    let (client, server) = model.halves("evaluated", sordino_learn::labels(&part))?;
+                    let (client, server) = model.halves("evaluated", sordino_learn::sound::labels(&part))?;
                     ask(&Sordino::new(client, server, Some(model))?, fold, config.split())?;
                 }
             }

@@ -9,7 +9,8 @@ use sordino_corpus::MelTable;
 use sordino_fhe::decision::{Options, Plan};
 use sordino_fhe::params;
 use sordino_lab::Disturbances;
-use sordino_learn::{Bars, Effort, FloatModel, Stopwatch, TrainConfig};
+use sordino_learn::run::{Bars, Stopwatch};
+use sordino_learn::{Effort, FloatModel, TrainConfig};
 use sordino_model::{Card, ClientModel, ServerModel, save};
 
 use crate::disturbances::DisturbanceArgs;
@@ -178,7 +179,7 @@ pub(crate) fn export(
     source: &str,
 ) -> anyhow::Result<(ClientModel, ServerModel)> {
     let name = out.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned());
-    let (client, server) = model.halves(&name, sordino_learn::labels(table))?;
+    let (client, server) = model.halves(&name, sordino_learn::sound::labels(table))?;
     let card = Card {
         source: source.into(),
         unknown: format!(

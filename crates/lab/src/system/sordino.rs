@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use sordino_front::FeatureSpec;
-use sordino_learn::{Answer, FloatModel, TrainConfig, float_answers, integer_answers, labels, train};
+use sordino_learn::sound::labels;
+use sordino_learn::{Answer, FloatModel, TrainConfig, float_answers, integer_answers, train};
 use sordino_model::{Card, ClientModel, Decider, Learns, Pair, PairError, Protocol, ServerModel, save};
 
 use super::Construction;

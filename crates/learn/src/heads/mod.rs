@@ -8,6 +8,7 @@ pub(crate) mod routing;
 pub(crate) mod stage;
 pub(crate) mod trunk;
 
+pub use crate::math::grid::{GridError, UniformGrid};
 pub use last_stage::LastStageSettings;
 pub use routing::RouterSettings;
 pub use stage::FloatStage;

@@ -4,5 +4,3 @@ pub(crate) mod affine;
 pub(crate) mod grid;
 pub(crate) mod matrix;
 pub(crate) mod random;
-
-pub use grid::{GridError, UniformGrid};

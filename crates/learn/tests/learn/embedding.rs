@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::Mutex;
 
 use crate::patterns::{Patterns, config, queries, spec};
-use sordino_learn::{Block, Descent, EmbeddingSettings, Loss, Progress, Report, TrainConfig, train_on};
+use sordino_learn::run::{Descent, Progress, Report};
+use sordino_learn::sound::{Block, EmbeddingSettings, Loss};
+use sordino_learn::{TrainConfig, train_on};
 
 const LIBRARY: Patterns = Patterns { tracks: 24, seed: 5, noise: 1.0 };
 

@@ -5,7 +5,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use sordino_front::{FeatureSpec, Statistics};
-use sordino_learn::{Classes, Clips, Descent, LearnError, TrainConfig};
+use sordino_learn::examples::Classes;
+use sordino_learn::run::Descent;
+use sordino_learn::sound::Clips;
+use sordino_learn::{LearnError, TrainConfig};
 use sordino_model::Label;
 
 /// Tracks with a spectral envelope and a beat, heard in noise.

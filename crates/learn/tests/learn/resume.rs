@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::Mutex;
 
 use crate::patterns::{Patterns, config, spec};
-use sordino_learn::{
-    Block, Descent, EmbeddingSettings, LearnError, Loss, Progress, Quiet, Report, TrainConfig, train_on,
-};
+use sordino_learn::run::{Descent, Progress, Quiet, Report};
+use sordino_learn::sound::{Block, EmbeddingSettings, Loss};
+use sordino_learn::{LearnError, TrainConfig, train_on};
 
 const LIBRARY: Patterns = Patterns { tracks: 20, seed: 3, noise: 1.0 };
 

@@ -1,7 +1,10 @@
 //! Training end to end on a small library.
 
 use crate::patterns::{InPassages, Patterns, config, labels, queries, spec};
-use sordino_learn::{ClusterSettings, FloatModel, LastStageSettings, Quiet, TrainConfig, train_on};
+use sordino_learn::clusters::ClusterSettings;
+use sordino_learn::heads::LastStageSettings;
+use sordino_learn::run::Quiet;
+use sordino_learn::{FloatModel, TrainConfig, train_on};
 use sordino_model::{Pair, Protocol};
 
 const LIBRARY: Patterns = Patterns { tracks: 36, seed: 7, noise: 1.0 };

@@ -8,7 +8,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use sordino_fhe::{EvaluationKey, SecretKey, params};
 use sordino_learn::examples::{LabelledVectors, titles};
-use sordino_learn::{Descent, FloatModel, LearnError, Quiet, TrainConfig, train_vectors};
+use sordino_learn::run::{Descent, Quiet};
+use sordino_learn::{FloatModel, LearnError, TrainConfig, train_vectors};
 use sordino_model::{ClientModel, Decider, Pair, Protocol, ServerModel, load_pair, save};
 use sordino_service::{Client, Server, exchange};
 

@@ -17,7 +17,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sordino_audio::{AugmentSpec, ImpulseBank, Level, NoiseBank};
 use sordino_front::{FeatureSpec, MelFrontEnd, MelScratch, Network, log_mel};
-use sordino_learn::{Answer, Block, Descent, DeviceChoice, EmbeddingSettings, Loss, Progress, Report, train_embedding};
+use sordino_learn::Answer;
+use sordino_learn::run::{Descent, DeviceChoice, Progress, Report};
+use sordino_learn::sound::{Block, EmbeddingSettings, Loss, train_embedding};
 use sordino_model::Learns;
 
 use self::ivf_pq::{IvfPq, IvfPqSettings};

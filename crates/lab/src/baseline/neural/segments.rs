@@ -6,7 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use sordino_audio::{AugmentSpec, ImpulseBank, MelAugment, NoiseBank};
 use sordino_front::{FeatureSpec, MelFrontEnd, MelPower, SpecError};
-use sordino_learn::{Clips, LearnError};
+use sordino_learn::LearnError;
+use sordino_learn::sound::Clips;
 
 use crate::LabError;
 use crate::baseline::Library;
