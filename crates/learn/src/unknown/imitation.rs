@@ -141,10 +141,10 @@ mod tests {
     fn relatives_agree() {
         // Cosines 0.8, 0 and 0.6: a root mean square of 0.577.
         let vectors = array![[1.0f32, 0.0], [0.8, 0.6], [0.0, 1.0]];
-        let whole = Classes::whole(3);
-        assert_eq!(related(vectors.view(), &whole, 1.2), [vec![1], vec![0], vec![]]);
-        assert_eq!(related(vectors.view(), &whole, 1.0), [vec![1], vec![0, 2], vec![1]]);
+        let single = Classes::one_per_label(3);
+        assert_eq!(related(vectors.view(), &single, 1.2), [vec![1], vec![0], vec![]]);
+        assert_eq!(related(vectors.view(), &single, 1.0), [vec![1], vec![0, 2], vec![1]]);
         // The first two are classes of one label.
-        assert_eq!(related(vectors.view(), &Classes::per_track([2, 1]), 1.0), [vec![1], vec![0]]);
+        assert_eq!(related(vectors.view(), &Classes::per_label([2, 1]), 1.0), [vec![1], vec![0]]);
     }
 }
