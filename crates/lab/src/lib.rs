@@ -21,6 +21,8 @@ pub use music::disturbances::{DisturbanceCache, DisturbanceSource, Disturbances,
 pub use question::setting::Setting;
 pub use question::{Grid, Question, Size};
 pub use report::axis::Scale;
+pub use report::drawing::Drawing;
 pub use report::figure::{Figure, Kind};
 pub use report::results::Results;
+pub use report::summary::Summary;
 pub use run::Lab;

@@ -1,10 +1,11 @@
 //! `sordino lab`: experiments, from a question as data to a report.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::{bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
-use sordino_lab::{Lab as Laboratory, Machine, Music, Question, Results, Size};
+use sordino_lab::{Drawing, Lab as Laboratory, Machine, Music, Question, Results, Size, Summary};
 
 use crate::disturbances::DisturbanceArgs;
 use crate::library::RecordedArgs;
@@ -23,6 +24,8 @@ pub(crate) struct Lab {
 #[derive(Subcommand)]
 enum Verb {
     Run(Run),
+    Draw(Draw),
+    Summary(SummaryArgs),
 }
 
 /// How much of an experiment to run.
@@ -81,7 +84,82 @@ impl Lab {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         match self.verb {
             Verb::Run(run) => run.run(json),
+            Verb::Draw(draw) => draw.run(json),
+            Verb::Summary(summary) => summary.run(json),
         }
+    }
+}
+
+/// Draw figures again, from rows that are already there.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  sordino lab draw experiments/*/figure.toml             figure.svg beside each\n  \
+    sordino lab draw experiments/bits/results/2026-11-25-2core-small   figure-1.svg and so on, as run.toml says\n\n\
+    The same rows give the same bytes."
+)]
+struct Draw {
+    /// Files that say what is drawn from which rows, and folders of results with a `rows.csv`.
+    #[arg(required = true)]
+    what: Vec<PathBuf>,
+}
+
+/// Gather the numbers that documents quote: `experiments/summary.csv`, and the blocks of README and docs.
+#[derive(Args)]
+#[command(
+    name = "summary",
+    after_help = "Examples:\n  sordino lab summary            write them\n  sordino lab summary --check    say what differs\n\n\
+    experiments/summary.toml declares the numbers and the tables."
+)]
+struct SummaryArgs {
+    /// Write nothing; fail where a number differs.
+    #[arg(long)]
+    check: bool,
+    /// Folder of the repository.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    root: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Written {
+    written: Vec<PathBuf>,
+}
+
+impl Written {
+    fn print(self, json: bool) -> anyhow::Result<()> {
+        report::print(json, &self, |w| w.written.iter().for_each(|path| println!("{}", path.display())))
+    }
+}
+
+impl Draw {
+    fn run(self, json: bool) -> anyhow::Result<()> {
+        let mut written = Vec::new();
+        for path in &self.what {
+            if path.is_dir() {
+                // experiments/QUESTION/results/RUN
+                let experiment = path.parent().and_then(Path::parent);
+                let Some(experiment) = experiment.filter(|folder| folder.join("run.toml").exists()) else {
+                    bail!("{}: expected a folder of results, such as experiments/bits/results/RUN", path.display());
+                };
+                written.extend(Drawing::redraw(path, experiment)?);
+                continue;
+            }
+            let svg = path.with_extension("svg");
+            std::fs::write(&svg, Drawing::draw(path)?)?;
+            written.push(svg);
+        }
+        Written { written }.print(json)
+    }
+}
+
+impl SummaryArgs {
+    fn run(self, json: bool) -> anyhow::Result<()> {
+        let summary = Summary::of_repository(&self.root)?;
+        if self.check {
+            let wrong = summary.check(&self.root)?;
+            ensure!(wrong.is_empty(), "{}\nrun `sordino lab summary` to write them anew", wrong.join("\n"));
+            return Written { written: Vec::new() }.print(json);
+        }
+        Written { written: summary.write(&self.root)? }.print(json)
     }
 }
 

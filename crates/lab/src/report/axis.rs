@@ -1,8 +1,5 @@
 //! [`Axis`]: numbers, powers of ten or names along one side of a figure.
 
-use std::ops::Range;
-
-use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use serde::Deserialize;
 
 /// How values are spaced.
@@ -18,6 +15,20 @@ pub enum Scale {
     Names,
 }
 
+/// What a column can hold at least and at most; a share in per cent ends at 0 and 100.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Limits {
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+}
+
+impl Limits {
+    /// Any number.
+    pub(crate) const NONE: Self = Self { least: f64::NEG_INFINITY, most: f64::INFINITY };
+    /// Per cent.
+    pub(crate) const SHARE: Self = Self { least: 0.0, most: 100.0 };
+}
+
 /// One side of a figure.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Axis {
@@ -30,20 +41,21 @@ pub(crate) enum Axis {
 }
 
 impl Axis {
-    /// An axis that holds all of `values`, with a margin.
-    pub(crate) fn around(values: &[f64], scale: Scale) -> Self {
+    /// An axis that holds all of `values`, with a margin that stays within the limits.
+    pub(crate) fn around(values: &[f64], scale: Scale, limits: Limits) -> Self {
         let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(low, high), &v| (low.min(v), high.max(v)));
         let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
         if scale == Scale::Log && low > 0.0 {
             let margin = (high / low).powf(0.06).max(1.1);
-            return Self::Log { low: low / margin, high: high * margin };
+            return Self::Log { low: low / margin, high: (high * margin).min(limits.most.max(high)) };
         }
         let margin = if high > low { 0.06 * (high - low) } else { 0.5 };
-        Self::Linear { low: low - margin, high: high + margin }
+        let low_end = (low - margin).max(limits.least.min(low));
+        Self::Linear { low: low_end, high: (high + margin).min(limits.most.max(high)) }
     }
 
     /// The place of a value from 0 to 1.
-    fn place(&self, value: f64) -> f64 {
+    pub(crate) fn place(&self, value: f64) -> f64 {
         match self {
             Self::Linear { low, high } => (value - low) / (high - low),
             Self::Log { low, high } => (value / low).ln() / (high / low).ln(),
@@ -52,13 +64,13 @@ impl Axis {
         }
     }
 
-    /// Where marks are set, at most about `count` of them.
-    fn marks(&self, count: usize) -> Vec<f64> {
+    /// Where round marks are set, at most about `count` of them.
+    pub(crate) fn marks(&self, count: usize) -> Vec<f64> {
         let count = count.max(2) as f64;
         match self {
             Self::Linear { low, high } => {
                 let step = round_step((high - low) / count);
-                let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
+                let (first, last) = ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
                 (first..=last).map(|i| i as f64 * step).collect()
             }
             Self::Log { low, high } => {
@@ -78,13 +90,26 @@ impl Axis {
         }
     }
 
-    /// What stands at a mark.
-    pub(crate) fn label(&self, value: f64) -> String {
+    /// What stands at each of `marks`: names, or numbers with as many decimals as tell them apart.
+    pub(crate) fn labels(&self, marks: &[f64]) -> Vec<String> {
         match self {
-            Self::Names(names) => names.get(value.round().max(0.0) as usize).cloned().unwrap_or_default(),
-            _ => number(value),
+            Self::Names(names) => {
+                let name = |mark: &f64| names.get(mark.round().max(0.0) as usize).cloned().unwrap_or_default();
+                marks.iter().map(name).collect()
+            }
+            Self::Linear { .. } => match (0..=4).find(|&decimals| marks.iter().all(|mark| ends(*mark, decimals))) {
+                Some(decimals) => marks.iter().map(|mark| grouped(&format!("{mark:.decimals$}"))).collect(),
+                None => marks.iter().map(|mark| number(*mark)).collect(),
+            },
+            Self::Log { .. } => marks.iter().map(|mark| number(*mark)).collect(),
         }
     }
+}
+
+/// Whether a number has no more than so many decimals.
+fn ends(value: f64, decimals: usize) -> bool {
+    let scaled = value * 10f64.powi(decimals as i32);
+    (scaled - scaled.round()).abs() < 1e-6
 }
 
 /// The next larger of 1, 2, 5, 10 and so on, times a power of ten.
@@ -97,7 +122,7 @@ fn round_step(step: f64) -> f64 {
     digit * decade
 }
 
-/// A number with three significant digits, and thousands set apart.
+/// A number with four significant digits at most, and thousands set apart.
 pub(crate) fn number(value: f64) -> String {
     if value == 0.0 {
         return "0".into();
@@ -106,40 +131,19 @@ pub(crate) fn number(value: f64) -> String {
     if !(1e-4..1e15).contains(&magnitude) {
         return format!("{value:.1e}");
     }
-    let decimals = (2 - magnitude.log10().floor() as i32).clamp(0, 6) as usize;
-    let text = format!("{value:.decimals$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text };
-    let (whole, rest) = text.split_once('.').map_or((text.as_str(), String::new()), |(w, r)| (w, format!(".{r}")));
+    // Three digits after rounding, but every digit before the point and one decimal of a share.
+    let significant = if magnitude >= 99.95 { 1 } else { 2 - magnitude.log10().floor() as i32 };
+    let text = format!("{value:.decimals$}", decimals = significant.clamp(0, 6) as usize);
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    grouped(text)
+}
+
+/// A written number with its thousands set apart: `-1234.5` is `-1,234.5`.
+pub(crate) fn grouped(text: &str) -> String {
+    let (whole, rest) = text.split_once('.').map_or((text, String::new()), |(w, r)| (w, format!(".{r}")));
     let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
     let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|c| std::str::from_utf8(c).ok()).collect();
     format!("{sign}{}{rest}", groups.join(","))
-}
-
-impl Ranged for Axis {
-    type FormatOption = NoDefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
-        from + (f64::from(to - from) * self.place(*value)).round() as i32
-    }
-
-    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        // Lines between marks would only be in the way.
-        if hint.weight().allow_light_points() { Vec::new() } else { self.marks(hint.max_num_points()) }
-    }
-
-    fn range(&self) -> Range<f64> {
-        match self {
-            Self::Linear { low, high } | Self::Log { low, high } => *low..*high,
-            Self::Names(names) => -0.5..names.len() as f64 - 0.5,
-        }
-    }
-}
-
-impl ValueFormatter<f64> for Axis {
-    fn format_ext(&self, value: &f64) -> String {
-        self.label(*value)
-    }
 }
 
 #[cfg(test)]
@@ -148,7 +152,7 @@ mod tests {
 
     #[test]
     fn marks_are_round_numbers_within_the_axis() {
-        let linear = Axis::Linear { low: 87.3, high: 100.6 };
+        let linear = Axis::Linear { low: 87.3, high: 100.0 };
         assert_eq!(linear.marks(7), [88.0, 90.0, 92.0, 94.0, 96.0, 98.0, 100.0]);
         let log = Axis::Log { low: 300.0, high: 30_000.0 };
         assert_eq!(log.marks(8), [500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0, 20_000.0]);
@@ -164,22 +168,31 @@ mod tests {
     fn names_stand_in_the_middle_of_their_place() {
         let names = Axis::Names(vec!["clean".into(), "5dB".into()]);
         assert_eq!((names.place(0.0), names.place(1.0)), (0.25, 0.75));
-        assert_eq!(names.label(1.0), "5dB");
+        assert_eq!(names.labels(&[1.0]), ["5dB"]);
+        let linear = Axis::Linear { low: 0.0, high: 1.0 };
+        assert_eq!(linear.labels(&[0.5, 1.0]), ["0.5", "1.0"]);
+        assert_eq!(linear.labels(&[99.95, 100.0]), ["99.95", "100.00"]);
     }
 
     #[test]
     fn numbers_read_well() {
-        let texts = [0.0, 25_000.0, 1_234_567.0, 97.25, 0.0316, -5.0, 2.5e-7].map(number);
-        assert_eq!(texts, ["0", "25,000", "1,234,567", "97.2", "0.0316", "-5", "2.5e-7"]);
+        let texts = [0.0, 25_000.0, 1_234_567.0, 97.25, 100.0, 0.0316, -5.0, 2.5e-7].map(number);
+        assert_eq!(texts, ["0", "25,000", "1,234,567", "97.2", "100", "0.0316", "-5", "2.5e-7"]);
+        assert_eq!(grouped("-1234.50"), "-1,234.50");
     }
 
     #[test]
-    fn an_axis_holds_its_values() {
+    fn an_axis_holds_its_values_and_a_share_ends_at_a_hundred() {
         for scale in [Scale::Linear, Scale::Log] {
-            let axis = Axis::around(&[3.0, 800.0], scale);
+            let axis = Axis::around(&[3.0, 800.0], scale, Limits::NONE);
             assert!(axis.place(3.0) > 0.0 && axis.place(800.0) < 1.0, "{axis:?}");
         }
-        assert!(matches!(Axis::around(&[0.0, 1.0], Scale::Log), Axis::Linear { .. }));
-        assert!(matches!(Axis::around(&[], Scale::Linear), Axis::Linear { .. }));
+        assert!(matches!(Axis::around(&[0.0, 1.0], Scale::Log, Limits::NONE), Axis::Linear { .. }));
+        assert!(matches!(Axis::around(&[], Scale::Linear, Limits::NONE), Axis::Linear { .. }));
+        let Axis::Linear { low, high } = Axis::around(&[90.0, 99.9], Scale::Linear, Limits::SHARE) else {
+            panic!("a linear axis")
+        };
+        assert!(low < 90.0 && high == 100.0);
+        assert_eq!(Axis::around(&[100.0], Scale::Linear, Limits::SHARE).marks(4).last(), Some(&100.0));
     }
 }

@@ -2,27 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use plotters::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::report::axis::{Axis, Scale};
-use crate::report::html::{escape, table, text, words};
-
-/// Okabe and Ito's colours (2008), which those who confuse red and green can tell apart as well.
-const COLOURS: [RGBColor; 8] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(230, 159, 0),
-    RGBColor(90, 90, 90),
-    RGBColor(0, 0, 0),
-];
-
-const WIDTH: u32 = 820;
-const HEIGHT: u32 = 420;
+use super::axis::{Axis, Limits, Scale};
+use super::html::table;
+use super::picture::{Panel, picture};
+use super::words::{as_number, is_share, same, series_part, spoken, text, words};
 
 /// How points of a series are joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -56,9 +42,24 @@ pub struct Figure {
     /// Spacing along the horizontal axis.
     #[serde(default)]
     pub x_scale: Scale,
-    /// Spacing along the vertical axis.
+    /// Spacing along the vertical axis; `names` lays the figure on its side, with values to the right.
     #[serde(default)]
     pub y_scale: Scale,
+    /// Values begin here at the latest.
+    #[serde(default)]
+    pub from: Option<f64>,
+    /// Whether names along an axis are sorted by their first value, the largest first, and not as they appear.
+    #[serde(default)]
+    pub sorted: bool,
+    /// Name of the horizontal axis, where it is not the column's.
+    #[serde(default)]
+    pub x_name: Option<String>,
+    /// Name of the vertical axis, where it is not the column's.
+    #[serde(default)]
+    pub y_name: Option<String>,
+    /// Names of series, of places along the axis or of parts of them, in other words.
+    #[serde(default)]
+    pub say: BTreeMap<String, String>,
     /// How points are joined.
     #[serde(default)]
     pub kind: Kind,
@@ -70,11 +71,19 @@ pub struct Figure {
 /// A row by its columns.
 pub(crate) type Columns = Map<String, Value>;
 
+/// A point of a series: where it lies, and its standard error where that is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Point {
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    pub(crate) error: Option<f64>,
+}
+
 /// The points of one series.
 #[derive(Clone, Debug, PartialEq)]
-struct Series {
-    name: String,
-    points: Vec<(f64, f64)>,
+pub(crate) struct Series {
+    pub(crate) name: String,
+    pub(crate) points: Vec<Point>,
 }
 
 impl Figure {
@@ -84,108 +93,147 @@ impl Figure {
         needed.filter(|column| !rows.iter().any(|row| row.contains_key(*column))).cloned().collect()
     }
 
-    /// The picture as an SVG element and a legend under it, or `None` where no row belongs in it.
+    /// The picture as an SVG document, or `None` where no row belongs in it.
     ///
     /// # Errors
     /// A sentence where it cannot be drawn.
     pub(crate) fn draw(&self, rows: &[Columns]) -> Result<Option<String>, String> {
+        self.panel(rows).map(|panel| picture(&[panel]).map_err(|error| format!("{}: {error}", self.title))).transpose()
+    }
+
+    /// Columns of places and of values; names along the vertical axis lay a figure on its side.
+    fn columns(&self) -> (&str, &str) {
+        if self.sideways() { (&self.y, &self.x) } else { (&self.x, &self.y) }
+    }
+
+    fn sideways(&self) -> bool {
+        self.y_scale == Scale::Names
+    }
+
+    /// What is to be painted, or `None` where no row belongs in it.
+    pub(crate) fn panel(&self, rows: &[Columns]) -> Option<Panel> {
         let rows: Vec<&Columns> = rows.iter().filter(|row| self.shows(row)).collect();
         let names = self.names(&rows);
-        let series = self.series(&rows, names.as_deref());
-        if series.is_empty() {
-            return Ok(None);
-        }
+        let mut series = self.series(&rows, names.as_deref());
         let all = || series.iter().flat_map(|series| &series.points);
-        let x = match names {
+        all().next()?;
+        let (x_name, y_name) = (self.x_name.clone(), self.y_name.clone());
+        let (x_name, y_name) = (x_name.unwrap_or_else(|| words(&self.x)), y_name.unwrap_or_else(|| words(&self.y)));
+        let share = if self.sideways() { &x_name } else { &y_name }.ends_with('%');
+        let limits = if share { Limits::SHARE } else { Limits::NONE };
+        let (place_scale, value_scale) =
+            if self.sideways() { (self.y_scale, self.x_scale) } else { (self.x_scale, self.y_scale) };
+        let places = match names {
             Some(names) => Axis::Names(names),
-            None => Axis::around(&all().map(|point| point.0).collect::<Vec<_>>(), self.x_scale),
+            None => Axis::around(&all().map(|point| point.x).collect::<Vec<_>>(), place_scale, Limits::NONE),
         };
-        let y = Axis::around(&all().map(|point| point.1).collect::<Vec<_>>(), self.y_scale);
-        let mut svg = String::new();
-        self.paint(&mut svg, x, y, &series).map_err(|error| format!("{}: {error}", self.title))?;
-        svg.push_str(&legend(&series));
-        Ok(Some(svg))
+        let ends = |point: &Point| {
+            let error = point.error.unwrap_or(0.0);
+            [point.y - error, (point.y + error).min(limits.most)]
+        };
+        let values = Axis::around(&all().flat_map(ends).chain(self.from).collect::<Vec<_>>(), value_scale, limits);
+        let front = if self.kind == Kind::Front { front(&series) } else { Vec::new() };
+        let (x, y) = if self.sideways() {
+            let turn = |point: &mut Point| (point.x, point.y) = (point.y, point.x);
+            series.iter_mut().flat_map(|series| &mut series.points).for_each(turn);
+            (values, places)
+        } else {
+            (places, values)
+        };
+        let (title, note) = (self.title.clone(), self.note.clone());
+        let kind = if self.sideways() { Kind::Points } else { self.kind };
+        Some(Panel { title, note, x_name, y_name, share, x, y, kind, series, front })
     }
 
     fn shows(&self, row: &Columns) -> bool {
+        let (places, values) = self.columns();
         let fits = |(column, values): (&String, &Vec<Value>)| {
-            row.get(column).is_some_and(|found| values.iter().any(|value| text(value) == text(found)))
+            row.get(column).is_some_and(|found| values.iter().any(|value| same(value, found)))
         };
-        self.only.iter().all(fits) && row.get(&self.y).is_some_and(Value::is_number) && row.contains_key(&self.x)
+        self.only.iter().all(fits)
+            && row.get(values).and_then(as_number).is_some()
+            && row.get(places).is_some_and(|place| !place.is_null())
     }
 
-    /// What stands along the horizontal axis where it is no number, in order of appearance.
+    /// What stands along the axis of places where it is no number, in order of appearance or of its first value.
     fn names(&self, rows: &[&Columns]) -> Option<Vec<String>> {
-        let values = || rows.iter().filter_map(|row| row.get(&self.x));
-        if self.x_scale != Scale::Names && values().all(|value| numeric(value).is_some()) {
+        let (places, values) = self.columns();
+        let found = || rows.iter().filter_map(|row| Some((row.get(places)?, row.get(values).and_then(as_number)?)));
+        let scale = if self.sideways() { self.y_scale } else { self.x_scale };
+        if scale != Scale::Names && found().all(|(place, _)| as_number(place).is_some()) {
             return None;
         }
-        let mut names = Vec::new();
-        for name in values().map(text) {
-            if !names.contains(&name) {
-                names.push(name);
+        let mut names: Vec<(String, f64)> = Vec::new();
+        for (place, value) in found() {
+            let name = self.place(place);
+            if !names.iter().any(|(known, _)| *known == name) {
+                names.push((name, value));
             }
         }
-        Some(names)
+        if self.sorted {
+            names.sort_by(|a, b| b.1.total_cmp(&a.1));
+        }
+        Some(names.into_iter().map(|(name, _)| name).collect())
     }
 
+    /// The name of a place.
+    fn place(&self, value: &Value) -> String {
+        let name = spoken(self.columns().0, value);
+        self.say.get(&name).cloned().unwrap_or(name)
+    }
+
+    /// Points by series, the place of each as `x` and its value as `y`.
     fn series(&self, rows: &[&Columns], names: Option<&[String]>) -> Vec<Series> {
+        let (places, values) = self.columns();
         let mut all: Vec<Series> = Vec::new();
         for row in rows {
-            let name = self
-                .series
-                .iter()
-                .map(|column| series_part(column, row.get(column)))
-                .filter(|part| !part.is_empty())
-                .collect::<Vec<_>>()
-                .join(", ");
-            let x = row.get(&self.x).and_then(|x| match names {
-                Some(names) => names.iter().position(|name| *name == text(x)).map(|place| place as f64),
-                None => numeric(x),
+            let place = row.get(places).and_then(|place| match names {
+                Some(names) => names.iter().position(|name| *name == self.place(place)).map(|place| place as f64),
+                None => as_number(place),
             });
-            let (Some(x), Some(y)) = (x, row.get(&self.y).and_then(numeric)) else { continue };
+            let (Some(x), Some(y)) = (place, row.get(values).and_then(as_number)) else { continue };
+            let point = Point { x, y, error: self.error(row, y) };
+            let name = self.series_name(row);
             match all.iter_mut().find(|series| series.name == name) {
-                Some(series) => series.points.push((x, y)),
-                None => all.push(Series { name, points: vec![(x, y)] }),
+                Some(series) => series.points.push(point),
+                None => all.push(Series { name, points: vec![point] }),
             }
         }
-        all.iter_mut().for_each(|series| series.points.sort_by(|a, b| a.0.total_cmp(&b.0)));
+        all.iter_mut().for_each(|series| series.points.sort_by(|a, b| a.x.total_cmp(&b.x)));
         all
     }
 
-    fn paint(&self, svg: &mut String, x: Axis, y: Axis, all: &[Series]) -> Result<(), Box<dyn std::error::Error>> {
-        let root = SVGBackend::with_string(svg, (WIDTH, HEIGHT)).into_drawing_area();
-        let (x_label, y_label) = (x.clone(), y.clone());
-        let mut chart = ChartBuilder::on(&root)
-            .margin(12)
-            .margin_right(24)
-            .x_label_area_size(44)
-            .y_label_area_size(64)
-            .build_cartesian_2d(x, y)?;
-        chart
-            .configure_mesh()
-            .bold_line_style(BLACK.mix(0.12))
-            .axis_style(BLACK.mix(0.5))
-            .x_labels(10)
-            .y_labels(8)
-            .x_desc(words(&self.x))
-            .y_desc(words(&self.y))
-            .x_label_formatter(&|value| x_label.label(*value))
-            .y_label_formatter(&|value| y_label.label(*value))
-            .label_style(("sans-serif", 16))
-            .axis_desc_style(("sans-serif", 17))
-            .draw()?;
-        if self.kind == Kind::Front {
-            chart.draw_series(LineSeries::new(front(all), BLACK.mix(0.35).stroke_width(2)))?;
-        }
-        for (series, colour) in all.iter().zip(COLOURS.iter().cycle()) {
-            if self.kind == Kind::Lines {
-                chart.draw_series(LineSeries::new(series.points.iter().copied(), colour.stroke_width(2)))?;
+    /// What tells the series of a row from the others.
+    fn series_name(&self, row: &Columns) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        for column in &self.series {
+            let part = row.get(column).map(|value| series_part(column, value)).unwrap_or_default();
+            let part = self.say.get(&part).cloned().unwrap_or(part);
+            // A baseline's way of answering has its system's name.
+            if !part.is_empty() && !parts.contains(&part) {
+                parts.push(part);
             }
-            chart.draw_series(series.points.iter().map(|&point| Circle::new(point, 4, colour.filled())))?;
         }
-        root.present()?;
-        Ok(())
+        let name = parts.join(", ");
+        self.say.get(&name).cloned().unwrap_or(name)
+    }
+
+    /// The standard error of a share in points: as the row has it, or as its number of queries gives it.
+    fn error(&self, row: &Columns, share: f64) -> Option<f64> {
+        let column = |name: &str| row.get(name).and_then(as_number);
+        let values = self.columns().1;
+        if !is_share(values) {
+            return None;
+        }
+        let queries = || {
+            let asked = match values {
+                "rejected" => column("strangers"),
+                "unknown_rejected" => column("unknown_queries"),
+                _ => column("queries"),
+            };
+            asked.filter(|asked| *asked > 0.0).map(|asked| (share * (100.0 - share) / asked).max(0.0).sqrt())
+        };
+        column(&format!("{values}_error")).or_else(queries)
     }
 
     /// The numbers behind the picture, as an HTML table.
@@ -197,40 +245,9 @@ impl Figure {
     }
 }
 
-/// What a column's value adds to the name of a series.
-fn series_part(column: &str, value: Option<&Value>) -> String {
-    match (column, value) {
-        (_, None | Some(Value::Null)) => String::new(),
-        // What is flat follows no clusters.
-        ("probes", Some(value)) => match value.as_u64() {
-            Some(0) => String::new(),
-            Some(1) => "1 probe".into(),
-            _ => format!("{} probes", text(value)),
-        },
-        ("tracks", Some(value)) => format!("{} tracks", text(value)),
-        ("seconds", Some(value)) => format!("{} s", text(value)),
-        ("system" | "grid" | "protocol" | "precision" | "condition" | "disturbance" | "effort", Some(value)) => {
-            text(value)
-        }
-        (column, Some(value)) => format!("{} {}", column.replace('_', " "), text(value)),
-    }
-}
-
-/// The names of several series beside their colours.
-fn legend(all: &[Series]) -> String {
-    if all.len() < 2 {
-        return String::new();
-    }
-    let entry = |(series, RGBColor(r, g, b)): (&Series, &RGBColor)| {
-        format!("<span><i style=\"background:rgb({r},{g},{b})\"></i>{}</span>", escape(&series.name))
-    };
-    let entries: String = all.iter().zip(COLOURS.iter().cycle()).map(entry).collect();
-    format!("<figcaption>{entries}</figcaption>")
-}
-
 /// Points that no other point beats with a smaller (or the same) x and a larger y, from left to right.
 fn front(all: &[Series]) -> Vec<(f64, f64)> {
-    let mut points: Vec<(f64, f64)> = all.iter().flat_map(|series| series.points.iter().copied()).collect();
+    let mut points: Vec<(f64, f64)> = all.iter().flat_map(|series| &series.points).map(|p| (p.x, p.y)).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
     let mut best = f64::MIN;
     points.retain(|point| {
@@ -241,22 +258,14 @@ fn front(all: &[Series]) -> Vec<(f64, f64)> {
     points
 }
 
-fn numeric(value: &Value) -> Option<f64> {
-    match value {
-        Value::Number(n) => n.as_f64(),
-        // What a knob holds comes as text.
-        Value::String(text) => text.parse().ok(),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn rows() -> Vec<Columns> {
         let row = |tracks: u32, protocol: &str, top: f64| {
-            let value = serde_json::json!({"tracks": tracks, "protocol": protocol, "top_1": top, "condition": "5dB"});
+            let value = serde_json::json!({"tracks": tracks, "protocol": protocol, "top_1": top, "top_1_error": 1.5,
+                "condition": "5dB"});
             let Value::Object(row) = value else { panic!("an object") };
             row
         };
@@ -269,12 +278,17 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_has_a_series_per_protocol_and_its_numbers() {
-        let svg = figure().draw(&rows()).unwrap().unwrap();
-        assert!(svg.starts_with("<svg") && svg.contains("flat") && svg.contains("two-trip"));
-        assert_eq!(svg.matches("stroke-width=\"2\"").count(), 2, "two lines: {svg}");
-        assert_eq!(svg.matches("r=\"4\"").count(), 4, "four points: {svg}");
+    fn a_figure_has_a_series_per_protocol_its_errors_and_its_numbers() {
+        let panel = figure().panel(&rows()).unwrap();
+        let names: Vec<&str> = panel.series.iter().map(|series| series.name.as_str()).collect();
+        assert_eq!(names, ["flat", "routed"]);
+        assert_eq!(panel.series[1].points[1], Point { x: 5_000.0, y: 97.0, error: Some(1.5) });
         assert!(figure().numbers(&rows()).contains("97.5"));
+        let Axis::Linear { low, high } = panel.y else { panic!("a linear axis") };
+        assert!(low < 95.5 && high == 100.0, "it holds the errors and knows a hundred: {low} to {high}");
+        let svg = figure().draw(&rows()).unwrap().unwrap();
+        assert!(svg.starts_with("<svg") && svg.contains("flat") && svg.contains("routed") && svg.contains("5,000"));
+        assert_eq!(svg, figure().draw(&rows()).unwrap().unwrap(), "same input, same bytes");
     }
 
     #[test]
@@ -288,16 +302,33 @@ mod tests {
 
     #[test]
     fn the_front_is_what_nothing_beats() {
-        let series = |points: &[(f64, f64)]| Series { name: String::new(), points: points.to_vec() };
+        let point = |&(x, y): &(f64, f64)| Point { x, y, error: None };
+        let series = |points: &[(f64, f64)]| Series { name: String::new(), points: points.iter().map(point).collect() };
         let all = [series(&[(1.0, 5.0), (3.0, 4.0)]), series(&[(2.0, 7.0), (2.0, 6.0), (4.0, 9.0)])];
         assert_eq!(front(&all), [(1.0, 5.0), (2.0, 7.0), (4.0, 9.0)]);
     }
 
     #[test]
-    fn names_along_the_axis_keep_their_order() {
+    fn names_along_the_axis_keep_their_order_and_series_say_nothing_twice() {
         let by_name = Figure { x: "protocol".into(), series: vec![], ..figure() };
         let rows = rows();
         let shown: Vec<&Columns> = rows.iter().collect();
-        assert_eq!(by_name.names(&shown).unwrap(), ["flat", "two-trip"]);
+        assert_eq!(by_name.names(&shown).unwrap(), ["flat", "routed"]);
+        let sideways = Figure { x: "top_1".into(), y: "protocol".into(), y_scale: Scale::Names, ..by_name.clone() };
+        let panel = sideways.panel(&self::rows()).unwrap();
+        assert!(matches!(panel.y, Axis::Names(_)) && panel.share);
+        assert_eq!(panel.series[0].points[0], Point { x: 99.0, y: 0.0, error: Some(1.5) });
+        let twice = Figure { series: vec!["system".into(), "protocol".into()], ..figure() };
+        let Value::Object(row) = serde_json::json!({"system": "landmarks", "protocol": "landmarks"}) else { panic!() };
+        assert_eq!(twice.series_name(&row), "landmarks");
+    }
+
+    #[test]
+    fn an_error_comes_from_the_number_of_queries_where_no_column_has_it() {
+        let Value::Object(row) = serde_json::json!({"queries": 100, "top_1": 50.0}) else { panic!() };
+        assert_eq!(figure().error(&row, 50.0), Some(5.0));
+        let bare = Columns::new();
+        assert_eq!(figure().error(&bare, 50.0), None);
+        assert_eq!(text(&Value::Null), "");
     }
 }

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::report::axis::number;
-use crate::report::figure::Columns;
+use super::axis::number;
+use super::figure::Columns;
+use super::words::{text, words};
 
 /// Rows as an HTML table.
 pub(crate) fn table<'a>(columns: &[String], rows: impl IntoIterator<Item = &'a Columns>) -> String {
@@ -29,30 +30,6 @@ pub(crate) fn table<'a>(columns: &[String], rows: impl IntoIterator<Item = &'a C
     }
     html.push_str("</tbody></table>");
     html
-}
-
-/// A value as a person reads it.
-pub(crate) fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Number(n) => number(n.as_f64().unwrap_or(f64::NAN)),
-        other => other.to_string(),
-    }
-}
-
-/// A column's name as words, with its unit.
-pub(crate) fn words(column: &str) -> String {
-    match column {
-        "top_1" => "top-1, %".into(),
-        "top_3" => "top-3, %".into(),
-        "lost" => "known reported unknown, %".into(),
-        "rejected" => "unknown reported unknown, %".into(),
-        "snr_db" => "signal-to-noise ratio, dB".into(),
-        "seconds" => "query, s".into(),
-        "rotations" => "blind rotations".into(),
-        "tracks" => "tracks in the library".into(),
-        other => other.replace('_', " "),
-    }
 }
 
 /// Text that is safe between tags.

@@ -7,10 +7,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::drawing::write_figures;
+use super::figure::Columns;
+use super::html::{escape, table};
 use crate::evaluate::{Finding, Row, Table, write_table};
 use crate::question::{Question, Size};
-use crate::report::figure::Columns;
-use crate::report::html::{escape, table};
 use crate::{LabError, Machine};
 
 /// Everything that a run came to.
@@ -32,8 +33,7 @@ pub struct Results {
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:900px;margin:2rem auto;padding:0 1rem;color:#222}\
-h1{line-height:1.2}h2{margin-top:2.5rem}svg{max-width:100%;height:auto}figure{margin:0}figcaption{font-size:14px}figcaption span{margin-right:1.2rem;white-space:nowrap}\
-figcaption i{display:inline-block;width:.8em;height:.8em;border-radius:50%;margin-right:.35em}table{border-collapse:collapse;font-size:13px;margin:.5rem 0}\
+h1{line-height:1.2}h2{margin-top:2.5rem}svg{max-width:100%;height:auto}figure{margin:2.5rem 0 0}table{border-collapse:collapse;font-size:13px;margin:.5rem 0}\
 th,td{border-bottom:1px solid #ddd;padding:.2rem .6rem;text-align:left;white-space:nowrap}td.n{text-align:right;font-variant-numeric:tabular-nums}\
 .scroll{overflow-x:auto}code,pre{background:#f5f5f5;padding:.1rem .3rem;white-space:pre-wrap}dt{font-weight:600}summary{cursor:pointer;color:#0072b2}";
 
@@ -44,7 +44,7 @@ impl Results {
         Self { command, size: size.name(), sources, machine: Machine::here(), rows, findings }
     }
 
-    /// Writes `rows.csv`, `run.json` (everything) and `report.html` (figures in a file of its own).
+    /// Writes `rows.csv`, `run.json` (everything), `figure-1.svg` and so on, and `report.html` (all of it in one file).
     ///
     /// # Errors
     /// [`LabError::Io`] where a file cannot be written, [`LabError::Format`] for a figure of columns that no row has.
@@ -57,7 +57,8 @@ impl Results {
         }
         let json = serde_json::to_string_pretty(self).map_err(format_error(folder))?;
         write(&folder.join("run.json"), &json)?;
-        write(&folder.join("report.html"), &self.html(question, &names, &rows, folder)?)
+        write(&folder.join("report.html"), &self.html(question, &names, &rows, folder)?)?;
+        write_figures(&question.figures, &rows, folder).map(|_| ())
     }
 
     fn html(&self, question: &Question, names: &[String], rows: &[Columns], folder: &Path) -> Result<String, LabError> {
@@ -78,10 +79,7 @@ impl Results {
             if let Some(svg) = drawn {
                 let _ = write!(
                     html,
-                    "<h2>{}</h2><figure>{svg}</figure><p>{}</p><details><summary>Numbers</summary>\
-                     <div class=\"scroll\">{}</div></details>",
-                    escape(&figure.title),
-                    escape(&figure.note),
+                    "<figure>{svg}</figure><details><summary>Numbers</summary><div class=\"scroll\">{}</div></details>",
                     figure.numbers(rows)
                 );
             }
