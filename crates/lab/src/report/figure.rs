@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::axis::{Axis, Limits, Scale};
 use super::html::table;
 use super::picture::{Panel, picture};
-use super::words::{as_number, is_share, same, series_part, spoken, text, words};
+use super::words::{as_number, is_share, same, series_part, spoken, words};
 
 /// How points of a series are joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -329,6 +329,5 @@ mod tests {
         assert_eq!(figure().error(&row, 50.0), Some(5.0));
         let bare = Columns::new();
         assert_eq!(figure().error(&bare, 50.0), None);
-        assert_eq!(text(&Value::Null), "");
     }
 }
