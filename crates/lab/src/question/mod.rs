@@ -1,5 +1,6 @@
 //! [`Question`]: an experiment as data, the `run.toml` of a folder under `experiments/`.
 
+pub(crate) mod figure;
 mod grid;
 pub(crate) mod setting;
 pub(crate) mod unit;
@@ -8,10 +9,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use self::figure::Figure;
 pub use self::grid::Grid;
 use crate::LabError;
 use crate::evaluate::Table;
-use crate::report::figure::Figure;
 
 /// How much of an experiment to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

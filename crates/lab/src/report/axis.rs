@@ -1,19 +1,6 @@
 //! [`Axis`]: numbers, powers of ten or names along one side of a figure.
 
-use serde::Deserialize;
-
-/// How values are spaced.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scale {
-    /// Evenly, or as names where they are no numbers.
-    #[default]
-    Linear,
-    /// By their logarithm.
-    Log,
-    /// As names, in the order in which they come.
-    Names,
-}
+use crate::question::figure::Scale;
 
 /// What a column can hold at least and at most; a share in per cent ends at 0 and 100.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::figure::{Columns, Figure};
+use super::figure::Columns;
 use super::picture::picture;
 use super::read::read_rows;
 use super::summary::Summary;
 use super::words::same;
 use crate::LabError;
+use crate::question::figure::Figure;
 use crate::question::{Question, Size};
 
 /// Rows of results and what is drawn from them: a `figure.toml`.

@@ -1,75 +1,13 @@
-//! [`Figure`]: a picture of rows, as data.
+//! How a [`Figure`] becomes a picture of rows.
 
-use std::collections::BTreeMap;
+use serde_json::Value;
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
-
-use super::axis::{Axis, Limits, Scale};
+use super::axis::{Axis, Limits};
 use super::html::table;
 use super::picture::{Panel, picture};
-use super::words::{as_number, is_share, same, series_part, spoken, words};
-
-/// How points of a series are joined.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// By a line, from left to right.
-    #[default]
-    Lines,
-    /// Not at all.
-    Points,
-    /// Not at all, but a line joins what no other point of any series beats with a smaller `x` and a larger `y`.
-    Front,
-}
-
-/// A picture of some rows.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Figure {
-    /// What it shows.
-    pub title: String,
-    /// Column along the horizontal axis.
-    pub x: String,
-    /// Column along the vertical axis.
-    pub y: String,
-    /// Columns whose values tell the series apart.
-    #[serde(default)]
-    pub series: Vec<String>,
-    /// Only rows whose columns have one of these values.
-    #[serde(default, rename = "where")]
-    pub only: BTreeMap<String, Vec<Value>>,
-    /// Spacing along the horizontal axis.
-    #[serde(default)]
-    pub x_scale: Scale,
-    /// Spacing along the vertical axis; `names` lays the figure on its side, with values to the right.
-    #[serde(default)]
-    pub y_scale: Scale,
-    /// Values begin here at the latest.
-    #[serde(default)]
-    pub from: Option<f64>,
-    /// Whether names along an axis are sorted by their first value, the largest first, and not as they appear.
-    #[serde(default)]
-    pub sorted: bool,
-    /// Name of the horizontal axis, where it is not the column's.
-    #[serde(default)]
-    pub x_name: Option<String>,
-    /// Name of the vertical axis, where it is not the column's.
-    #[serde(default)]
-    pub y_name: Option<String>,
-    /// Names of series, of places along the axis or of parts of them, in other words.
-    #[serde(default)]
-    pub say: BTreeMap<String, String>,
-    /// How points are joined.
-    #[serde(default)]
-    pub kind: Kind,
-    /// What to see in it.
-    #[serde(default)]
-    pub note: String,
-}
-
-/// A row by its columns.
-pub(crate) type Columns = Map<String, Value>;
+use super::words::{as_number, is_share, said_alike, series_part, spoken, words};
+pub(crate) use crate::evaluate::Columns;
+use crate::question::figure::{Figure, Kind, Scale};
 
 /// A point of a series: where it lies, and its standard error where that is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -148,7 +86,7 @@ impl Figure {
     fn shows(&self, row: &Columns) -> bool {
         let (places, values) = self.columns();
         let fits = |(column, values): (&String, &Vec<Value>)| {
-            row.get(column).is_some_and(|found| values.iter().any(|value| same(value, found)))
+            row.get(column).is_some_and(|found| values.iter().any(|value| said_alike(column, value, found)))
         };
         self.only.iter().all(fits)
             && row.get(values).and_then(as_number).is_some()
@@ -227,8 +165,8 @@ impl Figure {
         }
         let queries = || {
             let asked = match values {
-                "rejected" => column("strangers"),
-                "unknown_rejected" => column("unknown_queries"),
+                // What older files call `strangers`.
+                "rejected" | "unknown_rejected" => column("unknown_queries").or_else(|| column("strangers")),
                 _ => column("queries"),
             };
             asked.filter(|asked| *asked > 0.0).map(|asked| (share * (100.0 - share) / asked).max(0.0).sqrt())

@@ -9,9 +9,10 @@ use plotters::style::FontStyle;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::{Axis, number};
-use super::figure::{Kind, Point, Series};
+use super::figure::{Point, Series};
 use super::html::escape;
 use super::mark::Mark;
+use crate::question::figure::Kind;
 
 /// What is painted on.
 pub(crate) type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;

@@ -112,6 +112,11 @@ pub(crate) fn series_part(column: &str, value: &Value) -> String {
     }
 }
 
+/// Whether two values of a column say the same, as numbers where both are; older files have other names for protocols.
+pub(crate) fn said_alike(column: &str, a: &Value, b: &Value) -> bool {
+    same(a, b) || column == "protocol" && spoken(column, a) == spoken(column, b)
+}
+
 /// Whether two values say the same: as numbers where both are.
 pub(crate) fn same(a: &Value, b: &Value) -> bool {
     match (as_number(a), as_number(b)) {
