@@ -3,7 +3,6 @@
 pub mod clusters;
 mod config;
 mod error;
-mod evaluate;
 pub mod examples;
 pub mod heads;
 mod math;
@@ -16,6 +15,5 @@ pub mod unknown;
 
 pub use config::{Effort, TrainConfig};
 pub use error::LearnError;
-pub use evaluate::{Answer, float_answers, integer_answers};
-pub use model::{FloatModel, Match};
+pub use model::{Answer, FloatModel, Match, float_answers, integer_answers};
 pub use train::{train, train_on, train_vectors};

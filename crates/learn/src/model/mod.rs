@@ -1,5 +1,7 @@
 //! [`FloatModel`]: what training gives, before rounding.
 
+mod answers;
+
 use ndarray::{Array2, ArrayView2};
 use sordino_front::Front;
 use sordino_model::stage::Hierarchy;
@@ -11,12 +13,15 @@ use crate::heads::stage::FloatStage;
 use crate::unknown::threshold::Threshold;
 use crate::{LearnError, TrainConfig};
 
+pub use answers::{Answer, float_answers, integer_answers};
+
 /// A trained model in floating point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FloatModel {
     /// The settings it was trained with.
     pub config: TrainConfig,
-    /// Base vectors, of samples where the model is for sound, to one vector per stage; head `s` belongs to stage `s`, and the last one to `flat` too.
+    /// Base vectors, made of samples where the model is for sound, to one vector per stage. Head `s` belongs to stage `s`, and the
+    /// last one to `flat` too.
     pub front: Front,
     /// The label of every class.
     pub classes: Classes,
