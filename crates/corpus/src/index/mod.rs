@@ -4,6 +4,7 @@
 //! (every entry left out, and why). While it is being built `staging/` holds the tracks whose shard is not full yet.
 //! Every file appears by renaming, and every step may be the last before a kill: the next run keeps what is whole.
 
+mod columns;
 pub(crate) mod manifest;
 pub(crate) mod shard;
 mod staging;

@@ -2,52 +2,26 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::builder::{Float16Builder, ListBuilder};
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float16Type, Float32Type, UInt32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, Float32Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
-use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
-use half::f16;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, KeyValue};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 
+use super::columns::{self, COLUMNS};
 use super::manifest::{Manifest, ShardEntry, VERSION, temporary};
 use crate::catalogue::hex;
-use crate::{CachedMel, CorpusError, Rejected, Source, Track};
+use crate::{CachedMel, CorpusError, Rejected, Track};
 
 /// Row groups are closed at this many mel values (32 MB of float16), so that writing needs no more memory than that.
 const GROUP_VALUES: usize = 16 << 20;
-/// Rows read at a time.
-const BATCH_ROWS: usize = 16;
-
-/// What each column holds, in the order of the columns; also stored in every file under `sordino.columns`.
-const COLUMNS: [(&str, &str); 11] = [
-    ("id", "track id, unique within the library"),
-    ("artist", "artist, or empty"),
-    ("title", "title"),
-    ("album", "album, or empty"),
-    ("licence", "licence, or empty"),
-    ("path", "audio file, null for synthesised tracks"),
-    ("synthetic_seed", "seed of a synthesised track, null for files"),
-    ("samples", "length in samples at feature_spec.sample_rate, mono"),
-    ("frames", "number of mel frames"),
-    ("mean_power", "mean mel power over all frames and bands; samples are in -1..1, the FFT is not normalised"),
-    (
-        "mel",
-        "ln(mel power / mean_power), frame by frame, feature_spec.mel_bands values each: reshape(frames, mel_bands)",
-    ),
-];
 
 /// A track with its mel power.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,12 +46,11 @@ pub(crate) fn write(
     let unfinished = temporary(&path);
     let file = File::create(&unfinished).map_err(CorpusError::io(&unfinished, "create"))?;
     let failed = |error: ParquetError| CorpusError::io(&unfinished, "write")(std::io::Error::other(error));
-    let schema = Arc::new(schema());
-    let properties = properties(manifest, shard).map_err(failed)?;
+    let properties = Arc::new(properties(manifest, shard).map_err(failed)?);
     let sink = Hashing { inner: BufWriter::new(file), hash: Sha256::new(), bytes: 0 };
-    let mut writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties)).map_err(failed)?;
+    let mut writer = SerializedFileWriter::new(sink, columns::schema().map_err(failed)?, properties).map_err(failed)?;
 
-    let (mut count, mut values, mut rejected) = (0, 0, Vec::new());
+    let (mut count, mut values, mut group, mut rejected) = (0, 0, Vec::new(), Vec::new());
     for entry in entries {
         let row = match entry? {
             Ok(row) => row,
@@ -88,11 +61,15 @@ pub(crate) fn write(
         };
         count += 1;
         values += row.mel.logs().len();
-        writer.write(&batch(schema.clone(), &row).map_err(failed)?).map_err(failed)?;
+        group.push(row);
         if values >= GROUP_VALUES {
-            writer.flush().map_err(failed)?;
+            columns::write_group(&mut writer, &group).map_err(failed)?;
+            group.clear();
             values = 0;
         }
+    }
+    if !group.is_empty() {
+        columns::write_group(&mut writer, &group).map_err(failed)?;
     }
     let rejected = json(serde_json::to_string(&rejected)).map_err(failed)?;
     writer.append_key_value_metadata(KeyValue::new(REJECTED_KEY.to_owned(), rejected));
@@ -122,22 +99,6 @@ impl<W: Write> Write for Hashing<W> {
     fn flush(&mut self) -> std::io::Result<()> {
         self.inner.flush()
     }
-}
-
-fn schema() -> Schema {
-    let kind = |name: &str| match name {
-        "id" | "frames" => DataType::UInt32,
-        "synthetic_seed" | "samples" => DataType::UInt64,
-        "mean_power" => DataType::Float32,
-        "mel" => DataType::List(Arc::new(element())),
-        _ => DataType::Utf8,
-    };
-    let optional = |name: &str| matches!(name, "path" | "synthetic_seed");
-    Schema::new(COLUMNS.map(|(name, _)| Field::new(name, kind(name), optional(name))).to_vec())
-}
-
-fn element() -> Field {
-    Field::new("element", DataType::Float16, false)
 }
 
 fn json(value: serde_json::Result<String>) -> Result<String, ParquetError> {
@@ -170,32 +131,6 @@ const SPEC_KEY: &str = "sordino.feature_spec";
 const CATALOGUE_KEY: &str = "sordino.catalogue";
 const SHARD_KEY: &str = "sordino.shard";
 const REJECTED_KEY: &str = "sordino.rejected";
-
-fn batch(schema: Arc<Schema>, row: &Row) -> Result<RecordBatch, ParquetError> {
-    let Row { track, samples, mel } = row;
-    let (path, seed) = match &track.source {
-        Source::File(path) => (Some(path.to_string_lossy().into_owned()), None),
-        Source::Synthetic(seed) => (None, Some(*seed)),
-    };
-    let mut list = ListBuilder::new(Float16Builder::with_capacity(mel.logs().len())).with_field(element());
-    list.values().append_slice(mel.logs());
-    list.append(true);
-    let text = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(UInt32Array::from(vec![track.id])),
-        text(&track.artist),
-        text(&track.title),
-        text(&track.album),
-        text(&track.licence),
-        Arc::new(StringArray::from(vec![path])),
-        Arc::new(UInt64Array::from(vec![seed])),
-        Arc::new(UInt64Array::from(vec![*samples])),
-        Arc::new(UInt32Array::from(vec![mel.frames() as u32])),
-        Arc::new(Float32Array::from(vec![mel.mean_power()])),
-        Arc::new(list.finish()),
-    ];
-    Ok(RecordBatch::try_new(schema, columns)?)
-}
 
 /// Checks a shard's footer against the manifest; returns its rejected tracks and number of rows. The rows are not read.
 pub(crate) fn check(path: &Path, manifest: &Manifest, shard: usize) -> Result<(Vec<Rejected>, usize), CorpusError> {
@@ -260,61 +195,18 @@ pub(crate) fn read(
         return Err(CorpusError::format(&path, expected, found, "copy the index again, or rebuild it"));
     }
     let failed = |error: ParquetError| broken(&path, error.to_string());
-    let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(failed)?;
-    check_footer(&path, builder.metadata().file_metadata(), manifest, shard)?;
-    if builder.schema().fields() != schema().fields() {
+    let reader = SerializedFileReader::new(Bytes::from(bytes)).map_err(failed)?;
+    let footer = reader.metadata().file_metadata();
+    check_footer(&path, footer, manifest, shard)?;
+    if !columns::are_ours(footer.schema_descr()).map_err(failed)? {
         return Err(broken(&path, "other columns".into()));
     }
     let mut rows = Vec::with_capacity(entry.rows.min(manifest.shard_span));
-    for batch in builder.with_batch_size(BATCH_ROWS).build().map_err(failed)? {
-        let batch = batch.map_err(|error| broken(&path, error.to_string()))?;
-        read_batch(&path, &batch, manifest.feature_spec.mel_bands, keep, &mut rows)?;
+    for group in 0..reader.num_row_groups() {
+        let group = reader.get_row_group(group).map_err(failed)?;
+        columns::read_group(&*group, manifest.feature_spec.mel_bands, keep, &mut rows).map_err(failed)?;
     }
     Ok(rows)
-}
-
-fn read_batch(
-    path: &Path,
-    batch: &RecordBatch,
-    bands: usize,
-    keep: &(dyn Fn(&Track) -> bool + Sync),
-    rows: &mut Vec<Row>,
-) -> Result<(), CorpusError> {
-    // The caller compared the schema, so every column has its type.
-    let column = |name: &str| batch.column_by_name(name).ok_or_else(|| broken(path, format!("no column {name}")));
-    let (id, frames) = (column("id")?.as_primitive::<UInt32Type>(), column("frames")?.as_primitive::<UInt32Type>());
-    let [artist, title, album, licence] = ["artist", "title", "album", "licence"].map(column);
-    let [artist, title, album, licence] = [artist?, title?, album?, licence?].map(|texts| texts.as_string::<i32>());
-    let files = column("path")?.as_string::<i32>();
-    let seeds = column("synthetic_seed")?.as_primitive::<UInt64Type>();
-    let samples = column("samples")?.as_primitive::<UInt64Type>();
-    let mean_power = column("mean_power")?.as_primitive::<Float32Type>();
-    let mel = column("mel")?.as_list::<i32>();
-    for i in 0..batch.num_rows() {
-        let source = match (files.is_valid(i), seeds.is_valid(i)) {
-            (true, false) => Source::File(PathBuf::from(files.value(i))),
-            (false, true) => Source::Synthetic(seeds.value(i)),
-            _ => return Err(broken(path, format!("track {} with no source, or two", id.value(i)))),
-        };
-        let text = |column: &StringArray| column.value(i).to_owned();
-        let track = Track {
-            id: id.value(i),
-            artist: text(artist),
-            title: text(title),
-            album: text(album),
-            licence: text(licence),
-            source,
-        };
-        if !keep(&track) {
-            continue;
-        }
-        let values = mel.value(i);
-        let logs: Arc<[f16]> = values.as_primitive::<Float16Type>().values().as_ref().into();
-        let mel = CachedMel::from_parts(frames.value(i) as usize, bands, mean_power.value(i), logs)
-            .map_err(|found| broken(path, format!("track {}: {found}", track.id)))?;
-        rows.push(Row { track, samples: samples.value(i), mel });
-    }
-    Ok(())
 }
 
 fn broken(path: &Path, found: String) -> CorpusError {
