@@ -4,11 +4,6 @@
 //! maintainers for 128 bits of security. Sets for tests say `insecure` in their name.
 
 use tfhe::core_crypto::prelude::{DynamicDistribution, GlweDimension, GlweSize, LweDimension, PolynomialSize};
-use tfhe::shortint::parameters::ClassicPBSParameters;
-use tfhe::shortint::parameters::v1_8::{
-    V1_8_PARAM_GPU_KREYVIUM_MESSAGE_1_CARRY_0_TUNIFORM_2M128 as BIT_CONSTANT,
-    V1_8_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128 as STANDARD_CONSTANT,
-};
 
 use crate::FheError;
 
@@ -46,8 +41,16 @@ pub struct SmallKey {
 
 /// `V1_8_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128` of tfhe 1.8: `N = 2048`, `n = 918`, 128-bit security; and for refreshes the
 /// small key of `V1_8_PARAM_GPU_KREYVIUM_MESSAGE_1_CARRY_0_TUNIFORM_2M128`, `n = 720` under the same ring, 128-bit security as well.
-pub const STANDARD: ParameterSet =
-    from_tfhe(ParameterId(1), "tfhe-v1_8-message-2-carry-2-tuniform-2m128", STANDARD_CONSTANT, BIT_CONSTANT);
+///
+/// The numbers are written out, so that a build needs only the core of tfhe; a test compares them with the constants.
+pub const STANDARD: ParameterSet = ParameterSet {
+    id: ParameterId(1),
+    name: "tfhe-v1_8-message-2-carry-2-tuniform-2m128",
+    polynomial_size: PolynomialSize(2048),
+    glwe_noise_log2: 17,
+    compare: SmallKey { dimension: LweDimension(918), noise_log2: 45 },
+    refresh: SmallKey { dimension: LweDimension(720), noise_log2: 50 },
+};
 
 /// A small ring for tests: fast, and breakable on a laptop.
 pub const INSECURE_N512: ParameterSet = insecure(ParameterId(0xff01), "insecure-n512", 512);
@@ -97,37 +100,6 @@ impl ParameterSet {
     }
 }
 
-const fn from_tfhe(
-    id: ParameterId,
-    name: &'static str,
-    p: ClassicPBSParameters,
-    bits: ClassicPBSParameters,
-) -> ParameterSet {
-    assert!(p.glwe_dimension.0 == 1, "packing is written for GLWE dimension 1");
-    let (ring, noise) = (p.polynomial_size.0, t_uniform(p.glwe_noise_distribution));
-    assert!(bits.glwe_dimension.0 == 1 && bits.polynomial_size.0 == ring, "both constants are of one ring");
-    assert!(t_uniform(bits.glwe_noise_distribution) == noise, "both constants are of one noise");
-    ParameterSet {
-        id,
-        name,
-        polynomial_size: p.polynomial_size,
-        glwe_noise_log2: noise,
-        compare: small_key(p),
-        refresh: small_key(bits),
-    }
-}
-
-const fn small_key(p: ClassicPBSParameters) -> SmallKey {
-    SmallKey { dimension: p.lwe_dimension, noise_log2: t_uniform(p.lwe_noise_distribution) }
-}
-
-const fn t_uniform(noise: DynamicDistribution<u64>) -> u32 {
-    match noise {
-        DynamicDistribution::TUniform(t) => t.bound_log2(),
-        DynamicDistribution::Gaussian(_) => panic!("the noise formulas are written for TUniform noise"),
-    }
-}
-
 const fn insecure(id: ParameterId, name: &'static str, ring: usize) -> ParameterSet {
     ParameterSet {
         id,
@@ -137,5 +109,39 @@ const fn insecure(id: ParameterId, name: &'static str, ring: usize) -> Parameter
         // The modulus switch to 2N is as coarse as the ring is small, so the noise before it is kept below its share.
         compare: SmallKey { dimension: LweDimension(64), noise_log2: 30 },
         refresh: SmallKey { dimension: LweDimension(48), noise_log2: 50 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tfhe::shortint::parameters::ClassicPBSParameters;
+    use tfhe::shortint::parameters::v1_8::{
+        V1_8_PARAM_GPU_KREYVIUM_MESSAGE_1_CARRY_0_TUNIFORM_2M128 as BIT_CONSTANT,
+        V1_8_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128 as STANDARD_CONSTANT,
+    };
+
+    use super::*;
+
+    fn t_uniform(noise: DynamicDistribution<u64>) -> u32 {
+        match noise {
+            DynamicDistribution::TUniform(t) => t.bound_log2(),
+            DynamicDistribution::Gaussian(_) => panic!("the noise formulas are written for TUniform noise"),
+        }
+    }
+
+    fn small_key(p: ClassicPBSParameters) -> SmallKey {
+        SmallKey { dimension: p.lwe_dimension, noise_log2: t_uniform(p.lwe_noise_distribution) }
+    }
+
+    #[test]
+    fn the_standard_set_consists_of_two_constants_of_one_ring() {
+        for p in [STANDARD_CONSTANT, BIT_CONSTANT] {
+            assert_eq!(p.glwe_dimension, STANDARD.glwe_dimension());
+            assert_eq!(p.polynomial_size, STANDARD.polynomial_size);
+            assert_eq!(p.glwe_noise_distribution, STANDARD.glwe_noise());
+            assert_eq!(t_uniform(p.glwe_noise_distribution), STANDARD.glwe_noise_log2);
+        }
+        assert_eq!(STANDARD.compare, small_key(STANDARD_CONSTANT));
+        assert_eq!(STANDARD.refresh, small_key(BIT_CONSTANT));
     }
 }
