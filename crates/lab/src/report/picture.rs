@@ -476,7 +476,7 @@ mod tests {
 
     #[test]
     fn text_is_broken_at_spaces() {
-        assert_eq!(wrap("one two three", 60, 16, false), ["one two", "three"]);
+        assert_eq!(wrap("one two three", 70, 16, false), ["one two", "three"]);
         assert_eq!(wrap("", 60, 16, false), Vec::<String>::new());
     }
 
