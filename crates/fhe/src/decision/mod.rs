@@ -2,7 +2,7 @@
 //!
 //! The client sends one encrypted vector per stage. The server scores all groups of all stages, finds the best group of each
 //! stage by a tournament, selects its scores by the encrypted position of its winner, and returns the position of the best track in
-//! every stage, or zeros if its score says that the song is unknown. `docs/decided.md` explains it step by step.
+//! every stage, or zeros if its score says that the song is unknown. `docs/one-trip.md` explains it step by step.
 
 mod client;
 mod cost;

@@ -42,6 +42,9 @@ pub(crate) fn unpack(bytes: &[u8]) -> Unpack<'_> {
     Unpack { bytes, at: 0 }
 }
 
+/// Kind, name and bytes of an entry.
+type Entry<'a> = (u8, &'a str, &'a [u8]);
+
 /// What is left to read of an archive.
 pub(crate) struct Unpack<'a> {
     bytes: &'a [u8],
@@ -50,7 +53,7 @@ pub(crate) struct Unpack<'a> {
 
 impl<'a> Unpack<'a> {
     /// The next entry of any kind; `None` at the blocks of zeros that end an archive.
-    fn entry(&mut self) -> Result<Option<(u8, &'a str, &'a [u8])>, &'static str> {
+    fn entry(&mut self) -> Result<Option<Entry<'a>>, &'static str> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let (header, rest) = rest.split_first_chunk::<BLOCK>().ok_or("ends before its end is marked")?;
         if header.iter().all(|&byte| byte == 0) {

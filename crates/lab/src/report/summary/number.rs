@@ -240,7 +240,7 @@ impl Number {
         }
         let sum: f64 = values.iter().sum();
         Ok(match self.take {
-            Some(Take::Median) if count % 2 == 0 => (values[count / 2 - 1] + values[count / 2]) / 2.0,
+            Some(Take::Median) if count.is_multiple_of(2) => (values[count / 2 - 1] + values[count / 2]) / 2.0,
             Some(Take::Median) => values[count / 2],
             Some(Take::Mean) => sum / count as f64,
             Some(Take::Least) => values[0],
@@ -380,10 +380,10 @@ mod tests {
 
     #[test]
     fn a_share_is_rounded_once() {
-        let Value::Object(row) = serde_json::json!({"top_1": 0.5235, "queries": 596}) else { panic!() };
+        let Value::Object(row) = serde_json::json!({"top_1": 0.7685, "queries": 596}) else { panic!() };
         let declared = number("id = 'a'\nfile = 'f'\ncolumn = 'top_1'\nof = 'queries'\ntimes = 100\ndecimals = 1");
         let (id, value, place) = declared.in_rows(&[row], "top_1").unwrap().remove(0);
-        assert_eq!(declared.found(id, value, place).value, "52.3", "312 of 596");
+        assert_eq!(declared.found(id, value, place).value, "76.8", "458 of 596");
     }
 
     #[test]
