@@ -6,7 +6,7 @@ use ndarray::{Array2, Axis};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
-use sordino_fhe::{EvaluationKey, SecretKey, params};
+use sordino_fhe::{EvaluationKey, Plan, SecretKey, params};
 use sordino_learn::examples::{LabelledVectors, titles};
 use sordino_learn::run::{Descent, Quiet};
 use sordino_learn::{FloatModel, LearnError, TrainConfig, train_vectors};
@@ -90,6 +90,15 @@ fn vectors_are_named_and_unknown_ones_refused() {
     }
 }
 
+/// Whether the encrypted answer must be the clear one: always where scores come back, and where the server decides, if the winners lead
+/// by their margins.
+fn is_certain(plan: &Plan, client: &ClientModel, server: &ServerModel, query: &[f32]) -> bool {
+    let Plan::Decision(plan) = plan else { return true };
+    let (hierarchy, outline) = (server.hierarchy(), client.hierarchy());
+    let leads = plan.leads(hierarchy, &client.inputs(query).unwrap(), |place| outline.label_at(place)).unwrap();
+    leads.are_certain(&plan.margins(hierarchy.shape()).unwrap())
+}
+
 #[test]
 fn asked_encrypted_a_library_of_vectors_answers_as_in_the_clear() {
     let (client, server) = halves(&trained());
@@ -105,10 +114,16 @@ fn asked_encrypted_a_library_of_vectors_answers_as_in_the_clear() {
             host.register(EvaluationKey::generate(&key, |_| ()).expand());
         }
         let mut listener = Client::new(client.clone(), key.clone(), &host.hello()).unwrap();
+        let mut equal = 0;
         for query in &queries {
             let found = exchange(&mut listener, query, &mut |message| host.answer(message)).unwrap();
-            assert_eq!(found.answer, pair.identify(protocol, query).unwrap(), "{protocol:?}");
+            let clear = pair.identify(protocol, query).unwrap();
+            if is_certain(host.plan(), &client, &server, query) {
+                assert_eq!(found.answer, clear, "{protocol:?}");
+            }
+            equal += usize::from(found.answer == clear);
         }
+        assert!(2 * equal > queries.len(), "{equal} of {} answers equal the clear, {protocol:?}", queries.len());
         // Features of another width, or that are no numbers, are refused before anything is sent.
         let broken: Vec<f32> = queries[0].iter().map(|v| v * f32::NAN).collect();
         assert!(listener.start(&queries[0][1..]).is_err() && listener.start(&broken).is_err());
