@@ -64,7 +64,9 @@ fn a_folder_of_music_is_named_step_by_step() {
 
     let inspected = json(&["inspect", text(&model)]);
     for protocol in inspected["protocols"].as_array().unwrap() {
-        assert!(protocol["failure_log2"].as_f64().unwrap() <= -64.0);
+        // Where the server decides, of a query whose winners lead by their margins.
+        let most = if protocol["protocol"] == "decided" { -40.0 } else { -64.0 };
+        assert!(protocol["failure_log2"].as_f64().unwrap() <= most, "{protocol}");
     }
 
     let (timings, evaluation) = (path("cache").join("calibration.json"), path("client.eval"));
