@@ -1,5 +1,6 @@
 //! Experiments end to end, on a few composed tracks.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -91,7 +92,9 @@ fn an_experiment_is_run_once_and_reported() {
     assert!(report.contains("Does &lt;everything&gt; work?") && report.contains("<svg"));
     let mut csv = csv::Reader::from_path(results.join("rows.csv")).unwrap();
     assert_eq!(csv.records().count(), rows.len());
-    let queries = std::fs::read_to_string(results.join("queries.csv")).unwrap();
+    let mut queries = String::new();
+    let compressed = std::fs::File::open(results.join("queries.csv.gz")).unwrap();
+    flate2::read::GzDecoder::new(compressed).read_to_string(&mut queries).unwrap();
     let columns =
         "grid,system,tracks,seconds,fold,track,crop,offset,condition,room,in_library,protocol,probes,precision,top,";
     assert!(queries.starts_with(columns), "{}", queries.lines().next().unwrap());

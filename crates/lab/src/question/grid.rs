@@ -66,7 +66,7 @@ pub struct Grid {
     pub keys: usize,
     /// Settings of systems, by the name of the system: what is not named keeps its default.
     pub settings: BTreeMap<String, Table>,
-    /// Further settings of every system, each with its values.
+    /// Further settings that vary, each with its values: of this project's models where the grid has them, else of every system.
     #[serde(alias = "knob")]
     pub setting: Vec<Setting>,
 }
@@ -198,6 +198,8 @@ impl Grid {
     /// Every system with its settings, and the columns that tell them apart.
     fn systems(&self) -> Result<Vec<(SystemSettings, Columns)>, String> {
         let mut systems = Vec::new();
+        // Beside this project's own models, a baseline is a line to compare with and does not vary.
+        let mixed = self.systems.iter().any(|name| name == Sordino::NAME);
         for name in &self.systems {
             let sordino = name == Sordino::NAME;
             // Presets and stages are those of this project's own models.
@@ -210,8 +212,9 @@ impl Grid {
                     overlay(&mut settings, over);
                 }
                 let staged = if sordino { self.staged(&settings)? } else { vec![(settings, Columns::new())] };
+                let varied = if sordino || !mixed { &self.setting[..] } else { &[] };
                 for (settings, level) in staged {
-                    for (settings, columns) in combinations(&settings, &self.setting).map_err(wrong)? {
+                    for (settings, columns) in combinations(&settings, varied).map_err(wrong)? {
                         recipe.check(&settings).map_err(wrong)?;
                         let system = SystemSettings { name: name.clone(), effort, settings };
                         systems.push((system, [level.clone(), columns].concat()));
