@@ -6,7 +6,8 @@
 use aligned_vec::{ABox, avec};
 use rayon::prelude::*;
 
-use crate::keys::keyswitch::{SeededKeyswitchKey, mask_rows};
+use crate::SecretKey;
+use crate::keys::keyswitch::{ROWS_LOOKED_AT, SeededKeyswitchKey, is_first_row, mask_rows};
 use crate::params::{ParameterSet, SmallKey};
 use crate::ring::gadget::Gadget;
 use crate::ring::glwe::Lwe;
@@ -47,28 +48,44 @@ impl KeyswitchKey {
         size_of_val(&*self.rows)
     }
 
+    /// Whether it leads from this secret key to its small key of comparisons.
+    pub(crate) fn opens_under(&self, secret: &SecretKey) -> bool {
+        let blocks = self.rows.chunks_exact(self.width * self.gadget.levels as usize).take(ROWS_LOOKED_AT);
+        let first = |(i, rows): (usize, &[u32])| {
+            let (mask, body) = rows[..self.width].split_at(self.width - 1);
+            is_first_row(mask, body[0], i, secret, self.gadget)
+        };
+        blocks.enumerate().all(first)
+    }
+
     /// The same messages under the small key.
     pub(crate) fn switch(&self, inputs: &[Lwe]) -> Vec<SmallLwe> {
         let block = self.width * self.gadget.levels as usize;
         let dimension = self.rows.len() / block;
-        let offset = self.gadget.offset();
+        let offsets = self.gadget.offsets();
+        // A bit below all digits, uniform and independent of them, picks whose end a digit of B/2 goes to. With one choice for all the
+        // mean digit would be 1/2 or -1/2, and half the sum of all rows' noises a constant of the key, added to every switch.
+        let coin = |x: u64| (x >> (62 - self.gadget.base_log * self.gadget.levels) & 1) as usize;
         let mut outputs = vec![vec![0u32; self.width]; inputs.len()];
         for (input, output) in inputs.iter().zip(&mut outputs) {
             output[self.width - 1] = (input.as_ref()[dimension].wrapping_add(1 << 31) >> 32) as u32;
         }
         for (i, rows) in self.rows.chunks_exact(block).enumerate() {
             for (input, output) in inputs.iter().zip(&mut outputs) {
-                subtract_rows(input.as_ref()[i].wrapping_add(offset), self.gadget, rows, output);
+                let x = input.as_ref()[i];
+                let half = (1 << (self.gadget.base_log - 1)) - coin(x) as u32;
+                subtract_rows(x.wrapping_add(offsets[coin(x)]), half, self.gadget, rows, output);
             }
         }
         outputs
     }
 }
 
-/// `output -= sum_level digit_level(x) rows[level]`.
-fn subtract_rows(x: u64, gadget: Gadget, rows: &[u32], output: &mut [u32]) {
+/// `output -= sum_level digit_level(x) rows[level]`, where a digit is a bit field of `x` less `half`.
+fn subtract_rows(x: u64, half: u32, gadget: Gadget, rows: &[u32], output: &mut [u32]) {
     vectorised!(subtract_body(
         x: u64 = x,
+        half: u32 = half,
         gadget: Gadget = gadget,
         rows: &'a [u32] = rows,
         output: &'a mut [u32] = output
@@ -76,9 +93,9 @@ fn subtract_rows(x: u64, gadget: Gadget, rows: &[u32], output: &mut [u32]) {
 }
 
 #[inline(always)]
-fn subtract_body(x: u64, gadget: Gadget, rows: &[u32], output: &mut [u32]) {
-    let (mask, half_base) = ((1u32 << gadget.base_log) - 1, 1u32 << (gadget.base_log - 1));
-    let digit = |level: u32| ((x >> (64 - gadget.base_log * level)) as u32 & mask).wrapping_sub(half_base);
+fn subtract_body(x: u64, half: u32, gadget: Gadget, rows: &[u32], output: &mut [u32]) {
+    let mask = (1u32 << gadget.base_log) - 1;
+    let digit = |level: u32| ((x >> (64 - gadget.base_log * level)) as u32 & mask).wrapping_sub(half);
     let width = output.len();
     // Three levels at a time, so that the sums travel to memory and back a third as often.
     let threes = rows.chunks_exact(3 * width);

@@ -33,8 +33,8 @@ impl Gadget {
         self.ones().wrapping_mul(half_base).wrapping_add(self.weight(self.levels) / 2)
     }
 
-    /// The offsets of even and odd coefficients of a polynomial. Digits in `[-B/2, B/2)` are on average -1/2, which the key of a
-    /// selector, whose rows share one noise, would add up over half the ring; so odd coefficients take theirs from `(-B/2, B/2]`.
+    /// The offsets that give digits in `[-B/2, B/2)`, on average -1/2, and in `(-B/2, B/2]`, on average 1/2. Whoever takes one of them for
+    /// all digits adds up half of the noises of all rows, the same for every input.
     pub(crate) fn offsets(self) -> [u64; 2] {
         [self.offset(), self.offset().wrapping_sub(self.ones())]
     }
