@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use sordino_fhe::decision::{Client, Options, Plan, Server, Work};
-use sordino_fhe::{SecretKey, ServerKey};
+use sordino_fhe::{ClientKey, ServerKey};
 use sordino_model::ModelHash;
 use sordino_model::circuit::{Clear, ClearValue};
 use sordino_model::stage::{Hierarchy, Stage};
@@ -154,9 +154,9 @@ impl<'a> Exchange<'a> {
     ///
     /// # Errors
     /// For options that do not fit the model.
-    pub fn new(key: Arc<SecretKey>, tree: &'a Tree, model: &'a Hierarchy, options: Options) -> Result<Self, Failure> {
+    pub fn new(key: ClientKey, tree: &'a Tree, model: &'a Hierarchy, options: Options) -> Result<Self, Failure> {
         let hash = ModelHash::of(b"random weights");
-        let plan = Plan::new(key.parameters(), model, options)?;
+        let plan = Plan::new(key.secret().parameters(), model, options)?;
         let server = Server::new(hash, model, plan)?;
         let client = Client::new(key, server.plan().clone(), hash, model.shape())?;
         Ok(Self { client, server, tree, model })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2, Axis};
 use sordino_audio::{NoiseBank, mix_at_snr};
 use sordino_corpus::{SoundOptions, synth};
-use sordino_fhe::{EvaluationKey, SecretKey, params};
+use sordino_fhe::{ClientKey, EvaluationKey, SecretKey, params};
 use sordino_front::{FeatureSpec, Front, Head, Layer, MelFrontEnd, Quantiser, VectorBound, log_mel};
 use sordino_model::{
     Answer, ClientHierarchy, ClientModel, Label, ModelHash, Protocol, Resolution, ServerModel,
@@ -290,8 +290,8 @@ pub(crate) fn main() -> anyhow::Result<()> {
     // The server decides.
     let protocol = Protocol::Decided { probes: 1, answers: 1, resolution: Resolution::Standard };
     let server = Server::new(&server_half, protocol, &params::STANDARD)?;
-    let mut listener = Client::new(client_half, key.clone(), &server.hello())?;
-    server.register(EvaluationKey::generate(&key, |_| ()).expand());
+    let name = server.register(EvaluationKey::generate(&key, |_| ()).expand())?;
+    let mut listener = Client::new(client_half, ClientKey::registered(key, name), &server.hello())?;
     println!("decided by the server: {}", title(&ask(&mut listener, &server, &heard)?, &songs));
     println!("a song from outside: {}", title(&ask(&mut listener, &server, &stranger)?, &songs));
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 use sordino_model::Resolution;
 use sordino_model::cost::{Batched, Timings};
-use sordino_model::layout::{KEY_ID_BYTES, SEED_BYTES};
+use sordino_model::layout::SEED_BYTES;
 
 use crate::bootstrap::blind_rotation::{Exponents, Table};
 use crate::bootstrap::circuit_bootstrap::level_table;
@@ -19,7 +19,7 @@ use crate::ring::random::Random;
 use crate::ring::zero_key::ZeroKey;
 use crate::wire::bits::pack;
 use crate::wire::{expansion, seeded};
-use crate::{EvaluationKey, FheError, KeyId, ServerKey};
+use crate::{EvaluationKey, FheError, ServerKey};
 
 /// Weights that a measurement of products streams: more than a cache holds.
 const WEIGHT_BYTES: usize = 64 << 20;
@@ -37,10 +37,8 @@ pub fn calibrate(
     repetitions: usize,
     progress: impl Fn(f64),
 ) -> Result<Timings, FheError> {
-    let key = ServerKey::read(
-        &mut Cursor::new(EvaluationKey::header(parameters, KeyId([0; KEY_ID_BYTES])))
-            .chain(Endless(Random::new([0; SEED_BYTES], 0))),
-    )?;
+    let header = Cursor::new(EvaluationKey::header(parameters));
+    let key = ServerKey::read_unnamed(&mut header.chain(Endless(Random::new([0; SEED_BYTES], 0))))?;
     let steps = repetitions.max(1) as f64 + 1.0;
     progress(1.0 / steps);
     let mut best = measure(&key);

@@ -44,6 +44,30 @@ pub enum FheError {
         "the server has no evaluation key of this client; send it the one that `keygen --evaluation` wrote for this secret key"
     )]
     NoEvaluationKey,
+    /// A client of `decided` that does not know the name of its evaluation key.
+    #[error(
+        "the secret key came without the name of an evaluation key; make one, register it with the server, and name it"
+    )]
+    Unregistered,
+    /// A message that is not as it was sent.
+    #[error("{what}: its checksum does not fit it, so it was damaged on its way; send it again")]
+    Damaged {
+        /// Query or reply.
+        what: &'static str,
+    },
+    /// A reply to another query than the last one.
+    #[error("reply: it answers another query than the last one of this client; ask again")]
+    OtherQuery,
+    /// A secret key that others than its owner can read.
+    #[error(
+        "{path}: others than its owner can read this secret key (mode {mode:o}, expected 600); chmod 600 it, or make a new one"
+    )]
+    Exposed {
+        /// The file.
+        path: String,
+        /// Its permissions.
+        mode: u32,
+    },
     /// The wrong number of vectors.
     #[error("query: {found} vectors given, expected {expected}, one per stage")]
     Vectors {
@@ -55,13 +79,21 @@ pub enum FheError {
     /// An answer that names no track.
     #[error("reply: it names no track of this model; the key or the server is not the one that the query was for")]
     NoTrack,
-    /// PositionReader or writing a file failed.
-    #[error("{path}: {source}")]
+    /// Reading or writing a file failed.
+    #[error("{path}: {reason}")]
     Io {
         /// The file.
         path: String,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
+    },
+    /// A key file that was refused.
+    #[error("{path}: {reason}")]
+    InFile {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: Box<FheError>,
     },
     /// The program is not well formed.
     #[error(transparent)]

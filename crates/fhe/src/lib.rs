@@ -36,7 +36,9 @@ mod wire;
 pub use bootstrap::server_key::ServerKey;
 pub use error::FheError;
 pub use keys::evaluation::EvaluationKey;
-pub use keys::id::KeyId;
+#[cfg(not(target_family = "wasm"))]
+pub use keys::file::KeyFile;
+pub use keys::id::{ClientKey, KeyId};
 pub use keys::secret::SecretKey;
 #[cfg(feature = "server")]
 #[doc(hidden)]

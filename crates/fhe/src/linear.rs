@@ -148,7 +148,7 @@ impl LinearStage {
 const WEIGHT_SCALE: f64 = 256.0;
 
 /// The weight polynomial of one output and one input ciphertext.
-fn fill(out: &mut [u64], stage: &Stage, packing: &Packing, ciphertext: usize, input: usize) {
+pub(crate) fn fill(out: &mut [u64], stage: &Stage, packing: &Packing, ciphertext: usize, input: usize) {
     out.fill(0);
     let (column, lane) = (ciphertext / packing.lanes(), ciphertext % packing.lanes());
     let features = input * packing.features()..((input + 1) * packing.features()).min(packing.width());

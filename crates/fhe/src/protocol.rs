@@ -146,6 +146,19 @@ impl Plan {
     }
 }
 
+/// The largest failure probability, as a power of two, under which a client asks or a server answers: 2^-40 and rounding.
+const MOST_FAILURE_LOG2: f64 = -39.99;
+
+/// Refuses a plan that, by its own numbers, fails more often than anybody promises.
+pub(crate) fn promise(failure_log2: f64) -> Result<(), FheError> {
+    // Not a number is no promise.
+    if failure_log2 <= MOST_FAILURE_LOG2 {
+        Ok(())
+    } else {
+        Err(FheError::Plan { what: "it fails more often than 2^-40" })
+    }
+}
+
 /// A model ready to answer the queries of one protocol. Holds no secret of any client, and answers any number of queries at once.
 #[cfg(feature = "server")]
 pub enum Server {

@@ -9,9 +9,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sordino_fhe::decision::{Client, Options, Plan, Server};
 use sordino_fhe::params::{INSECURE_N256, INSECURE_N512, ParameterSet, STANDARD};
-use sordino_fhe::{EvaluationKey, FheError, SecretKey, ServerKey};
+use sordino_fhe::{ClientKey, EvaluationKey, FheError, SecretKey, ServerKey};
 use sordino_front::VectorBound;
 use sordino_model::circuit::{Clear, ClearValue};
+use sordino_model::layout::MESSAGE_HEADER;
 use sordino_model::stage::{Hierarchy, Stage};
 use sordino_model::{ModelHash, Resolution};
 
@@ -23,10 +24,14 @@ struct Keys {
 }
 
 impl Keys {
-    fn new(parameters: &'static ParameterSet, seed: u8) -> Self {
-        let secret = key(parameters, seed.into());
+    fn new(parameters: &'static ParameterSet, seed: u64) -> Self {
+        let secret = key(parameters, seed);
         let server = EvaluationKey::generate_from_insecure_seed(&secret, seed, |_| {}).expand();
         Self { secret, server }
+    }
+
+    fn client(&self) -> ClientKey {
+        ClientKey::registered(self.secret.clone(), self.server.id())
     }
 }
 
@@ -100,13 +105,13 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(keys: &'a Keys, model: &'a Hierarchy, options: Options, seed: u8) -> Self {
+    fn new(keys: &'a Keys, model: &'a Hierarchy, options: Options, seed: u64) -> Self {
         let plan = Plan::new(keys.secret.parameters(), model, options).unwrap();
         let server = Server::new(MODEL, model, plan).unwrap();
         // The plan travels as bytes.
         let plan = Plan::from_bytes(&server.plan().to_bytes()).unwrap();
         assert_eq!(&plan, server.plan());
-        let client = Client::from_insecure_seed(keys.secret.clone(), plan, MODEL, model.shape(), seed).unwrap();
+        let client = Client::new(keys.client(), plan, MODEL, model.shape()).unwrap().with_insecure_seed(seed);
         Self { client, server, keys, model }
     }
 
@@ -122,8 +127,8 @@ impl<'a> Session<'a> {
 }
 
 /// Every answer that the margins make certain is that of plain integers; returns how many were, of how many.
-fn agree(keys: &Keys, outputs: &[usize], ragged: bool, options: Options, queries: usize, seed: u8) -> (usize, usize) {
-    let model = hierarchy(outputs, 24, ragged, seed.into());
+fn agree(keys: &Keys, outputs: &[usize], ragged: bool, options: Options, queries: usize, seed: u64) -> (usize, usize) {
+    let model = hierarchy(outputs, 24, ragged, seed);
     let mut session = Session::new(keys, &model, options, seed);
     let margins = session.server.plan().margins(model.shape()).unwrap();
     assert!(margins.failure_log2 <= options.failure_log2, "{margins:?}");
@@ -148,7 +153,7 @@ fn two_stages_answer_as_plain_integers_do() {
         for (i, (outputs, ragged)) in
             [([11, 7], false), ([5, 13], true), ([1, 6], false), ([9, 1], true)].into_iter().enumerate()
         {
-            let seed = (10 * k + i) as u8;
+            let seed = (10 * k + i) as u64;
             let (s, r) = agree(keys, &outputs, ragged, Options::default(), 6, seed);
             (sure, right, queries) = (sure + s, right + r, queries + 6);
         }
@@ -162,7 +167,7 @@ fn two_stages_answer_as_plain_integers_do() {
 fn one_and_three_stages_run_the_same_way() {
     for (k, keys) in KEYS.iter().enumerate().take(3) {
         for outputs in [&[23][..], &[4, 3, 5], &[2, 5, 3, 4]] {
-            let (_, right) = agree(keys, outputs, true, Options::default(), 6, 60 + k as u8);
+            let (_, right) = agree(keys, outputs, true, Options::default(), 6, 60 + k as u64);
             assert!(right >= 5, "{right} of 6 right, {outputs:?}");
         }
     }
@@ -311,14 +316,14 @@ fn what_does_not_belong_together_is_refused() {
     let other = Keys::new(&INSECURE_N256, 3);
     assert!(matches!(answer(&other.server, &good), Err(FheError::Parameters { .. })));
     let reply = answer(&KEYS[0].server, &good).unwrap();
-    for length in [0, 3, 73, 74, 200, good.len() - 1] {
+    for length in [0, 3, MESSAGE_HEADER - 1, MESSAGE_HEADER, 200, good.len() - 1] {
         assert!(answer(&KEYS[0].server, &good[..length]).is_err(), "{length} bytes");
         assert!(session.client.answers(&reply[..length.min(reply.len() - 1)]).is_err(), "{length} bytes");
     }
     let mut long = good.clone();
     long.push(0);
     assert!(matches!(answer(&KEYS[0].server, &long), Err(FheError::Length { .. })));
-    for byte in 0..74 + KEYS[0].server.id().0.len() {
+    for byte in 0..good.len() {
         let mut damaged = good.clone();
         damaged[byte] ^= 1;
         assert!(answer(&KEYS[0].server, &damaged).is_err(), "byte {byte}");
@@ -327,11 +332,11 @@ fn what_does_not_belong_together_is_refused() {
 
     let plan = session.server.plan().clone();
     let shape = model.shape();
-    assert!(matches!(Client::new(other.secret.clone(), plan.clone(), MODEL, shape), Err(FheError::Parameters { .. })));
-    let mut stranger = Client::new(KEYS[0].secret.clone(), plan.clone(), ModelHash([8; 32]), shape).unwrap();
+    assert!(matches!(Client::new(other.client(), plan.clone(), MODEL, shape), Err(FheError::Parameters { .. })));
+    let mut stranger = Client::new(KEYS[0].client(), plan.clone(), ModelHash([8; 32]), shape).unwrap();
     assert!(matches!(answer(&KEYS[0].server, &stranger.query(&vectors).unwrap()), Err(FheError::Model { .. })));
     let wide = hierarchy(&[3, 4, 2], 24, false, 1);
-    assert!(matches!(Client::new(KEYS[0].secret.clone(), plan, MODEL, wide.shape()), Err(FheError::Plan { .. })));
+    assert!(matches!(Client::new(KEYS[0].client(), plan, MODEL, wide.shape()), Err(FheError::Plan { .. })));
     assert!(matches!(session.client.query(&vectors[..1]), Err(FheError::Vectors { .. })));
     let large = vec![vec![32; 24], vec![0; 24]];
     assert!(matches!(session.client.query(&large), Err(FheError::Vector { .. })));
@@ -356,7 +361,7 @@ fn damaged_plans_are_refused_or_harmless() {
             // Whatever it says, it is priced, judged and used without a panic.
             let _ = plan.cost(model.shape());
             let _ = plan.margins(model.shape());
-            let _ = Client::new(KEYS[0].secret.clone(), plan, MODEL, model.shape());
+            let _ = Client::new(KEYS[0].client(), plan, MODEL, model.shape());
         }
     }
 }

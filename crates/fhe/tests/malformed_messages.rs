@@ -12,7 +12,7 @@ use sordino_fhe::scores::{Client, Plan, PlannerOptions, Server, TripPlan};
 use sordino_fhe::{FheError, SecretKey};
 use sordino_front::VectorBound;
 use sordino_model::ModelHash;
-use sordino_model::layout::{MESSAGE_HEADER, Packing, StageLayout};
+use sordino_model::layout::{CHECKSUM_BYTES, MESSAGE_HEADER, Packing, StageLayout};
 use sordino_model::stage::{Hierarchy, StageShape};
 
 struct Setup {
@@ -41,6 +41,44 @@ fn messages(pair: &mut Pair<'_>, x: &[i32]) -> (Vec<u8>, Vec<u8>) {
     (query, reply)
 }
 
+/// The message with a checksum that fits it.
+fn sealed(mut message: Vec<u8>) -> Vec<u8> {
+    message.truncate(message.len() - CHECKSUM_BYTES);
+    let checksum = ModelHash::of(&message);
+    message.extend(checksum.0);
+    message
+}
+
+#[test]
+fn a_reply_to_another_query_is_refused() {
+    let setup = setup();
+    let mut pair = setup.pair();
+    let x = setup.x(1);
+    let first = pair.client.query(1, &x, &[4, 0]).unwrap();
+    let second = pair.client.query(1, &x, &[4, 0]).unwrap();
+    let replies = [&first, &second].map(|query| pair.server.answer(query).unwrap());
+    assert!(matches!(pair.client.scores(1, &replies[0], &[4, 0]), Err(FheError::OtherQuery)));
+    assert!(pair.client.scores(1, &replies[1], &[4, 0]).is_ok());
+    // A reply may come twice: it says the same.
+    assert!(pair.client.scores(1, &replies[1], &[4, 0]).is_ok());
+    let fresh = setup.pair();
+    assert!(matches!(fresh.client.scores(1, &replies[1], &[4, 0]), Err(FheError::OtherQuery)), "nothing was asked");
+}
+
+#[test]
+fn a_clone_of_a_client_draws_other_masks() {
+    // A snapshot of a process is the same state twice. Here: the same seed, and the system's entropy on top.
+    let setup = setup();
+    let ask = |client: Client| {
+        let mut client = client;
+        client.query(0, &setup.x(0), &[]).unwrap()
+    };
+    let client =
+        || Client::new(setup.key.clone(), setup.pair().server.plan().clone(), MODEL, setup.hierarchy.shape()).unwrap();
+    assert_eq!(ask(client().with_insecure_seed(1)), ask(client().with_insecure_seed(1)));
+    assert_ne!(ask(client()), ask(client()));
+}
+
 #[test]
 fn every_truncation_and_extension_is_refused() {
     let setup = setup();
@@ -66,29 +104,33 @@ fn every_truncation_and_extension_is_refused() {
 }
 
 #[test]
-fn every_flipped_header_bit_is_refused_and_flipped_payloads_are_answered() {
+fn every_flipped_bit_is_refused_and_every_payload_that_was_sent_so_is_answered() {
     let setup = setup();
     let mut pair = setup.pair();
     let (query, reply) = messages(&mut pair, &setup.x(1));
-    for bit in 0..8 * MESSAGE_HEADER {
-        for message in [&query, &reply] {
-            let mut flipped = message.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(pair.server.answer(&flipped).is_err(), "query bit {bit}");
-            assert!(pair.client.scores(1, &flipped, &[4, 0]).is_err(), "reply bit {bit}");
-        }
+    let flipped = |message: &[u8], bit: usize| {
+        let mut flipped = message.to_vec();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        flipped
+    };
+    for bit in 0..8 * query.len() {
+        assert!(pair.server.answer(&flipped(&query, bit)).is_err(), "query bit {bit}");
+    }
+    for bit in 0..8 * reply.len() {
+        assert!(pair.client.scores(1, &flipped(&reply, bit), &[4, 0]).is_err(), "reply bit {bit}");
     }
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for _ in 0..60 {
-        let mut flipped = query.clone();
+        // Whoever sends something else on purpose makes its checksum fit.
+        let mut other = query.clone();
         for _ in 0..rng.random_range(1..50) {
-            let bit = rng.random_range(8 * MESSAGE_HEADER..8 * query.len());
-            flipped[bit / 8] ^= 1 << (bit % 8);
+            let bit = rng.random_range(8 * MESSAGE_HEADER..8 * (query.len() - CHECKSUM_BYTES));
+            other[bit / 8] ^= 1 << (bit % 8);
         }
-        assert_eq!(pair.server.answer(&flipped).unwrap().len(), reply.len());
-        let mut flipped = reply.clone();
-        rng.fill_bytes(&mut flipped[MESSAGE_HEADER..]);
-        let scores = pair.client.scores(1, &flipped, &[4, 0]).unwrap();
+        assert_eq!(pair.server.answer(&sealed(other)).unwrap().len(), reply.len());
+        let mut other = reply.clone();
+        rng.fill_bytes(&mut other[MESSAGE_HEADER..]);
+        let scores = pair.client.scores(1, &sealed(other), &[4, 0]).unwrap();
         assert_eq!(scores.iter().map(Vec::len).collect::<Vec<_>>(), [4, 0].map(|g| setup.hierarchy.last().count(g)));
     }
 }
@@ -133,7 +175,7 @@ fn messages_for_something_else_say_what_differs() {
 
     // Another model.
     let other = ModelHash([8; 32]);
-    let mut stranger = Client::from_insecure_seed(setup.key.clone(), plan.clone(), other, shape, 2).unwrap();
+    let mut stranger = Client::new(setup.key.clone(), plan.clone(), other, shape).unwrap().with_insecure_seed(2);
     let strange = stranger.query(1, &setup.x(1), &[4, 0]).unwrap();
     assert!(
         matches!(pair.server.answer(&strange), Err(FheError::Model { found, expected }) if found == other && expected == MODEL)
@@ -143,14 +185,14 @@ fn messages_for_something_else_say_what_differs() {
     let options = PlannerOptions { hiding: 2, ..PlannerOptions::default() };
     let replanned = Plan::routed(&INSECURE_N256, &setup.hierarchy, 2, options).unwrap();
     assert_ne!(replanned.digest(), plan.digest());
-    let mut outdated = Client::from_insecure_seed(setup.key.clone(), replanned, MODEL, shape, 3).unwrap();
+    let mut outdated = Client::new(setup.key.clone(), replanned, MODEL, shape).unwrap().with_insecure_seed(3);
     let outdated = outdated.query(1, &setup.x(1), &[4, 0]).unwrap();
     assert!(matches!(pair.server.answer(&outdated), Err(FheError::OtherPlan { .. })));
 
     // Another parameter set.
     let (wide_key, (small, wide)) = (key(&INSECURE_N512, 1), (INSECURE_N256.id.0, INSECURE_N512.id.0));
     let wide_plan = Plan::routed(&INSECURE_N512, &setup.hierarchy, 2, PlannerOptions::default()).unwrap();
-    let mut wide_client = Client::from_insecure_seed(wide_key.clone(), wide_plan, MODEL, shape, 4).unwrap();
+    let mut wide_client = Client::new(wide_key.clone(), wide_plan, MODEL, shape).unwrap().with_insecure_seed(4);
     let wide_query = wide_client.query(1, &setup.x(1), &[4, 0]).unwrap();
     assert!(
         matches!(pair.server.answer(&wide_query), Err(FheError::Parameters { found, expected }) if (found, expected) == (wide, small))
@@ -176,9 +218,14 @@ fn a_wrong_key_decrypts_to_noise_and_not_to_an_error() {
     let mut pair = setup.pair();
     let (_, reply) = messages(&mut pair, &setup.x(1));
     let right = pair.client.scores(1, &reply, &[4, 0]).unwrap();
+    // A stranger that knows the reply's reference: the same seed gives the same nonce, but other ciphertexts.
     let other = key(&INSECURE_N256, 2);
-    let stranger = Client::new(other, pair.server.plan().clone(), MODEL, setup.hierarchy.shape()).unwrap();
-    assert_ne!(stranger.scores(1, &reply, &[4, 0]).unwrap(), right);
+    let mut stranger = Client::new(other, pair.server.plan().clone(), MODEL, setup.hierarchy.shape()).unwrap();
+    assert!(matches!(stranger.scores(1, &reply, &[4, 0]), Err(FheError::OtherQuery)));
+    let query = stranger.query(1, &setup.x(1), &[4, 0]).unwrap();
+    let mut redirected = reply.clone();
+    redirected[MESSAGE_HEADER - CHECKSUM_BYTES..MESSAGE_HEADER].copy_from_slice(&query[query.len() - CHECKSUM_BYTES..]);
+    assert_ne!(stranger.scores(1, &sealed(redirected), &[4, 0]).unwrap(), right);
 }
 
 #[test]
@@ -212,11 +259,13 @@ fn damaged_plans_are_refused_or_harmless() {
         let Ok(plan) = Plan::from_bytes(&flipped) else { continue };
         // What is still a plan is another plan, for this model or for none, and both sides can work with it.
         assert_ne!(plan.digest(), pair.server.plan().digest());
-        let _: f64 = plan.failure_log2();
         if plan.parameters().is_insecure() && plan.check_shape(setup.hierarchy.shape()).is_ok() {
-            let key = key(plan.parameters(), 1);
-            let mut client = Client::from_insecure_seed(key, plan, MODEL, setup.hierarchy.shape(), 5).unwrap();
-            client.query(1, &setup.x(1), &[0, 1]).map(drop).unwrap_or(());
+            let (key, failure) = (key(plan.parameters(), 1), plan.failure_log2());
+            match Client::new(key, plan, MODEL, setup.hierarchy.shape()) {
+                Ok(client) => drop(client.with_insecure_seed(5).query(1, &setup.x(1), &[0, 1])),
+                Err(FheError::Plan { .. }) => assert!(failure > -40.0, "a plan that keeps its promise was refused"),
+                Err(other) => panic!("{other}"),
+            }
         }
     }
     // A length field of 2^64 - 1 trips.

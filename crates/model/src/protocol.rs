@@ -152,6 +152,41 @@ impl Protocol {
         }
     }
 
+    /// The protocol and its options as bytes, for messages: kind (1: `flat` 0, `routed` 1, `decided` 2), probes (4), answers (4), resolution
+    /// (1: `standard` 0, `fine` 1, `finest` 2), little-endian. Options that a protocol does not have are zero, and counts beyond
+    /// 2^32 - 1 are that.
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let (kind, probes, answers, resolution) = match self {
+            Self::Flat => (0, 0, 0, Resolution::Standard),
+            Self::Routed { probes } => (1, probes, 0, Resolution::Standard),
+            Self::Decided { probes, answers, resolution } => (2, probes, answers, resolution),
+        };
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes();
+        let mut out = [0; Self::BYTES];
+        out[0] = kind;
+        out[1..5].copy_from_slice(&count(probes));
+        out[5..9].copy_from_slice(&count(answers));
+        out[9] = resolution.extension_log2() as u8;
+        out
+    }
+
+    /// Bytes of [`Protocol::to_bytes`].
+    pub const BYTES: usize = 10;
+
+    /// Reads [`Protocol::to_bytes`]; `None` for bytes that it does not write.
+    pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Option<Self> {
+        let count = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i])) as usize;
+        let (probes, answers) = (count(1), count(5));
+        let resolution = *Resolution::ALL.get(usize::from(bytes[9]))?;
+        let protocol = match bytes[0] {
+            0 => Self::Flat,
+            1 => Self::Routed { probes },
+            2 => Self::Decided { probes, answers, resolution },
+            _ => return None,
+        };
+        (protocol.to_bytes() == bytes).then_some(protocol)
+    }
+
     /// What each side learns, if both compute as they should.
     pub fn learns(self) -> Learns {
         let client = match self {
@@ -209,6 +244,25 @@ mod tests {
         assert_eq!("one-trip".parse::<Protocol>().map(Protocol::name), Ok("decided"));
         let error = "three-trip".parse::<Protocol>().map_err(|error| error.to_string());
         assert!(error.is_err_and(|error| error.contains("three-trip") && error.contains("flat, routed or decided")));
+    }
+
+    #[test]
+    fn bytes_are_read_back_and_nothing_else_is() {
+        let mut read = 0;
+        for kind in 0..=255 {
+            for (options, resolution) in
+                [([0; 8], 0), ([2, 0, 0, 0, 0, 0, 0, 0], 0), ([1, 0, 0, 0, 1, 0, 0, 0], 2), ([1; 8], 3)]
+            {
+                let bytes: Vec<u8> = [&[kind][..], &options, &[resolution]].concat();
+                let bytes = std::array::from_fn(|i| bytes[i]);
+                if let Some(protocol) = Protocol::from_bytes(bytes) {
+                    assert_eq!(protocol.to_bytes(), bytes);
+                    read += 1;
+                }
+            }
+        }
+        assert_eq!(read, 1 + 2 + 3, "one meaning of flat, two of routed, three of decided");
+        assert!(Protocol::ALL.iter().all(|&protocol| Protocol::from_bytes(protocol.to_bytes()) == Some(protocol)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sordino_fhe::{Plan, SecretKey, decision, scores};
+use sordino_fhe::{ClientKey, Plan, decision, scores};
 use sordino_model::answer::{GroupScores, Next, Trips};
 use sordino_model::{Answer, ClientModel, Protocol};
 
@@ -48,17 +48,18 @@ pub enum Step {
 }
 
 impl Client {
-    /// A client with its half of the model, its key, and the hello of the server.
+    /// A client with its half of the model, its key, and the hello of the server. Where the server decides, the key says under which name
+    /// its evaluation key was registered: [`ClientKey::registered`].
     ///
     /// # Errors
     /// [`ServiceError::Hello`] or [`ServiceError::Fhe`] for a hello that cannot be read or whose plan fits neither the key nor the
     /// model, [`ServiceError::OtherModel`] for a server that holds another model.
     pub fn new(
         model: impl Into<Arc<ClientModel>>,
-        key: impl Into<Arc<SecretKey>>,
+        key: impl Into<ClientKey>,
         hello: &[u8],
     ) -> Result<Self, ServiceError> {
-        let model = model.into();
+        let (model, key) = (model.into(), key.into());
         let Hello { protocol, model: found, plan } = Hello::from_bytes(hello)?;
         let expected = model.server_hash();
         if found != expected {
@@ -67,7 +68,7 @@ impl Client {
         let shape = model.stages_for(protocol).shape();
         plan.check(protocol, shape)?;
         let family = match plan {
-            Plan::Scores(plan) => Family::Scores(scores::Client::new(key, plan, expected, shape)?),
+            Plan::Scores(plan) => Family::Scores(scores::Client::new(key.secret().clone(), plan, expected, shape)?),
             Plan::Decision(plan) => Family::Decision(decision::Client::new(key, plan, expected, shape)?),
             // The plan was read for one of the protocols above.
             _ => return Err(ServiceError::Hello { what: "its plan is of another version" }),

@@ -24,6 +24,12 @@ pub enum ServiceError {
         /// What is wrong with them.
         what: &'static str,
     },
+    /// A server that holds as many evaluation keys as it may.
+    #[error("the server holds {limit} evaluation keys and takes no more; forget one, or ask later")]
+    TooManyKeys {
+        /// Keys that it may hold.
+        limit: usize,
+    },
     /// A server that speaks of another model.
     #[error("the server holds model {found}, this client half belongs to {expected}; fetch the client half again")]
     OtherModel {

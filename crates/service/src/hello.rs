@@ -1,21 +1,20 @@
 //! [`Hello`]: what a server says first, and all that a client needs to know of it.
 //!
-//! Layout, little-endian: magic `SRDNHLO` and format version (8 bytes), SHA-256 of the server half of the model (32), protocol (1: `flat`
-//! 0, `routed` 1, `decided` 2), probes (2), answers (2), resolution (1: `standard` 0, `fine` 1, `finest` 2), then the plan. Options that a
-//! protocol does not have are zero.
+//! Layout: magic `SRDNHLO` and format version (8 bytes), SHA-256 of the server half of the model (32), protocol ([`Protocol::to_bytes`],
+//! 10), plan, SHA-256 of everything before it (32).
 
 use sordino_fhe::Plan;
-use sordino_model::{ModelHash, Protocol, Resolution};
+use sordino_model::{ModelHash, Protocol};
 
 use crate::ServiceError;
 
-const MAGIC: &[u8; 8] = b"SRDNHLO\x01";
-const OPTIONS: usize = 6;
+const MAGIC: &[u8; 8] = b"SRDNHLO\x02";
 /// Largest hello: a plan is below 16 KiB.
 const MOST_BYTES: usize = 1 << 15;
 
 /// The protocol that a server speaks, the model that it speaks of, and the plan of their messages. It is public.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Hello {
     /// The protocol.
     pub protocol: Protocol,
@@ -26,21 +25,16 @@ pub struct Hello {
 }
 
 impl Hello {
+    /// What a server of this model says.
+    pub fn new(protocol: Protocol, model: ModelHash, plan: Plan) -> Self {
+        Self { protocol, model, plan }
+    }
+
     /// The hello as a message.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let (kind, probes, answers, resolution) = match self.protocol {
-            Protocol::Routed { probes } => (1, probes, 0, Resolution::Standard),
-            Protocol::Decided { probes, answers, resolution } => (2, probes, answers, resolution),
-            _ => (0, 0, 0, Resolution::Standard),
-        };
-        let mut out = MAGIC.to_vec();
-        out.extend(self.model.0);
-        out.push(kind);
-        // Plans follow at most 64 groups where the server decides, and at most as many as there are where the client does.
-        out.extend(u16::try_from(probes).unwrap_or(u16::MAX).to_le_bytes());
-        out.extend(u16::try_from(answers).unwrap_or(u16::MAX).to_le_bytes());
-        out.push(resolution.extension_log2() as u8);
-        out.extend(self.plan.to_bytes());
+        let mut out = [&MAGIC[..], &self.model.0, &self.protocol.to_bytes(), &self.plan.to_bytes()].concat();
+        let checksum = ModelHash::of(&out);
+        out.extend(checksum.0);
         out
     }
 
@@ -54,22 +48,17 @@ impl Hello {
         if bytes.len() > MOST_BYTES {
             return Err(refuse("it is longer than any hello"));
         }
-        let rest =
-            bytes.strip_prefix(MAGIC).ok_or(refuse("its first bytes are not those of a hello of this version"))?;
+        if !bytes.starts_with(MAGIC) {
+            return Err(refuse("its first bytes are not those of a hello of this version"));
+        }
+        let (content, checksum) = bytes.split_last_chunk::<32>().ok_or(refuse("it is cut short"))?;
+        if ModelHash::of(content).0 != *checksum {
+            return Err(refuse("its checksum does not fit it, so it was damaged on its way"));
+        }
+        let rest = content.strip_prefix(MAGIC).ok_or(refuse("it is cut short"))?;
         let (model, rest) = rest.split_first_chunk::<32>().ok_or(refuse("it is cut short"))?;
-        let (options, plan) = rest.split_first_chunk::<OPTIONS>().ok_or(refuse("it is cut short"))?;
-        let [kind, p0, p1, a0, a1, resolution] = *options;
-        let (probes, answers) = (u16::from_le_bytes([p0, p1]).into(), u16::from_le_bytes([a0, a1]).into());
-        let resolution =
-            Resolution::ALL.get(usize::from(resolution)).copied().ok_or(refuse("its resolution is unknown"))?;
-        let protocol = match kind {
-            0 => Protocol::Flat,
-            1 => Protocol::Routed { probes },
-            2 => Protocol::Decided { probes, answers, resolution },
-            _ => return Err(refuse("its protocol is unknown; update sordino")),
-        };
-        let hello = Self { protocol, model: ModelHash(*model), plan: Plan::from_bytes(plan)? };
-        // One message for every meaning: options that the protocol does not have are zero.
-        if hello.to_bytes() == bytes { Ok(hello) } else { Err(refuse("it says more than its protocol has to say")) }
+        let (protocol, plan) = rest.split_first_chunk::<{ Protocol::BYTES }>().ok_or(refuse("it is cut short"))?;
+        let protocol = Protocol::from_bytes(*protocol).ok_or(refuse("its protocol is unknown; update sordino"))?;
+        Ok(Self { protocol, model: ModelHash(*model), plan: Plan::from_bytes(plan)? })
     }
 }

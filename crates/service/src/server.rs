@@ -15,7 +15,11 @@ pub struct Server {
     hello: Hello,
     prepared: sordino_fhe::Server,
     keys: RwLock<HashMap<KeyId, Arc<ServerKey>>>,
+    most_keys: usize,
 }
+
+/// Evaluation keys that a server holds unless it is told otherwise: 3.4 GB of the standard set.
+const MOST_KEYS: usize = 16;
 
 impl Server {
     /// Plans `protocol` for `model` and moves its weights to the Fourier domain.
@@ -29,8 +33,15 @@ impl Server {
     ) -> Result<Self, ServiceError> {
         let hierarchy = model.stages_for(protocol);
         let plan = Plan::new(parameters, protocol, hierarchy)?;
-        let hello = Hello { protocol, model: model.hash(), plan: plan.clone() };
-        Ok(Self { hello, prepared: sordino_fhe::Server::new(model.hash(), hierarchy, plan)?, keys: RwLock::default() })
+        let hello = Hello::new(protocol, model.hash(), plan.clone());
+        let prepared = sordino_fhe::Server::new(model.hash(), hierarchy, plan)?;
+        Ok(Self { hello, prepared, keys: RwLock::default(), most_keys: MOST_KEYS })
+    }
+
+    /// The same, holding at most so many evaluation keys.
+    #[must_use]
+    pub fn with_most_keys(self, most_keys: usize) -> Self {
+        Self { most_keys, ..self }
     }
 
     /// What every client needs once, as a message: [`Hello`].
@@ -53,10 +64,20 @@ impl Server {
         self.prepared.weight_bytes()
     }
 
-    /// Keeps a client's evaluation key, expanded, for its queries. Only `decided` needs one.
-    pub fn register(&self, key: ServerKey) {
+    /// Keeps a client's evaluation key, expanded, for its queries, and returns its name. Only `decided` needs one. The name is the
+    /// key's hash: nobody can replace another's key.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooManyKeys`].
+    pub fn register(&self, key: ServerKey) -> Result<KeyId, ServiceError> {
+        let id = key.id();
         // A poisoned lock means that another registration panicked; the map itself is still good.
-        self.keys.write().unwrap_or_else(PoisonError::into_inner).insert(key.id(), Arc::new(key));
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= self.most_keys && !keys.contains_key(&id) {
+            return Err(ServiceError::TooManyKeys { limit: self.most_keys });
+        }
+        keys.insert(id, Arc::new(key));
+        Ok(id)
     }
 
     /// Drops the evaluation key of a client that has no more queries.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use common::{CLUSTERS, KEYS, TRACKS, features, model};
 use sordino_fhe::params::INSECURE_N512;
-use sordino_fhe::{FheError, KeyId, SecretKey};
+use sordino_fhe::{ClientKey, FheError, SecretKey};
 use sordino_model::{ClientModel, Decider, Pair, Protocol, Resolution, ServerModel};
 use sordino_service::{Client, Hello, Server, ServiceError, Step, exchange};
 
@@ -20,13 +20,17 @@ const PROTOCOLS: [Protocol; 4] = [
 fn server(model: &ServerModel, protocol: Protocol) -> Server {
     let server = Server::new(model, protocol, &INSECURE_N512).unwrap();
     if protocol.decider() == Decider::Server {
-        KEYS.iter().for_each(|(_, key)| server.register(key.expand()));
+        KEYS.iter().for_each(|(_, key)| assert_eq!(server.register(key.expand()).unwrap(), key.id()));
     }
     server
 }
 
+fn client_key(key: usize) -> ClientKey {
+    ClientKey::registered(KEYS[key].0.clone(), KEYS[key].1.id())
+}
+
 fn client(model: &Arc<ClientModel>, key: usize, server: &Server) -> Client {
-    Client::new(model.clone(), KEYS[key].0.clone(), &server.hello()).unwrap()
+    Client::new(model.clone(), client_key(key), &server.hello()).unwrap()
 }
 
 #[test]
@@ -109,23 +113,34 @@ fn the_wrong_key_gets_no_answer_of_the_right_one() {
     let refused =
         |server: &Server| matches!(server.answer(&message.bytes), Err(ServiceError::Fhe(FheError::NoEvaluationKey)));
     assert!(refused(&server), "nobody registered");
-    server.register(KEYS[1].1.expand());
+    server.register(KEYS[1].1.expand()).unwrap();
     assert!(refused(&server), "somebody else registered");
-    server.register(KEYS[0].1.expand());
+    server.register(KEYS[0].1.expand()).unwrap();
     let reply = server.answer(&message.bytes).unwrap();
     assert!(matches!(client.receive(&reply), Ok(Step::Done(_))));
-    server.forget(KeyId::of(&KEYS[0].0));
+    server.forget(KEYS[0].1.id());
     assert!(refused(&server), "forgotten");
 
-    // Where scores come back, another key reads noise: it is not told apart from scores, and names no track on purpose.
+    // A reply names its query: another client refuses it, and so does the same client later.
     let server = self::server(&model, Protocol::Flat);
     let (mut right, mut wrong) = (self::client(&half, 0, &server), self::client(&half, 1, &server));
     let reply = server.answer(&right.start(&features(&half, Some(3))).unwrap().bytes).unwrap();
     wrong.start(&features(&half, Some(3))).unwrap();
-    let (Step::Done(read), Step::Done(noise)) = (right.receive(&reply).unwrap(), wrong.receive(&reply).unwrap()) else {
-        panic!("flat takes one trip")
-    };
-    assert_ne!(read, noise);
+    assert!(matches!(wrong.receive(&reply), Err(ServiceError::Fhe(FheError::OtherQuery))));
+    assert!(matches!(right.receive(&reply), Ok(Step::Done(_))));
+    right.start(&features(&half, Some(3))).unwrap();
+    assert!(matches!(right.receive(&reply), Err(ServiceError::Fhe(FheError::OtherQuery))), "replayed");
+}
+
+#[test]
+fn a_server_holds_no_more_keys_than_it_may_and_nobody_replaces_anothers() {
+    let (_, model) = model("library");
+    let server = Server::new(&model, PROTOCOLS[3], &INSECURE_N512).unwrap().with_most_keys(1);
+    let first = server.register(KEYS[0].1.expand()).unwrap();
+    assert!(matches!(server.register(KEYS[1].1.expand()), Err(ServiceError::TooManyKeys { limit: 1 })));
+    assert_eq!(server.register(KEYS[0].1.expand()).unwrap(), first, "the same again");
+    server.forget(first);
+    assert_ne!(server.register(KEYS[1].1.expand()).unwrap(), first);
 }
 
 #[test]
@@ -140,7 +155,7 @@ fn messages_of_another_protocol_or_model_are_refused() {
         }
     }
     let other = server(&other, Protocol::Flat);
-    let refused = Client::new(half.clone(), KEYS[0].0.clone(), &other.hello());
+    let refused = Client::new(half.clone(), client_key(0), &other.hello());
     assert!(matches!(refused, Err(ServiceError::OtherModel { expected, .. }) if expected == model.hash()));
     let standard = SecretKey::generate(&sordino_fhe::params::INSECURE_N256);
     let refused = Client::new(half, standard, &servers[0].hello());
@@ -163,7 +178,7 @@ fn a_hello_comes_back_whole_or_not_at_all() {
         for bit in 0..8 * bytes.len() {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            if let Ok(mut client) = Client::new(half.clone(), KEYS[0].0.clone(), &flipped) {
+            if let Ok(mut client) = Client::new(half.clone(), client_key(0), &flipped) {
                 let _ = client.start(&features(&half, Some(1)));
             }
         }

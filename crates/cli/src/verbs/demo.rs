@@ -10,7 +10,7 @@ use sordino_corpus::{
     Catalogue, Condition, CropSplit, Holdout, IndexOptions, MelTable, QuerySet, QuerySpec, SoundOptions, folder, index,
     split_unknown, synth,
 };
-use sordino_fhe::{SecretKey, params};
+use sordino_fhe::{ClientKey, SecretKey, params};
 use sordino_front::FeatureSpec;
 use sordino_model::{Decider, Protocol};
 use sordino_service::Server;
@@ -123,10 +123,11 @@ impl Demo {
         let client = Arc::new(client);
         for protocol in Protocol::ALL {
             let (name, host) = (protocol.name(), Server::new(&server, protocol, &params::STANDARD)?);
-            if protocol.decider() == Decider::Server {
-                host.register(evaluation.expand());
-            }
-            let mut listener = Listener::new(client.clone(), key.clone(), &host)?;
+            let key = match protocol.decider() {
+                Decider::Client => key.clone().into(),
+                Decider::Server => ClientKey::registered(key.clone(), host.register(evaluation.expand())?),
+            };
+            let mut listener = Listener::new(client.clone(), key, &host)?;
             if !json {
                 println!("\n{name}: {KNOWN} clips of the library and {UNKNOWN} from outside it, at {SNR_DB} dB SNR");
             }

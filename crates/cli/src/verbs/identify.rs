@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 use sordino_audio::{DecodeLimits, decode_file};
-use sordino_fhe::{EvaluationKey, SecretKey, ServerKey, params};
+use sordino_fhe::{ClientKey, EvaluationKey, SecretKey, ServerKey, params};
 use sordino_front::Crop;
 use sordino_model::{ClientModel, Decider, load_pair};
 use sordino_service::{Client, Exchange, Server, Trip, exchange};
@@ -95,12 +95,10 @@ impl Identify {
         let (client, model) = load_pair(&self.model)?;
         let (client, key) = (Arc::new(client), Arc::new(self.secret_key()?));
         let server = Server::new(&model, self.protocol.protocol(), &params::STANDARD)?;
-        if server.protocol().decider() == Decider::Server {
-            server.register(match &self.evaluation_key {
-                Some(path) => ServerKey::load(path)?,
-                None => evaluation_key(&key).expand(),
-            });
-        }
+        let key = match server.protocol().decider() {
+            Decider::Client => key.into(),
+            Decider::Server => ClientKey::registered(key.clone(), server.register(self.server_key(&key)?)?),
+        };
         let crop = self.at.map_or(Crop::Middle, Crop::At);
         let mut listener = Listener::new(client, key, &server)?;
         let (mut identified, mut failed) = (Vec::new(), Vec::new());
@@ -124,6 +122,14 @@ impl Identify {
         }
         anyhow::ensure!(done == all, "{} of {all} clips could not be identified", all - done);
         Ok(())
+    }
+
+    fn server_key(&self, key: &SecretKey) -> anyhow::Result<ServerKey> {
+        let Some(path) = &self.evaluation_key else { return Ok(evaluation_key(key).expand()) };
+        let loaded = ServerKey::load(path)?;
+        let advice = "name the secret key with --key, or make another evaluation key with keygen --key";
+        anyhow::ensure!(loaded.belongs_to(key), "{} belongs to another secret key; {advice}", path.display());
+        Ok(loaded)
     }
 
     fn secret_key(&self) -> anyhow::Result<SecretKey> {
@@ -151,7 +157,7 @@ pub(crate) struct Listener<'a> {
 }
 
 impl<'a> Listener<'a> {
-    pub(crate) fn new(model: Arc<ClientModel>, key: Arc<SecretKey>, server: &'a Server) -> anyhow::Result<Self> {
+    pub(crate) fn new(model: Arc<ClientModel>, key: ClientKey, server: &'a Server) -> anyhow::Result<Self> {
         let shape = model.stages_for(server.protocol()).shape().clone();
         let predict = |c: Calibration| server.plan().predict(&shape, &c.timings, rayon::current_num_threads());
         let predicted = Calibration::load().map(predict).transpose()?;

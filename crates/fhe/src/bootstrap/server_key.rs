@@ -1,26 +1,28 @@
 //! [`ServerKey`]: an evaluation key ready for use, expanded once and shared by all queries under its secret key.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
 use aligned_vec::ABox;
 use rayon::prelude::*;
+use sordino_model::layout::KEY_ID_BYTES;
 use tfhe_fft::c64;
 
 use crate::bootstrap::blind_rotation::RotationKey;
 use crate::bootstrap::circuit_bootstrap::CircuitBootstrapKey;
 use crate::bootstrap::keyswitch::KeyswitchKey;
 use crate::bootstrap::lookup::Lookup;
-use crate::keys::evaluation::{BODY_BITS, Block, Section, Sections, read_header, read_keyswitches};
+use crate::keys::evaluation::{BODY_BITS, Block, Section, Sections, read_header, read_keyswitches, read_name};
+use crate::keys::file::read_whole;
 use crate::keys::gadgets::DecisionGadgets;
 use crate::keys::keyswitch::SeededKeyswitchKey;
 use crate::params::ParameterSet;
 use crate::ring::fourier::Fourier;
 use crate::ring::ggsw::{GadgetKey, transform};
 use crate::ring::glwe::Glwe;
+use crate::wire::checksum::Hashing;
 use crate::wire::expansion;
-use crate::{EvaluationKey, FheError, KeyId};
+use crate::{EvaluationKey, FheError, KeyId, SecretKey};
 
 /// Blocks that are read before they are expanded, on all threads: 1.6 to 3.2 MB.
 const READ_AHEAD: usize = 64;
@@ -112,7 +114,14 @@ impl ServerKey {
     /// # Errors
     /// [`FheError::EvaluationKey`] or [`FheError::UnknownParameters`].
     pub fn read(input: &mut impl Read) -> Result<Self, FheError> {
-        let (parameters, id) = read_header(input)?;
+        let mut input = Hashing::new(input);
+        let key = Self::read_unnamed(&mut input)?;
+        Ok(Self { id: read_name(input)?, ..key })
+    }
+
+    /// Reads a key without the name at its end.
+    pub(crate) fn read_unnamed(input: &mut impl Read) -> Result<Self, FheError> {
+        let parameters = read_header(input)?;
         let (sections, fourier) = (Sections::of(parameters), Fourier::new(parameters.ring()));
         let mut expand = |section: Section| -> Result<Vec<ABox<[c64]>>, FheError> {
             let mut out = Vec::with_capacity(section.blocks);
@@ -131,22 +140,20 @@ impl ServerKey {
             square: Block::read(input, sections.square, parameters)?.expand(sections.square, parameters, &fourier),
         };
         let (compare, refresh) = read_keyswitches(input, parameters)?;
-        Ok(Self::new(id, parameters, fourier, expanded, &compare, &refresh))
+        Ok(Self::new(KeyId([0; KEY_ID_BYTES]), parameters, fourier, expanded, &compare, &refresh))
     }
 
-    /// [`ServerKey::read`] from a file, which [`EvaluationKey::save`] wrote.
+    /// [`ServerKey::read`] from a file that [`EvaluationKey::write`] wrote.
     ///
     /// # Errors
-    /// [`FheError::Io`], [`FheError::EvaluationKey`] or [`FheError::UnknownParameters`].
+    /// [`FheError::Io`], or [`FheError::InFile`] for what is no evaluation key.
     pub fn load(path: &Path) -> Result<Self, FheError> {
-        let io = |source| FheError::Io { path: path.display().to_string(), source };
-        let file = File::open(path).map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
-        let key = Self::read(&mut BufReader::with_capacity(1 << 20, file))?;
-        if length != EvaluationKey::wire_bytes(key.parameters) as u64 {
-            return Err(FheError::EvaluationKey { what: "it is longer than its parameter set implies" });
-        }
-        Ok(key)
+        read_whole(path, Self::read)
+    }
+
+    /// Whether it is one of this secret key.
+    pub fn belongs_to(&self, secret: &SecretKey) -> bool {
+        self.parameters.id == secret.parameters().id && self.compare.keyswitch.opens_under(secret)
     }
 
     /// The parameter set of the secret keys.
@@ -154,7 +161,7 @@ impl ServerKey {
         self.parameters
     }
 
-    /// Which secret keys it belongs to.
+    /// Its name.
     pub fn id(&self) -> KeyId {
         self.id
     }

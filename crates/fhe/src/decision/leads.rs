@@ -5,6 +5,7 @@ use sordino_model::stage::Hierarchy;
 use super::margins::Margins;
 use super::plan::Plan;
 use crate::FheError;
+use crate::wire::sender::admit;
 
 /// By how much the winners of a query lead in the clear.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,11 +52,7 @@ impl Plan {
         }
         let (mut groups, mut leads, mut siblings, mut threshold) = (vec![0], Vec::new(), 0, f64::INFINITY);
         for (s, (stage, x)) in stages.iter().zip(vectors).enumerate() {
-            if !stage.input().admits(x) {
-                let (width, max_abs, norm_squared) =
-                    (stage.input().width, stage.input().max_abs, stage.input().norm_squared);
-                return Err(FheError::Vector { width, max_abs, norm_squared });
-            }
+            admit(x, stage.input())?;
             let last = s + 1 == stages.len();
             let used = stage.counts().iter().copied().max().unwrap_or(0);
             let (mut scores, mut paths) = (Vec::new(), Vec::new());
@@ -79,10 +76,14 @@ impl Plan {
                 scores.truncate(1);
                 scores.extend(rivals);
             }
+            let empty = |&(_, place): &(i64, usize)| {
+                paths[place] % stage.outputs() >= stage.count(paths[place] / stage.outputs())
+            };
             let gaps = scores.windows(2).map(|pair| pair[0].0.abs_diff(pair[1].0));
             let ahead = if last { 0 } else { found - 1 };
-            // Nobody to lead where there is no other candidate.
-            leads.push(gaps.take(found).skip(ahead).min().unwrap_or(u64::MAX));
+            // Nobody to lead where there is no other candidate. An empty slot among the winners is none of the clear answer's.
+            let lead = gaps.take(found).skip(ahead).min().unwrap_or(u64::MAX);
+            leads.push(if scores[..found].iter().any(empty) { 0 } else { lead });
             if last {
                 let distance = |&(score, _): &(i64, usize)| (score as f64 - 0.5).abs();
                 threshold = scores[..found].iter().map(distance).fold(threshold, f64::min);

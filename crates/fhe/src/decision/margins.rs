@@ -8,7 +8,7 @@ use sordino_model::stage::HierarchyShape;
 use super::plan::{Options, Plan, StagePlan};
 use crate::FheError;
 use crate::noise::decision::{Contest, DecisionNoise, QUARTER, quarter_failure_log2};
-use crate::noise::formula::{Noise, sum_log2};
+use crate::noise::formula::{Noise, TAIL_LOG2, sum_log2};
 use crate::params::ParameterSet;
 
 /// How far apart scores must be for an answer to be certain.
@@ -80,6 +80,9 @@ impl Plan {
             }
         }
         failures.push(self.reply_failure_log2(&layout));
+        // Whether a track is known is one more selector for each answer; and the three keys and the blinding may be heavier than assumed.
+        let known = (self.options().answers as f64).log2() + quarter_failure_log2(noise.refresh());
+        failures.extend([known, TAIL_LOG2 + 2.0]);
         Ok(Margins { stages: margins, relative, threshold, among_siblings, failure_log2: sum_log2(failures) })
     }
 

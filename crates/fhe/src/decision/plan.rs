@@ -109,12 +109,15 @@ impl Plan {
         for (s, stage) in hierarchy.stages().iter().enumerate() {
             let refuse = FheError::NoPlan { stage: s, bound: stage.score_bound() };
             let norm_squared = largest_norm(stage, &layout, s);
-            let (difference, floor) = differences(stage, plan.entries(s), s + 1 == hierarchy.stages().len());
+            let last = s + 1 == hierarchy.stages().len();
+            let (difference, floor) = differences(stage, plan.entries(s), last);
             // A sixty-fourth of the first comparison's variance, for what comes in.
             let quiet = |&bits: &u32| linear.linear(bits, norm_squared) <= noise.comparison() / 64.0;
             let body_bits = (1..=64).find(quiet).unwrap_or(64);
             plan.stages.push(StagePlan { features: features[s], body_bits, delta: 0, floor, difference, norm_squared });
-            let slack = plan.contest(&layout, s).slack(&noise, target);
+            // The tournament is played once for every choice.
+            let finds = if last { options.answers } else { options.probes } as f64;
+            let slack = plan.contest(&layout, s).slack(&noise, target - finds.log2());
             let delta = ((QUARTER - slack) / difference as f64).floor();
             if delta < 1.0 {
                 return Err(refuse);
@@ -292,7 +295,7 @@ fn cheapest_features(ring: usize, shape: &HierarchyShape, s: usize) -> usize {
 }
 
 /// Largest squared norm of the weights in one column.
-fn largest_norm(stage: &Stage, layout: &TournamentLayout, s: usize) -> u64 {
+pub(super) fn largest_norm(stage: &Stage, layout: &TournamentLayout, s: usize) -> u64 {
     let arranged = layout.stage(s);
     let mut norms = vec![0u64; arranged.packing().columns()];
     for group in 0..stage.groups() {
@@ -304,7 +307,7 @@ fn largest_norm(stage: &Stage, layout: &TournamentLayout, s: usize) -> u64 {
 
 /// The largest difference of two scores that are compared, and the score that empty slots count as: so low that the difference from
 /// every other score is still within bounds, and below zero in the last stage.
-fn differences(stage: &Stage, entries: usize, last: bool) -> (u64, i64) {
+pub(super) fn differences(stage: &Stage, entries: usize, last: bool) -> (u64, i64) {
     let (low, high) = stage.score_range();
     let compared = if entries == 1 { stage.difference_bound() } else { stage.spread_bound() };
     let mut difference = compared.max(high.abs_diff(low).div_ceil(2)).max(1);

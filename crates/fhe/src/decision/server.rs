@@ -10,15 +10,17 @@ use sordino_model::stage::Hierarchy;
 
 use super::machine::{DecisionMachine, DecisionValue, PreparedStage};
 use super::margins::FLOOD;
-use super::plan::Plan;
+use super::plan::{Plan, differences, largest_norm};
 use super::work::Work;
 use crate::bootstrap::evaluator::Evaluator;
 use crate::linear::LinearStage;
+use crate::protocol::promise;
 use crate::ring::fourier::Fourier;
 use crate::ring::glwe::Glwe;
 use crate::ring::random::Random;
 use crate::ring::zero_key::ZeroKey;
 use crate::wire::bits::pack;
+use crate::wire::checksum::{self, Checksum};
 use crate::wire::encoding::Encoding;
 use crate::wire::expansion::expand;
 use crate::wire::header::{Header, Kind};
@@ -45,12 +47,17 @@ impl Server {
     pub fn new(model: ModelHash, hierarchy: &Hierarchy, plan: Plan) -> Result<Self, FheError> {
         let layout = plan.layout(hierarchy.shape())?;
         let circuit = plan.circuit(hierarchy.shape())?;
+        promise(plan.margins(hierarchy.shape())?.failure_log2)?;
         let fourier = Fourier::new(plan.parameters().ring());
         let stages = hierarchy.stages().iter().enumerate().map(|(s, stage)| {
-            let (arranged, encoding) = (layout.stage(s), Encoding::with_delta(plan.stages()[s].delta));
-            let compared = if plan.entries(s) == 1 { stage.difference_bound() } else { stage.spread_bound() };
-            if compared > plan.stages()[s].difference {
+            let (arranged, promised) = (layout.stage(s), plan.stages()[s]);
+            let encoding = Encoding::with_delta(promised.delta);
+            let (difference, floor) = differences(stage, plan.entries(s), s + 1 == plan.stages().len());
+            if difference > promised.difference || floor != promised.floor {
                 return Err(FheError::Plan { what: "the model's scores exceed its bounds" });
+            }
+            if largest_norm(stage, &layout, s) > promised.norm_squared {
+                return Err(FheError::Plan { what: "the model's weights exceed its bound on their norm" });
             }
             let mut empty = vec![Vec::new(); arranged.packing().columns()];
             for (group, &count) in stage.counts().iter().enumerate() {
@@ -61,7 +68,7 @@ impl Server {
                 .spread(stage)
                 .map_err(|_| FheError::Plan { what: "it was made for stages of another shape" })?;
             let linear = LinearStage::new(&apart, arranged.packing(), encoding, &fourier);
-            Ok(PreparedStage { linear, encoding, floor: encoding.encode(plan.stages()[s].floor), empty })
+            Ok(PreparedStage { linear, encoding, floor: encoding.encode(promised.floor), empty })
         });
         let stages = stages.collect::<Result<_, _>>()?;
         Ok(Self { model, digest: plan.digest(), plan, layout, circuit, stages, fourier })
@@ -82,8 +89,14 @@ impl Server {
     /// # Errors
     /// [`FheError`] for anything that is no query for this model under this plan.
     pub fn key_of(&self, query: &[u8]) -> Result<KeyId, FheError> {
-        let payload = self.header(Kind::Query).read(query, self.plan.query_len(&self.layout))?;
-        Ok(KeyId(std::array::from_fn(|i| payload[i])))
+        self.open(query).map(|(id, _, _)| id)
+    }
+
+    /// The name of the evaluation key, what follows it, and the query's checksum.
+    fn open<'a>(&self, query: &'a [u8]) -> Result<(KeyId, &'a [u8], Checksum), FheError> {
+        let opened = self.header(Kind::Query).read(query, self.plan.query_len(&self.layout))?;
+        let (id, rest) = opened.payload.split_at(KEY_ID_BYTES);
+        Ok((KeyId(std::array::from_fn(|i| id[i])), rest, opened.checksum))
     }
 
     /// Answers one query message with one reply message, under the client's evaluation key. Runs on the rayon pool it is called
@@ -106,12 +119,11 @@ impl Server {
         if found != expected {
             return Err(FheError::Parameters { found, expected });
         }
-        let asked = self.key_of(query)?;
+        let (asked, payload, checksum) = self.open(query)?;
         if asked != key.id() {
             return Err(FheError::Key { found: key.id(), expected: asked });
         }
-        let payload = self.header(Kind::Query).read(query, self.plan.query_len(&self.layout))?;
-        let (zero_key, vectors) = self.read(&payload[KEY_ID_BYTES..]);
+        let (zero_key, vectors) = self.read(payload);
         let read = start.elapsed();
         let evaluator = Evaluator::new(key, self.plan.options().resolution);
         let mut machine = DecisionMachine::new(&self.layout, &self.stages, &self.fourier, evaluator);
@@ -125,7 +137,7 @@ impl Server {
             };
             answers.push(answer);
         }
-        let reply = self.write(&answers, &zero_key);
+        let reply = self.write(&answers, &zero_key, &checksum);
         work.counts += Counts::reply();
         work.counts += Counts::zero_key();
         self.layout.stages().iter().for_each(|stage| work.counts += Counts::vector(stage.packing().inputs()));
@@ -155,8 +167,8 @@ impl Server {
         (zero_key, vectors.collect())
     }
 
-    /// One ciphertext for all answers, one after the other: re-randomised, flooded, and of its body only the answers.
-    fn write(&self, answers: &[Glwe], zero_key: &ZeroKey) -> Vec<u8> {
+    /// The reply to `query`. One ciphertext for all answers, one after the other: re-randomised, flooded, and of its body only the answers.
+    fn write(&self, answers: &[Glwe], zero_key: &ZeroKey, query: &Checksum) -> Vec<u8> {
         let parameters = self.plan.parameters();
         let bits = self.layout.answer_bits();
         let mut out = Glwe::zero(parameters.ring());
@@ -173,8 +185,9 @@ impl Server {
             random.add_noise(parameters.glwe_noise_log2, &mut body);
             body[0].wrapping_add(random.below(2 * FLOOD)).wrapping_sub(FLOOD)
         }));
-        let mut message = self.header(Kind::Reply).write(self.plan.reply_len(&self.layout));
+        let mut message = self.header(Kind::Reply).write(query, self.plan.reply_len(&self.layout));
         pack(values, self.plan.envelope().reply_bits, &mut message);
+        checksum::seal(&mut message);
         message
     }
 }

@@ -4,13 +4,11 @@
 //! keys. They are made, sent and expanded in blocks: a seed, from which the masks follow, and the bodies, cut to their 48
 //! leading bits (which adds a sixteenth to the noise's variance). The server expands a block straight into the Fourier domain.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
-use std::path::Path;
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sordino_front::threads;
-use sordino_model::layout::{KEY_ID_BYTES, SEED_BYTES};
+use sordino_model::layout::KEY_ID_BYTES;
 
 use crate::keys::gadgets::DecisionGadgets;
 use crate::keys::keyswitch::SeededKeyswitchKey;
@@ -19,12 +17,13 @@ use crate::params::{ParameterId, ParameterSet};
 use crate::ring::automorphism::{automorphism, trace_exponents};
 use crate::ring::gadget::Gadget;
 use crate::ring::random::{Random, RandomSeed};
+use crate::wire::checksum::Hashing;
 use crate::wire::seeded;
 use crate::{FheError, KeyId, SecretKey};
 
-const MAGIC: &[u8; 8] = b"SRDNEVK\x02";
-/// Magic number, parameter set, key.
-const HEADER_BYTES: usize = MAGIC.len() + 2 + KEY_ID_BYTES;
+const MAGIC: &[u8; 8] = b"SRDNEVK\x03";
+/// Magic number, parameter set.
+const HEADER_BYTES: usize = MAGIC.len() + 2;
 /// Bits kept of the bodies.
 pub(crate) const BODY_BITS: u32 = 48;
 
@@ -80,10 +79,11 @@ impl EvaluationKey {
         Self::generate_from(secret, &mut Random::from_system(), progress)
     }
 
-    /// [`EvaluationKey::generate`] with masks and noise drawn from `seed`: for tests and benches that must be repeatable. Whoever knows
-    /// the seed can compute the secret keys.
-    pub fn generate_from_insecure_seed(secret: &SecretKey, seed: u8, progress: impl Fn(f64) + Sync) -> Self {
-        Self::generate_from(secret, &mut Random::new([seed; SEED_BYTES], 0), progress)
+    /// [`EvaluationKey::generate`] with masks and noise drawn from `seed`, for tests that must be repeatable. Whoever knows the seed
+    /// can compute the secret keys.
+    #[cfg(any(test, feature = "insecure"))]
+    pub fn generate_from_insecure_seed(secret: &SecretKey, seed: u64, progress: impl Fn(f64) + Sync) -> Self {
+        Self::generate_from(secret, &mut Random::from_insecure_seed("evaluation key", seed), progress)
     }
 
     fn generate_from(secret: &SecretKey, random: &mut Random, progress: impl Fn(f64) + Sync) -> Self {
@@ -117,19 +117,24 @@ impl EvaluationKey {
         let turned = |step: usize| -> Vec<u64> {
             let mut out = vec![0; p.ring()];
             trace_exponents(p.ring()).nth(step).iter().for_each(|&t| automorphism(&minus_key, t, &mut out));
-            at_every_level(&out, gadgets.trace)
+            at_every_level(out, gadgets.trace)
         };
         let compare = encrypt(sections.compare, &|i| ggsw(gadgets.compare, secret.compare()[i]));
         let refresh = encrypt(sections.refresh, &|i| ggsw(gadgets.refresh, secret.refresh()[i]));
         let trace = encrypt(sections.trace, &turned);
-        let square = encrypt(sections.square, &|_| at_every_level(&negacyclic_square(ring_key), gadgets.square));
+        let square = encrypt(sections.square, &|_| at_every_level(negacyclic_square(ring_key), gadgets.square));
         let square = square.into_iter().next().unwrap_or(Block(Vec::new()));
         let mut keyswitch = |small, bits, gadget| SeededKeyswitchKey::encrypt(secret, small, bits, gadget, random);
         let compare_keyswitch = keyswitch(p.compare, secret.compare(), gadgets.compare_keyswitch);
         let refresh_keyswitch = keyswitch(p.refresh, secret.refresh(), gadgets.refresh_keyswitch);
         wipe(&mut minus_key);
-        let id = KeyId::of(secret);
-        Self { id, parameters: p, compare, refresh, trace, square, compare_keyswitch, refresh_keyswitch }
+        let id = KeyId([0; KEY_ID_BYTES]);
+        let mut key = Self { id, parameters: p, compare, refresh, trace, square, compare_keyswitch, refresh_keyswitch };
+        let mut hashing = Hashing::new(std::io::sink());
+        // A sink takes everything.
+        let _ = key.write_content(&mut hashing);
+        key.id = KeyId(hashing.finish().1);
+        key
     }
 
     /// The parameter set of the secret keys.
@@ -137,7 +142,7 @@ impl EvaluationKey {
         self.parameters
     }
 
-    /// Which secret keys it belongs to.
+    /// Its name.
     pub fn id(&self) -> KeyId {
         self.id
     }
@@ -147,20 +152,25 @@ impl EvaluationKey {
         let block = |s: &Section| s.blocks * seeded::seeded_len(s.rows, parameters.ring(), BODY_BITS);
         let keyswitches = keyswitches().map(|gadget| SeededKeyswitchKey::wire_bytes(parameters, gadget));
         let keyswitches: usize = keyswitches.iter().sum();
-        HEADER_BYTES + Sections::of(parameters).all().iter().map(block).sum::<usize>() + keyswitches
+        HEADER_BYTES + Sections::of(parameters).all().iter().map(block).sum::<usize>() + keyswitches + KEY_ID_BYTES
     }
 
     /// What a key of this parameter set begins with.
-    pub(crate) fn header(parameters: &ParameterSet, id: KeyId) -> Vec<u8> {
-        MAGIC.iter().copied().chain(parameters.id.0.to_le_bytes()).chain(id.0).collect()
+    pub(crate) fn header(parameters: &ParameterSet) -> Vec<u8> {
+        MAGIC.iter().copied().chain(parameters.id.0.to_le_bytes()).collect()
     }
 
-    /// Writes the key: magic number, parameter set, identifier, then the sections in order.
+    /// Writes the key: magic number, parameter set, the sections in order, and SHA-256 of all that, which is the key's name.
     ///
     /// # Errors
     /// Those of `out`.
     pub fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
-        out.write_all(&Self::header(self.parameters, self.id))?;
+        self.write_content(out)?;
+        out.write_all(&self.id.0)
+    }
+
+    fn write_content(&self, out: &mut impl Write) -> std::io::Result<()> {
+        out.write_all(&Self::header(self.parameters))?;
         let mut blocks = self.compare.iter().chain(&self.refresh).chain(&self.trace).chain([&self.square]);
         blocks.try_for_each(|block| out.write_all(&block.0))?;
         out.write_all(self.compare_keyswitch.as_bytes())?;
@@ -172,40 +182,23 @@ impl EvaluationKey {
     /// # Errors
     /// [`FheError::EvaluationKey`] or [`FheError::UnknownParameters`].
     pub fn read(input: &mut impl Read) -> Result<Self, FheError> {
-        let (parameters, id) = read_header(input)?;
+        let mut input = Hashing::new(input);
+        let parameters = read_header(&mut input)?;
         let sections = Sections::of(parameters);
         let mut blocks = |section: Section| -> Result<Vec<Block>, FheError> {
-            (0..section.blocks).map(|_| Block::read(input, section, parameters)).collect()
+            (0..section.blocks).map(|_| Block::read(&mut input, section, parameters)).collect()
         };
         let (compare, refresh, trace) = (blocks(sections.compare)?, blocks(sections.refresh)?, blocks(sections.trace)?);
-        let square = Block::read(input, sections.square, parameters)?;
-        let (compare_keyswitch, refresh_keyswitch) = read_keyswitches(input, parameters)?;
+        let square = Block::read(&mut input, sections.square, parameters)?;
+        let (compare_keyswitch, refresh_keyswitch) = read_keyswitches(&mut input, parameters)?;
+        let id = read_name(input)?;
         Ok(Self { id, parameters, compare, refresh, trace, square, compare_keyswitch, refresh_keyswitch })
     }
 
-    /// Writes the key to a file.
-    ///
-    /// # Errors
-    /// [`FheError::Io`].
-    pub fn save(&self, path: &Path) -> Result<(), FheError> {
-        let io = |source| FheError::Io { path: path.display().to_string(), source };
-        let mut out = BufWriter::with_capacity(1 << 20, File::create(path).map_err(io)?);
-        self.write(&mut out).and_then(|()| out.flush()).map_err(io)
-    }
-
-    /// Reads a key from a file.
-    ///
-    /// # Errors
-    /// [`FheError::Io`], [`FheError::EvaluationKey`] or [`FheError::UnknownParameters`].
-    pub fn load(path: &Path) -> Result<Self, FheError> {
-        let io = |source| FheError::Io { path: path.display().to_string(), source };
-        let file = File::open(path).map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
-        let key = Self::read(&mut BufReader::with_capacity(1 << 20, file))?;
-        if length != Self::wire_bytes(key.parameters) as u64 {
-            return Err(FheError::EvaluationKey { what: "it is longer than its parameter set implies" });
-        }
-        Ok(key)
+    /// Whether it is one of this secret key.
+    pub fn belongs_to(&self, secret: &SecretKey) -> bool {
+        self.parameters.id == secret.parameters().id
+            && self.compare_keyswitch.opens_under(secret, DecisionGadgets::STANDARD.compare_keyswitch)
     }
 }
 
@@ -216,16 +209,18 @@ impl Block {
     }
 }
 
-/// `p` times the weight of every level, most significant first.
-fn at_every_level(p: &[u64], gadget: Gadget) -> Vec<u64> {
+/// `p`, which is wiped, times the weight of every level, most significant first.
+fn at_every_level(mut p: Vec<u64>, gadget: Gadget) -> Vec<u64> {
     let levels = (1..=gadget.levels).map(|level| gadget.weight(level));
-    levels.flat_map(|weight| p.iter().map(move |x| x.wrapping_mul(weight))).collect()
+    let out = levels.flat_map(|weight| p.iter().map(move |x| x.wrapping_mul(weight))).collect();
+    wipe(&mut p);
+    out
 }
 
-/// `p^2` modulo `X^N + 1`.
+/// `p^2` modulo `X^N + 1`, in a time that does not depend on `p`.
 fn negacyclic_square(p: &[u64]) -> Vec<u64> {
     let mut out = vec![0u64; p.len()];
-    for (i, x) in p.iter().enumerate().filter(|(_, x)| **x != 0) {
+    for (i, x) in p.iter().enumerate() {
         let (stay, wrap) = p.split_at(p.len() - i);
         for (out, y) in out[i..].iter_mut().zip(stay) {
             *out = out.wrapping_add(x.wrapping_mul(*y));
@@ -237,15 +232,23 @@ fn negacyclic_square(p: &[u64]) -> Vec<u64> {
     out
 }
 
-/// The parameter set and the identifier of the key that follows.
-pub(crate) fn read_header(input: &mut impl Read) -> Result<(&'static ParameterSet, KeyId), FheError> {
+/// The parameter set of the key that follows.
+pub(crate) fn read_header(input: &mut impl Read) -> Result<&'static ParameterSet, FheError> {
     let header = take(input, HEADER_BYTES)?;
     let (magic, rest) = header.split_at(MAGIC.len());
     if magic != MAGIC {
         return Err(FheError::EvaluationKey { what: "its first bytes are not those of a key of this version" });
     }
-    let parameters = ParameterSet::by_id(ParameterId(u16::from_le_bytes([rest[0], rest[1]])))?;
-    Ok((parameters, KeyId(std::array::from_fn(|i| rest[2 + i]))))
+    ParameterSet::by_id(ParameterId(u16::from_le_bytes([rest[0], rest[1]])))
+}
+
+/// The name with which a key ends, if everything before it is as it was written.
+pub(crate) fn read_name(input: Hashing<impl Read>) -> Result<KeyId, FheError> {
+    let (mut input, checksum) = input.finish();
+    if take(&mut input, KEY_ID_BYTES)? != checksum {
+        return Err(FheError::EvaluationKey { what: "its checksum does not fit it, so it was damaged" });
+    }
+    Ok(KeyId(checksum))
 }
 
 /// The last sections of a key: the keyswitch to the small key of comparisons, and to that of refreshes.

@@ -1,21 +1,17 @@
-//! [`KeyId`]: the public name of a client's secret keys.
+//! [`KeyId`]: the public name of an evaluation key. [`ClientKey`]: what a client holds of its keys.
 
 use std::fmt;
-
-use sordino_model::layout::KEY_ID_BYTES;
+use std::sync::Arc;
 
 use crate::SecretKey;
+use crate::wire::checksum::Checksum;
 
-/// Names the secret key to which an evaluation key belongs: random, and drawn apart from the key's bits.
+/// Names an evaluation key: the SHA-256 with which it ends, of everything before it. Whoever holds the key can compute its name, and
+/// nobody can make another key of that name.
+///
+/// It links all queries under that evaluation key. A new evaluation key of the same secret key has another name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct KeyId(pub [u8; KEY_ID_BYTES]);
-
-impl KeyId {
-    /// The identifier of a secret key.
-    pub fn of(secret: &SecretKey) -> Self {
-        Self(secret.name())
-    }
-}
+pub struct KeyId(pub Checksum);
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,5 +22,36 @@ impl fmt::Display for KeyId {
 impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// A secret key, and the name of the evaluation key that the server holds for it, where the server decides.
+#[derive(Clone, Debug)]
+pub struct ClientKey {
+    pub(crate) secret: Arc<SecretKey>,
+    pub(crate) evaluation: Option<KeyId>,
+}
+
+impl ClientKey {
+    /// A secret key that was registered under `evaluation`.
+    pub fn registered(secret: impl Into<Arc<SecretKey>>, evaluation: KeyId) -> Self {
+        Self { secret: secret.into(), evaluation: Some(evaluation) }
+    }
+
+    /// The secret key alone.
+    pub fn secret(&self) -> &Arc<SecretKey> {
+        &self.secret
+    }
+}
+
+impl From<SecretKey> for ClientKey {
+    fn from(secret: SecretKey) -> Self {
+        Arc::new(secret).into()
+    }
+}
+
+impl From<Arc<SecretKey>> for ClientKey {
+    fn from(secret: Arc<SecretKey>) -> Self {
+        Self { secret, evaluation: None }
     }
 }

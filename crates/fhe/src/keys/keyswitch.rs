@@ -55,13 +55,35 @@ impl SeededKeyswitchKey {
         Self(masks.into_iter().chain(bodies.into_iter().flatten().flat_map(u32::to_le_bytes)).collect())
     }
 
+    /// Whether it leads from this secret key to its small key of comparisons, which has the gadget `gadget`.
+    pub(crate) fn opens_under(&self, secret: &SecretKey, gadget: Gadget) -> bool {
+        let dimension = secret.compare().len();
+        let (seed, bodies) = self.split(gadget);
+        let first = |(i, bodies): (usize, &[[u8; BODY_BYTES]])| {
+            let mask = mask_rows(seed, i, dimension, 1);
+            is_first_row(&mask, u32::from_le_bytes(bodies[0]), i, secret, gadget)
+        };
+        bodies.take(ROWS_LOOKED_AT).enumerate().all(first)
+    }
+
     /// The seed of the masks, and the bodies of the rows of each bit of the ring's key.
-    #[cfg(feature = "server")]
     pub(crate) fn split(&self, gadget: Gadget) -> (RandomSeed, impl Iterator<Item = &[[u8; BODY_BYTES]]>) {
         let (seed, bodies) = self.0.split_at(SEED_BYTES);
         let seed = std::array::from_fn(|i| seed[i]);
         (seed, bodies.as_chunks().0.chunks_exact(gadget.levels as usize))
     }
+}
+
+/// Rows by which a key is told from another's, of which one in 2^18 passes for a row of this one.
+pub(crate) const ROWS_LOOKED_AT: usize = 8;
+
+/// Whether this is the row of the first level for bit `i` of the ring's key, under the small key of comparisons: its phase is that
+/// message and no more noise than the parameter set allows.
+pub(crate) fn is_first_row(mask: &[u32], body: u32, i: usize, secret: &SecretKey, gadget: Gadget) -> bool {
+    let product = mask.iter().zip(secret.compare()).fold(0u32, |sum, (a, s)| sum.wrapping_add(a * *s as u32));
+    let message = (secret.glwe().as_ref()[i].wrapping_mul(gadget.weight(1)) >> 32) as u32;
+    let noise = body.wrapping_sub(product).wrapping_sub(message) as i32;
+    noise.unsigned_abs() <= 1 << small_noise_log2(secret.parameters().compare)
 }
 
 /// The bound of a small key's noise on 32 bits: that of the parameter set, and not below one.

@@ -1,28 +1,24 @@
 //! [`SecretKey`]: what only the client holds.
 
 use std::fmt;
-use std::fs::OpenOptions;
 use std::hint::black_box;
-use std::io::Write;
-use std::path::Path;
 
-use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
 use crate::FheError;
-use crate::params::{ParameterId, ParameterSet, SmallKey};
-use crate::ring::random::system_bytes;
+use crate::params::{ParameterId, ParameterSet};
+use crate::ring::random::Random;
+use crate::wire::checksum;
 
-const MAGIC: &[u8; 8] = b"SRDNKEY\x02";
-/// Bytes of a key's public name.
-const NAME: usize = 16;
-const HEADER: usize = MAGIC.len() + 2 + NAME;
+const MAGIC: &[u8; 8] = b"SRDNKEY\x03";
+const HEADER: usize = MAGIC.len() + 2;
+/// More than any key takes.
+pub(crate) const MOST_BYTES: u64 = 1 << 12;
 
 /// A binary GLWE key, which encrypts queries and decrypts replies, and two small binary LWE keys, which only bootstrapping
 /// uses. Overwritten with zeros when dropped, and never printed.
 pub struct SecretKey {
     parameters: &'static ParameterSet,
-    name: [u8; NAME],
     glwe: GlweSecretKeyOwned<u64>,
     compare: LweSecretKeyOwned<u64>,
     refresh: LweSecretKeyOwned<u64>,
@@ -31,29 +27,20 @@ pub struct SecretKey {
 impl SecretKey {
     /// Draws a key from the system's randomness.
     pub fn generate(parameters: &'static ParameterSet) -> Self {
-        Self::draw(parameters, system_bytes(), Seed(u128::from_le_bytes(system_bytes())))
+        Self::draw(parameters, Random::from_system())
     }
 
-    /// Draws a key from `seed`: for tests and benches that must be repeatable. Whoever knows the seed knows the key.
-    pub fn generate_from_seed(parameters: &'static ParameterSet, seed: Seed) -> Self {
-        Self::draw(parameters, seed.0.to_le_bytes(), seed)
+    /// Draws a key from `seed`, for tests that must be repeatable. Whoever knows the seed knows the key.
+    #[cfg(any(test, feature = "insecure"))]
+    pub fn generate_from_insecure_seed(parameters: &'static ParameterSet, seed: u64) -> Self {
+        Self::draw(parameters, Random::from_insecure_seed("secret key", seed))
     }
 
-    fn draw(parameters: &'static ParameterSet, name: [u8; NAME], seed: Seed) -> Self {
-        let mut generator = SecretRandomGenerator::<DefaultRandomGenerator>::new(seed);
-        let glwe = allocate_and_generate_new_binary_glwe_secret_key(
-            parameters.glwe_dimension(),
-            parameters.polynomial_size,
-            &mut generator,
-        );
-        let mut small = |key: SmallKey| allocate_and_generate_new_binary_lwe_secret_key(key.dimension, &mut generator);
-        let (compare, refresh) = (small(parameters.compare), small(parameters.refresh));
-        Self { parameters, name, glwe, compare, refresh }
-    }
-
-    /// What the key is called in public: random, and drawn apart from its bits, of which it tells nothing.
-    pub(crate) fn name(&self) -> [u8; NAME] {
-        self.name
+    fn draw(parameters: &'static ParameterSet, mut random: Random) -> Self {
+        let glwe = GlweSecretKey::from_container(random.bits(parameters.ring()), parameters.polynomial_size);
+        let mut small = |dimension: LweDimension| LweSecretKey::from_container(random.bits(dimension.0));
+        let (compare, refresh) = (small(parameters.compare.dimension), small(parameters.refresh.dimension));
+        Self { parameters, glwe, compare, refresh }
     }
 
     /// The set this key belongs to.
@@ -87,43 +74,19 @@ impl SecretKey {
         self.refresh.as_ref()
     }
 
-    /// Writes the key, one bit per coefficient, to a new file that only its owner can read (mode 0600 on Unix).
-    ///
-    /// # Errors
-    /// [`FheError::Io`]; a file that exists is never overwritten.
-    pub fn save(&self, path: &Path) -> Result<(), FheError> {
-        let io = |source| FheError::Io { path: path.display().to_string(), source };
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(io)?;
-        let mut bytes = self.to_bytes();
-        let written = file.write_all(&bytes).and_then(|()| file.sync_all());
-        wipe(&mut bytes);
-        written.map_err(io)
-    }
-
-    /// Reads a key that [`SecretKey::save`] wrote.
-    ///
-    /// # Errors
-    /// [`FheError::Io`], [`FheError::KeyFile`] or [`FheError::UnknownParameters`].
-    pub fn load(path: &Path) -> Result<Self, FheError> {
-        let mut bytes =
-            std::fs::read(path).map_err(|source| FheError::Io { path: path.display().to_string(), source })?;
-        let key = Self::from_bytes(&bytes);
-        wipe(&mut bytes);
-        key
-    }
-
-    /// The key as bytes, which are as secret as the key: to keep where there are no files.
+    /// The key as bytes, which are as secret as the key: to keep where there are no files. Magic number and format version (8), parameter
+    /// set (2), one bit per coefficient, SHA-256 of all that (32).
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
+        // With room for everything: bytes that move leave a copy behind.
+        let mut bytes = Vec::with_capacity(MOST_BYTES as usize);
+        bytes.extend(MAGIC);
         bytes.extend(self.parameters.id.0.to_le_bytes());
-        bytes.extend(self.name);
-        for bits in self.bits().chunks(8) {
+        let mut bits = self.bits();
+        for bits in bits.chunks(8) {
             bytes.push(bits.iter().enumerate().fold(0, |byte, (i, &bit)| byte | (bit as u8) << i));
         }
+        wipe(&mut bits);
+        checksum::seal(&mut bytes);
         bytes
     }
 
@@ -132,27 +95,28 @@ impl SecretKey {
     /// # Errors
     /// [`FheError::KeyFile`] or [`FheError::UnknownParameters`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FheError> {
-        let damaged = |what| FheError::KeyFile { what };
-        let header = bytes.get(..HEADER).ok_or(damaged("it is too short"))?;
-        let (magic, id) = header.split_at(MAGIC.len());
-        if magic != MAGIC {
-            return Err(damaged("its first bytes are not those of a key of this version"));
+        let refuse = |what| FheError::KeyFile { what };
+        if !bytes.starts_with(MAGIC) {
+            return Err(refuse(match bytes.starts_with(&MAGIC[..7]) {
+                true => "it is of another version of sordino; make a new key",
+                false => "its first bytes are not those of a secret key",
+            }));
         }
-        let (id, name) = id.split_at(2);
-        let parameters = ParameterSet::by_id(ParameterId(u16::from_le_bytes([id[0], id[1]])))?;
-        let name = std::array::from_fn(|i| name[i]);
+        let (content, _) = checksum::open(bytes).ok_or(refuse("its checksum does not fit it, so it was damaged"))?;
+        let (header, packed) = content.split_at_checked(HEADER).ok_or(refuse("it is too short"))?;
+        let parameters = ParameterSet::by_id(ParameterId(u16::from_le_bytes([header[8], header[9]])))?;
         let (ring, compare) = (parameters.ring(), parameters.compare.dimension.0);
         let all = ring + compare + parameters.refresh.dimension.0;
-        let packed = &bytes[HEADER..];
         if packed.len() != all.div_ceil(8) {
-            return Err(damaged("its length does not fit its parameter set"));
+            return Err(refuse("its length does not fit its parameter set"));
         }
-        let mut bits: Vec<u64> = (0..all).map(|i| u64::from(packed[i / 8] >> (i % 8) & 1)).collect();
-        let glwe = GlweSecretKey::from_container(bits[..ring].to_vec(), parameters.polynomial_size);
-        let refresh = LweSecretKey::from_container(bits[ring + compare..].to_vec());
-        let compare = LweSecretKey::from_container(bits[ring..ring + compare].to_vec());
-        wipe(&mut bits);
-        Ok(Self { parameters, name, glwe, compare, refresh })
+        let bits = |range: std::ops::Range<usize>| -> Vec<u64> {
+            range.map(|i| u64::from(packed[i / 8] >> (i % 8) & 1)).collect()
+        };
+        let glwe = GlweSecretKey::from_container(bits(0..ring), parameters.polynomial_size);
+        let refresh = LweSecretKey::from_container(bits(ring + compare..all));
+        let compare = LweSecretKey::from_container(bits(ring..ring + compare));
+        Ok(Self { parameters, glwe, compare, refresh })
     }
 
     fn bits(&self) -> Vec<u64> {
@@ -186,40 +150,32 @@ mod tests {
     use crate::params::INSECURE_N256;
 
     #[test]
-    fn a_saved_key_loads_as_itself_and_is_private() {
-        let directory = std::env::temp_dir().join(format!("sordino-key-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        let path = directory.join("key");
-        let _ = std::fs::remove_file(&path);
-        let key = SecretKey::generate_from_seed(&INSECURE_N256, Seed(1));
-        key.save(&path).unwrap();
-        let loaded = SecretKey::load(&path).unwrap();
-        assert_eq!((loaded.bits(), loaded.name()), (key.bits(), key.name()));
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        }
-        assert!(matches!(key.save(&path), Err(FheError::Io { .. })), "an existing key must not be overwritten");
-        std::fs::remove_dir_all(&directory).unwrap();
-    }
-
-    #[test]
-    fn damaged_key_files_are_refused() {
-        let bytes = SecretKey::generate_from_seed(&INSECURE_N256, Seed(2)).to_bytes();
+    fn every_flipped_bit_and_every_cut_of_a_key_is_refused() {
+        let key = SecretKey::generate_from_insecure_seed(&INSECURE_N256, 2);
+        let bytes = key.to_bytes();
+        assert_eq!(SecretKey::from_bytes(&bytes).unwrap().bits(), key.bits());
         for length in 0..bytes.len() {
             assert!(SecretKey::from_bytes(&bytes[..length]).is_err());
         }
-        for byte in 0..HEADER - NAME {
+        for bit in 0..8 * bytes.len() {
             let mut damaged = bytes.clone();
-            damaged[byte] ^= 0x40;
-            assert!(SecretKey::from_bytes(&damaged).is_err());
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(matches!(SecretKey::from_bytes(&damaged), Err(FheError::KeyFile { .. })), "bit {bit}");
+        }
+        let earlier = [b"SRDNKEY\x02", &bytes[8..]].concat();
+        assert!(SecretKey::from_bytes(&earlier).unwrap_err().to_string().contains("make a new key"));
+    }
+
+    #[test]
+    fn no_key_takes_more_than_is_read() {
+        for set in [&crate::params::STANDARD, &INSECURE_N256] {
+            assert!((SecretKey::generate(set).to_bytes().len() as u64) < MOST_BYTES);
         }
     }
 
     #[test]
     fn debug_shows_no_bits() {
-        let key = SecretKey::generate_from_seed(&INSECURE_N256, Seed(3));
+        let key = SecretKey::generate_from_insecure_seed(&INSECURE_N256, 3);
         assert_eq!(format!("{key:?}"), "SecretKey { parameters: \"insecure-n256\", .. }");
     }
 }

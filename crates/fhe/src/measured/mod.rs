@@ -1,6 +1,7 @@
 //! Encrypted decisions against clear ones, and every noise formula against what is measured, on several keys.
 
 mod decisions;
+mod malicious;
 mod scores;
 mod tournaments;
 
@@ -27,9 +28,9 @@ struct Keys {
 }
 
 impl Keys {
-    fn new(parameters: &'static ParameterSet, seed: u128) -> Self {
-        let secret = SecretKey::generate_from_seed(parameters, Seed(seed));
-        let server = EvaluationKey::generate_from_insecure_seed(&secret, seed as u8, |_| {}).expand();
+    fn new(parameters: &'static ParameterSet, seed: u64) -> Self {
+        let secret = SecretKey::generate_from_insecure_seed(parameters, seed);
+        let server = EvaluationKey::generate_from_insecure_seed(&secret, seed, |_| {}).expand();
         Self { secret, server }
     }
 

@@ -8,7 +8,6 @@ use sordino_front::VectorBound;
 use sordino_model::ModelHash;
 use sordino_model::layout::{IndexLayout, Packing, SEED_BYTES};
 use sordino_model::stage::{Hierarchy, Stage};
-use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
 use crate::keys::secret::SecretKey;
@@ -24,10 +23,10 @@ use crate::scores::{Client, Plan, PlannerOptions, Server, TripPlan, select};
 use crate::wire::encoding::Encoding;
 use crate::wire::{expansion, seeded};
 
-const KEYS: u128 = 3;
+const KEYS: u64 = 3;
 
-fn key(seed: u128) -> SecretKey {
-    SecretKey::generate_from_seed(&STANDARD, Seed(seed))
+fn key(seed: u64) -> SecretKey {
+    SecretKey::generate_from_insecure_seed(&STANDARD, seed)
 }
 
 fn phase(key: &SecretKey, glwe: &Glwe) -> Vec<u64> {
@@ -36,7 +35,7 @@ fn phase(key: &SecretKey, glwe: &Glwe) -> Vec<u64> {
 }
 
 /// Encrypts polynomials and reads them back as the server does.
-fn sent(key: &SecretKey, plaintexts: &[u64], body_bits: u32, seed: u128) -> Vec<Glwe> {
+fn sent(key: &SecretKey, plaintexts: &[u64], body_bits: u32, seed: u64) -> Vec<Glwe> {
     let mut bytes = Vec::new();
     seeded::encrypt(key, plaintexts, body_bits, &mut Random::new([seed as u8; SEED_BYTES], 0), &mut bytes);
     let ring = key.parameters().ring();
@@ -170,7 +169,7 @@ fn encrypted_bit(
     key: &SecretKey,
     bit: bool,
     index: IndexLayout,
-    seed: u128,
+    seed: u64,
     fourier: &Fourier,
 ) -> Vec<crate::ring::ggsw::Ggsw> {
     let rows = bit_plaintexts(bit, index, key);
@@ -250,13 +249,14 @@ fn whole_trips() {
     let quiet = plan.trips().iter().map(|trip| TripPlan { flood: 0, score_bound: 1 << 45, ..*trip });
     let quiet = Plan::new(parameters(), quiet.collect()).unwrap();
     let unit = quiet.trips()[1].encoding().delta() as f64;
-    let server = Server::new(ModelHash([1; 32]), &hierarchy, quiet.clone()).unwrap();
+    let server = Server::of_any_plan(ModelHash([1; 32]), &hierarchy, quiet.clone()).unwrap();
     for trip in 0..2 {
         let mut sample = Sample::default();
         for seed in 0..KEYS {
             let key = key(seed);
             let model = ModelHash([1; 32]);
-            let mut client = Client::from_insecure_seed(key, quiet.clone(), model, hierarchy.shape(), seed).unwrap();
+            let client = Client::of_any_plan(key, quiet.clone(), model, hierarchy.shape()).unwrap();
+            let mut client = client.with_insecure_seed(seed);
             for query in 0..6 {
                 let groups = if trip == 0 { vec![] } else { vec![(query * 17 + 5) % outputs] };
                 let reply = server.answer(&client.query(trip, &[0; 12], &groups).unwrap()).unwrap();

@@ -1,7 +1,6 @@
 //! Tournaments find whoever leads by the margin, under keys that have travelled.
 
 use sordino_model::layout::Tournament;
-use tfhe::core_crypto::commons::math::random::Seed;
 
 use super::{Keys, REAL, Random, SMALL, TORUS};
 use crate::bootstrap::evaluator::Evaluator;
@@ -146,7 +145,7 @@ fn tournaments_at_the_standard_parameters() {
 
 #[test]
 fn evaluation_keys_survive_the_wire() {
-    let secret = SecretKey::generate_from_seed(&INSECURE_N512, Seed(5));
+    let secret = SecretKey::generate_from_insecure_seed(&INSECURE_N512, 5);
     let key = EvaluationKey::generate(&secret, |_| {});
     let mut bytes = Vec::new();
     key.write(&mut bytes).expect("a vector takes all bytes");

@@ -245,7 +245,8 @@ impl Contest {
         (worst.log2() + siblings as f64).min(0.0)
     }
 
-    /// The smallest margin, on the torus, that keeps [`Contest::failure_log2`] at or below `target_log2`.
+    /// The smallest margin, on the torus, that keeps [`Contest::failure_log2`] at or below `target_log2`; infinite where noise is such that
+    /// no difference below a quarter of the torus does.
     pub fn margin(&self, noise: &DecisionNoise, target_log2: f64, siblings: usize) -> f64 {
         least(|margin| self.failure_log2(noise, margin, siblings) <= target_log2)
     }
@@ -294,8 +295,11 @@ pub(crate) fn quarter_failure_log2(variance: f64) -> f64 {
     1.0 - QUARTER * QUARTER / (2.0 * variance) * LOG2_E
 }
 
-/// The smallest number below a quarter of the torus, to a part in 2^20, for which `holds` holds.
+/// The smallest number below a quarter of the torus, to a part in 2^20, for which `holds` holds; infinite where none does.
 fn least(holds: impl Fn(f64) -> bool) -> f64 {
+    if !holds(QUARTER) {
+        return f64::INFINITY;
+    }
     let (mut low, mut high) = (0.0, QUARTER);
     for _ in 0..20 {
         let middle = (low + high) / 2.0;

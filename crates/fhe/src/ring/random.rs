@@ -11,7 +11,7 @@ use sordino_model::layout::SEED_BYTES;
 pub(crate) type RandomSeed = [u8; SEED_BYTES];
 
 /// Bytes from the system's own generator, in a browser from `crypto.getRandomValues`.
-pub(crate) fn system_bytes<const N: usize>() -> [u8; N] {
+fn system_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // No system that this runs on fails here once it has started, and a key must not be made of anything else.
     getrandom::getrandom(&mut bytes).expect("the system has random bytes");
@@ -32,6 +32,34 @@ impl Random {
     /// A stream seeded with 256 bits from the system.
     pub(crate) fn from_system() -> Self {
         Self::new(system_bytes(), 0)
+    }
+
+    /// A stream that follows from `seed` alone. Different purposes never share one.
+    #[cfg(any(test, feature = "insecure"))]
+    pub(crate) fn from_insecure_seed(purpose: &str, seed: u64) -> Self {
+        use sha2::{Digest, Sha256};
+        Self::new(Sha256::digest(format!("sordino insecure seed, {purpose}, {seed}")).into(), 0)
+    }
+
+    /// A stream that follows from this one.
+    pub(crate) fn fork(&mut self) -> Self {
+        Self::new(self.seed(), 0)
+    }
+
+    /// A stream that follows from this one and from the system's randomness: as good as the better of the two.
+    pub(crate) fn with_entropy(&mut self) -> Self {
+        let (mut seed, system): (RandomSeed, RandomSeed) = (self.seed(), system_bytes());
+        seed.iter_mut().zip(system).for_each(|(seed, system)| *seed ^= system);
+        Self::new(seed, 0)
+    }
+
+    /// Uniform bits, one to an element.
+    pub(crate) fn bits(&mut self, count: usize) -> Vec<u64> {
+        let mut words = vec![0; count.div_ceil(64)];
+        self.uniform(&mut words);
+        let bits = (0..count).map(|i| words[i / 64] >> (i % 64) & 1).collect();
+        words.fill(0);
+        bits
     }
 
     /// Draws a seed for other streams. Seeds tell nothing of each other.

@@ -9,6 +9,7 @@ use sordino_model::stage::Hierarchy;
 
 use crate::FheError;
 use crate::linear::LinearStage;
+use crate::protocol::promise;
 use crate::ring::fourier::Fourier;
 use crate::ring::random::Random;
 use crate::ring::zero_key::ZeroKey;
@@ -19,6 +20,7 @@ use crate::scores::reply::{self, Returned};
 use crate::scores::seal::Seal;
 use crate::scores::select;
 use crate::scores::work::Work;
+use crate::wire::checksum;
 use crate::wire::expansion::expand;
 use crate::wire::header::{Header, Kind};
 use crate::wire::seeded::seeded_len;
@@ -46,6 +48,12 @@ impl Server {
     /// # Errors
     /// [`FheError::Plan`] if the plan was made for another model, or its bounds are below the model's.
     pub fn new(model: ModelHash, hierarchy: &Hierarchy, plan: Plan) -> Result<Self, FheError> {
+        promise(plan.failure_log2())?;
+        Self::of_any_plan(model, hierarchy, plan)
+    }
+
+    /// [`Server::new`] for a plan that need not keep its promise.
+    pub(crate) fn of_any_plan(model: ModelHash, hierarchy: &Hierarchy, plan: Plan) -> Result<Self, FheError> {
         plan.check_shape(hierarchy.shape())?;
         let fourier = Fourier::new(plan.parameters().ring());
         let trips = plan.trips().iter().map(|trip| {
@@ -96,9 +104,9 @@ impl Server {
         self.plan.trip(trip)?;
         let prepared = &self.trips[trip];
         let parameters = self.plan.parameters();
-        let payload =
-            self.header(trip, Kind::Query).read(query, prepared.plan.query_len(parameters, &prepared.circuit))?;
-        let (zero_key, inputs, counts) = self.read(prepared, payload);
+        let length = prepared.plan.query_len(parameters, &prepared.circuit);
+        let query = self.header(trip, Kind::Query).read(query, length)?;
+        let (zero_key, inputs, counts) = self.read(prepared, query.payload);
         let read = start.elapsed();
         let mut machine = ScoreMachine::new(&prepared.plan, &prepared.linear, &self.fourier);
         let values = prepared.circuit.run(&mut machine, inputs)?;
@@ -114,9 +122,10 @@ impl Server {
         }
         work.counts += Counts::reply().times(ciphertexts.len());
         let (plan, returned) = (&prepared.plan, &prepared.returned);
-        let mut out = self.header(trip, Kind::Reply).write(reply::reply_len(plan, returned));
+        let mut out = self.header(trip, Kind::Reply).write(&query.checksum, reply::reply_len(plan, returned));
         let seal = Seal { plan, parameters, zero_key: &zero_key, fourier: &self.fourier };
         seal.write(ciphertexts, returned, Random::from_system().seed(), &mut out);
+        checksum::seal(&mut out);
         work.reply = start.elapsed();
         Ok((out, work))
     }

@@ -1,19 +1,23 @@
 //! [`Header`]: what every message starts with, and every message is checked against before anything else is read.
 //!
 //! Layout, little-endian: magic `SRDN` (4 bytes), format version (1), kind (1), trip (2), parameter set (2), SHA-256 of the
-//! server half of the model (32), SHA-256 of the plan (32); then the payload, whose length follows from the plan. A
-//! message holds no length of its own: there is nothing in it to believe.
+//! server half of the model (32), SHA-256 of the plan (32), reference (32); then the payload, whose length follows from the plan; then
+//! SHA-256 of everything before it (32). A message holds no length of its own: there is nothing in it to believe.
+//!
+//! The reference of a query is a nonce. That of a reply is the checksum of the query that it answers, which covers the nonce, the
+//! model, the plan and, where there is one, the evaluation key's name.
 
 use sordino_model::ModelHash;
-use sordino_model::layout::MESSAGE_HEADER;
+use sordino_model::layout::{CHECKSUM_BYTES, MESSAGE_HEADER};
 
 use crate::FheError;
 use crate::params::ParameterId;
+use crate::wire::checksum::{self, Checksum};
 
 const MAGIC: &[u8; 4] = b"SRDN";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
-const _: () = assert!(MESSAGE_HEADER == 4 + 1 + 1 + 2 + 2 + 32 + 32);
+const _: () = assert!(MESSAGE_HEADER == 4 + 1 + 1 + 2 + 2 + 32 + 32 + CHECKSUM_BYTES);
 
 /// Which way a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,16 +47,28 @@ pub(crate) struct Header {
     pub(crate) plan: ModelHash,
 }
 
+/// A message that was checked: it is whole, and what its reader expects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opened<'a> {
+    /// What follows the header.
+    pub(crate) payload: &'a [u8],
+    /// The nonce of a query, the query's checksum in a reply.
+    pub(crate) reference: Checksum,
+    /// The message's own checksum, by which a reply refers to it.
+    pub(crate) checksum: Checksum,
+}
+
 impl Header {
-    /// Starts a message whose payload will have `payload` bytes.
-    pub(crate) fn write(&self, payload: usize) -> Vec<u8> {
-        let mut out = Vec::with_capacity(MESSAGE_HEADER + payload);
+    /// Starts a message whose payload will have `payload` bytes. [`checksum::seal`] ends it.
+    pub(crate) fn write(&self, reference: &Checksum, payload: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(MESSAGE_HEADER + payload + CHECKSUM_BYTES);
         out.extend(MAGIC);
         out.extend([VERSION, self.kind as u8]);
         out.extend(self.trip.to_le_bytes());
         out.extend(self.parameters.0.to_le_bytes());
         out.extend(self.model.0);
         out.extend(self.plan.0);
+        out.extend(reference);
         out
     }
 
@@ -65,7 +81,7 @@ impl Header {
         Self::fields(kind, message).map(|(header, _)| usize::from(u16::from_le_bytes([header[2], header[3]])))
     }
 
-    /// What follows the magic number of a message of this version and kind, and its payload.
+    /// What follows the magic number of a message of this version and kind, and what follows its header.
     fn fields(kind: Kind, message: &[u8]) -> Result<(&[u8], &[u8]), FheError> {
         let refuse = |what| FheError::NotAMessage { what, expected: kind.name() };
         let (header, rest) = message.split_at_checked(MESSAGE_HEADER).ok_or(refuse("it is shorter than a header"))?;
@@ -82,8 +98,8 @@ impl Header {
         Ok((header, rest))
     }
 
-    /// Checks that `message` starts with this header and has a payload of `payload` bytes, and returns the payload.
-    pub(crate) fn read<'a>(&self, message: &'a [u8], payload: usize) -> Result<&'a [u8], FheError> {
+    /// Checks that `message` starts with this header, has a payload of `payload` bytes, and arrived as it was sent.
+    pub(crate) fn read<'a>(&self, message: &'a [u8], payload: usize) -> Result<Opened<'a>, FheError> {
         let (header, rest) = Self::fields(self.kind, message)?;
         let half = |i: usize| u16::from_le_bytes([header[i], header[i + 1]]);
         let (parameters, trip) = (half(4), half(2));
@@ -101,9 +117,11 @@ impl Header {
         if trip != self.trip {
             return Err(FheError::Trip { found: trip.into(), expected: self.trip.into() });
         }
-        if rest.len() != payload {
-            return Err(FheError::Length { found: message.len(), expected: MESSAGE_HEADER + payload });
+        if rest.len() != payload + CHECKSUM_BYTES {
+            let expected = MESSAGE_HEADER + payload + CHECKSUM_BYTES;
+            return Err(FheError::Length { found: message.len(), expected });
         }
-        Ok(rest)
+        let (_, checksum) = checksum::open(message).ok_or(FheError::Damaged { what: self.kind.name() })?;
+        Ok(Opened { payload: &rest[..payload], reference: hash(70).0, checksum })
     }
 }

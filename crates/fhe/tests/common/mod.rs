@@ -13,7 +13,6 @@ use sordino_front::VectorBound;
 use sordino_model::ModelHash;
 use sordino_model::circuit::{Circuit, Clear, ClearValue};
 use sordino_model::stage::{Hierarchy, Stage};
-use tfhe::core_crypto::commons::math::random::Seed;
 
 /// A stage of random weights up to `max_weight` and random counts, of which the first is full.
 pub(crate) fn stage(groups: usize, outputs: usize, width: usize, max_weight: i8, rng: &mut ChaCha8Rng) -> Stage {
@@ -65,25 +64,25 @@ pub(crate) struct Pair<'a> {
 
 pub(crate) const MODEL: ModelHash = ModelHash([7; 32]);
 
-pub(crate) fn key(parameters: &'static ParameterSet, seed: u128) -> Arc<SecretKey> {
-    SecretKey::generate_from_seed(parameters, Seed(seed)).into()
+pub(crate) fn key(parameters: &'static ParameterSet, seed: u64) -> Arc<SecretKey> {
+    SecretKey::generate_from_insecure_seed(parameters, seed).into()
 }
 
 impl<'a> Pair<'a> {
-    pub(crate) fn new(key: &Arc<SecretKey>, hierarchy: &'a Hierarchy, plan: Plan, seed: u128) -> Self {
+    pub(crate) fn new(key: &Arc<SecretKey>, hierarchy: &'a Hierarchy, plan: Plan, seed: u64) -> Self {
         let server = Server::new(MODEL, hierarchy, plan).unwrap();
         // The plan travels as bytes.
         let plan = Plan::from_bytes(&server.plan().to_bytes()).unwrap();
-        let client = Client::from_insecure_seed(key.clone(), plan, MODEL, hierarchy.shape(), seed).unwrap();
+        let client = Client::new(key.clone(), plan, MODEL, hierarchy.shape()).unwrap().with_insecure_seed(seed);
         Self { client, server, hierarchy }
     }
 
-    pub(crate) fn staged(key: &Arc<SecretKey>, hierarchy: &'a Hierarchy, probes: usize, seed: u128) -> Self {
+    pub(crate) fn staged(key: &Arc<SecretKey>, hierarchy: &'a Hierarchy, probes: usize, seed: u64) -> Self {
         let plan = Plan::routed(key.parameters(), hierarchy, probes, PlannerOptions::default()).unwrap();
         Self::new(key, hierarchy, plan, seed)
     }
 
-    pub(crate) fn flat(key: &Arc<SecretKey>, hierarchy: &'a Hierarchy, seed: u128) -> Self {
+    pub(crate) fn flat(key: &Arc<SecretKey>, hierarchy: &'a Hierarchy, seed: u64) -> Self {
         let plan = Plan::flat(key.parameters(), hierarchy, PlannerOptions::default()).unwrap();
         Self::new(key, hierarchy, plan, seed)
     }

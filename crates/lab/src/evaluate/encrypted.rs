@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::seq::index::sample;
 use rand_chacha::ChaCha8Rng;
-use sordino_fhe::{EvaluationKey, KeyId, Plan, SecretKey, decision, params};
+use sordino_fhe::{ClientKey, EvaluationKey, Plan, SecretKey, decision, params};
 use sordino_model::{Answer, ClientModel, Decider, Pair, PairError, Protocol, ServerModel};
 use sordino_service::{Client, Exchange, Server, exchange};
 
@@ -75,10 +75,12 @@ impl Comparison<'_> {
         let bar = self.monitor.bar(places.iter().map(Vec::len).sum::<usize>() as u64, protocol.name());
         for (number, places) in places.into_iter().enumerate() {
             let key = Arc::new(SecretKey::generate(&params::STANDARD));
-            if protocol.decider() == Decider::Server {
-                host.register(EvaluationKey::generate(&key, |_| ()).expand());
-            }
-            let mut client = Client::new(model.clone(), key.clone(), &hello)?;
+            let registered = match protocol.decider() {
+                Decider::Server => Some(host.register(EvaluationKey::generate(&key, |_| ()).expand())?),
+                Decider::Client => None,
+            };
+            let key = registered.map_or(key.clone().into(), |id| ClientKey::registered(key, id));
+            let mut client = Client::new(model.clone(), key, &hello)?;
             for place in places {
                 let features = self.features.rows.row(place).to_vec();
                 let found = exchange(&mut client, &features, &mut |message| host.answer(message))?;
@@ -90,7 +92,7 @@ impl Comparison<'_> {
                 answers.records.push(self.record(new, number, &found, &clear, race));
                 bar.inc(1);
             }
-            host.forget(KeyId::of(&key));
+            registered.into_iter().for_each(|id| host.forget(id));
         }
         bar.finish_and_clear();
         Ok(answers)

@@ -6,7 +6,7 @@ use ndarray::{Array2, Axis};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
-use sordino_fhe::{EvaluationKey, Plan, SecretKey, params};
+use sordino_fhe::{ClientKey, EvaluationKey, Plan, SecretKey, params};
 use sordino_learn::examples::{LabelledVectors, titles};
 use sordino_learn::run::{Descent, Quiet};
 use sordino_learn::{FloatModel, LearnError, TrainConfig, train_vectors};
@@ -110,10 +110,14 @@ fn asked_encrypted_a_library_of_vectors_answers_as_in_the_clear() {
     let key = Arc::new(SecretKey::generate(&params::STANDARD));
     for protocol in Protocol::ALL {
         let host = Server::new(&server, protocol, &params::STANDARD).unwrap();
-        if protocol.decider() == Decider::Server {
-            host.register(EvaluationKey::generate(&key, |_| ()).expand());
-        }
-        let mut listener = Client::new(client.clone(), key.clone(), &host.hello()).unwrap();
+        let key = match protocol.decider() {
+            Decider::Client => key.clone().into(),
+            Decider::Server => {
+                let name = host.register(EvaluationKey::generate(&key, |_| ()).expand()).unwrap();
+                ClientKey::registered(key.clone(), name)
+            }
+        };
+        let mut listener = Client::new(client.clone(), key, &host.hello()).unwrap();
         let mut equal = 0;
         for query in &queries {
             let found = exchange(&mut listener, query, &mut |message| host.answer(message)).unwrap();

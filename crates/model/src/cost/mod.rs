@@ -8,8 +8,8 @@ pub use timings::{Batched, CostStep, Schedule, Timings, batches};
 
 use crate::circuit::{Circuit, CircuitError, Machine, StageId};
 use crate::layout::{
-    DecisionCounts, Envelope, KEY_ID_BYTES, MESSAGE_HEADER, SEED_BYTES, StageLayout, Tournament, TournamentLayout,
-    body_bytes, fourier_bytes,
+    CHECKSUM_BYTES, DecisionCounts, Envelope, KEY_ID_BYTES, MESSAGE_HEADER, SEED_BYTES, StageLayout, Tournament,
+    TournamentLayout, body_bytes, fourier_bytes,
 };
 
 /// A register of the [`Cost`] machine.
@@ -100,7 +100,7 @@ impl<'a> Cost<'a> {
     /// [`CircuitError`] for a circuit that is not well formed, uses a stage without a layout, or lets a machine decide that has no
     /// layout for it.
     pub fn schedule(mut self, circuit: &Circuit) -> Result<Schedule, CircuitError> {
-        self.report.bytes_up = MESSAGE_HEADER;
+        self.report.bytes_up = MESSAGE_HEADER + CHECKSUM_BYTES;
         let reply = circuit.run(&mut self, vec![CostValue::Input; circuit.inputs.len()])?;
         let ring = self.stages.first().map_or(0, |(_, layout)| layout.packing.ring());
         let (mut ciphertexts, mut coefficients, mut answers) = (0, 0, 0);
@@ -127,7 +127,7 @@ impl<'a> Cost<'a> {
         self.report.bytes_up += SEED_BYTES + body_bytes(1, ring, self.envelope.zero_key_bits);
         self.report.counts += Counts::zero_key();
         let bits = (ciphertexts * ring + coefficients) * self.envelope.reply_bits as usize;
-        self.report.bytes_down = MESSAGE_HEADER + bits.div_ceil(8);
+        self.report.bytes_down = MESSAGE_HEADER + bits.div_ceil(8) + CHECKSUM_BYTES;
         Ok(Schedule { report: self.report, steps: self.steps })
     }
 
@@ -297,8 +297,8 @@ mod tests {
 
         let query = 32 + 3 * 64 * 30 / 8;
         let indices = 2 * (32 + 3 * 4 * 64 * 40 / 8);
-        assert_eq!(report.bytes_up, MESSAGE_HEADER + 32 + 64 * 25 / 8 + query + indices);
-        assert_eq!(report.bytes_down, MESSAGE_HEADER + (2 * (64 + 5) * 20usize).div_ceil(8));
+        assert_eq!(report.bytes_up, MESSAGE_HEADER + CHECKSUM_BYTES + 32 + 64 * 25 / 8 + query + indices);
+        assert_eq!(report.bytes_down, MESSAGE_HEADER + CHECKSUM_BYTES + (2 * (64 + 5) * 20usize).div_ceil(8));
         assert_eq!(report.depth, 3);
         assert_eq!(report.weight_bytes, 2 * 3 * 32 * 16);
         // Two probes, each one gate over the columns and two over the blocks.

@@ -11,10 +11,13 @@ pub use tournament_layout::{TournamentLayout, TournamentStage};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of every message before its payload.
-pub const MESSAGE_HEADER: usize = 74;
+pub const MESSAGE_HEADER: usize = 106;
 
-/// Bytes of the name of a key, in a query that the server decides.
-pub const KEY_ID_BYTES: usize = 16;
+/// Bytes of the SHA-256 with which every message and every key ends.
+pub const CHECKSUM_BYTES: usize = 32;
+
+/// Bytes of the name of an evaluation key, in a query that the server decides.
+pub const KEY_ID_BYTES: usize = CHECKSUM_BYTES;
 
 /// Bytes of a seed from which the masks of a list of ciphertexts are expanded.
 pub const SEED_BYTES: usize = 32;
