@@ -21,10 +21,12 @@ fn run(c: &mut Criterion) -> Result<(), Failure> {
     for probes in [1, 2] {
         let plan = Plan::routed(&STANDARD, &two, probes, PlannerOptions::default())?;
         let mut exchange = Exchange::new(key.clone(), &two, plan)?;
-        let queries = [exchange.query(0)?, exchange.query(1)?];
-        for (trip, query) in queries.iter().enumerate() {
-            let (reply, _) = exchange.answer(query)?;
-            exchange.check(trip, query, &reply)?;
+        let mut queries = Vec::new();
+        for trip in 0..2 {
+            let query = exchange.query(trip)?;
+            let (reply, _) = exchange.answer(&query)?;
+            exchange.check(trip, &query, &reply)?;
+            queries.push(query);
         }
         group.bench_function(format!("server, {probes} probe(s)"), |b| {
             b.iter(|| {

@@ -17,7 +17,11 @@ use sordino_lab::evaluate::median;
 use sordino_model::stage::Hierarchy;
 
 fn main() -> Result<(), Failure> {
-    let arguments: Vec<usize> = std::env::args().skip(1).map(|a| a.parse()).collect::<Result<_, _>>()?;
+    measure(&std::env::args().skip(1).map(|a| a.parse()).collect::<Result<Vec<_>, _>>()?)
+}
+
+/// The measurement that the arguments ask for.
+pub fn measure(arguments: &[usize]) -> Result<(), Failure> {
     let argument = |i: usize, default| arguments.get(i).copied().unwrap_or(default);
     let (queries, probes, clusters) = (argument(0, 20).max(1), argument(1, 1), argument(2, 158));
     let key = Arc::new(SecretKey::generate(&STANDARD));

@@ -2,12 +2,11 @@
 //! and how far the whole is from its bare blind rotations, measured before and after every query on the same threads.
 //!
 //! ```text
-//! cargo run --release -p sordino-benches --example one_trip [queries] [slots,slots,..] [fine | finest] [probes] [answers]
+//! cargo run --release -p sordino-benches --example decided [queries] [slots,slots,..] [fine | finest] [probes] [answers]
 //! ```
 //!
 //! `158,158` (the default) is 24,964 tracks in two stages, `100,100,100` a million in three, `1000` a thousand in one.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sordino_benches::decided::{Exchange, Tree};
@@ -15,13 +14,17 @@ use sordino_benches::{Failure, rng};
 use sordino_fhe::calibration::calibrate_with;
 use sordino_fhe::decision::Options;
 use sordino_fhe::params::STANDARD;
-use sordino_fhe::{EvaluationKey, SecretKey, ServerKey};
+use sordino_fhe::{ClientKey, EvaluationKey, SecretKey, ServerKey};
 use sordino_lab::evaluate::median;
 use sordino_lab::{peak_gigabytes, reset_peak};
 use sordino_model::Resolution;
 
 fn main() -> Result<(), Failure> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    measure(&std::env::args().skip(1).collect::<Vec<_>>())
+}
+
+/// The measurement that the arguments ask for.
+pub fn measure(arguments: &[String]) -> Result<(), Failure> {
     let number = |i: usize, default| arguments.get(i).map_or(Ok(default), |a| a.parse::<usize>());
     let queries = number(0, 3)?;
     let slots = arguments.get(1).map_or("158,158", String::as_str);
@@ -118,7 +121,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// A secret key and its evaluation key, made, saved, and loaded as a server does when it starts.
-fn keys() -> Result<(Arc<SecretKey>, ServerKey), Failure> {
+fn keys() -> Result<(ClientKey, ServerKey), Failure> {
     let secret = SecretKey::generate(&STANDARD);
     let start = Instant::now();
     let evaluation_key = EvaluationKey::generate(&secret, |_| {});
@@ -139,7 +142,7 @@ fn keys() -> Result<(Arc<SecretKey>, ServerKey), Failure> {
         key.bytes() as f64 / 1e6,
         peak()
     );
-    Ok((Arc::new(secret), key))
+    Ok((ClientKey::registered(secret, key.id()), key))
 }
 
 fn wire() -> usize {

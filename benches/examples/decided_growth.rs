@@ -10,7 +10,6 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use plotters::prelude::*;
@@ -19,7 +18,7 @@ use sordino_benches::{Failure, rng};
 use sordino_fhe::calibration::calibrate_with;
 use sordino_fhe::decision::{Options, Plan};
 use sordino_fhe::params::STANDARD;
-use sordino_fhe::{EvaluationKey, SecretKey, ServerKey};
+use sordino_fhe::{ClientKey, EvaluationKey, SecretKey, ServerKey};
 use sordino_lab::evaluate::median;
 use sordino_model::cost::{Schedule, Timings};
 
@@ -58,8 +57,9 @@ fn main() -> Result<(), Failure> {
 
 /// Measures libraries of these sizes, and writes a row as soon as it is there.
 fn measure(out: &Path, sizes: &[usize], queries: usize, rows: &mut String) -> Result<(), Failure> {
-    let secret = Arc::new(SecretKey::generate(&STANDARD));
+    let secret = SecretKey::generate(&STANDARD);
     let key = EvaluationKey::generate(&secret, |_| {}).expand();
+    let secret = ClientKey::registered(secret, key.id());
     let threads = rayon::current_num_threads();
     let mut timings = calibrate_with(&key, 3);
     for &tracks in sizes {
@@ -90,7 +90,7 @@ struct Row {
 
 /// Asks the same tracks of one, two and three stages in turn.
 fn side_by_side(
-    secret: &Arc<SecretKey>,
+    secret: &ClientKey,
     key: &ServerKey,
     tracks: usize,
     shapes: &[usize],
