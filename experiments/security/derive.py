@@ -4,7 +4,7 @@ It needs Python alone. Example, from the root of the repository:
 
   python3 experiments/security/derive.py --out experiments/security/results/<date>-<machine>
 
-It prints every number with what it is, and writes derived.csv (name, value, what).
+It prints every number with what it is, and writes derived.csv.
 """
 
 import argparse
@@ -15,13 +15,21 @@ from pathlib import Path
 # The plan of 158 x 158 tracks: experiments/cost/results/2026-11-25-2core/cost_25k-1-probe.txt.
 RING, GROUPS, SLOTS, WIDTH, CLUSTER_WIDTH, WEIGHT_BITS, SCORE = 2048, 158, 158, 96, 128, 6, 14188
 TRACKS = GROUPS * SLOTS
-# Reply bits, log2 of deviations of the computed noise and of the encryption of zero, returned coefficients of a ciphertext, scores of a reply.
+# Reply bits, log2 of deviations of the computed noise and of the encryption of zero, returned coefficients that are added up, scores of a reply;
+# for one ciphertext of flat, which has 49 of them, and for the first and the second trip of routed.
 TRIPS = {
     "flat": dict(reply_bits=24, computed=38.3, zero=40.4, returned=512, scores=TRACKS, failure=-64.0),
+    "clusters": dict(reply_bits=24, computed=38.3, zero=42.4, returned=158, scores=158, failure=-65.0),
     "routed": dict(reply_bits=24, computed=39.2, zero=42.4, returned=158, scores=158, failure=-65.0),
 }
 # One bit for "known" and eight for each stage; flooding as in crates/fhe/src/decision/margins.rs.
 DECIDED_RETURNED, DECIDED_FLOOD_LOG2 = 17, 61
+
+# Whose numbers stand in a table of a document: counts and bounds, so they are rounded up.
+QUOTED = {
+    "flat.honest_bits", "flat.any_bits", "clusters.honest_bits", "clusters.any_bits", "routed.honest_bits", "routed.any_bits", "decided.honest_bits_7",
+    "decided.any_bits", "decided.returned", "flat.library", "routed.group", "routed.library", "routed.router", "decided.group", "decided.library",
+}
 
 ROWS = []
 
@@ -35,13 +43,19 @@ def heavy(n):
     return n / 2 + sqrt(n * 80 * log(2) / 2)
 
 
+def heavy_noise(count):
+    """By which part the sum of squares of so many uniform variables exceeds its mean, but with probability 2^-80 (Bernstein)."""
+    tail = lambda d: -((d * count / 3) ** 2) / 2 / (count * 4 / 45 + 2 / 3 * d * count / 3 / 3)
+    return next(d / 1000 for d in range(1, 10_000) if tail(d / 1000) <= -80 * log(2))
+
+
 def integrate(f, low, high, steps=200_000):
     width = (high - low) / steps
     return sum(f(low + (i + 0.5) * width) for i in range(steps)) * width
 
 
 def flooding():
-    """Lemma F: what a flooded coefficient tells."""
+    """Lemma 3: what a flooded coefficient tells."""
     normal = lambda x: (1 + erf(x / sqrt(2))) / 2
     entropy = lambda x: -normal(x) * log2(normal(x)) if normal(x) > 0 else 0.0
     constant = integrate(entropy, -12, 12)
@@ -59,12 +73,15 @@ def flooding():
         number(f"{name}.distance_log2", log2(computed / 2), "log2 of the statistical distance a score, computed noise alone")
         number(f"{name}.distance_sum", computed / 2 * trip["returned"], "the same summed over the scores of a ciphertext")
         # All noise under the flooding within t deviations, but with probability 2^-40 a reply.
-        t = sqrt(2 * log(2) * (41 + log2(trip["returned"])))
+        t = sqrt(2 * log(2) * (41 + log2(trip["scores"])))
         most = t * sqrt(4 ** trip["zero"] + 4 ** trip["computed"]) / flood
-        number(f"{name}.honest_bits", trip["returned"] * log2(1 + most), "bits that one ciphertext of a reply to an honest query leaks at most, but with probability 2^-40")
+        number(f"{name}.honest_bits", trip["returned"] * log2(1 + most), "bits that these coefficients of a reply to an honest query leak at most, but with probability 2^-40")
+        number(f"{name}.honest_reply", trip["scores"] * log2(1 + most), "the same for the whole reply")
         number(f"{name}.any_bits_coefficient", log2(2**64 / (2 * flood)), "bits that a returned coefficient leaks at most, whatever the client sends")
-        number(f"{name}.any_bits", trip["returned"] * log2(2**64 / (2 * flood)), "the same for all coefficients of a ciphertext")
+        number(f"{name}.any_bits", trip["returned"] * log2(2**64 / (2 * flood)), "the same for these coefficients")
+        number(f"{name}.any_reply", trip["scores"] * log2(2**64 / (2 * flood)), "the same for the whole reply")
         number(f"{name}.ternary_digits", log(2**64 / (2 * flood)) / log(3), "coefficients of the blinding that one returned coefficient has room for")
+    number("score.bits", log2(2 * SCORE + 1), "bits of a score")
     coefficient = log2(2**64 / 2 ** (DECIDED_FLOOD_LOG2 + 1))
     number("decided.any_bits_coefficient", coefficient, "bits that a returned coefficient leaks at most, whatever the client sends")
     number("decided.returned", DECIDED_RETURNED, "returned coefficients")
@@ -92,20 +109,23 @@ def extraction():
 
 
 def products():
-    """Lemma P: noise that sums products is nearly sub-Gaussian; what the difference costs."""
+    """Lemma 2: noise that sums products is nearly sub-Gaussian; what the difference costs."""
     for name, terms, target, at in [
         ("selection", 2 * 2 * RING, 64, "a gate of routed, 2 levels"),
         ("keyswitch", RING * 6, 40, "the keyswitch of a comparison"),
         ("rotation", 918 * 2 * RING, 40, "the blind rotation of a comparison"),
     ]:
         exponent = target * log(2)
-        number(f"product.{name}", cost(exponent, terms), f"bits that Lemma P costs at 2^-{target}: {at}, {terms:,} products")
+        number(f"product.{name}", cost(exponent, terms), f"bits that Lemma 2 costs at 2^-{target}: {at}, {terms:,} products")
+    # In routed the gates are a small part of the variance: f^2 L^2 / M is what Lemma 2 adds to the exponent L.
+    part = 4 ** (TRIPS["routed"]["computed"] - 43.4)
+    number("product.routed", part**2 * (65 * log(2)) ** 2 / 8192 / log(2), "bits that Lemma 2 costs a score of routed")
     worst = max(log(series(z)) - z * z / 18 - z**4 / 8100 for z in [i / 100 for i in range(1, 4001)])
     number("product.series", worst, "largest excess of the logarithm of the moment generating function of a product of two uniforms over (l s)^2/2 + (l s)^4/100: not above zero")
 
 
 def cost(exponent, terms):
-    """Bits of probability between exp(-L) and the bound of Lemma P for a sum of equal products."""
+    """Bits of probability between exp(-L) and the bound of Lemma 2 for a sum of equal products."""
     # P <= exp(-x s + K(x)) for the best x, where K(x) = -(M/2) ln(1 - x^2/M) in units of the deviation.
     t = sqrt(2 * exponent)
     best = min(-x * t - terms / 2 * log(1 - x * x / terms) for x in [t * i / 10_000 for i in range(5_000, 10_001)] if x * x < terms)
@@ -161,7 +181,8 @@ class Contest:
         self.selected, self.rounds = selected, 8
 
     def tails(self, margin, exact):
-        """Bound on a rival's winning, by the round in which both meet and their wins from the right before, both together."""
+        """Bound on a rival's winning, by the round in which both meet and their wins from the right before, both together. `exact` is for a given
+        key, whose noise is as large as any but with probability 2^-80, and takes the noise of selectors as the products that it is."""
         found = {}
         for below in range(self.rounds):
             for wins in range(2 * below + 1):
@@ -169,17 +190,13 @@ class Contest:
                 if not exact:
                     found[below, wins] = exp(-margin * margin / (2 * variance))
                     continue
-                # Four products with the noise of a selector's rows for each gate, 12,288 with the noise of the keyswitch key: Lemma P.
-                gates, key = 4 * (2 * self.selected + self.rounds), (wins + 1) * self.keyswitch
-                each = self.gate / 4
+                # Four products with the noise of a selector's rows for each gate (Lemma 2); the rest are sums (Lemma 1).
+                gates, each = 4 * (2 * self.selected + self.rounds), self.gate / 4
+                rest = variance - gates * each + (wins + 1) * self.keyswitch * heavy_noise(RING * 6)
 
                 def bound(x):
-                    inner = [(gates, x * x * each), (RING * 6, x * x * key / (RING * 6))]
-                    if any(share >= 1 for _, share in inner):
-                        return float("inf")
-                    cumulant = sum(-count / 2 * log(1 - share) for count, share in inner)
-                    rest = variance - gates * each - key
-                    return -x * margin + cumulant + x * x * rest / 2
+                    share = x * x * each
+                    return float("inf") if share >= 1 else -x * margin - gates / 2 * log(1 - share) + x * x * rest / 2
 
                 found[below, wins] = exp(min(bound(margin / variance * i / 400) for i in range(40, 401)))
         return found
@@ -211,7 +228,8 @@ def tournament():
         furthest = 2 * contest.input + 15 * contest.comparison + 14 * contest.compare_rotation + 8 * contest.gate
         slack = sqrt(2 * furthest * log(2) * (43 + log2(2 * (SLOTS + 8))))
         number(f"contest.{stage}.margin", high / (2.0**62 - slack), "margin for a failure of 2^-43, as a part of the largest difference: inspect prints it")
-        number(f"contest.{stage}.product", contest.failure(high, True) - contest.failure(high, False), "bits that Lemma P costs there")
+        number(f"contest.{stage}.product", contest.failure(high, True) - contest.failure(high, False), "bits more at that margin for a given key, by Lemmas 1 and 2")
+    number("keyswitch.heavy", heavy_noise(RING * 6), "part by which the keyswitch key's noise exceeds its variance, but for a share of 2^-80 of keys")
     rows = RING * 6
     number("keyswitch.mean", 0.5 * sqrt(rows) * sqrt((2.0**27 + 1) / 6) * 2.0**32 / 2.0**52, "deviation, over keys, of the offset that digits of mean -1/2 would leave in every comparison, in steps of 2^-12")
 
@@ -228,8 +246,8 @@ def main():
         options.out.mkdir(parents=True, exist_ok=True)
         with (options.out / "derived.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["name", "value", "what"])
-            writer.writerows((name, f"{value:.4f}", what) for name, value, what in ROWS)
+            writer.writerow(["name", "value", "quoted", "what"])
+            writer.writerows((name, ceil(value), "yes", what) if name in QUOTED else (name, f"{value:.4f}", "no", what) for name, value, what in ROWS)
 
 
 if __name__ == "__main__":
