@@ -12,6 +12,7 @@ Example, from the root of the repository:
   venv/bin/python experiments/security/estimate.py --estimator lattice-estimator --out experiments/security/results/<date>-<machine>
 
 It prints a table and writes estimate.txt, estimate.json, attacks.csv (every attack) and lowest.csv (the cheapest of each secret and cost model).
+It goes on from what the folder holds already: an interrupted run loses one estimate.
 """
 
 import argparse
@@ -118,7 +119,7 @@ class Estimator:
         plain = {}
         for key, value in cost.items():
             try:
-                plain[str(key)] = float(value) if float(value) < 1e300 else float("inf")
+                plain[str(key)] = float(value) if math.isfinite(float(value)) else str(value)
             except (TypeError, ValueError, OverflowError):
                 plain[str(key)] = str(value)
         return {"bits": float(math.log2(rop)), "cost": plain}
@@ -157,16 +158,19 @@ def main():
     estimator = Estimator(options.estimator.resolve())
     options.out.mkdir(parents=True, exist_ok=True)
     problems = [(name, problem, samples) for name, problem, samples in instances(estimator) if name in options.secrets]
+    kept = options.out / "estimate.json"
+    rows = json.loads(kept.read_text())["attacks"] if kept.exists() else []
+    done = {(row["attack"], row["model"], row["secret"]) for row in rows}
     about = {
-        "estimator": commit, "passagemath": version("passagemath-standard"), "python": platform.python_version(),
-        "models": options.models, "limit_seconds": options.limit,
+        "estimator": commit, "passagemath": version("passagemath-standard"), "python": platform.python_version(), "limit_seconds": options.limit,
         "secrets": {name: {"problem": repr(problem), "samples": samples} for name, problem, samples in problems},
     }
-    rows = []
-    # The quick attacks on every secret first; what is done is written after every estimate.
+    # The quick attacks first; what is done is written after every estimate.
     for attack in options.attacks:
-        for name, problem, _ in problems:
-            for model in ["none"] if attack in WITHOUT_REDUCTION else options.models:
+        for model in ["none"] if attack in WITHOUT_REDUCTION else options.models:
+            for name, problem, _ in problems:
+                if (attack, model, name) in done:
+                    continue
                 result, seconds = timed(estimator, attack, model, problem, options.limit)
                 rows.append({"secret": name, "attack": attack, "model": model, "seconds": round(seconds, 1), **result})
                 print(f"{name} {attack} {model}: {result.get('bits', result.get('error'))}, {seconds:.0f} s", file=sys.stderr, flush=True)
@@ -179,7 +183,7 @@ def write(out, about, rows):
     (out / "estimate.txt").write_text("\n".join(report(about, rows)) + "\n")
     (out / "estimate.json").write_text(json.dumps({"about": about, "attacks": rows}, indent=1) + "\n")
     table(out / "attacks.csv", ["secret", "model", "attack", "bits"], rows)
-    best = [lowest(rows, name, model) | {"model": model} for name in about["secrets"] for model in about["models"]]
+    best = [lowest(rows, name, model) | {"model": model} for name in about["secrets"] for model in MODELS]
     table(out / "lowest.csv", ["secret", "model", "attack", "bits"], best)
 
 
@@ -190,11 +194,11 @@ def report(about, rows):
     yield "Bodies on the wire are truncated, which only adds noise: costs are those of the noise before truncation."
     for name, secret in about["secrets"].items():
         yield f"\n{name}: {secret['problem']}; samples: {secret['samples']}"
-        yield f"  {'attack':20}" + "".join(f"{model:>10}" for model in about["models"])
+        yield f"  {'attack':20}" + "".join(f"{model:>10}" for model in MODELS)
         for attack in dict.fromkeys(row["attack"] for row in rows):
-            cells = [bits(row for row in rows if (row["secret"], row["attack"]) == (name, attack) and row["model"] in (model, "none")) for model in about["models"]]
+            cells = [bits(row for row in rows if (row["secret"], row["attack"]) == (name, attack) and row["model"] in (model, "none")) for model in MODELS]
             yield f"  {attack:20}" + "".join(cells)
-        yield f"  {'lowest':20}" + "".join(bits([lowest(rows, name, model)]) for model in about["models"])
+        yield f"  {'lowest':20}" + "".join(bits([lowest(rows, name, model)]) for model in MODELS)
 
 
 def bits(rows):
