@@ -8,8 +8,11 @@ under which the noise is near the lead, and every sample is weighted by what tha
 
 Noise of blind rotations and gates is left out: it is below a hundredth of the variance. The transform's rounding is none of it.
 
-Example:
-  python3 experiments/security/tails.py --out experiments/security/results/2026-11-28-2core/tails.csv
+With --winners, the rates that `wrong_winners` measured encrypted come beside, and --curve gets all of it in one table to draw.
+
+Examples:
+  python3 experiments/tails/tails.py --out OUT/tails.csv
+  python3 experiments/tails/tails.py --tails OUT/tails.csv --winners OUT/winners.csv --curve OUT/curve.csv
 """
 
 import argparse
@@ -78,13 +81,35 @@ class Key:
         return mean, weights.std() / math.sqrt(samples) / mean
 
 
+def curve(options):
+    """All rates by lead, one row each."""
+    with open(options.curve, "w", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["lead_deviations", "kind", "rate_log2"])
+        tails = list(csv.DictReader(open(options.tails)))
+        for row in tails:
+            writer.writerow([row["lead_deviations"], f"importance sampling, key {int(row['key']) + 1}", row["tail_log2"]])
+        for row in tails:
+            if row["key"] == "0":
+                writer.writerow([row["lead_deviations"], "the formula's bound", row["bound_log2"]])
+        for row in csv.DictReader(open(options.winners)):
+            if int(row["wrong"]):
+                rate = math.log2(int(row["wrong"]) / int(row["queries"]))
+                writer.writerow([row["lead_deviations"], "encrypted, wrong winners", f"{rate:.3f}"])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keys", type=int, default=3, help="keys that are drawn (default 3)")
     parser.add_argument("--samples", type=int, default=2000, help="samples of each lead and key (default 2000)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", help="CSV file to write; standard output without it")
+    parser.add_argument("--tails", help="take the tails from this file")
+    parser.add_argument("--winners", help="what `wrong_winners` wrote")
+    parser.add_argument("--curve", help="CSV file for the figure")
     options = parser.parse_args()
+    if options.curve:
+        return curve(options)
     rng = np.random.default_rng(options.seed)
     out = open(options.out, "w", newline="") if options.out else sys.stdout
     writer = csv.writer(out, lineterminator="\n")
