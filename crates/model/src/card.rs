@@ -17,6 +17,8 @@ pub struct Card {
     pub decisions: String,
     /// Accuracy table, or empty.
     pub accuracy: String,
+    /// The settings of training as TOML, kept as `train.toml` beside the card; or empty.
+    pub settings: String,
     /// Anything else worth knowing, a paragraph each.
     pub notes: Vec<String>,
 }

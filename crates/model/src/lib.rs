@@ -9,7 +9,7 @@ pub mod answer;
 mod card;
 pub mod circuit;
 pub mod cost;
-mod files;
+pub mod files;
 mod halves;
 mod hash;
 pub mod layout;

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::archive;
 use super::error::FileError;
+use super::{archive, aside};
 use crate::ModelHash;
 
 /// Lists the SHA-256 of every other file, as `sha256sum` writes and checks it.
@@ -88,7 +88,7 @@ impl<'a> Bundle<'a> {
     /// Reads the files of a folder that its `SHA256SUMS` lists.
     ///
     /// # Errors
-    /// [`FileError::Io`] where one cannot be read, [`FileError::TooLarge`] where it is larger than any model needs.
+    /// [`FileError::Io`] where one cannot be read, is no regular file, or is larger than any model needs.
     pub fn read(folder: &Path) -> Result<Self, FileError> {
         let sums = read(&folder.join(SUMS), limit(SUMS))?;
         let mut files = BTreeMap::new();
@@ -176,12 +176,5 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 }
 
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
-    let file = File::open(path).map_err(FileError::io("open", path))?;
-    let found = file.metadata().map_err(FileError::io("open", path))?.len();
-    if found > limit {
-        return Err(FileError::TooLarge { path: path.into(), found, limit });
-    }
-    let mut bytes = Vec::new();
-    file.take(limit).read_to_end(&mut bytes).map_err(FileError::io("read", path))?;
-    Ok(bytes)
+    aside::read_file(path, limit).map_err(FileError::io("read", path))
 }

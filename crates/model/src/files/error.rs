@@ -24,16 +24,6 @@ pub enum FileError {
         /// Why not.
         source: std::io::Error,
     },
-    /// A file is larger than any model needs.
-    #[error("{path} has {found} bytes, expected at most {limit}")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        found: u64,
-        /// The largest size accepted.
-        limit: u64,
-    },
     /// A byte string that holds no files.
     #[error("byte {at}: the archive {found}; fetch the model again")]
     Archive {
@@ -153,7 +143,13 @@ pub enum FileError {
     /// The folder holds something else, which would be lost.
     #[error("{path} exists and is no model; it was left as it is, choose another folder")]
     Occupied {
-        /// The folder.
+        /// The folder, or file.
+        path: PathBuf,
+    },
+    /// A path that a model cannot be named by, such as `..`.
+    #[error("{path} ends in no name; give the model's folder one, such as models/mine")]
+    Unnamed {
+        /// The path.
         path: PathBuf,
     },
     /// What was written does not read back as it was.

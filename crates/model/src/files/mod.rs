@@ -4,6 +4,7 @@
 //! models/<name>/client/  labels.json  model.json  weights.safetensors  SHA256SUMS
 //! models/<name>/server/               model.json  weights.safetensors  SHA256SUMS
 //! models/<name>/card.md
+//! models/<name>/train.toml     where the model was trained here
 //! ```
 //!
 //! `model.json` holds structure and settings, its numbers are in `weights.safetensors`, and `SHA256SUMS` (which `sha256sum
@@ -11,18 +12,24 @@
 //! server half. Checksums find damage, not malice: whoever can write the files can write the checksums, so a file is
 //! also read as if it came from an enemy, and nothing is allocated because a file claims a size.
 //!
+//! A model is replaced by two renames. Between them it has the name `.<name>.old`, where whoever opens `<name>` finds it, and from where
+//! the next save puts it back: a kill loses nothing at any moment. [`Aside`] does the same for single files, whatever they hold.
+//!
 //! The files of a half are a [`Bundle`], which a folder, a map in memory or one byte string gives; a half is read from it.
 
 mod archive;
+mod aside;
 mod bundle;
 mod client;
 mod error;
 pub(crate) mod server;
 mod tensors;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use aside::{Aside, open_file, read_file, read_text, write_file};
 pub use bundle::Bundle;
 use bundle::write;
 pub use error::FileError;
@@ -32,37 +39,48 @@ use crate::{Card, ClientModel, MAX_SCORE, ServerModel};
 const CLIENT: &str = "client";
 const SERVER: &str = "server";
 const CARD: &str = "card.md";
+const SETTINGS: &str = "train.toml";
 
-/// Saves both halves and the model card as the folder `dir`, replacing a model that is there.
+/// Saves both halves, the model card and its settings as the folder `dir`, replacing a model that is there.
 ///
 /// The folder is written under another name beside `dir`, read back and compared, and then renamed, so that `dir` never
-/// holds a half-written model.
+/// holds a half-written model, and an earlier one is there until the new one is.
 ///
 /// # Errors
 /// [`FileError`] where the halves do not belong together, a score could overflow ([`crate::circuit::RangeError::Overflow`] says by
-/// how much), `dir` holds something that is no model, or the disk refuses.
+/// how much), and those of [`check_place`].
 pub fn save(dir: &Path, client: &ClientModel, server: &ServerModel, card: &Card) -> Result<(), FileError> {
     client.check_server(server)?;
     server.prove(MAX_SCORE)?;
-    let replace = check_vacant(dir)?;
-    let parent = match dir.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(parent).map_err(FileError::io("create", parent))?;
-    let new = Scratch::create(dir, "new")?;
-    let written = write_and_read_back(&new.0, client, server, card);
-    let renamed = written.and_then(|()| new.rename_to(dir, replace));
-    if renamed.is_err() {
-        new.remove();
+    let place = Place::find(dir)?;
+    let new = place.scratch()?;
+    let written = write_and_read_back(&new, client, server, card);
+    let saved = written.and_then(|()| place.swap(&new));
+    if saved.is_err() {
+        // Best effort: the error that led here is the one worth reporting.
+        let _ = fs::remove_dir_all(&new);
     }
-    renamed
+    saved
+}
+
+/// Makes sure that a model can be saved as `dir`, before anybody spends hours on one. Makes the folder that it will be in.
+///
+/// # Errors
+/// [`FileError::Occupied`] where `dir` is there and is no model, [`FileError::Unnamed`] where it ends in no name,
+/// [`FileError::Io`] where the disk refuses.
+pub fn check_place(dir: &Path) -> Result<(), FileError> {
+    let place = Place::find(dir)?;
+    let new = place.scratch()?;
+    fs::remove_dir(&new).map_err(FileError::io("remove", &new))
 }
 
 fn write_and_read_back(dir: &Path, client: &ClientModel, server: &ServerModel, card: &Card) -> Result<(), FileError> {
     client.bundle()?.write(&dir.join(CLIENT))?;
     server.bundle()?.write(&dir.join(SERVER))?;
     write(&dir.join(CARD), card.markdown(client, server).as_bytes())?;
+    if !card.settings.is_empty() {
+        write(&dir.join(SETTINGS), card.settings.as_bytes())?;
+    }
     // Catches what would only show when the model is next opened: numbers that JSON rounds, a disk that lies.
     let (read_client, read_server) = load_pair(dir)?;
     if read_client != *client {
@@ -79,7 +97,7 @@ fn write_and_read_back(dir: &Path, client: &ClientModel, server: &ServerModel, c
 /// # Errors
 /// [`FileError`] for anything but an undamaged client half of this version.
 pub fn load_client(dir: &Path) -> Result<ClientModel, FileError> {
-    ClientModel::from_bundle(&Bundle::read(&dir.join(CLIENT))?)
+    ClientModel::from_bundle(&Bundle::read(&standing(dir).join(CLIENT))?)
 }
 
 /// Opens the server half of the model in `dir`.
@@ -87,7 +105,7 @@ pub fn load_client(dir: &Path) -> Result<ClientModel, FileError> {
 /// # Errors
 /// [`FileError`] for anything but an undamaged server half of this version.
 pub fn load_server(dir: &Path) -> Result<ServerModel, FileError> {
-    ServerModel::from_bundle(&Bundle::read(&dir.join(SERVER))?)
+    ServerModel::from_bundle(&Bundle::read(&standing(dir).join(SERVER))?)
 }
 
 /// Opens both halves of the model in `dir`.
@@ -100,17 +118,38 @@ pub fn load_pair(dir: &Path) -> Result<(ClientModel, ServerModel), FileError> {
     Ok((client, server))
 }
 
+/// Where the model of `dir` is: there, or where a save that was killed between its two renames left it.
+///
+/// Nothing is moved here. A save that is still running would find its place taken.
+fn standing(dir: &Path) -> PathBuf {
+    match beside(dir, "old").filter(|_| !dir.exists()) {
+        Some(old) if old.exists() => old,
+        _ => dir.to_owned(),
+    }
+}
+
+/// `.<name>.<purpose>` beside `dir`; nothing where `dir` ends in no name.
+fn beside(dir: &Path, purpose: &str) -> Option<PathBuf> {
+    let mut hidden = OsString::from(".");
+    hidden.push(dir.file_name()?);
+    hidden.push(format!(".{purpose}"));
+    Some(dir.with_file_name(hidden))
+}
+
 /// Whether `dir` holds a model that may be replaced; an error where it holds anything else.
 fn check_vacant(dir: &Path) -> Result<bool, FileError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory && dir.exists() => {
+            return Err(FileError::Occupied { path: dir.into() });
+        }
         Err(error) => return Err(FileError::io("look into", dir)(error)),
     };
     let mut found = false;
     for entry in entries {
         let name = entry.map_err(FileError::io("look into", dir))?.file_name();
-        if ![CLIENT, SERVER, CARD].iter().any(|ours| name == *ours) {
+        if ![CLIENT, SERVER, CARD, SETTINGS].iter().any(|ours| name == *ours) {
             return Err(FileError::Occupied { path: dir.into() });
         }
         found = true;
@@ -118,41 +157,64 @@ fn check_vacant(dir: &Path) -> Result<bool, FileError> {
     Ok(found)
 }
 
-/// A folder beside the model's own, under a name that nobody else uses.
-struct Scratch(PathBuf);
+/// Where a model is to be saved.
+struct Place<'a> {
+    dir: &'a Path,
+    /// Where a model that is there steps aside.
+    old: PathBuf,
+    /// Whether there is one.
+    taken: bool,
+}
 
-impl Scratch {
-    fn create(dir: &Path, purpose: &str) -> Result<Self, FileError> {
-        let path = Self::unused(dir, purpose);
-        fs::create_dir(&path).map_err(FileError::io("create", &path))?;
-        Ok(Self(path))
-    }
-
-    fn unused(dir: &Path, purpose: &str) -> PathBuf {
-        let name = dir.file_name().map_or("model".into(), |name| name.to_string_lossy());
-        let candidate = |n: u32| dir.with_file_name(format!(".{name}.{purpose}-{}-{n}", std::process::id()));
-        let mut names = (0..).map(candidate);
-        // The iterator never ends; the bare name is there for the compiler.
-        names.find(|path| !path.exists()).unwrap_or_else(|| candidate(0))
-    }
-
-    /// Puts the folder in the place of `dir`. Where a model is there, it steps aside first and is put back if that fails.
-    fn rename_to(&self, dir: &Path, replace: bool) -> Result<(), FileError> {
-        let old = replace.then(|| Self::unused(dir, "old"));
-        if let Some(old) = &old {
-            fs::rename(dir, old).map_err(FileError::io("rename", dir))?;
+impl<'a> Place<'a> {
+    /// Looks whether a model may be saved as `dir`, makes the folder that it will be in, and clears up after a save that was
+    /// killed.
+    fn find(dir: &'a Path) -> Result<Self, FileError> {
+        let old = beside(dir, "old").ok_or_else(|| FileError::Unnamed { path: dir.into() })?;
+        let parent = dir.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        fs::create_dir_all(parent).map_err(FileError::io("create", parent))?;
+        if check_vacant(&old)? {
+            match check_vacant(dir)? {
+                // Killed between the renames.
+                false => fs::rename(&old, dir).map_err(FileError::io("put back", dir))?,
+                // Killed after them.
+                true => fs::remove_dir_all(&old).map_err(FileError::io("remove", &old))?,
+            }
         }
-        let renamed = fs::rename(&self.0, dir).map_err(FileError::io("create", dir));
-        match (old, &renamed) {
-            (Some(old), Ok(())) => fs::remove_dir_all(&old).map_err(FileError::io("remove", &old))?,
-            (Some(old), Err(_)) => fs::rename(&old, dir).map_err(FileError::io("put back", dir))?,
-            (None, _) => {}
-        }
-        renamed
+        Ok(Self { dir, old, taken: check_vacant(dir)? })
     }
 
-    /// Best effort: the error that led here is the one worth reporting.
-    fn remove(&self) {
-        let _ = fs::remove_dir_all(&self.0);
+    /// An empty folder beside `dir`, under a name that nobody else uses.
+    fn scratch(&self) -> Result<PathBuf, FileError> {
+        let mut number = 0_u32;
+        loop {
+            let purpose = format!("new-{}-{number}", std::process::id());
+            let path = beside(self.dir, &purpose).ok_or_else(|| FileError::Unnamed { path: self.dir.into() })?;
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(path),
+                // Left by a process that was killed and had this one's number.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(FileError::io("create", &path)(error)),
+            }
+        }
+    }
+
+    /// Puts the folder `new` in the place of `dir`. Where a model is there, it steps aside first and is put back if that fails.
+    fn swap(&self, new: &Path) -> Result<(), FileError> {
+        if self.taken {
+            fs::rename(self.dir, &self.old).map_err(FileError::io("rename", self.dir))?;
+        }
+        if let Err(error) = fs::rename(new, self.dir) {
+            if self.taken {
+                fs::rename(&self.old, self.dir).map_err(FileError::io("put back", self.dir))?;
+            }
+            return Err(FileError::io("create", self.dir)(error));
+        }
+        // On the disk before the old one is gone from it.
+        aside::sync_folder(self.dir).map_err(FileError::io("write", self.dir))?;
+        if self.taken {
+            fs::remove_dir_all(&self.old).map_err(FileError::io("remove", &self.old))?;
+        }
+        Ok(())
     }
 }

@@ -7,8 +7,8 @@ use sordino_front::{Front, VectorBound};
 use sordino_model::circuit::RangeError;
 use sordino_model::stage::{Hierarchy, Stage};
 use sordino_model::{
-    Card, ClientError, ClientModel, FileError, MAX_SCORE, ModelHash, ServerError, ServerModel, load_client, load_pair,
-    load_server, save,
+    Card, ClientError, ClientModel, FileError, MAX_SCORE, ModelHash, ServerError, ServerModel, files::check_place,
+    load_client, load_pair, load_server, save,
 };
 
 use crate::sample::{label, model};
@@ -204,4 +204,49 @@ fn odd_names_and_labels_survive() {
     let client = ClientModel::new(client.name(), front, hierarchy, flat, labels, server.hash()).unwrap();
     save(temp.path(), &client, &server, &Card::default()).unwrap();
     assert_eq!(load_client(temp.path()).unwrap(), client);
+}
+
+#[test]
+fn a_save_that_was_killed_between_its_renames_loses_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    let (dir, aside) = (temp.path().join("m"), temp.path().join(".m.old"));
+    let (first, second) = (model(1, &[3, 2]), model(2, &[3, 2]));
+    save(&dir, &first.0, &first.1, &Card::default()).unwrap();
+    // The old model has stepped aside, and the new one has no name yet.
+    fs::rename(&dir, &aside).unwrap();
+    assert_eq!(load_pair(&dir).unwrap(), first);
+    assert_eq!(load_client(&dir).unwrap(), first.0);
+    check_place(&dir).unwrap();
+    assert_eq!(names(temp.path()), ["m"], "it is put back");
+    fs::rename(&dir, &aside).unwrap();
+    save(&dir, &second.0, &second.1, &Card::default()).unwrap();
+    assert_eq!((load_pair(&dir).unwrap(), names(temp.path())), (second, vec!["m".into()]));
+    // The new model has its name, and the old one was not removed yet.
+    let third = model(3, &[3, 2]);
+    save(&aside, &first.0, &first.1, &Card::default()).unwrap();
+    save(&dir, &third.0, &third.1, &Card::default()).unwrap();
+    assert_eq!((load_pair(&dir).unwrap(), names(temp.path())), (third, vec!["m".into()]));
+}
+
+#[test]
+fn a_model_with_its_settings_is_replaced_and_other_places_are_refused_beforehand() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("deep/er/m");
+    let card = Card { settings: "seed = 1\n".into(), ..Card::default() };
+    for seed in [1, 2] {
+        check_place(&dir).unwrap();
+        let (client, server) = model(seed, &[3, 2]);
+        save(&dir, &client, &server, &card).unwrap();
+        assert_eq!(names(&dir), ["card.md", "client", "server", "train.toml"]);
+        assert_eq!(load_client(&dir).unwrap(), client);
+    }
+    let (file, foreign) = (temp.path().join("file"), temp.path().join("foreign"));
+    fs::write(&file, b"text").unwrap();
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("holiday.jpg"), b"not ours").unwrap();
+    assert!(matches!(check_place(&file), Err(FileError::Occupied { .. })));
+    assert!(matches!(check_place(&foreign), Err(FileError::Occupied { .. })));
+    assert!(matches!(check_place(&file.join("inside")), Err(FileError::Io { .. })));
+    assert!(matches!(check_place(Path::new("..")), Err(FileError::Unnamed { .. })));
+    assert_eq!(names(temp.path()), ["deep", "file", "foreign"], "nothing is left behind");
 }
