@@ -8,6 +8,7 @@ mod cached;
 mod catalogue;
 mod condition;
 mod error;
+mod files;
 pub mod fma;
 pub mod folder;
 pub mod index;
@@ -15,6 +16,7 @@ mod queries;
 mod seed;
 mod sound;
 mod split;
+mod stamp;
 pub mod synth;
 mod table;
 

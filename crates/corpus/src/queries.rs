@@ -28,6 +28,11 @@ pub enum CropSplit {
     Start,
 }
 
+impl QuerySpec {
+    /// Most crops of a track: more of one are the same music over and over.
+    pub const MOST_CROPS: usize = 1_000;
+}
+
 impl CropSplit {
     /// The frames of a track of `frames` frames from which training may take its crops.
     pub fn training_frames(&self, spec: &FeatureSpec, frames: usize) -> Range<usize> {
@@ -133,6 +138,10 @@ impl<'a> QuerySet<'a> {
         if !(spec.seconds > 0.0 && spec.seconds <= 600.0) {
             return bad("query length in seconds", spec.seconds.to_string(), "above 0 and at most 600");
         }
+        if spec.crops > QuerySpec::MOST_CROPS {
+            let expected = format!("at most {}", QuerySpec::MOST_CROPS);
+            return bad("number of crops per track", spec.crops.to_string(), &expected);
+        }
         if let CropSplit::UnseenSound { train_seconds } = spec.split
             && !(train_seconds >= 0.0 && train_seconds.is_finite())
         {
@@ -181,6 +190,13 @@ impl<'a> QuerySet<'a> {
     /// # Errors
     /// [`CorpusError::Track`] where the sound cannot be read or is too short, or there is no such track.
     pub fn of_track(&self, position: usize) -> Result<Vec<Query>, CorpusError> {
+        let mut queries = Vec::new();
+        self.each(position, |query| queries.push(query))?;
+        Ok(queries)
+    }
+
+    /// The same one after the other: no two of them are held at once.
+    fn each(&self, position: usize, mut take: impl FnMut(Query)) -> Result<(), CorpusError> {
         let track = self.catalogue.tracks.get(position).ok_or_else(|| CorpusError::Catalogue {
             expected: "a position below the number of tracks",
             found: position.to_string(),
@@ -188,7 +204,6 @@ impl<'a> QuerySet<'a> {
         let fail = |reason: String| CorpusError::Track { id: track.id, reason };
         let sound = track.samples(self.features.sample_rate, &self.sound).map_err(fail)?.data;
         let length = (self.spec.seconds * self.features.sample_rate as f32).round() as usize;
-        let mut queries = Vec::with_capacity(self.spec.crops * self.spec.conditions.len());
         for crop in 0..self.spec.crops {
             let mut rng = seed::rng(seed::derive(self.spec.seed, u64::from(track.id)), crop as u64);
             let offset = self.spec.split.draw(self.features, sound.len(), length, &mut rng);
@@ -202,23 +217,24 @@ impl<'a> QuerySet<'a> {
             for (index, condition) in self.spec.conditions.iter().enumerate() {
                 let samples = ears.hear(self.features, condition, &sound[allowed.start..offset + length], length);
                 let room = ears.room.filter(|_| condition.reverb).map(|room| room.name.clone());
-                queries.push(Query { position, id: track.id, crop, condition: index, offset, room, samples });
+                take(Query { position, id: track.id, crop, condition: index, offset, room, samples });
             }
         }
-        Ok(queries)
+        Ok(())
     }
 
     /// Calls `f` on every query, tracks in parallel, and returns the answers in the order of tracks, crops and conditions, and
-    /// the tracks that could not be asked. Memory holds one track's queries per thread, besides the answers.
+    /// the tracks that could not be asked. Memory holds one query per thread, besides the answers.
     pub fn map<T: Send>(&self, f: impl Fn(Query) -> T + Sync) -> (Vec<T>, Vec<Rejected>) {
         let answers: Vec<Result<Vec<T>, Rejected>> = (0..self.catalogue.tracks.len())
             .into_par_iter()
-            .map(|position| match self.of_track(position) {
-                Ok(queries) => Ok(queries.into_iter().map(&f).collect()),
-                Err(error) => {
+            .map(|position| {
+                let mut answers = Vec::new();
+                self.each(position, |query| answers.push(f(query))).map_err(|error| {
                     let track = &self.catalogue.tracks[position];
-                    Err(Rejected { source: track.source.clone(), id: Some(track.id), reason: error.to_string() })
-                }
+                    Rejected { source: track.source.clone(), id: Some(track.id), reason: error.to_string() }
+                })?;
+                Ok(answers)
             })
             .collect();
         let (mut kept, mut rejected) = (Vec::with_capacity(self.len()), Vec::new());

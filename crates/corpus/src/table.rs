@@ -199,6 +199,11 @@ impl MelTable {
         self.mels[i].frames()
     }
 
+    /// Mel power of track `i` as it is kept.
+    pub fn cached(&self, i: usize) -> &CachedMel {
+        &self.mels[i]
+    }
+
     /// Mel power of track `i`, `[frames, bands]`.
     pub fn mel(&self, i: usize) -> MelPower {
         self.mels[i].mel()

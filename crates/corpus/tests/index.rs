@@ -129,11 +129,19 @@ fn every_interrupted_state_is_finished_to_the_same_files() {
     build(finished.path()).unwrap();
     let whole = contents(finished.path());
     let interrupted = |manifest: &[u8]| {
-        let text = String::from_utf8(manifest.to_vec()).unwrap();
-        let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let mut value: serde_json::Value = serde_json::from_slice(manifest).unwrap();
         value["complete"] = false.into();
         value["shards"] = serde_json::json!([]);
+        value.as_object_mut().unwrap().remove("sha256");
         serde_json::to_vec(&value).unwrap()
+    };
+    // What is kept beside the staged tracks until the manifest has it.
+    let hashes = |dir: &Path| {
+        let manifest: serde_json::Value = serde_json::from_slice(&whole["index.json"]).unwrap();
+        fs::create_dir_all(dir.join("staging")).unwrap();
+        for (shard, entry) in manifest["shards"].as_array().unwrap().iter().enumerate() {
+            fs::write(dir.join(format!("staging/shard-{shard:05}.json")), entry.to_string()).unwrap();
+        }
     };
     type Damage = Box<dyn Fn(&Path)>;
     let write = |name: &'static str, bytes: Vec<u8>| -> Damage {
@@ -187,6 +195,7 @@ fn every_interrupted_state_is_finished_to_the_same_files() {
         for (name, bytes) in &whole {
             fs::write(folder.path().join(name), bytes).unwrap();
         }
+        hashes(folder.path());
         damages.iter().for_each(|damage| damage(folder.path()));
         let report = build(folder.path()).unwrap_or_else(|error| panic!("{state}: {error}"));
         assert_eq!(report.resumed, resumed, "{state}");
@@ -244,7 +253,18 @@ fn broken_indexes_are_errors_that_name_the_file() {
     fs::write(&shard, bytes).unwrap();
 
     let text = String::from_utf8(whole["index.json"].clone()).unwrap();
+    for (from, to) in [("\"complete\": true", "\"complete\": false"), ("\"rows\": 4", "\"rows\": 2"), ("64", "32")] {
+        assert!(text.contains(from), "{from}");
+        fs::write(&manifest, text.replacen(from, to, 1)).unwrap();
+        assert!(message().contains("edited"), "{to}: {}", message());
+        let error = build(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("edited"), "{to}: {error}");
+    }
+    // A manifest of 0.1.0 has no checksum; what it says is held against the shards.
+    let (start, _) = text.split_once(",\n  \"sha256\"").unwrap();
+    let text = format!("{start}\n}}");
     for (from, to, expected) in [
+        ("\"rows\": 4", "\"rows\": 2", "2 rows"),
         ("\"version\": 1", "\"version\": 2", "version 2"),
         ("\"complete\": true", "\"complete\": false", "interrupted"),
         ("\"mel_bands\": 64", "\"mel_bands\": 32", "feature spec"),
@@ -287,4 +307,82 @@ fn a_shard_describes_itself() {
     named.sort();
     assert_eq!(columns.into_keys().collect::<Vec<_>>(), named);
     assert!(metadata["sordino.rejected"].contains("missing.mp3"));
+}
+
+#[test]
+fn a_damaged_shard_is_measured_again_and_never_taken_for_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    build(folder.path()).unwrap();
+    let whole = contents(folder.path());
+    let shard = folder.path().join("shard-00001.parquet");
+    let bytes = &whole["shard-00001.parquet"];
+    // In the middle of the numbers, where Parquet itself sees nothing.
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() / 2] ^= 0x10;
+    fs::write(&shard, &flipped).unwrap();
+    assert!(MelTable::open(folder.path()).unwrap_err().to_string().contains("run the same index command"));
+    let report = build(folder.path()).unwrap();
+    assert_eq!((report.indexed, report.resumed, report.damaged, report.replaced), (8, 6, 1, 0));
+    assert!(contents(folder.path()) == whole);
+
+    // Also where the damage came before the index was finished.
+    fs::write(&shard, &flipped).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_slice(&whole["index.json"]).unwrap();
+    fs::create_dir(folder.path().join("staging")).unwrap();
+    for (number, entry) in manifest["shards"].as_array().unwrap().iter().enumerate() {
+        fs::write(folder.path().join(format!("staging/shard-{number:05}.json")), entry.to_string()).unwrap();
+    }
+    manifest["complete"] = false.into();
+    manifest["shards"] = serde_json::json!([]);
+    manifest.as_object_mut().unwrap().remove("sha256");
+    fs::write(folder.path().join("index.json"), manifest.to_string()).unwrap();
+    let report = build(folder.path()).unwrap();
+    assert_eq!((report.resumed, report.damaged), (6, 1));
+    assert!(contents(folder.path()) == whole);
+    // A shard whose hash nobody kept.
+    fs::remove_file(folder.path().join("index.json")).unwrap();
+    fs::write(folder.path().join("index.json"), manifest.to_string()).unwrap();
+    let report = build(folder.path()).unwrap();
+    assert_eq!((report.resumed, report.damaged), (0, 3));
+    assert!(contents(folder.path()) == whole);
+}
+
+#[test]
+fn a_file_replaced_under_its_name_is_read_again() {
+    let (music, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut catalogue = synth::catalogue(6, 3);
+    let sound = |seed| synth::render(seed, 8_000, 2.0);
+    for track in &mut catalogue.tracks {
+        let path = music.path().join(format!("{}.wav", track.id));
+        synth::write_wav(&path, &sound(u64::from(track.id)), 8_000).unwrap();
+        track.source = Source::File(path);
+    }
+    let build = || {
+        let (spec, hidden) = (FeatureSpec::default(), ProgressBar::hidden());
+        index::build(&catalogue, &spec, folder.path(), &options(), &hidden).unwrap()
+    };
+    assert_eq!(build().resumed, 0);
+    let (state, before) = (catalogue.state(), MelTable::open(folder.path()).unwrap());
+    let whole = contents(folder.path());
+    let again = build();
+    assert_eq!((again.resumed, again.replaced, again.damaged), (6, 0, 0));
+    assert!(contents(folder.path()) == whole);
+
+    // The same length and the same tags; only its sound and its time differ.
+    synth::write_wav(&music.path().join("2.wav"), &sound(99), 8_000).unwrap();
+    let now = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+    fs::File::options().append(true).open(music.path().join("2.wav")).unwrap().set_modified(now).unwrap();
+    assert_ne!(catalogue.state(), state);
+    let report = build();
+    assert_eq!((report.indexed, report.resumed, report.replaced), (6, 5, 1));
+    let after = MelTable::open(folder.path()).unwrap();
+    let same: Vec<bool> = (0..6).map(|i| before.mel(i) == after.mel(i)).collect();
+    assert_eq!(same, [true, false, true, true, true, true]);
+    assert_eq!(build().resumed, 6);
+
+    // One that is gone is refused, and taken in again when it is back.
+    fs::rename(music.path().join("5.wav"), music.path().join("away")).unwrap();
+    assert_eq!((build().indexed, build().resumed), (5, 6));
+    fs::rename(music.path().join("away"), music.path().join("5.wav")).unwrap();
+    assert_eq!(build().indexed, 6);
 }

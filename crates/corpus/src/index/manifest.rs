@@ -1,13 +1,15 @@
 //! `index.json`: what an index is of, how far it got, and which shards it consists of.
 
-use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use sordino_front::FeatureSpec;
 
-use crate::{Catalogue, CorpusError, IndexOptions};
+use crate::catalogue::hex;
+use crate::files::{self, write_atomically};
+use crate::{Catalogue, CorpusError, IndexOptions, Source};
 
 /// Name of the manifest within an index.
 pub(crate) const FILE_NAME: &str = "index.json";
@@ -30,9 +32,15 @@ pub(crate) struct Manifest {
     pub(crate) shard_span: usize,
     /// Limits under which tracks were accepted, as text: only equality matters.
     pub(crate) limits: String,
+    /// Where the index was made, if tracks have paths that are relative to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) folder: Option<String>,
     /// Every shard; empty until the index is complete.
     pub(crate) shards: Vec<ShardEntry>,
     pub(crate) complete: bool,
+    /// SHA-256 of everything above, as compact JSON. Indexes of 0.1.0 have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
 }
 
 /// A finished shard.
@@ -55,8 +63,27 @@ impl Manifest {
             listed: catalogue.tracks.len(),
             shard_span: options.shard_tracks,
             limits: format!("{:?}", options.sound),
+            folder: relative(catalogue).then(here).flatten(),
             shards: Vec::new(),
             complete: false,
+            sha256: None,
+        }
+    }
+
+    /// What the checksum of the manifest should be.
+    fn checksum(&self) -> serde_json::Result<String> {
+        let unsigned = Self { sha256: None, ..self.clone() };
+        Ok(hex(&Sha256::digest(serde_json::to_vec(&unsigned)?)))
+    }
+
+    /// Where a track's sound is: paths that were relative where the index was made are looked for there.
+    pub(crate) fn resolved(&self, source: Source) -> Source {
+        match (&self.folder, source) {
+            (Some(folder), Source::File(path)) if path.is_relative() && here().as_ref() != Some(folder) => {
+                let there = Path::new(folder).join(&path);
+                Source::File(if there.exists() { there } else { path })
+            }
+            (_, source) => source,
         }
     }
 
@@ -67,11 +94,11 @@ impl Manifest {
     /// Reads and checks the manifest of an index.
     pub(crate) fn read(dir: &Path) -> Result<Self, CorpusError> {
         let path = dir.join(FILE_NAME);
-        let text = fs::read_to_string(&path).map_err(CorpusError::io(&path, "read the index"))?;
+        let text = files::read(&path, "read the index")?;
         let advice = "index again into an empty folder";
         let bad = |found: String| CorpusError::format(&path, "an index manifest", found, advice);
         // The version comes first: another version may have other fields.
-        let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+        let value: serde_json::Value = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
         let (format, version) = (value["format"].as_str(), value["version"].as_u64());
         if format != Some(FORMAT) || version != Some(u64::from(VERSION)) {
             let expected = format!("{FORMAT} version {VERSION}");
@@ -79,6 +106,12 @@ impl Manifest {
             return Err(CorpusError::format(&path, expected, found, advice));
         }
         let manifest: Self = serde_json::from_value(value).map_err(|error| bad(error.to_string()))?;
+        let checksum = manifest.checksum().map_err(|error| bad(error.to_string()))?;
+        if manifest.sha256.as_ref().is_some_and(|found| *found != checksum) {
+            let expected = format!("SHA-256 {checksum} of what it says");
+            let found = format!("{}: it is damaged or was edited", manifest.sha256.unwrap_or_default());
+            return Err(CorpusError::format(&path, expected, found, "copy it again, or index into an empty folder"));
+        }
         manifest.feature_spec.validate()?;
         if manifest.shard_span == 0 || manifest.complete && manifest.shards.len() != manifest.shard_count() {
             return Err(bad(format!("{} shards for {} tracks", manifest.shards.len(), manifest.listed)));
@@ -88,8 +121,8 @@ impl Manifest {
 
     pub(crate) fn write(&self, dir: &Path) -> Result<(), CorpusError> {
         let path = dir.join(FILE_NAME);
-        let json = serde_json::to_string_pretty(self);
-        let json = json.map_err(|error| CorpusError::io(&path, "write")(std::io::Error::other(error)))?;
+        let signed = || serde_json::to_string_pretty(&Self { sha256: Some(self.checksum()?), ..self.clone() });
+        let json = signed().map_err(|error| CorpusError::io(&path, "write")(std::io::Error::other(error)))?;
         write_atomically(&path, |file| file.write_all(json.as_bytes()))
     }
 
@@ -117,22 +150,35 @@ impl Manifest {
     }
 }
 
-/// The name under which a file is written before it gets its own.
-pub(crate) fn temporary(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
-    PathBuf::from(name)
+/// Whether some track's path is relative.
+fn relative(catalogue: &Catalogue) -> bool {
+    catalogue.tracks.iter().any(|track| matches!(&track.source, Source::File(path) if path.is_relative()))
 }
 
-/// Writes a file so that a reader, or the next run after a kill or a power cut, sees all of it or nothing.
-pub(crate) fn write_atomically<T>(
-    path: &Path,
-    write: impl FnOnce(&mut File) -> std::io::Result<T>,
-) -> Result<T, CorpusError> {
-    let unfinished = temporary(path);
-    let mut file = File::create(&unfinished).map_err(CorpusError::io(&unfinished, "create"))?;
-    let written = write(&mut file).map_err(CorpusError::io(&unfinished, "write"))?;
-    file.sync_all().map_err(CorpusError::io(&unfinished, "write to disk"))?;
-    fs::rename(&unfinished, path).map_err(CorpusError::io(path, "rename into place"))?;
-    Ok(written)
+/// The working folder, where it has a name in UTF-8.
+fn here() -> Option<String> {
+    std::env::current_dir().ok()?.into_os_string().into_string().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn relative_paths_are_looked_for_where_the_index_was_made() {
+        let there = tempfile::tempdir().unwrap();
+        std::fs::write(there.path().join("a.wav"), b"sound").unwrap();
+        let spec = FeatureSpec::default();
+        let made = Manifest::new(&Catalogue::default(), &spec, &IndexOptions::for_spec(&spec));
+        let made = Manifest { folder: there.path().to_str().map(str::to_owned), ..made };
+        let resolved = |manifest: &Manifest, path: &str| manifest.resolved(Source::File(path.into()));
+        assert_eq!(resolved(&made, "a.wav"), Source::File(there.path().join("a.wav")));
+        for path in ["b.wav", "/a.wav"] {
+            assert_eq!(resolved(&made, path), Source::File(PathBuf::from(path)));
+        }
+        let here = Manifest { folder: here(), ..made };
+        assert_eq!(resolved(&here, "Cargo.toml"), Source::File("Cargo.toml".into()));
+    }
 }

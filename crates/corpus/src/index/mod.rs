@@ -3,6 +3,8 @@
 //! An index is a folder: `index.json` (what it is of), `shard-00000.parquet` and so on (one row per track), `rejected.csv`
 //! (every entry left out, and why). While it is being built `staging/` holds the tracks whose shard is not full yet.
 //! Every file appears by renaming, and every step may be the last before a kill: the next run keeps what is whole.
+//! Whole is a shard whose hash is the one it was written with, and whose tracks' files have the size and the time that they had
+//! then; what is damaged, and what was replaced, is measured again.
 
 mod columns;
 pub(crate) mod manifest;
@@ -20,8 +22,10 @@ use rayon::prelude::*;
 use sordino_audio::DecodeLimits;
 use sordino_front::{FeatureSpec, MelFrontEnd, MelScratch};
 
+use crate::files::write_atomically;
+use crate::stamp::Stamp;
 use crate::{CachedMel, Catalogue, CorpusError, Rejected, SoundOptions, Track};
-use manifest::{Manifest, ShardEntry, write_atomically};
+use manifest::{Manifest, ShardEntry};
 use shard::Row;
 use staging::{Outcome, Staging};
 
@@ -64,6 +68,10 @@ pub struct IndexReport {
     pub rejected: Vec<Rejected>,
     /// Tracks (indexed or rejected) that an earlier run had finished.
     pub resumed: usize,
+    /// Tracks that an earlier run had finished and whose file has been replaced since: they were read again.
+    pub replaced: usize,
+    /// Shards of an earlier run that are not what was written, or of which that is not known: their tracks were read again.
+    pub damaged: usize,
     /// Seconds of sound measured by this run.
     pub sound_seconds: f64,
     /// Wall-clock time of this run.
@@ -97,19 +105,29 @@ pub fn build(
     }
     catalogue.validate()?;
     let front = MelFrontEnd::new(spec)?;
-    let (manifest, staging) = open(catalogue, spec, dir, options)?;
-    let builder = Builder { catalogue, options, dir, manifest: &manifest, staging: &staging, front: &front };
-    let (entries, resumed, sound_seconds) = builder.run(progress)?;
+    let (manifest, earlier, staging) = open(catalogue, spec, dir, options)?;
+    let stamps: Vec<Option<Stamp>> = catalogue.tracks.par_iter().map(|track| Stamp::of(&track.source)).collect();
+    let builder = Builder {
+        catalogue,
+        stamps: &stamps,
+        options,
+        dir,
+        manifest: &manifest,
+        earlier: &earlier,
+        staging: &staging,
+        front: &front,
+    };
+    let Done { entries, resumed, replaced, damaged, sound_seconds } = builder.run(progress)?;
 
     let mut rejected = catalogue.rejected.clone();
-    for shard in 0..manifest.shard_count() {
-        rejected.extend(shard::check(&dir.join(shard::file_name(shard)), &manifest, shard)?.0);
+    for (shard, entry) in entries.iter().enumerate() {
+        rejected.extend(shard::check(&dir.join(shard::file_name(shard)), &manifest, shard, entry)?.rejected);
     }
     write_rejected(dir, &rejected)?;
     let indexed = entries.iter().map(|entry| entry.rows).sum();
     Manifest { shards: entries, complete: true, ..manifest }.write(dir)?;
     staging.close()?;
-    Ok(IndexReport { indexed, rejected, resumed, sound_seconds, elapsed: start.elapsed() })
+    Ok(IndexReport { indexed, rejected, resumed, replaced, damaged, sound_seconds, elapsed: start.elapsed() })
 }
 
 /// Mel power of one track, as [`build`] measures it.
@@ -130,20 +148,23 @@ pub(crate) fn measure(
     Ok((samples.data.len() as u64, CachedMel::new(&mel)))
 }
 
-/// Finds or writes the manifest, takes the lock, and clears what a killed run left half-written.
+/// Finds or writes the manifest, takes the lock, and clears what a killed run left half-written. Returns the manifest that is
+/// wanted, and the one that was there.
 fn open(
     catalogue: &Catalogue,
     spec: &FeatureSpec,
     dir: &Path,
     options: &IndexOptions,
-) -> Result<(Manifest, Staging), CorpusError> {
+) -> Result<(Manifest, Option<Manifest>, Staging), CorpusError> {
     fs::create_dir_all(dir).map_err(CorpusError::io(dir, "create the index folder"))?;
     let wanted = Manifest::new(catalogue, spec, options);
-    let exists = dir.join(manifest::FILE_NAME).exists();
-    if exists {
-        Manifest::read(dir)?.check_same_work(&wanted, dir)?;
-    } else {
-        refuse_foreign_files(dir)?;
+    let earlier = match dir.join(manifest::FILE_NAME).exists() {
+        true => Some(Manifest::read(dir)?),
+        false => None,
+    };
+    match &earlier {
+        Some(earlier) => earlier.check_same_work(&wanted, dir)?,
+        None => refuse_foreign_files(dir)?,
     }
     let staging = Staging::open(dir)?;
     for entry in fs::read_dir(dir).map_err(CorpusError::io(dir, "list"))? {
@@ -152,10 +173,10 @@ fn open(
             fs::remove_file(&path).map_err(CorpusError::io(&path, "remove"))?;
         }
     }
-    if !exists {
+    if earlier.is_none() {
         wanted.write(dir)?;
     }
-    Ok((wanted, staging))
+    Ok((wanted, earlier, staging))
 }
 
 /// Without a manifest a folder may hold what a run killed in its first moments leaves, and nothing else.
@@ -177,29 +198,59 @@ fn is_temporary(path: &Path) -> bool {
 
 struct Builder<'a> {
     catalogue: &'a Catalogue,
+    /// What the tracks' files are now, before any is read: one that is replaced meanwhile is read again by the next run.
+    stamps: &'a [Option<Stamp>],
     options: &'a IndexOptions,
     dir: &'a Path,
     manifest: &'a Manifest,
+    /// The manifest of an earlier run.
+    earlier: &'a Option<Manifest>,
     staging: &'a Staging,
     front: &'a MelFrontEnd,
 }
 
+/// What a run came to.
+struct Done {
+    entries: Vec<ShardEntry>,
+    resumed: usize,
+    replaced: usize,
+    damaged: usize,
+    sound_seconds: f64,
+}
+
+/// How a shard of an earlier run stands.
+enum Standing {
+    /// Not there.
+    Absent,
+    /// There, and not what was written, or nobody knows what was.
+    Damaged,
+    /// As it was written, but files of its tracks have been replaced since. Holds what the files were.
+    Stale(ShardEntry, Vec<Option<Stamp>>),
+    /// As it should be.
+    Whole(ShardEntry),
+}
+
 impl Builder<'_> {
-    /// Finishes every shard; returns their entries, the tracks found finished, and the seconds of sound measured.
-    fn run(&self, progress: &ProgressBar) -> Result<(Vec<ShardEntry>, usize, f64), CorpusError> {
+    /// Finishes every shard.
+    fn run(&self, progress: &ProgressBar) -> Result<Done, CorpusError> {
         let total = self.catalogue.tracks.len();
         progress.set_length(total as u64);
         let shards = self.manifest.shard_count();
-        let found: Vec<(Option<ShardEntry>, Vec<usize>)> =
-            (0..shards).into_par_iter().map(|shard| self.survey(shard)).collect::<Result<_, _>>()?;
-        let pending: Vec<usize> = found.iter().flat_map(|(_, pending)| pending).copied().collect();
-        let remaining: Vec<AtomicUsize> = found.iter().map(|(_, pending)| AtomicUsize::new(pending.len())).collect();
+        let standing: Vec<Standing> = (0..shards).into_par_iter().map(|shard| self.standing(shard)).collect();
+        self.reopen(&standing)?;
+        let damaged = standing.iter().filter(|standing| matches!(standing, Standing::Damaged)).count();
+        let surveyed = |(shard, standing)| self.survey(shard, standing);
+        let found: Vec<(Option<ShardEntry>, Vec<usize>, usize)> =
+            standing.into_par_iter().enumerate().map(surveyed).collect::<Result<_, _>>()?;
+        let replaced = found.iter().map(|(.., replaced)| replaced).sum();
+        let pending: Vec<usize> = found.iter().flat_map(|(_, pending, _)| pending).copied().collect();
+        let remaining: Vec<AtomicUsize> = found.iter().map(|(_, pending, _)| AtomicUsize::new(pending.len())).collect();
         let resumed = total - pending.len();
         progress.set_position(resumed as u64);
-        tracing::info!(total, resumed, "indexing");
+        tracing::info!(total, resumed, replaced, damaged, "indexing");
 
         let seconds = Mutex::new(0.0);
-        let entries: Vec<Mutex<Option<ShardEntry>>> = found.into_iter().map(|(entry, _)| Mutex::new(entry)).collect();
+        let entries: Vec<Mutex<Option<ShardEntry>>> = found.into_iter().map(|(entry, ..)| Mutex::new(entry)).collect();
         // Shards whose tracks were all staged when the last run was killed.
         (0..shards).into_par_iter().try_for_each(|shard| {
             if remaining[shard].load(Ordering::Acquire) == 0 { self.compact(shard, &entries[shard]) } else { Ok(()) }
@@ -216,7 +267,7 @@ impl Builder<'_> {
                         Outcome::Rejected(reason)
                     }
                 };
-                self.staging.put(position, &outcome)?;
+                self.staging.put(position, self.stamps[position], &outcome)?;
                 if let Outcome::Indexed { samples, .. } = &outcome {
                     *lock(&seconds) += *samples as f64 / f64::from(self.front.spec().sample_rate);
                 }
@@ -229,8 +280,8 @@ impl Builder<'_> {
             },
         )?;
         let entries = entries.into_iter().filter_map(|entry| entry.into_inner().unwrap_or_else(|e| e.into_inner()));
-        let seconds = seconds.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        Ok((entries.collect(), resumed, seconds))
+        let sound_seconds = seconds.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        Ok(Done { entries: entries.collect(), resumed, replaced, damaged, sound_seconds })
     }
 
     fn positions(&self, shard: usize) -> std::ops::Range<usize> {
@@ -238,32 +289,96 @@ impl Builder<'_> {
         shard * span..((shard + 1) * span).min(self.catalogue.tracks.len())
     }
 
-    /// What an earlier run left of a shard: all of it, or the positions still to be measured.
-    fn survey(&self, shard: usize) -> Result<(Option<ShardEntry>, Vec<usize>), CorpusError> {
+    /// How an earlier run left a shard. Changes nothing.
+    fn standing(&self, shard: usize) -> Standing {
         let path = self.dir.join(shard::file_name(shard));
-        if path.exists() {
-            if let Some(entry) = self.finished(&path, shard) {
+        if !path.exists() {
+            return Standing::Absent;
+        }
+        // Of an unfinished index, the hash was kept beside the staged tracks.
+        let listed = self.earlier.as_ref().and_then(|earlier| earlier.shards.get(shard).cloned());
+        let Some(entry) = listed.or_else(|| self.staging.entry(shard)) else { return Standing::Damaged };
+        let positions = self.positions(shard);
+        match shard::check(&path, self.manifest, shard, &entry) {
+            Ok(footer) if footer.rows == entry.rows && footer.rows + footer.rejected.len() == positions.len() => {
+                let now = &self.stamps[positions.clone()];
+                let mut then = footer.stamps;
+                then.resize(positions.len(), None);
+                if then == now { Standing::Whole(entry) } else { Standing::Stale(entry, then) }
+            }
+            _ => Standing::Damaged,
+        }
+    }
+
+    /// Marks a complete index as unfinished before anything of it is changed, and keeps the hashes that its manifest had.
+    fn reopen(&self, standing: &[Standing]) -> Result<(), CorpusError> {
+        let Some(earlier) = self.earlier.as_ref().filter(|earlier| earlier.complete) else { return Ok(()) };
+        if standing.iter().all(|standing| matches!(standing, Standing::Whole(_))) {
+            return Ok(());
+        }
+        for (shard, entry) in earlier.shards.iter().enumerate() {
+            self.staging.put_entry(shard, entry)?;
+        }
+        self.manifest.write(self.dir)
+    }
+
+    /// Keeps what is good of a shard: all of it, or the tracks of those files that are still the same. Returns the positions
+    /// that are to be measured, and how many of them had been measured before their file was replaced.
+    fn survey(&self, shard: usize, standing: Standing) -> Result<(Option<ShardEntry>, Vec<usize>, usize), CorpusError> {
+        let path = self.dir.join(shard::file_name(shard));
+        let mut replaced = 0;
+        match standing {
+            Standing::Absent => {}
+            Standing::Whole(entry) => {
                 // A kill between the rename and here leaves the staged tracks behind.
                 self.positions(shard).try_for_each(|position| self.staging.remove(position))?;
-                return Ok((Some(entry), Vec::new()));
+                return Ok((Some(entry), Vec::new(), 0));
             }
-            // Renamed into place but not whole: the disk lost it. Its tracks are measured again.
-            fs::remove_file(&path).map_err(CorpusError::io(&path, "remove"))?;
+            Standing::Damaged => {
+                tracing::warn!(shard = %path.display(), "the shard is damaged; its tracks are measured again");
+                fs::remove_file(&path).map_err(CorpusError::io(&path, "remove"))?;
+            }
+            Standing::Stale(entry, stamps) => {
+                replaced = self.unpack(shard, &path, &entry, &stamps)?;
+                fs::remove_file(&path).map_err(CorpusError::io(&path, "remove"))?;
+            }
         }
         let mut pending = Vec::new();
         for position in self.positions(shard) {
-            if self.staging.get(position)?.is_none() {
+            if self.staging.get(position, self.stamps[position])?.is_none() {
                 pending.push(position);
             }
         }
-        Ok((None, pending))
+        Ok((None, pending, replaced))
     }
 
-    /// The entry of a shard that is there and whole.
-    fn finished(&self, path: &Path, shard: usize) -> Option<ShardEntry> {
-        let (rejected, rows) = shard::check(path, self.manifest, shard).ok()?;
-        let bytes = fs::read(path).ok()?;
-        (rows + rejected.len() == self.positions(shard).len()).then(|| shard::entry(shard, rows, &bytes))
+    /// Stages the tracks of a shard again whose files are the same as then; returns how many have been replaced.
+    fn unpack(
+        &self,
+        shard: usize,
+        path: &Path,
+        entry: &ShardEntry,
+        stamps: &[Option<Stamp>],
+    ) -> Result<usize, CorpusError> {
+        let refused = shard::check(path, self.manifest, shard, entry)?.rejected;
+        let rows = shard::read_as(path, self.manifest, shard, entry, &|_| true)?;
+        let mut replaced = 0;
+        for (position, &stamp) in self.positions(shard).zip(stamps) {
+            if stamp != self.stamps[position] {
+                // An index of 0.1.0 does not say what the files were.
+                replaced += usize::from(stamp.is_some());
+                continue;
+            }
+            let id = self.catalogue.tracks[position].id;
+            let row = rows.binary_search_by_key(&id, |row| row.track.id).ok().map(|place| &rows[place]);
+            let outcome = match (row, refused.iter().find(|entry| entry.id == Some(id))) {
+                (Some(Row { samples, mel, .. }), _) => Outcome::Indexed { samples: *samples, mel: mel.clone() },
+                (None, Some(entry)) => Outcome::Rejected(entry.reason.clone()),
+                (None, None) => continue,
+            };
+            self.staging.put(position, stamp, &outcome)?;
+        }
+        Ok(replaced)
     }
 
     /// Turns a shard's staged tracks into its Parquet file, then removes them. Does nothing where the shard exists.
@@ -274,7 +389,7 @@ impl Builder<'_> {
         }
         let get = |position: usize| {
             let lost = || CorpusError::format(self.dir, "every staged track", "one removed or changed", "run it again");
-            self.staging.get(position)?.ok_or_else(lost)
+            self.staging.get(position, self.stamps[position])?.ok_or_else(lost)
         };
         let entries = self.positions(shard).map(|position| {
             let track = &self.catalogue.tracks[position];
@@ -283,7 +398,9 @@ impl Builder<'_> {
                 Outcome::Rejected(reason) => Err(Rejected { source: track.source.clone(), id: Some(track.id), reason }),
             })
         });
-        *entry = Some(shard::write(self.dir, self.manifest, shard, entries)?);
+        let stamps = &self.stamps[self.positions(shard)];
+        let announce = |entry: &ShardEntry| self.staging.put_entry(shard, entry);
+        *entry = Some(shard::write(self.dir, self.manifest, shard, stamps, entries, announce)?);
         self.positions(shard).try_for_each(|position| self.staging.remove(position))
     }
 }

@@ -16,8 +16,10 @@ use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 
 use super::columns::{self, COLUMNS};
-use super::manifest::{Manifest, ShardEntry, VERSION, temporary};
+use super::manifest::{Manifest, ShardEntry, VERSION};
 use crate::catalogue::hex;
+use crate::files::{self, temporary};
+use crate::stamp::Stamp;
 use crate::{CachedMel, CorpusError, Rejected, Track};
 
 /// Row groups are closed at this many mel values (32 MB of float16), so that writing needs no more memory than that.
@@ -35,12 +37,14 @@ pub(crate) fn file_name(shard: usize) -> String {
     format!("shard-{shard:05}.parquet")
 }
 
-/// Writes a shard from entries that are fetched one at a time, and renames it into place.
+/// Writes a shard from entries that are fetched one at a time, tells `announce` its hash, and renames it into place.
 pub(crate) fn write(
     dir: &Path,
     manifest: &Manifest,
     shard: usize,
+    stamps: &[Option<Stamp>],
     entries: impl Iterator<Item = Result<Result<Row, Rejected>, CorpusError>>,
+    announce: impl FnOnce(&ShardEntry) -> Result<(), CorpusError>,
 ) -> Result<ShardEntry, CorpusError> {
     let path = dir.join(file_name(shard));
     let unfinished = temporary(&path);
@@ -73,12 +77,18 @@ pub(crate) fn write(
     }
     let rejected = json(serde_json::to_string(&rejected)).map_err(failed)?;
     writer.append_key_value_metadata(KeyValue::new(REJECTED_KEY.to_owned(), rejected));
+    if stamps.iter().any(Option::is_some) {
+        let stamps = json(serde_json::to_string(stamps)).map_err(failed)?;
+        writer.append_key_value_metadata(KeyValue::new(STAMPS_KEY.to_owned(), stamps));
+    }
     // Writes the footer.
     let Hashing { inner, hash, bytes } = writer.into_inner().map_err(failed)?;
     let finish = || inner.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all();
     finish().map_err(CorpusError::io(&unfinished, "write to disk"))?;
+    let entry = ShardEntry { file: file_name(shard), rows: count, bytes, sha256: hex(&hash.finalize()) };
+    announce(&entry)?;
     fs::rename(&unfinished, &path).map_err(CorpusError::io(&path, "rename into place"))?;
-    Ok(ShardEntry { file: file_name(shard), rows: count, bytes, sha256: hex(&hash.finalize()) })
+    Ok(entry)
 }
 
 /// Hashes what passes through.
@@ -126,37 +136,50 @@ fn properties(manifest: &Manifest, shard: usize) -> Result<WriterProperties, Par
         .build())
 }
 
+/// What to do about a shard that is damaged.
+const REPAIR: &str = "copy the index again, or run the same index command: it measures the shard anew";
+
 const VERSION_KEY: &str = "sordino.version";
 const SPEC_KEY: &str = "sordino.feature_spec";
 const CATALOGUE_KEY: &str = "sordino.catalogue";
 const SHARD_KEY: &str = "sordino.shard";
 const REJECTED_KEY: &str = "sordino.rejected";
+/// Size and time of every track's file when it was read, in the order of the catalogue; absent where no track has a file.
+const STAMPS_KEY: &str = "sordino.files";
 
-/// Checks a shard's footer against the manifest; returns its rejected tracks and number of rows. The rows are not read.
-pub(crate) fn check(path: &Path, manifest: &Manifest, shard: usize) -> Result<(Vec<Rejected>, usize), CorpusError> {
-    let file = File::open(path).map_err(CorpusError::io(path, "open"))?;
-    let reader = SerializedFileReader::new(file).map_err(|error| broken(path, error.to_string()))?;
-    let footer = reader.metadata().file_metadata();
-    let rejected = check_footer(path, footer, manifest, shard)?;
-    Ok((rejected, usize::try_from(footer.num_rows()).unwrap_or(0)))
+/// What a shard says of itself beside its rows.
+pub(crate) struct Footer {
+    /// Tracks that were refused.
+    pub(crate) rejected: Vec<Rejected>,
+    /// Number of rows.
+    pub(crate) rows: usize,
+    /// Size and time of every track's file when it was read; empty where no track has one, and in shards of 0.1.0.
+    pub(crate) stamps: Vec<Option<Stamp>>,
 }
 
-/// The manifest's entry of a shard with these bytes.
-pub(crate) fn entry(shard: usize, rows: usize, bytes: &[u8]) -> ShardEntry {
-    ShardEntry { file: file_name(shard), rows, bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) }
+/// Checks a shard's footer against the manifest, and its hash against `entry`. The rows are not read.
+pub(crate) fn check(path: &Path, manifest: &Manifest, shard: usize, entry: &ShardEntry) -> Result<Footer, CorpusError> {
+    let bytes = whole(path, entry)?;
+    let reader = SerializedFileReader::new(bytes).map_err(|error| broken(path, error.to_string()))?;
+    check_footer(path, reader.metadata().file_metadata(), manifest, shard)
 }
 
-fn check_footer(
-    path: &Path,
-    footer: &FileMetaData,
-    manifest: &Manifest,
-    shard: usize,
-) -> Result<Vec<Rejected>, CorpusError> {
+/// The bytes of a shard, if they are those that were written.
+fn whole(path: &Path, entry: &ShardEntry) -> Result<Bytes, CorpusError> {
+    let bytes = files::read(path, "read the shard")?;
+    let found = hex(&Sha256::digest(&bytes));
+    if found != entry.sha256 {
+        let expected = format!("{} bytes with SHA-256 {}", entry.bytes, entry.sha256);
+        let found = format!("{} bytes with {found}", bytes.len());
+        return Err(CorpusError::format(path, expected, found, REPAIR));
+    }
+    Ok(Bytes::from(bytes))
+}
+
+fn check_footer(path: &Path, footer: &FileMetaData, manifest: &Manifest, shard: usize) -> Result<Footer, CorpusError> {
     let pairs = footer.key_value_metadata().map_or(&[][..], Vec::as_slice);
-    let value = |key: &str| {
-        let found = pairs.iter().find(|pair| pair.key == key).and_then(|pair| pair.value.as_deref());
-        found.ok_or_else(|| broken(path, format!("no {key} in the metadata")))
-    };
+    let optional = |key: &str| pairs.iter().find(|pair| pair.key == key).and_then(|pair| pair.value.as_deref());
+    let value = |key: &str| optional(key).ok_or_else(|| broken(path, format!("no {key} in the metadata")));
     let equal = |key: &str, expected: String| {
         let found = value(key)?;
         let advice = "the shard belongs to another index; index again into an empty folder";
@@ -174,7 +197,12 @@ fn check_footer(
         Ok(spec) if spec == manifest.feature_spec => {}
         _ => return Err(broken(path, "another feature spec".into())),
     }
-    serde_json::from_str(value(REJECTED_KEY)?).map_err(|error| broken(path, error.to_string()))
+    let parse = |error: serde_json::Error| broken(path, error.to_string());
+    Ok(Footer {
+        rejected: serde_json::from_str(value(REJECTED_KEY)?).map_err(parse)?,
+        rows: usize::try_from(footer.num_rows()).unwrap_or(0),
+        stamps: optional(STAMPS_KEY).map(serde_json::from_str).transpose().map_err(parse)?.unwrap_or_default(),
+    })
 }
 
 /// Reads a whole shard after checking its hash, and keeps the rows of the tracks that `keep` wants.
@@ -185,21 +213,39 @@ pub(crate) fn read(
     keep: &(dyn Fn(&Track) -> bool + Sync),
 ) -> Result<Vec<Row>, CorpusError> {
     let path = dir.join(file_name(shard));
-    let bytes = fs::read(&path).map_err(CorpusError::io(&path, "read the shard"))?;
     let entry = manifest.shards.get(shard).ok_or_else(|| broken(&path, "no entry in the manifest".into()))?;
-    // Before the parser sees it: from here on only a forged manifest could show it something strange.
-    let found = hex(&Sha256::digest(&bytes));
-    if found != entry.sha256 {
-        let expected = format!("{} bytes with SHA-256 {}", entry.bytes, entry.sha256);
-        let found = format!("{} bytes with {found}", bytes.len());
-        return Err(CorpusError::format(&path, expected, found, "copy the index again, or rebuild it"));
+    let mut rows = read_as(&path, manifest, shard, entry, keep)?;
+    for row in &mut rows {
+        row.track.source = manifest.resolved(row.track.source.clone());
     }
-    let failed = |error: ParquetError| broken(&path, error.to_string());
-    let reader = SerializedFileReader::new(Bytes::from(bytes)).map_err(failed)?;
+    Ok(rows)
+}
+
+/// The same of a shard that should be as `entry` says, paths as they were.
+pub(crate) fn read_as(
+    path: &Path,
+    manifest: &Manifest,
+    shard: usize,
+    entry: &ShardEntry,
+    keep: &(dyn Fn(&Track) -> bool + Sync),
+) -> Result<Vec<Row>, CorpusError> {
+    // Before the parser sees it: from here on only a forged manifest could show it something strange.
+    let bytes = whole(path, entry)?;
+    let failed = |error: ParquetError| broken(path, error.to_string());
+    let reader = SerializedFileReader::new(bytes).map_err(failed)?;
     let footer = reader.metadata().file_metadata();
-    check_footer(&path, footer, manifest, shard)?;
+    let found = check_footer(path, footer, manifest, shard)?.rows;
+    if found != entry.rows {
+        let expected = format!("{} rows, as index.json says", entry.rows);
+        return Err(CorpusError::format(
+            path,
+            expected,
+            found.to_string(),
+            "copy index.json again, or rebuild the index",
+        ));
+    }
     if !columns::are_ours(footer.schema_descr()).map_err(failed)? {
-        return Err(broken(&path, "other columns".into()));
+        return Err(broken(path, "other columns".into()));
     }
     let mut rows = Vec::with_capacity(entry.rows.min(manifest.shard_span));
     for group in 0..reader.num_row_groups() {
@@ -210,5 +256,5 @@ pub(crate) fn read(
 }
 
 fn broken(path: &Path, found: String) -> CorpusError {
-    CorpusError::format(path, "a whole shard of this index", found, "copy the index again, or rebuild it")
+    CorpusError::format(path, "a whole shard of this index", found, REPAIR)
 }

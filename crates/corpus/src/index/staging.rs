@@ -1,7 +1,8 @@
-//! [`Staging`]: finished tracks between the worker that measured them and the shard that will hold them.
+//! [`Staging`]: finished tracks between the worker that measured them and the shard that will hold them, and the hashes of
+//! shards until the manifest has them.
 //!
 //! One small file per track, written whole and renamed into place. It begins with the hash of the rest, so that what a kill or a
-//! power cut may have left half-written is recognised and measured again.
+//! power cut may have left half-written is recognised and measured again. So is a track whose file is another one by now.
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
@@ -12,7 +13,9 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use sha2::{Digest, Sha256};
 
-use super::manifest::temporary;
+use super::manifest::ShardEntry;
+use crate::files::{temporary, write_atomically};
+use crate::stamp::Stamp;
 use crate::{CachedMel, CorpusError};
 
 /// What became of one track.
@@ -30,7 +33,7 @@ pub(crate) enum Outcome {
 }
 
 /// First bytes of a staged file; the digit is the format's version.
-const MAGIC: [u8; 8] = *b"sordmel1";
+const MAGIC: [u8; 8] = *b"sordmel2";
 const HASH_BYTES: usize = 32;
 
 /// The folder of staged tracks, locked for this process.
@@ -63,9 +66,9 @@ impl Staging {
         self.folder.join(format!("{position:08}.track"))
     }
 
-    /// Stores a track's outcome under its catalogue position.
-    pub(crate) fn put(&self, position: usize, outcome: &Outcome) -> Result<(), CorpusError> {
-        let body = encode(outcome);
+    /// Stores the outcome of a track whose file has this stamp under its catalogue position.
+    pub(crate) fn put(&self, position: usize, stamp: Option<Stamp>, outcome: &Outcome) -> Result<(), CorpusError> {
+        let body = encode(stamp, outcome);
         let path = self.path(position);
         let unfinished = temporary(&path);
         let write = || {
@@ -79,14 +82,30 @@ impl Staging {
         write().map_err(CorpusError::io(&path, "write"))
     }
 
-    /// Reads a staged outcome; `None` where there is no whole one.
-    pub(crate) fn get(&self, position: usize) -> Result<Option<Outcome>, CorpusError> {
+    /// Reads a staged outcome; `None` where there is no whole one, or only one of another file.
+    pub(crate) fn get(&self, position: usize, stamp: Option<Stamp>) -> Result<Option<Outcome>, CorpusError> {
         let path = self.path(position);
         match fs::read(&path) {
-            Ok(bytes) => Ok(verified(&bytes).and_then(decode)),
+            Ok(bytes) => Ok(verified(&bytes).and_then(|body| decode(body, stamp))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(CorpusError::io(&path, "read")(error)),
         }
+    }
+
+    fn hash_path(&self, shard: usize) -> PathBuf {
+        self.folder.join(format!("shard-{shard:05}.json"))
+    }
+
+    /// Keeps the hash of a shard until the manifest has it. Called before the shard gets its name, so that none is without.
+    pub(crate) fn put_entry(&self, shard: usize, entry: &ShardEntry) -> Result<(), CorpusError> {
+        let path = self.hash_path(shard);
+        let json = serde_json::to_vec(entry).map_err(|e| CorpusError::io(&path, "write")(std::io::Error::other(e)))?;
+        write_atomically(&path, |file| file.write_all(&json))
+    }
+
+    /// The hash that a shard of an unfinished index should have, if it is known.
+    pub(crate) fn entry(&self, shard: usize) -> Option<ShardEntry> {
+        serde_json::from_slice(&fs::read(self.hash_path(shard)).ok()?).ok()
     }
 
     /// Removes a staged outcome once its shard is in place.
@@ -110,9 +129,9 @@ fn verified(bytes: &[u8]) -> Option<&[u8]> {
     (Sha256::digest(body)[..] == *hash).then_some(body)
 }
 
-/// Little-endian: 0 and the reason; or 1, samples (u64), frames (u32), bands (u32), mean power (f32), logarithms (f16).
-fn encode(outcome: &Outcome) -> Vec<u8> {
-    let mut body = Vec::new();
+/// Little-endian: 0, or 1 and the stamp (u64, u64, u32); then 0 and the reason; or 1, samples (u64), frames (u32), bands (u32), mean power (f32), logarithms (f16).
+fn encode(stamp: Option<Stamp>, outcome: &Outcome) -> Vec<u8> {
+    let mut body = encode_stamp(stamp);
     match outcome {
         Outcome::Rejected(reason) => {
             body.push(0);
@@ -131,7 +150,18 @@ fn encode(outcome: &Outcome) -> Vec<u8> {
     body
 }
 
-fn decode(body: &[u8]) -> Option<Outcome> {
+fn encode_stamp(stamp: Option<Stamp>) -> Vec<u8> {
+    let mut bytes = vec![u8::from(stamp.is_some())];
+    if let Some(Stamp(length, seconds, nanoseconds)) = stamp {
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(seconds.to_le_bytes());
+        bytes.extend(nanoseconds.to_le_bytes());
+    }
+    bytes
+}
+
+fn decode(body: &[u8], stamp: Option<Stamp>) -> Option<Outcome> {
+    let body = body.strip_prefix(encode_stamp(stamp).as_slice())?;
     let (&kind, body) = body.split_first()?;
     if kind == 0 {
         return Some(Outcome::Rejected(String::from_utf8(body.to_vec()).ok()?));
@@ -154,6 +184,8 @@ mod tests {
 
     use super::*;
 
+    const STAMP: Option<Stamp> = Some(Stamp(1, 2, 3));
+
     fn indexed() -> Outcome {
         let mel = MelPower(Array2::from_shape_fn((7, 4), |(t, b)| 1.0 + (t * 4 + b) as f32));
         Outcome::Indexed { samples: 2_816, mel: CachedMel::new(&mel) }
@@ -163,22 +195,26 @@ mod tests {
     fn outcomes_come_back_and_half_written_ones_do_not() {
         let folder = tempfile::tempdir().unwrap();
         let staging = Staging::open(folder.path()).unwrap();
-        staging.put(3, &indexed()).unwrap();
-        staging.put(4, &Outcome::Rejected("too short".into())).unwrap();
-        assert_eq!(staging.get(3).unwrap(), Some(indexed()));
-        assert_eq!(staging.get(4).unwrap(), Some(Outcome::Rejected("too short".into())));
-        assert_eq!(staging.get(5).unwrap(), None);
+        staging.put(3, STAMP, &indexed()).unwrap();
+        staging.put(4, None, &Outcome::Rejected("too short".into())).unwrap();
+        assert_eq!(staging.get(3, STAMP).unwrap(), Some(indexed()));
+        assert_eq!(staging.get(4, None).unwrap(), Some(Outcome::Rejected("too short".into())));
+        assert_eq!(staging.get(5, None).unwrap(), None);
+
+        for other in [None, Some(Stamp(1, 2, 4)), Some(Stamp(0, 2, 3))] {
+            assert_eq!(staging.get(3, other).unwrap(), None, "another file by now");
+        }
 
         let path = staging.path(3);
         let whole = fs::read(&path).unwrap();
         for length in 0..whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
-            assert_eq!(staging.get(3).unwrap(), None, "{length} bytes");
+            assert_eq!(staging.get(3, STAMP).unwrap(), None, "{length} bytes");
         }
         let mut flipped = whole.clone();
         flipped[60] ^= 1;
         fs::write(&path, &flipped).unwrap();
-        assert_eq!(staging.get(3).unwrap(), None);
+        assert_eq!(staging.get(3, STAMP).unwrap(), None);
     }
 
     #[test]

@@ -18,11 +18,13 @@ mod timbre;
 mod voices;
 mod wavetable;
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::Path;
 
 use rand::RngExt;
 
-use crate::{Catalogue, CorpusError, Source, Track, seed};
+use crate::{Catalogue, CorpusError, Source, Track, files, seed};
 use mix::{Echo, Mix};
 use score::Role;
 use timbre::Instrument;
@@ -106,23 +108,25 @@ fn level(role: Role) -> f32 {
     }
 }
 
-/// Writes samples as 16-bit mono WAV.
+/// Writes samples as 16-bit mono WAV. The file is whole or not there: what is written gets its name at the end.
 ///
 /// # Errors
 /// [`CorpusError::Io`] where the file cannot be written.
 pub fn write_wav(path: &Path, samples: &[f32], rate: u32) -> Result<(), CorpusError> {
     let spec =
         hound::WavSpec { channels: 1, sample_rate: rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
-    let write = || {
-        let mut writer = hound::WavWriter::create(path, spec)?;
+    let write = |file: &mut BufWriter<File>| {
+        let mut writer = hound::WavWriter::new(file, spec)?;
         for &sample in samples {
             writer.write_sample((sample.clamp(-1.0, 1.0) * f32::from(i16::MAX)).round() as i16)?;
         }
         writer.finalize()
     };
-    write().map_err(|error: hound::Error| match error {
-        hound::Error::IoError(error) => CorpusError::io(path, "write")(error),
-        other => CorpusError::io(path, "write")(std::io::Error::other(other)),
+    files::write_as(path, &files::hidden(path), |file| {
+        write(file).map_err(|error: hound::Error| match error {
+            hound::Error::IoError(error) => error,
+            other => std::io::Error::other(other),
+        })
     })
 }
 
