@@ -26,6 +26,9 @@ pub enum Effort {
     Thorough,
 }
 
+/// Leaves that a class may live in. More of them than there are probes is of no use, and probes are at most as many.
+const MOST_SPILL: usize = 64;
+
 /// Every setting of a training run. Those that concern sound say so; vectors do without them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -160,8 +163,8 @@ impl TrainConfig {
         if !(0.0..1.0).contains(&self.recorded_share) {
             return bad("recorded_share", self.recorded_share.to_string(), "0 to below 1");
         }
-        if self.spill == 0 {
-            return bad("spill", self.spill.to_string(), "at least 1");
+        if !(1..=MOST_SPILL).contains(&self.spill) {
+            return bad("spill", self.spill.to_string(), &format!("1 to {MOST_SPILL}"));
         }
         if let Some(embedding) = &self.embedding {
             embedding.validate()?;

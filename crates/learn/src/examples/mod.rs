@@ -7,6 +7,7 @@
 pub(crate) mod classes;
 pub(crate) mod labelled;
 pub(crate) mod rounds;
+pub(crate) mod songs;
 
 use rand_chacha::ChaCha8Rng;
 use sordino_front::{Front, FrontError, Head};
@@ -15,6 +16,7 @@ use crate::LearnError;
 
 pub use classes::Classes;
 pub use labelled::{LabelledVectors, titles};
+pub use songs::Songs;
 
 /// What examples are drawn for. Those of one purpose should not be seen for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,11 @@ pub trait Examples: Sync {
     /// How much the examples of `label` count where the space is made, a positive number; all alike by default.
     fn weight(&self, _label: usize) -> f32 {
         1.0
+    }
+
+    /// Which labels are copies of each other; none by default.
+    fn songs(&self) -> Songs {
+        Songs::distinct(self.classes().labels())
     }
 
     /// Rounds after which training would see the same examples again; by default it never does.

@@ -8,7 +8,7 @@ use sordino_model::stage::Hierarchy;
 use sordino_model::{ClientHierarchy, ClientModel, Label, ModelHash, ServerModel};
 
 use crate::clusters::tree::Tree;
-use crate::examples::classes::Classes;
+use crate::examples::{Classes, Songs};
 use crate::heads::stage::FloatStage;
 use crate::unknown::threshold::Threshold;
 use crate::{LearnError, TrainConfig};
@@ -25,6 +25,8 @@ pub struct FloatModel {
     pub front: Front,
     /// The label of every class.
     pub classes: Classes,
+    /// Which labels were found to be copies of each other.
+    pub songs: Songs,
     /// Which classes hang below which choices.
     pub tree: Tree,
     /// Routing stages in order, then the last stage.

@@ -11,9 +11,9 @@ use sordino_front::MelFrontEnd;
 use sordino_model::Label;
 
 use crate::LearnError;
-use crate::examples::classes::Classes;
+use crate::examples::{Classes, Songs};
 use crate::sound::clips::Clips;
-use crate::sound::passages;
+use crate::sound::{copies, passages};
 
 /// Random excerpts of a table's tracks, of a query's length, disturbed in the mel domain.
 pub struct AugmentedClips<'a> {
@@ -96,6 +96,10 @@ impl Clips for AugmentedClips<'_> {
 
     fn passages(&self) -> Classes {
         self.passages.clone()
+    }
+
+    fn songs(&self) -> Songs {
+        copies::songs(self.table)
     }
 
     fn weight(&self, track: usize) -> f32 {

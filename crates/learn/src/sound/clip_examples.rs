@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use sordino_front::{FeatureSpec, Front, FrontError, Head, Layer, Network, Quantiser};
 
 use crate::LearnError;
-use crate::examples::{Classes, Examples, Purpose};
+use crate::examples::{Classes, Examples, Purpose, Songs};
 use crate::sound::clips::Clips;
 
 /// Clips of a library through the front end that a client will have.
@@ -39,6 +39,10 @@ impl Examples for ClipExamples<'_> {
 
     fn width(&self) -> usize {
         self.front.width()
+    }
+
+    fn songs(&self) -> Songs {
+        self.clips.songs()
     }
 
     fn weight(&self, track: usize) -> f32 {

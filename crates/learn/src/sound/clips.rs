@@ -4,7 +4,7 @@ use ndarray::Array2;
 use rand_chacha::ChaCha8Rng;
 
 use crate::LearnError;
-use crate::examples::Classes;
+use crate::examples::{Classes, Songs};
 
 /// A library that gives out clips as they might be heard: a random excerpt of a passage of a track, disturbed.
 pub trait Clips: Sync {
@@ -14,6 +14,11 @@ pub trait Clips: Sync {
     /// Which passages have rows of their own, as classes with their track as label: by default one for every track.
     fn passages(&self) -> Classes {
         Classes::one_per_label(self.tracks())
+    }
+
+    /// Which tracks are copies of each other; none by default.
+    fn songs(&self) -> Songs {
+        Songs::distinct(self.tracks())
     }
 
     /// How much the clips of `track` count where the space is made, a positive number; all alike by default.

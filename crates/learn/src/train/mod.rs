@@ -11,7 +11,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use sordino_front::Front;
 
 use crate::clusters::tree::Tree;
-use crate::examples::{Classes, Examples, Purpose, rounds};
+use crate::examples::{Classes, Examples, Purpose, Songs, rounds};
 use crate::heads::routing::Router;
 use crate::heads::{hubness, last_stage, routing};
 use crate::math::random::random_rotation;
@@ -29,7 +29,11 @@ const FEWEST: usize = 5;
 
 /// Learns from examples: whitening, clusters, routing stages, the last stage, the flat classifier, and their unknown thresholds.
 fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -> Result<FloatModel, LearnError> {
-    let set = TrainingSet::draw(examples, config, run)?;
+    let songs = examples.songs();
+    if songs.len() < FEWEST {
+        return Err(LearnError::TooFew { what: "tracks of different sound", found: songs.len(), expected: FEWEST });
+    }
+    let set = TrainingSet::draw(examples, &songs, config, run)?;
 
     // The projected vectors are coordinates in the whitened space already; only the rotation is left to do.
     let narrow = set.whitening.narrowed(config.width);
@@ -39,6 +43,12 @@ fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -
     let prototypes = vectors.prototypes();
     let classes = examples.classes().clone();
     let branching = config.branching(classes.len());
+    let leaves = |branching: &[usize]| branching.iter().product::<usize>();
+    let alone = TrainConfig { spill: 1, ..config.clone() }.branching(classes.len());
+    if leaves(&branching) > classes.len() && leaves(&alone) <= classes.len() {
+        let expected = format!("fewer, for no more clusters than the {} passages that there are", classes.len());
+        return Err(LearnError::Setting { setting: "spill", found: config.spill.to_string(), expected });
+    }
     let mut tree = Tree::grow(prototypes.view(), &branching, config.clusters, config.seed)?;
 
     run.end_of("clusters")?;
@@ -64,7 +74,7 @@ fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -
     let tree = tree.replicated(config.clusters.prototypes);
     let routers = route(&tree, "")?;
 
-    let biases = biases(&vectors, prototypes.view(), &classes, config.tracks.hubness);
+    let biases = biases(&vectors, prototypes.view(), &classes, &songs, config.tracks.hubness);
     run.end_of("hubs")?;
     let rows = |tree: &Tree, phase| {
         let stage = last_stage::train(&vectors, prototypes.view(), tree, &classes, &config.tracks, phase, run)?;
@@ -83,20 +93,28 @@ fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -
     let front = examples.front(heads)?;
     let inputs = held_out(examples, &front, config.unknown.clips, run)?;
     let scale = front.head(branching.len())?.quantiser().scale;
-    let calibration = Calibration { inputs, scale, classes: &classes, unknown: set.unknown, settings: config.unknown };
+    let calibration =
+        Calibration { inputs, scale, classes: &classes, songs: &songs, unknown: set.unknown, settings: config.unknown };
     let threshold = calibration.threshold(&last, tree.leaves());
     let all = [(0..classes.len() as u32).collect()];
     let flat = flat.map(|flat| (calibration.threshold(&flat, &all), flat)).map(|(threshold, flat)| (flat, threshold));
     run.end_of("thresholds")?;
     let stages = routers.into_iter().map(|router| router.stage).chain([last]).collect();
-    Ok(FloatModel { config: config.clone(), front, classes, tree, stages, threshold, flat })
+    Ok(FloatModel { config: config.clone(), front, classes, songs, tree, stages, threshold, flat })
 }
 
 /// What is added to the scores of every class's row: its hubness taken off, as far as `strength` says.
-fn biases(vectors: &UnitVectors<'_>, prototypes: ArrayView2<f32>, classes: &Classes, strength: f32) -> Vec<f32> {
+fn biases(
+    vectors: &UnitVectors<'_>,
+    prototypes: ArrayView2<f32>,
+    classes: &Classes,
+    songs: &Songs,
+    strength: f32,
+) -> Vec<f32> {
     let sample = hubness::sample(vectors.len());
-    let same_label = |row: usize, i: usize| classes.label(row) == classes.label(sample[i] % classes.len());
-    hubness::biases(prototypes, vectors.of(&sample).view(), strength, same_label)
+    let song = |class: usize| songs.of(classes.label(class));
+    let same_song = |row: usize, i: usize| song(row) == song(sample[i] % classes.len());
+    hubness::biases(prototypes, vectors.of(&sample).view(), strength, same_song)
 }
 
 /// Integer vectors of examples that training has not seen, as the last stage sees them: `[rounds * classes, width]`.

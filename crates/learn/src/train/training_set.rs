@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use crate::examples::{Examples, Purpose, rounds};
+use crate::examples::{Examples, Purpose, Songs, rounds};
 use crate::run::training_run::TrainingRun;
 use crate::space::confusion::confusions;
 use crate::space::unit_vectors::{UnitVectors, prototypes};
@@ -32,6 +32,7 @@ impl TrainingSet {
     /// memory, and keeps what it makes of them.
     pub(super) fn draw(
         examples: &dyn Examples,
+        songs: &Songs,
         config: &TrainConfig,
         run: &TrainingRun<'_>,
     ) -> Result<Self, LearnError> {
@@ -68,6 +69,7 @@ impl TrainingSet {
             features: raw.view(),
             examples: &fitted,
             classes,
+            songs,
             weights: &weights,
             prototypes: prototypes.view(),
         };

@@ -6,7 +6,7 @@
 use ndarray::{ArrayView2, Axis};
 
 use crate::LearnError;
-use crate::examples::classes::Classes;
+use crate::examples::{Classes, Songs};
 use crate::heads::hubness;
 use crate::math::matrix::times_transposed;
 use crate::space::unit_vectors::prototypes;
@@ -20,6 +20,8 @@ pub(crate) struct Imitation<'a> {
     pub(crate) examples: &'a [u32],
     /// The label of every class.
     pub(crate) classes: &'a Classes,
+    /// Which labels are copies of each other. They are left out together, and none is a stranger to another.
+    pub(crate) songs: &'a Songs,
     /// How much every class counts where the space is made.
     pub(crate) weights: &'a [f32],
     /// Unit mean of every class in the space of the whole library, shape `[classes, n]`.
@@ -37,13 +39,18 @@ impl Imitation<'_> {
     ) -> Result<Vec<f32>, LearnError> {
         const PARTS: usize = 5;
         const ENOUGH: usize = 500;
-        let count = self.classes.labels();
-        // Each part leaves out a fifth of the labels; a few hundred of them say enough, and a large library needs one part.
+        let count = self.songs.len();
+        // Each part leaves out a fifth of the songs; a few hundred of them say enough, and a large library needs one part.
         let parts = (ENOUGH * PARTS).div_ceil(count.max(1)).clamp(1, PARTS);
-        let related = related(self.prototypes, self.classes, relatives);
+        let related = related(self.prototypes, self.classes, self.songs, relatives);
         let mut best = Vec::new();
         for part in 0..parts {
-            best.extend(self.part(|label| label as usize % PARTS == part, whitening, &related, hubness)?);
+            best.extend(self.part(
+                |label| self.songs.of(label) as usize % PARTS == part,
+                whitening,
+                &related,
+                hubness,
+            )?);
         }
         Ok(best)
     }
@@ -95,11 +102,10 @@ impl Imitation<'_> {
         let mut biases = vec![0.0; self.classes.len()];
         let stay: Vec<usize> = (0..biases.len()).filter(|&p| !left_out(self.classes.label(p))).collect();
         let examples: Vec<usize> = hubness::sample(kept.len()).into_iter().map(|i| kept[i]).collect();
-        let same_label = |row: usize, example: usize| {
-            self.classes.label(stay[row]) == self.classes.label(self.examples[examples[example]] as usize)
-        };
+        let song = |class: usize| self.songs.of(self.classes.label(class));
+        let same_song = |row: usize, example: usize| song(stay[row]) == song(self.examples[examples[example]] as usize);
         let rows = rows.select(Axis(0), &stay);
-        let of_rows = hubness::biases(rows.view(), vectors.select(Axis(0), &examples).view(), strength, same_label);
+        let of_rows = hubness::biases(rows.view(), vectors.select(Axis(0), &examples).view(), strength, same_song);
         for (&class, bias) in stay.iter().zip(of_rows) {
             biases[class] = bias;
         }
@@ -108,13 +114,17 @@ impl Imitation<'_> {
 }
 
 /// For every label, the others of which some class's unit vector, shape `[classes, n]`, agrees with one of its own by a cosine
-/// above `limit` times the root mean square cosine of two classes. Ascending.
-fn related(vectors: ArrayView2<f32>, classes: &Classes, limit: f32) -> Vec<Vec<u32>> {
+/// above `limit` times the root mean square cosine of two classes, copies counted once. Ascending.
+fn related(vectors: ArrayView2<f32>, classes: &Classes, songs: &Songs, limit: f32) -> Vec<Vec<u32>> {
     const ROWS: usize = 1_024;
-    let some = vectors.slice_axis(Axis(0), (..vectors.nrows().min(ROWS)).into());
-    let pairs = (some.nrows() * vectors.nrows().saturating_sub(1)).max(1);
+    let firsts: Vec<usize> = (0..classes.len()).filter(|&class| songs.is_first(classes.label(class))).collect();
+    // No copy of the vectors of a large library where there is nothing to leave out.
+    let chosen = (firsts.len() < classes.len()).then(|| vectors.select(Axis(0), &firsts));
+    let once = chosen.as_ref().map_or(vectors, |chosen| chosen.view());
+    let some = once.slice_axis(Axis(0), (..once.nrows().min(ROWS)).into());
+    let pairs = (some.nrows() * once.nrows().saturating_sub(1)).max(1);
     // Every vector agrees with itself by 1.
-    let squares = times_transposed(some, vectors).iter().map(|c| f64::from(c * c)).sum::<f64>() - some.nrows() as f64;
+    let squares = times_transposed(some, once).iter().map(|c| f64::from(c * c)).sum::<f64>() - some.nrows() as f64;
     let limit = limit * (squares.max(0.0) / pairs as f64).sqrt() as f32;
     let mut related = vec![Vec::new(); classes.labels()];
     for (chunk, rows) in vectors.axis_chunks_iter(Axis(0), ROWS).enumerate() {
@@ -142,9 +152,14 @@ mod tests {
         // Cosines 0.8, 0 and 0.6: a root mean square of 0.577.
         let vectors = array![[1.0f32, 0.0], [0.8, 0.6], [0.0, 1.0]];
         let single = Classes::one_per_label(3);
-        assert_eq!(related(vectors.view(), &single, 1.2), [vec![1], vec![0], vec![]]);
-        assert_eq!(related(vectors.view(), &single, 1.0), [vec![1], vec![0, 2], vec![1]]);
+        let three = Songs::distinct(3);
+        assert_eq!(related(vectors.view(), &single, &three, 1.2), [vec![1], vec![0], vec![]]);
+        assert_eq!(related(vectors.view(), &single, &three, 1.0), [vec![1], vec![0, 2], vec![1]]);
         // The first two are classes of one label.
-        assert_eq!(related(vectors.view(), &Classes::per_label([2, 1]), 1.0), [vec![1], vec![0]]);
+        assert_eq!(related(vectors.view(), &Classes::per_label([2, 1]), &Songs::distinct(2), 1.0), [vec![1], vec![0]]);
+        // A song that is there three times does not make two others less related.
+        let copied = array![[1.0f32, 0.0], [0.8, 0.6], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]];
+        let found = related(copied.view(), &Classes::one_per_label(5), &Songs::of_copies(&[0, 1, 2, 2, 2]), 1.2);
+        assert_eq!(found[..2], [vec![1], vec![0]]);
     }
 }

@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
-use crate::examples::classes::Classes;
+use crate::examples::{Classes, Songs};
 use crate::heads::stage::FloatStage;
 
 /// How the unknown threshold is chosen.
@@ -61,6 +61,8 @@ pub(crate) struct Calibration<'a> {
     pub(crate) scale: f32,
     /// The label of every class.
     pub(crate) classes: &'a Classes,
+    /// Which labels are copies: a copy of a label counts as that label.
+    pub(crate) songs: &'a Songs,
     /// Best scores of imitated unknown examples: cosines plus biases.
     pub(crate) unknown: Vec<f32>,
     /// What is asked for.
@@ -71,13 +73,13 @@ impl Calibration<'_> {
     /// The threshold for a last stage whose groups hold the classes of `leaves`.
     pub(crate) fn threshold(&self, stage: &FloatStage, leaves: &[Vec<u32>]) -> Threshold {
         let slots = stage.rows.dim().1;
-        let label = |class: usize| self.classes.label(class) as usize;
-        let mut places = vec![Vec::new(); self.classes.labels()];
+        let song = |class: usize| self.songs.of(self.classes.label(class)) as usize;
+        let mut places = vec![Vec::new(); self.songs.len()];
         for (leaf, members) in leaves.iter().enumerate() {
-            let of = |(slot, &class): (usize, &u32)| (label(class as usize), leaf * slots + slot);
-            members.iter().enumerate().map(of).for_each(|(label, place)| places[label].push(place));
+            let of = |(slot, &class): (usize, &u32)| (song(class as usize), leaf * slots + slot);
+            members.iter().enumerate().map(of).for_each(|(song, place)| places[song].push(place));
         }
-        // Only the scores of an example's own label's places matter: few products of vectors instead of one of large matrices.
+        // Only the scores of an example's own song's places matter: few products of vectors instead of one of large matrices.
         let (weights, biases) = (stage.integers(), stage.integer_biases(self.scale));
         let score = |example: &[f32], place: usize| -> i64 {
             let row = &weights[place * example.len()..(place + 1) * example.len()];
@@ -85,7 +87,7 @@ impl Calibration<'_> {
         };
         let own = |(i, example): (usize, ArrayView1<f32>)| {
             let example = example.to_vec();
-            places[label(i % self.classes.len())].iter().map(|&place| score(&example, place)).max().unwrap_or(i64::MIN)
+            places[song(i % self.classes.len())].iter().map(|&place| score(&example, place)).max().unwrap_or(i64::MIN)
         };
         let own: Vec<i64> = self.inputs.rows().into_iter().enumerate().map(own).collect();
         let score = |cosine: &f32| (cosine * self.scale * stage.grid.scale()) as i64;

@@ -1,0 +1,74 @@
+//! [`Songs`]: which labels are one and the same thing.
+
+/// The song of every label: labels that are copies of each other share one, numbered in the order in which they first appear.
+///
+/// Copies stay labels of their own, and any of them may be named. But a clip of one is no stranger to another: where strangers
+/// are imitated and known clips are counted, copies are one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Songs {
+    /// The song of every label.
+    of: Vec<u32>,
+    /// The first label of every song.
+    first: Vec<u32>,
+}
+
+impl Songs {
+    /// Every one of `labels` labels is a song of its own.
+    pub fn distinct(labels: usize) -> Self {
+        let all: Vec<u32> = (0..labels as u32).collect();
+        Self { of: all.clone(), first: all }
+    }
+
+    /// Songs of labels, each with an earlier label that it is a copy of, or itself.
+    pub(crate) fn of_copies(copy_of: &[u32]) -> Self {
+        let mut songs = Self { of: Vec::with_capacity(copy_of.len()), first: Vec::new() };
+        for (label, &other) in copy_of.iter().enumerate() {
+            let song = songs.of.get(other as usize).copied().unwrap_or(songs.first.len() as u32);
+            if song as usize == songs.first.len() {
+                songs.first.push(label as u32);
+            }
+            songs.of.push(song);
+        }
+        songs
+    }
+
+    /// Number of songs.
+    pub fn len(&self) -> usize {
+        self.first.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    /// The song of a label.
+    pub fn of(&self, label: u32) -> u32 {
+        self.of[label as usize]
+    }
+
+    /// Whether no other label before it is the same song.
+    pub(crate) fn is_first(&self, label: u32) -> bool {
+        self.first[self.of(label) as usize] == label
+    }
+
+    /// Every label that is a copy, with the first label of its song.
+    pub fn copies(&self) -> impl Iterator<Item = (u32, u32)> {
+        let pair = |(label, &song): (usize, &u32)| (label as u32, self.first[song as usize]);
+        self.of.iter().enumerate().map(pair).filter(|(label, first)| label != first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_share_a_song() {
+        let songs = Songs::of_copies(&[0, 1, 0, 3, 2, 3]);
+        assert_eq!([0, 1, 2, 3, 4, 5].map(|label| songs.of(label)), [0, 1, 0, 2, 0, 2]);
+        assert_eq!((songs.len(), songs.copies().collect::<Vec<_>>()), (3, vec![(2, 0), (4, 0), (5, 3)]));
+        assert!(songs.is_first(3) && !songs.is_first(5));
+        assert_eq!(Songs::of_copies(&[0, 1, 2]), Songs::distinct(3));
+    }
+}
