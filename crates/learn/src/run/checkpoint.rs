@@ -1,10 +1,10 @@
 //! [`Checkpoints`]: what a phase of training needs to go on after it was stopped, one file per phase.
 //!
-//! A file is a line of JSON (format, phase, identity, step, lengths) followed by the module's and the optimiser's
-//! burnpack records. It is written beside its place and renamed into it, so that it is whole or absent.
+//! A file is a line with the SHA-256 of what follows, a line of JSON (format, phase, identity, step, lengths), and the module's
+//! and the optimiser's burnpack records. It is written beside its place and renamed into it, so that it is whole or absent;
+//! what has been damaged since is refused.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
@@ -12,10 +12,16 @@ use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};
+use sordino_model::ModelHash;
+use sordino_model::files::{read_file, write_file};
 
 use crate::LearnError;
 
-const FORMAT: &str = "sordino-checkpoint-2";
+const FORMAT: &str = "sordino-checkpoint-3";
+/// What the line of the hash begins with.
+const HASH: &[u8] = b"sha256 ";
+/// Largest file that is opened, in bytes.
+const LIMIT: u64 = 64 << 30;
 
 /// Where checkpoints go, and how often.
 #[derive(Clone, Debug)]
@@ -86,17 +92,11 @@ impl Checkpoints {
             module_bytes: module.len(),
             optimiser_bytes: optimiser.len(),
         };
-        let header = serde_json::to_string(&header).map_err(|e| bad(e.to_string()))?;
-        let part = path.with_extension("part");
-        let write = || {
-            let mut file = fs::File::create(&part)?;
-            writeln!(file, "{header}")?;
-            file.write_all(&module)?;
-            file.write_all(&optimiser)?;
-            file.sync_all()?;
-            fs::rename(&part, &path)
-        };
-        write().map_err(|source| LearnError::CheckpointFile { path: path.clone(), source })
+        let header = serde_json::to_vec(&header).map_err(|e| bad(e.to_string()))?;
+        let body = [&header, &b"\n"[..], &module, &optimiser].concat();
+        let hash = [HASH, ModelHash::of(&body).to_string().as_bytes(), b"\n"].concat();
+        write_file(&path, &[hash, body].concat())
+            .map_err(|source| LearnError::CheckpointFile { path: path.clone(), source })
     }
 
     pub(crate) fn load(&self, phase: &str) -> Result<Option<Snapshot>, LearnError> {
@@ -104,9 +104,18 @@ impl Checkpoints {
         if !path.exists() {
             return Ok(None);
         }
-        let bytes = fs::read(&path).map_err(|source| LearnError::CheckpointFile { path: path.clone(), source })?;
+        let bytes =
+            read_file(&path, LIMIT).map_err(|source| LearnError::CheckpointFile { path: path.clone(), source })?;
         let bad = |reason: &str| LearnError::Checkpoint { path: path.clone(), reason: reason.into() };
-        let end = bytes.iter().position(|&b| b == b'\n').ok_or_else(|| bad("no header"))?;
+        let line = |bytes: &[u8]| bytes.iter().position(|&b| b == b'\n');
+        let hashed = line(&bytes).and_then(|end| Some((bytes[..end].strip_prefix(HASH)?, &bytes[end + 1..])));
+        let (hash, bytes) = hashed.ok_or_else(|| bad(&format!("no checksum, expected format {FORMAT:?}")))?;
+        let found = ModelHash::of(bytes).to_string();
+        if found.as_bytes() != hash {
+            let expected = String::from_utf8_lossy(hash);
+            return Err(bad(&format!("damaged: its SHA-256 is {found}, expected {expected}")));
+        }
+        let end = line(bytes).ok_or_else(|| bad("no header"))?;
         let header: Header = serde_json::from_slice(&bytes[..end]).map_err(|e| bad(&e.to_string()))?;
         if header.format != FORMAT {
             return Err(bad(&format!("format {:?}, expected {FORMAT:?}", header.format)));

@@ -75,4 +75,13 @@ fn a_damaged_checkpoint_is_an_error() {
         let result = train_on(&LIBRARY, &spec(), &config(), Some(folder.path()), &Quiet);
         assert!(matches!(result, Err(LearnError::Checkpoint { .. })), "cut at {end} of {}", bytes.len());
     }
+    // Any bit: of the hash, of the header, of the numbers.
+    for place in (0..bytes.len()).step_by(bytes.len() / 40).chain([3, 20, 90, bytes.len() - 1]) {
+        let mut flipped = bytes.clone();
+        flipped[place] ^= 1 << (place % 8);
+        std::fs::write(&file, flipped).unwrap();
+        let result = train_on(&LIBRARY, &spec(), &config(), Some(folder.path()), &Quiet);
+        let Err(LearnError::Checkpoint { reason, .. }) = result else { panic!("byte {place} of {}", bytes.len()) };
+        assert!(reason.contains("damaged") || reason.contains("no checksum"), "byte {place}: {reason}");
+    }
 }
