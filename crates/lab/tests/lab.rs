@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::ProgressBar;
@@ -37,12 +38,14 @@ const RUN: &str = r#"
     series = ["system", "protocol"]
 "#;
 
-/// Counts how often something is trained.
+/// Counts how often something is trained, and keeps what is noted.
 #[derive(Default)]
-struct Counting(AtomicUsize);
+struct Counting(AtomicUsize, Mutex<Vec<String>>);
 
 impl Monitor for Counting {
-    fn note(&self, _line: &str) {}
+    fn note(&self, line: &str) {
+        self.1.lock().unwrap().push(line.to_owned());
+    }
 
     fn bar(&self, _length: u64, _what: &'static str) -> ProgressBar {
         ProgressBar::hidden()
@@ -84,6 +87,24 @@ fn an_experiment_is_run_once_and_reported() {
     // What is done is not done again.
     let again = Lab::new(&music, &cache, &watch).run(&question).unwrap();
     assert_eq!((again == findings, watch.0.load(Ordering::Relaxed)), (true, 1));
+
+    // What is damaged is, with a word, whatever bit it is.
+    let units = std::fs::read_dir(cache.join("units")).unwrap().map(|entry| entry.unwrap().path());
+    let mut landmarks = units.filter(|path| std::fs::read_to_string(path).unwrap().contains("landmarks"));
+    let unit = landmarks.next().unwrap();
+    let whole = std::fs::read(&unit).unwrap();
+    for place in [5, 64, whole.len() / 2, whole.len() - 2] {
+        let mut flipped = whole.clone();
+        flipped[place] ^= 1 << (place % 8);
+        std::fs::write(&unit, flipped).unwrap();
+        watch.1.lock().unwrap().clear();
+        let repeated = Lab::new(&music, &cache, &watch).run(&question).unwrap();
+        assert!(watch.1.lock().unwrap().iter().any(|line| line.contains("damaged")), "byte {place}");
+        let shares = |findings: &[Finding]| -> Vec<_> {
+            findings.iter().flat_map(Finding::rows).map(|row| (row.top_1, row.queries)).collect()
+        };
+        assert_eq!(shares(&repeated), shares(&findings));
+    }
 
     let results = folder.path().join("results");
     let sources = music.sources();

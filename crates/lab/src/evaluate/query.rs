@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sordino_corpus::{Catalogue, Condition, CropSplit, QuerySet, QuerySpec, SoundOptions};
+use sordino_corpus::{Catalogue, Condition, CropSplit, QuerySet, QuerySpec, Rejected, SoundOptions};
 use sordino_front::FeatureSpec;
 
 use crate::{DisturbanceCache, LabError, Monitor};
@@ -65,7 +65,8 @@ impl Queries<'_> {
     /// crops and conditions. The monitor hears of tracks that cannot be read or are too short.
     ///
     /// # Errors
-    /// [`LabError::Corpus`] for conditions and lengths out of range, [`LabError::Audio`] for noise that cannot be had.
+    /// [`LabError::Corpus`] for conditions and lengths out of range, [`LabError::Format`] for noise that cannot be had,
+    /// [`LabError::Setting`] where not one track can be asked about: shares of nothing say nothing.
     pub fn render<T: Send>(
         &self,
         spec: &FeatureSpec,
@@ -94,6 +95,15 @@ impl Queries<'_> {
             (query, value)
         });
         bar.finish_and_clear();
+        if rendered.is_empty() {
+            let none = "no track to ask about".into();
+            let reason = |entry: &Rejected| format!("none: {}: {}", entry.source, entry.reason);
+            return Err(LabError::Setting {
+                setting: "what can be asked".into(),
+                found: rejected.first().map_or(none, reason),
+                expected: "a track whose sound is where the index says; index again where it has moved".into(),
+            });
+        }
         for entry in rejected {
             self.monitor.note(&format!("not asked: {}: {}", entry.source, entry.reason));
         }

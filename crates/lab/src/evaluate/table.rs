@@ -1,7 +1,6 @@
 //! [`Table`]: rows as files of comma-separated values.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sordino_model::files::write_file;
 
 use super::{Finding, Record, Row};
 use crate::LabError;
@@ -86,8 +86,7 @@ pub fn write_table(table: Table, findings: &[Finding], folder: &Path, compressed
         packed.write_all(&bytes).map_err(LabError::io(&path, "compress"))?;
         bytes = packed.finish().map_err(LabError::io(&path, "compress"))?;
     }
-    fs::create_dir_all(folder).map_err(LabError::io(folder, "make"))?;
-    fs::write(&path, bytes).map_err(LabError::io(&path, "write"))
+    write_file(&path, &bytes).map_err(LabError::io(&path, "write"))
 }
 
 /// A value by its columns.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -66,7 +67,7 @@ impl DisturbanceCache {
     /// Both sides at `rate` Hz; the monitor hears of files that are left out.
     ///
     /// # Errors
-    /// [`LabError::Audio`] where a folder cannot be listed.
+    /// [`LabError::Format`] names the folder that cannot be listed.
     pub fn at(&self, rate: u32, monitor: &dyn Monitor) -> Result<Rc<SplitDisturbances>, LabError> {
         if let Some(loaded) = self.loaded.borrow().get(&rate) {
             return Ok(Rc::clone(loaded));
@@ -84,15 +85,15 @@ impl DisturbanceSource {
     /// Loads or makes both sides at `rate` Hz.
     ///
     /// # Errors
-    /// [`AudioError`] where a folder cannot be listed.
-    pub fn load(&self, rate: u32) -> Result<SplitDisturbances, AudioError> {
+    /// [`LabError::Format`] names the folder that cannot be listed.
+    pub fn load(&self, rate: u32) -> Result<SplitDisturbances, LabError> {
         let mut rejected = Vec::new();
         let noise = match &self.noise {
-            Some(folder) => kept(NoiseBank::load(folder, rate)?, &mut rejected),
+            Some(folder) => kept(loaded(folder, || NoiseBank::load(folder, rate))?, &mut rejected),
             None => NoiseBank::synthetic(self.seed, SYNTHETIC_NOISES, SYNTHETIC_NOISE_SECONDS, rate),
         };
         let impulses = match &self.impulses {
-            Some(folder) => kept(ImpulseBank::load(folder, rate)?, &mut rejected),
+            Some(folder) => kept(loaded(folder, || ImpulseBank::load(folder, rate))?, &mut rejected),
             None => ImpulseBank::synthetic(self.seed, SYNTHETIC_ROOMS, SYNTHETIC_T60, rate),
         };
         let (noise, noise_queries) = noise.split(QUERY_SHARE, self.seed);
@@ -105,8 +106,10 @@ impl DisturbanceSource {
     }
 
     /// All files of both folders, so that other ones under the same names are told apart; nothing where sound is synthesised.
-    pub(crate) fn listing(&self) -> Result<impl Serialize, AudioError> {
-        let files = |folder: &Option<PathBuf>| folder.as_deref().map(bank_files).transpose();
+    pub(crate) fn listing(&self) -> Result<impl Serialize, LabError> {
+        let files = |folder: &Option<PathBuf>| {
+            folder.as_deref().map(|folder| loaded(folder, || bank_files(folder))).transpose()
+        };
         Ok([files(&self.noise)?, files(&self.impulses)?])
     }
 
@@ -115,6 +118,13 @@ impl DisturbanceSource {
         let name = |folder: &Option<PathBuf>| folder.as_deref().map_or_else(|| "synthesised".into(), last_part);
         [name(&self.noise), name(&self.impulses)]
     }
+}
+
+/// What comes of the files of a folder. Decoders meet bytes from anywhere: a bug in one must not end the program.
+fn loaded<B>(folder: &Path, load: impl FnOnce() -> Result<B, AudioError>) -> Result<B, LabError> {
+    let failed = |_| Err("a decoder failed on a file of it (a bug in the decoder)".to_owned());
+    let outcome = catch_unwind(AssertUnwindSafe(|| load().map_err(|error| error.to_string()))).unwrap_or_else(failed);
+    outcome.map_err(|reason| LabError::Format { path: folder.to_owned(), reason })
 }
 
 fn last_part(path: &Path) -> String {
@@ -145,6 +155,7 @@ mod tests {
         assert_eq!(one, listing("b", &[("deep/y.wav", "22"), ("x.wav", "1")]));
         assert_ne!(one, listing("a", &[("x.wav", "1")]));
         let missing = DisturbanceSource { impulses: Some("nowhere".into()), ..DisturbanceSource::default() };
-        assert!(missing.listing().is_err());
+        assert!(missing.listing().is_err_and(|error| error.to_string().contains("nowhere")));
+        assert!(missing.load(8_000).is_err_and(|error| error.to_string().contains("nowhere")));
     }
 }

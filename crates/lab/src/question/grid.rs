@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use sordino_audio::{AugmentSpec, Level};
-use sordino_corpus::Condition;
+use sordino_corpus::{Condition, QuerySpec};
 use sordino_learn::Effort;
 use sordino_model::{Protocol, Resolution};
 use toml::{Table, Value};
@@ -125,6 +125,9 @@ impl Grid {
         let probes = self.probes.contains(&0) || self.decided_probes.contains(&0);
         if self.crops == 0 || self.folds == 0 || self.asked == 0 || probes || self.answers.contains(&0) {
             return wrong("crops, folds, asked, probes and answers must be at least 1".into());
+        }
+        if self.crops > QuerySpec::MOST_CROPS {
+            return wrong(format!("crops is {}, expected at most {}", self.crops, QuerySpec::MOST_CROPS));
         }
         if !(0.0..1.0).contains(&self.unknown) || (self.folds > 1 && self.unknown > 0.0) {
             return wrong("unknown must be from 0 to below 1, and 0 where there are folds".into());

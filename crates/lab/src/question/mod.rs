@@ -8,6 +8,7 @@ pub(crate) mod unit;
 use std::path::Path;
 
 use serde::Deserialize;
+use sordino_model::files::read_text;
 
 use self::figure::Figure;
 pub use self::grid::Grid;
@@ -78,7 +79,7 @@ impl Question {
                 expected: "a folder with one, such as experiments/scaling".into(),
             });
         }
-        let text = std::fs::read_to_string(&path).map_err(LabError::io(&path, "read the experiment"))?;
+        let text = read_text(&path, 1 << 20).map_err(LabError::io(&path, "read the experiment"))?;
         Self::parse(&text, size).map_err(|reason| LabError::Format { path, reason })
     }
 

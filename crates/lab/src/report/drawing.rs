@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
+use sordino_model::files::{read_text, write_file};
 
 use super::figure::Columns;
 use super::picture::picture;
-use super::read::read_rows;
+use super::read::{MOST, read_rows};
 use super::summary::Summary;
 use super::words::same;
 use crate::LabError;
@@ -99,7 +100,7 @@ impl Drawing {
     /// [`LabError`] where a file is missing or not as expected, or nothing is left to draw.
     pub fn draw(path: &Path) -> Result<String, LabError> {
         let wrong = |reason: String| LabError::Format { path: path.to_owned(), reason };
-        let text = std::fs::read_to_string(path).map_err(LabError::io(path, "read the drawing"))?;
+        let text = read_text(path, MOST).map_err(LabError::io(path, "read the drawing"))?;
         let drawing: Self = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut rows = Vec::new();
@@ -136,7 +137,7 @@ pub(crate) fn write_figures(figures: &[Figure], rows: &[Columns], folder: &Path)
         let path = folder.join(format!("figure-{number}.svg"));
         let drawn = figure.draw(rows).map_err(|reason| LabError::Format { path: path.clone(), reason })?;
         if let Some(svg) = drawn {
-            std::fs::write(&path, svg).map_err(LabError::io(&path, "write"))?;
+            write_file(&path, svg.as_bytes()).map_err(LabError::io(&path, "write"))?;
             written.push(path);
         }
     }

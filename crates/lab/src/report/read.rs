@@ -5,16 +5,20 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 use serde_json::{Number, Value};
+use sordino_model::files::read_file;
 
 use super::figure::Columns;
 use crate::LabError;
+
+/// Largest file of settings, rows or text that is read, in bytes.
+pub(crate) const MOST: u64 = 1 << 30;
 
 /// The text of a file, decompressed where its name ends in `.gz`.
 ///
 /// # Errors
 /// [`LabError::Io`] where it cannot be read.
 pub(crate) fn read_text(path: &Path) -> Result<String, LabError> {
-    let bytes = std::fs::read(path).map_err(LabError::io(path, "read"))?;
+    let bytes = read_file(path, MOST).map_err(LabError::io(path, "read"))?;
     let mut text = String::new();
     let read = match path.extension() {
         Some(end) if end == "gz" => GzDecoder::new(bytes.as_slice()).read_to_string(&mut text),

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
+use sordino_model::files::write_file;
 
 use super::drawing::write_figures;
 use super::figure::Columns;
@@ -110,7 +111,7 @@ impl Results {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), LabError> {
-    fs::write(path, text).map_err(LabError::io(path, "write"))
+    write_file(path, text.as_bytes()).map_err(LabError::io(path, "write"))
 }
 
 fn format_error<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> LabError {

@@ -1,12 +1,14 @@
 //! [`Lab`]: runs an experiment, unit by unit, and remembers every unit that is done.
 
 use std::collections::HashMap;
-use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use sordino_corpus::SoundOptions;
+use sordino_model::ModelHash;
+use sordino_model::files::{read_file, write_file};
 
 use crate::evaluate::{Evaluation, Finding, Queries, Subject};
 use crate::key::key;
@@ -19,7 +21,7 @@ use crate::system::{Construction, Networks};
 use crate::{DisturbanceCache, LabError, Monitor, Music};
 
 /// Raise it when results of old units must not be used any more.
-const REVISION: u32 = 4;
+const REVISION: u32 = 5;
 /// Seed of what is asked.
 const SEED: u64 = 1;
 /// Steps of a bar that shows a fraction.
@@ -34,7 +36,10 @@ pub struct Lab<'a> {
     networks: Networks,
 }
 
-/// What came of a unit.
+/// Largest result of a unit that is read, in bytes.
+const MOST_UNIT: u64 = 4 << 30;
+
+/// What came of a unit. Its file is a line with the SHA-256 of what follows, and the outcome as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Outcome {
     /// Recorded tracks in the library.
@@ -88,21 +93,23 @@ impl<'a> Lab<'a> {
         let folder = self.cache.join("units");
         let origin = self.origin()?;
         let name = key(&(origin.as_str(), REVISION, env!("CARGO_PKG_VERSION"), unit.work()))?;
-        let path = folder.join(format!("{name}.json"));
+        let path = folder.join(format!("{name}.unit"));
         let format = |error: serde_json::Error| LabError::Format {
             path: path.clone(),
             reason: format!("{error}; delete the file, and it is made again"),
         };
-        if let Ok(text) = fs::read_to_string(&path) {
-            return serde_json::from_str(&text).map_err(format);
+        match read_file(&path, MOST_UNIT) {
+            Ok(file) => match signed(&file) {
+                Some(text) => return serde_json::from_slice(text).map_err(format),
+                None => self.monitor.note(&format!("{}: damaged; the unit is run again", path.display())),
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(LabError::io(&path, "read")(error)),
         }
         let outcome = self.evaluate(unit, &store.place(&unit.library)?, &origin)?;
-        fs::create_dir_all(&folder).map_err(LabError::io(&folder, "make"))?;
         let text = serde_json::to_string(&outcome).map_err(format)?;
-        // Written aside and renamed: an interrupted run leaves no half of a result.
-        let aside = path.with_extension("part");
-        fs::write(&aside, &text).map_err(LabError::io(&aside, "write"))?;
-        fs::rename(&aside, &path).map_err(LabError::io(&path, "write"))?;
+        let file = format!("{}\n{text}", ModelHash::of(text.as_bytes()));
+        write_file(&path, file.as_bytes()).map_err(LabError::io(&path, "write"))?;
         // As a later run will read it: the last bit of a number with seventeen digits does not always survive the file.
         serde_json::from_str(&text).map_err(format)
     }
@@ -110,7 +117,7 @@ impl<'a> Lab<'a> {
     /// A name for where music, noise and impulse responses come from.
     fn origin(&self) -> Result<String, LabError> {
         let Music { recorded, disturbances, .. } = self.music;
-        key(&(recorded.fingerprint(), disturbances.listing()?, disturbances.seed))
+        key(&(recorded.state(), disturbances.listing()?, disturbances.seed))
     }
 
     /// Builds a unit's system and asks it.
@@ -177,6 +184,13 @@ impl<'a> Lab<'a> {
             evaluation: system.evaluate(&queries, &unit.answers)?,
         })
     }
+}
+
+/// The outcome in the file of a unit, if it is what was written.
+fn signed(file: &[u8]) -> Option<&[u8]> {
+    let end = file.iter().position(|&byte| byte == b'\n')?;
+    let (hash, text) = (&file[..end], &file[end + 1..]);
+    (hash == ModelHash::of(text).to_string().as_bytes()).then_some(text)
 }
 
 fn finding(unit: &Unit, outcome: Outcome) -> Finding {

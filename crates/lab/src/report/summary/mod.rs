@@ -12,9 +12,11 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
+use sordino_model::files::{read_text, write_file};
 
 use crate::LabError;
 use crate::report::figure::Columns;
+use crate::report::read::MOST;
 use block::{Block, Numbers};
 use number::{Found, Number};
 
@@ -62,7 +64,7 @@ impl Summary {
     /// Adds what one file declares.
     fn add(&mut self, root: &Path, path: &Path) -> Result<(), LabError> {
         let wrong = |reason: String| LabError::Format { path: path.to_owned(), reason };
-        let text = std::fs::read_to_string(path).map_err(LabError::io(path, "read the summary"))?;
+        let text = read_text(path, MOST).map_err(LabError::io(path, "read the summary"))?;
         let document: Document = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         let folder = path.parent().unwrap_or(root);
         let inner = folder.strip_prefix(root).unwrap_or(folder);
@@ -149,7 +151,7 @@ impl Summary {
         let mut changed = Vec::new();
         let mut write = |path: PathBuf, old: &str, new: &str| {
             if old != new {
-                std::fs::write(&path, new).map_err(LabError::io(&path, "write"))?;
+                write_file(&path, new.as_bytes()).map_err(LabError::io(&path, "write"))?;
                 changed.push(path);
             }
             Ok::<(), LabError>(())
