@@ -6,8 +6,12 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sordino_lab::Machine;
 use sordino_model::cost::Timings;
+use sordino_model::files::{read_text, write_file};
 
 use crate::report::note;
+
+/// Largest file that is read, in bytes.
+const LIMIT: u64 = 1 << 20;
 
 /// Timings, and of which machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,17 +42,14 @@ impl Calibration {
 
     /// Writes the file, and the folder it is in.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        }
-        std::fs::write(path, serde_json::to_string_pretty(self)?)
+        write_file(path, serde_json::to_string_pretty(self)?.as_bytes())
             .with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// The timings of this machine, if `calibrate` has been run. A file that cannot be used is no reason to stop.
     pub(crate) fn load() -> Option<Self> {
         let path = Self::default_path()?;
-        let text = std::fs::read_to_string(&path).ok()?;
+        let text = read_text(&path, LIMIT).ok()?;
         match serde_json::from_str::<Self>(&text) {
             Ok(found) if found.timings.is_sound() && found.cores == cores() => Some(found),
             _ => {

@@ -6,6 +6,9 @@ use clap::{ArgGroup, Args, ValueEnum};
 use sordino_corpus::{Catalogue, MelTable, Track, fma, folder, synth};
 use sordino_front::FeatureSpec;
 
+/// Most tracks that are composed at once: their names alone fill a gigabyte of memory in a few millions.
+pub(crate) const MOST_COMPOSED: i64 = 1_000_000;
+
 /// Which of FMA's nested subsets.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum SubsetArg {
@@ -72,8 +75,8 @@ impl RecordedArgs {
 pub(crate) struct LibraryArgs {
     #[command(flatten)]
     recorded: RecordedArgs,
-    /// Compose this many tracks, instead of reading any or besides.
-    #[arg(long, value_name = "N")]
+    /// Compose this many tracks, at most a million, instead of reading any or besides.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=MOST_COMPOSED))]
     synth: Option<u32>,
     /// Seed of composed music.
     #[arg(long, default_value_t = 1)]
@@ -111,6 +114,17 @@ impl IndexArgs {
         let Some(query_seconds) = self.query_seconds else { return Ok(table) };
         let spec = FeatureSpec { query_seconds, ..table.spec().clone() };
         Ok(table.with_spec(&spec)?)
+    }
+
+    /// Refuses another length of queries than that of a model that is there already.
+    pub(crate) fn check_query_seconds(&self, model: f32) -> anyhow::Result<()> {
+        let asked = self.query_seconds.unwrap_or(model);
+        anyhow::ensure!(
+            asked == model,
+            "--query-seconds is {asked}, expected {model}: the model answers queries of that length; train one for another, or \
+             give --train"
+        );
+        Ok(())
     }
 
     /// For people.

@@ -21,9 +21,9 @@ struct Program {
     /// Print the result as JSON on standard output (progress and notes go to standard error).
     #[arg(long, global = true)]
     json: bool,
-    /// Threads to use; 0 means one per core.
-    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
-    threads: usize,
+    /// Threads to use, at most 1,024; 0 means one per core.
+    #[arg(long, global = true, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u16).range(..=1_024))]
+    threads: u16,
 }
 
 #[derive(Subcommand)]
@@ -63,17 +63,21 @@ fn main() -> ExitCode {
     let quiet = "warn,symphonia=off,sordino_corpus=error";
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("SORDINO_LOG").unwrap_or_else(|_| quiet.into()))
-        .with_writer(std::io::stderr)
+        .with_writer(|| report::Remarks)
+        .with_ansi(false)
         .init();
     let outcome = rayon::ThreadPoolBuilder::new()
-        .num_threads(program.threads)
+        .num_threads(program.threads.into())
         .build_global()
         .map_err(anyhow::Error::from)
-        .and_then(|()| program.verb.run(program.json));
+        .and_then(|()| program.verb.run(program.json))
+        .and_then(|()| report::heard());
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        // As a shell reports a program that such a pipe has ended: 128 and the number of the signal.
+        Err(error) if report::is_hang_up(&error) => ExitCode::from(128 + 13),
         Err(error) => {
-            eprintln!("sordino: {error:#}");
+            report::note!("sordino: {}", report::sentence(&error));
             ExitCode::FAILURE
         }
     }

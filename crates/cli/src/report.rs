@@ -1,5 +1,8 @@
 //! What the program prints: plain lines for people, one JSON value for scripts.
 
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,18 +13,120 @@ use sordino_learn::run::{Bars, Progress};
 /// Prints `value` as JSON if asked to, else what `human` writes.
 pub(crate) fn print<T: Serialize>(json: bool, value: &T, human: impl FnOnce(&T)) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(value)?);
+        say!("{}", escaped(&serde_json::to_string_pretty(value)?));
     } else {
         human(value);
     }
-    Ok(())
+    heard()
 }
+
+/// A line of a result, on standard output. What stands in the way of it is told by [`heard`], once.
+macro_rules! say {
+    ($($arg:tt)*) => { $crate::report::line(format_args!($($arg)*)) };
+}
+pub(crate) use say;
 
 /// A note for people, on standard error so that it never mixes with a result.
 macro_rules! note {
-    ($($arg:tt)*) => { eprintln!($($arg)*) };
+    ($($arg:tt)*) => { $crate::report::remark(format_args!($($arg)*)) };
 }
 pub(crate) use note;
+
+/// Why standard output takes no more.
+static DEAF: OnceLock<io::Error> = OnceLock::new();
+
+/// Does what `say!` says.
+pub(crate) fn line(text: fmt::Arguments<'_>) {
+    if DEAF.get().is_none()
+        && let Err(error) = writeln!(io::stdout().lock(), "{}", plain(&text.to_string()))
+    {
+        let _ = DEAF.set(error);
+    }
+}
+
+/// Does what `note!` says. Where nobody hears of notes, they are not worth stopping for.
+pub(crate) fn remark(text: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{}", plain(&text.to_string()));
+}
+
+/// Whether everything that was said was taken.
+///
+/// # Errors
+/// [`io::Error`] of the kind that stood in the way first, such as a pipe that nobody reads any more.
+pub(crate) fn heard() -> anyhow::Result<()> {
+    match DEAF.get() {
+        Some(error) => {
+            let sentence = format!("cannot write to standard output: {error}");
+            Err(io::Error::new(error.kind(), sentence).into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether an error is that the reader of standard output has gone: what it wanted it has.
+pub(crate) fn is_hang_up(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Whether a terminal takes a character for an order, or for one to change the direction of what follows.
+fn is_order(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text as a terminal shows it and does nothing else: names come from files, tags and models that anybody may have made.
+pub(crate) fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            c if is_order(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// JSON that is safe to look at too: what it leaves as it is and a terminal does not stands within its strings.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            c if is_order(c) && c != '\n' => _ = write!(out, "\\u{:04x}", u32::from(c)),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// An error and its causes, each once: many name their cause themselves.
+pub(crate) fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = if text.is_empty() { cause } else { format!("{text}: {cause}") };
+        }
+    }
+    text
+}
+
+/// Standard error for libraries that write to it themselves.
+pub(crate) struct Remarks;
+
+impl io::Write for Remarks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stderr().lock().write_all(plain(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
+    }
+}
+
+/// The command as it was given, for results that say how they were made.
+pub(crate) fn command() -> Vec<String> {
+    std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
+}
 
 /// A progress bar on standard error, hidden where that is no terminal.
 pub(crate) fn bar(length: u64, what: &'static str) -> ProgressBar {
@@ -78,5 +183,21 @@ mod tests {
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(1_160_000), "1.16 MB");
         assert_eq!(seconds(Duration::from_micros(12_340)), "12.3 ms");
+    }
+
+    #[test]
+    fn a_terminal_is_given_no_orders() {
+        assert_eq!(plain("a\u{1b}[31m\u{9b}\tb\r\u{202e}\n"), "a\\u{1b}[31m\\u{9b}\tb\\u{d}\\u{202e}\n");
+        assert_eq!(plain("Ünïcode 音楽"), "Ünïcode 音楽");
+        let json = serde_json::to_string_pretty(&["\u{1b}\u{9b}\u{7f}\u{202e}"]).unwrap();
+        let safe = escaped(&json);
+        assert!(safe.chars().all(|c| c == '\n' || !is_order(c)), "{safe}");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&safe).unwrap(), ["\u{1b}\u{9b}\u{7f}\u{202e}"]);
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let error = anyhow::Error::msg("no such file").context("cannot read x: no such file").context("nothing done");
+        assert_eq!(sentence(&error), "nothing done: cannot read x: no such file");
     }
 }

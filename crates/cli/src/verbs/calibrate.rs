@@ -10,7 +10,7 @@ use sordino_fhe::calibration::calibrate;
 use sordino_fhe::params;
 
 use crate::calibration::Calibration;
-use crate::report;
+use crate::report::{self, say};
 
 /// Measure every encrypted operation on this machine, in a few seconds and without any key, and keep the timings: `inspect`, `identify`
 /// and `evaluate` then print what they predict beside what they measure.
@@ -48,8 +48,8 @@ impl Calibrate {
         calibration.save(&file)?;
         let outcome = Outcome { file, seconds: start.elapsed().as_secs_f64(), calibration };
         report::print(json, &outcome, |o| {
-            println!("{}, {} cores; written to {}", o.calibration.processor, o.calibration.cores, o.file.display());
-            println!("{}", o.calibration.timings);
+            say!("{}, {} cores; written to {}", o.calibration.processor, o.calibration.cores, o.file.display());
+            say!("{}", o.calibration.timings);
         })
     }
 }

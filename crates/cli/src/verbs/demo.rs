@@ -16,7 +16,8 @@ use sordino_model::{Decider, Protocol};
 use sordino_service::Server;
 
 use crate::disturbances::DisturbanceArgs;
-use crate::report::{self, note};
+use crate::library::MOST_COMPOSED;
+use crate::report::{self, note, say};
 use crate::verbs::identify::{self, Identified, Listener};
 use crate::verbs::train::{self, EffortArg, SettingArgs};
 
@@ -38,7 +39,13 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "DIR")]
     music: Option<PathBuf>,
     /// Composed tracks in the library, without --music.
-    #[arg(long, default_value_t = 200, value_name = "N", conflicts_with = "music")]
+    #[arg(
+        long,
+        default_value_t = 200,
+        value_name = "N",
+        conflicts_with = "music",
+        value_parser = clap::value_parser!(u32).range(..=MOST_COMPOSED)
+    )]
     tracks: u32,
     /// Folder for the index, the model and the key; a temporary one without it.
     #[arg(long, value_name = "DIR")]
@@ -93,7 +100,7 @@ impl Demo {
         let (training, hearing) = self.disturbances.load(spec.sample_rate)?;
         let config = SettingArgs::new(EffortArg::Quick).config()?;
         let (model, _) = train::train(&table, &training, &config, None)?;
-        let (client, server) = train::export(&model, &table, &home.join("model"), &self.source())?;
+        let (client, server) = train::export(&model, &table, &home.join("model"), &self.source(), String::new())?;
         clock.lap("train");
 
         let conditions = vec![Condition::noise(SNR_DB)];
@@ -129,7 +136,7 @@ impl Demo {
             };
             let mut listener = Listener::new(client.clone(), key, &host)?;
             if !json {
-                println!("\n{name}: {KNOWN} clips of the library and {UNKNOWN} from outside it, at {SNR_DB} dB SNR");
+                say!("\n{name}: {KNOWN} clips of the library and {UNKNOWN} from outside it, at {SNR_DB} dB SNR");
             }
             for (track, inside, query) in &clips {
                 let whose = if *inside { "in the library" } else { "not in the library" };
@@ -138,8 +145,8 @@ impl Demo {
                 let best = answer.best.first().map(|m| m.track_id);
                 let right = if *inside { answer.known && best == Some(track.id) } else { !answer.known };
                 if !json {
-                    print!("  {} ", if right { "right" } else { "WRONG" });
-                    identify::human(&answer);
+                    identify::human(if right { "  right " } else { "  WRONG " }, &answer);
+                    report::heard()?;
                 }
                 answers.push(Asked { protocol: name, expected: inside.then_some(track.id), right, answer });
             }
@@ -150,9 +157,9 @@ impl Demo {
         let outcome = Outcome { tracks: table.len(), seconds: clock.laps, answers, right, asked };
         report::print(json, &outcome, |o| {
             let laps: Vec<String> = o.seconds.iter().map(|(what, s)| format!("{what} {s:.1} s")).collect();
-            println!("\n{} of {} right; {} tracks; {}", o.right, o.asked, o.tracks, laps.join(", "));
+            say!("\n{} of {} right; {} tracks; {}", o.right, o.asked, o.tracks, laps.join(", "));
             if let Some(out) = &self.out {
-                println!("index and model are in {}", out.display());
+                say!("index and model are in {}", out.display());
             }
         })
     }

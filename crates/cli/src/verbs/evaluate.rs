@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use sordino_corpus::{Catalogue, Condition, CropSplit, Track, folds};
@@ -13,13 +14,14 @@ use sordino_lab::evaluate::{
     Agreement, AnswerSettings, Evaluation, Finding, Queries, Row, Subject, System, Table, write_table,
 };
 use sordino_lab::system::Sordino;
+use sordino_model::files::write_file;
 use sordino_model::{Label, Protocol, load_pair};
 
 use crate::calibration::Calibration;
 use crate::disturbances::DisturbanceArgs;
 use crate::library::{AskArg, IndexArgs};
 use crate::protocol::DecisionArgs;
-use crate::report::{self, Terminal, note};
+use crate::report::{self, Terminal, note, say};
 use crate::verbs::train::{self, SettingArgs};
 
 /// Measure accuracy on queries at unseen offsets with unseen noise and rooms. Tracks of the index that the model does not
@@ -46,12 +48,12 @@ pub(crate) struct Evaluate {
     /// Conditions: `clean`, or parts such as `5dB`, `reverb`, `300-3400Hz` joined with `+`.
     #[arg(long, value_delimiter = ',', default_value = "clean,10dB,5dB,0dB,5dB+reverb")]
     conditions: Vec<Condition>,
-    /// Random excerpts per track.
-    #[arg(long, default_value_t = 2, value_name = "N")]
-    crops: usize,
+    /// Random excerpts per track, at most a thousand.
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    crops: u16,
     /// Numbers of clusters to follow in routed.
-    #[arg(long, value_delimiter = ',', default_value = "1,2", value_name = "M[,M]")]
-    probes: Vec<usize>,
+    #[arg(long, value_delimiter = ',', default_value = "1,2", value_name = "M[,M]", value_parser = clap::value_parser!(u16).range(1..=64))]
+    probes: Vec<u16>,
     /// Ask this many of the queries encrypted too, in every protocol, and compare every score with the clear.
     #[arg(long, default_value_t = 0, value_name = "N")]
     encrypted: usize,
@@ -59,8 +61,8 @@ pub(crate) struct Evaluate {
     #[arg(long, alias = "one-trip", default_value_t = 0, value_name = "N")]
     decided: usize,
     /// Clusters that decided follows.
-    #[arg(long, alias = "one-trip-probes", default_value_t = 1, value_name = "M")]
-    decided_probes: usize,
+    #[arg(long, alias = "one-trip-probes", default_value_t = 1, value_name = "M", value_parser = clap::value_parser!(u16).range(1..=64))]
+    decided_probes: u16,
     #[command(flatten)]
     decisions: DecisionArgs,
     /// Secret keys among which the encrypted queries are divided.
@@ -77,6 +79,9 @@ pub(crate) struct Evaluate {
     #[command(flatten)]
     disturbances: DisturbanceArgs,
 }
+
+/// What is followed where nobody says, also in a model with fewer clusters.
+const DEFAULT_PROBES: [u16; 2] = [1, 2];
 
 #[derive(Serialize)]
 struct Outcome {
@@ -96,7 +101,7 @@ struct Outcome {
 
 impl Evaluate {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        anyhow::ensure!(self.folds >= 1 && self.crops >= 1, "--folds and --crops must be at least 1");
+        anyhow::ensure!(self.folds >= 1, "--folds is 0, expected at least 1");
         let table = self.library.table()?;
         let catalogue = table.catalogue();
         let disturbances = DisturbanceCache::new(self.disturbances.source());
@@ -113,6 +118,7 @@ impl Evaluate {
         match &self.model {
             Some(folder) => {
                 let (client, server) = load_pair(folder)?;
+                self.library.check_query_seconds(client.front().spec()?.query_seconds)?;
                 ask(&Sordino::new(client, server, None)?, 0, CropSplit::UnseenOffset)?;
             }
             None => {
@@ -133,7 +139,7 @@ impl Evaluate {
         let server_decides = |agreement: &Agreement| agreement.decisions.is_some();
         let (decided, encrypted) = agreements.into_iter().partition(server_decides);
         let outcome = Outcome {
-            command: std::env::args().collect(),
+            command: report::command(),
             version: env!("CARGO_PKG_VERSION"),
             tracks: catalogue.tracks.len(),
             folds: self.folds,
@@ -147,7 +153,9 @@ impl Evaluate {
             for table in [Table::Rows, Table::Rooms, Table::Queries] {
                 write_table(table, std::slice::from_ref(&finding), folder, false)?;
             }
-            std::fs::write(folder.join("evaluation.json"), serde_json::to_string_pretty(&outcome)?)?;
+            let path = folder.join("evaluation.json");
+            write_file(&path, serde_json::to_string_pretty(&outcome)?.as_bytes())
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
         report::print(json, &outcome, |o| {
             print_rows(&o.rows);
@@ -174,6 +182,7 @@ impl Evaluate {
     ) -> anyhow::Result<Evaluation> {
         let asked: Vec<usize> = (0..catalogue.tracks.len()).filter(|&i| self.ask.wants(&catalogue.tracks[i])).collect();
         let asked = catalogue.select(&asked);
+        self.check_probes(system)?;
         let (labels, spec) = (system.client().labels(), system.client().front().spec()?);
         let conditions: Vec<String> = self.conditions.iter().map(ToString::to_string).collect();
         // Every fold hears other places, noise and rooms, so that its queries are not those of another fold asked again.
@@ -185,7 +194,7 @@ impl Evaluate {
             spec,
             seconds: spec.query_seconds,
             conditions: &conditions,
-            crops: self.crops,
+            crops: self.crops.into(),
             split,
             seed,
             fold,
@@ -193,7 +202,7 @@ impl Evaluate {
             monitor: &Terminal,
         };
         let mut settings = AnswerSettings::default();
-        settings.probes.clone_from(&self.probes);
+        settings.probes = self.probes.iter().copied().map(usize::from).collect();
         settings.encrypted = self.encrypted;
         if self.decided > 0 {
             (settings.decided, settings.decided_queries) = (vec![self.protocol()], self.decided);
@@ -202,9 +211,22 @@ impl Evaluate {
         Ok(system.evaluate(&queries, &settings)?)
     }
 
+    /// Refuses more clusters to follow than the model has.
+    fn check_probes(&self, system: &Sordino) -> anyhow::Result<()> {
+        let stages = system.server().hierarchy().stages();
+        let clusters = stages.last().map_or(1, |stage| stage.groups());
+        match self.probes.iter().find(|&&probes| usize::from(probes) > clusters) {
+            // A flat model has none, and is asked in `flat` alone.
+            Some(probes) if stages.len() > 1 && self.probes != DEFAULT_PROBES => {
+                anyhow::bail!("--probes is {probes}, expected at most {clusters}, the clusters of the model")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The protocol in which the server decides.
     fn protocol(&self) -> Protocol {
-        self.decisions.protocol(self.decided_probes)
+        self.decisions.protocol(self.decided_probes.into())
     }
 
     fn subject(&self, system: &Sordino, catalogue: &Catalogue, split: CropSplit) -> Subject {
@@ -265,13 +287,22 @@ fn is(label: &Label, track: &Track) -> bool {
 
 /// Prints what was answered in the clear for people.
 fn print_rows(rows: &[Row]) {
-    println!(
+    say!(
         "{:<14} {:<10} {:>6} {:<10} {:>7} {:>6} {:>6} {:>6} {:>9} {:>9}",
-        "condition", "protocol", "probes", "precision", "queries", "top-1", "top-3", "lost", "unknown", "rejected"
+        "condition",
+        "protocol",
+        "probes",
+        "precision",
+        "queries",
+        "top-1",
+        "top-3",
+        "lost",
+        "unknown",
+        "rejected"
     );
     let share = |share: Option<f64>| share.map_or_else(|| "-".into(), |share| format!("{share:.1}"));
     for row in rows.iter().filter(|row| row.equal.is_none()) {
-        println!(
+        say!(
             "{:<14} {:<10} {:>6} {:<10} {:>7} {:>6} {:>6} {:>6} {:>9} {:>9}",
             row.condition,
             row.method.protocol,
@@ -291,7 +322,7 @@ fn print_rows(rows: &[Row]) {
 fn print_agreement(a: &Agreement) {
     let milliseconds = |time: Option<f64>| time.map_or_else(|| "?".into(), |time| format!("{time:.1} ms"));
     let predicted = a.server_milliseconds_predicted.map(|ms| format!(", predicted {ms:.1}")).unwrap_or_default();
-    println!(
+    say!(
         "encrypted {} (probes {}): {} of {} queries equal the clear, {} keys; median {}{predicted} server, {} client; {} up, {} down",
         a.method.protocol,
         a.method.probes,
@@ -305,7 +336,7 @@ fn print_agreement(a: &Agreement) {
     );
     if let Some(d) = &a.decisions {
         let share = |share: Option<f64>| share.map_or_else(|| "-".into(), |share| format!("{share:.1} %"));
-        println!(
+        say!(
             "  {} certain, {} differ although certain; named rightly: {} encrypted, {} in the clear, of {} queries of the library",
             d.certain,
             d.unexplained,

@@ -1,20 +1,22 @@
 //! `sordino identify`: names clips, encrypted.
 
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use sordino_audio::{DecodeLimits, decode_file};
+use sordino_audio::{DecodeLimits, Samples, decode_bytes, decode_file};
 use sordino_fhe::{ClientKey, EvaluationKey, SecretKey, ServerKey, params};
 use sordino_front::Crop;
-use sordino_model::{ClientModel, Decider, load_pair};
+use sordino_model::{ClientModel, Decider, Protocol, ServerModel, load_pair};
 use sordino_service::{Client, Exchange, Server, Trip, exchange};
 
 use crate::calibration::Calibration;
 use crate::protocol::ProtocolArgs;
-use crate::report::{self, note};
+use crate::report::{self, note, say};
 
 /// Tracks that are shown where the client sees the scores of many.
 const SHOWN: usize = 3;
@@ -24,11 +26,12 @@ const SHOWN: usize = 3;
 #[derive(Args)]
 #[command(after_help = "Examples:\n  sordino identify models/mine clip.mp3\n  \
     sordino identify models/mine clip.mp3 --protocol decided --answers 3 --resolution fine\n  \
-    sordino identify models/mine a.wav b.ogg --protocol flat --key runs/client.key --json")]
+    sordino identify models/mine a.wav b.ogg --protocol flat --key runs/client.key --json\n  \
+    arecord -d 12 -f cd | sordino identify models/mine -")]
 pub(crate) struct Identify {
     /// Model folder.
     model: PathBuf,
-    /// Audio files.
+    /// Audio files; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     clips: Vec<PathBuf>,
     #[command(flatten)]
@@ -95,9 +98,20 @@ impl Identify {
         let (client, model) = load_pair(&self.model)?;
         let (client, key) = (Arc::new(client), Arc::new(self.secret_key()?));
         let server = Server::new(&model, self.protocol.protocol(), &params::STANDARD)?;
-        let key = match server.protocol().decider() {
-            Decider::Client => key.into(),
-            Decider::Server => ClientKey::registered(key.clone(), server.register(self.server_key(&key)?)?),
+        check_probes(&model, server.protocol())?;
+        let key = match (server.protocol().decider(), &self.evaluation_key) {
+            (Decider::Server, Some(path)) => {
+                ClientKey::registered(key.clone(), server.register(self.server_key(path, &key)?)?)
+            }
+            (Decider::Server, None) => {
+                ClientKey::registered(key.clone(), server.register(evaluation_key(&key).expand())?)
+            }
+            (Decider::Client, Some(path)) => anyhow::bail!(
+                "{} has no use for the evaluation key {}: leave out --evaluation-key, or add --protocol decided",
+                server.protocol().name(),
+                path.display()
+            ),
+            (Decider::Client, None) => key.into(),
         };
         let crop = self.at.map_or(Crop::Middle, Crop::At);
         let mut listener = Listener::new(client, key, &server)?;
@@ -106,13 +120,15 @@ impl Identify {
             match listener.file(clip, crop) {
                 Ok(answer) => {
                     if !json {
-                        human(&answer);
+                        human("", &answer);
+                        report::heard()?;
                     }
                     identified.push(answer);
                 }
                 Err(error) => {
-                    note!("{}: {error:#}", clip.display());
-                    failed.push(Failed { clip: clip.display().to_string(), error: format!("{error:#}") });
+                    let (clip, error) = (name(clip), report::sentence(&error));
+                    note!("{clip}: {error}");
+                    failed.push(Failed { clip, error });
                 }
             }
         }
@@ -124,20 +140,63 @@ impl Identify {
         Ok(())
     }
 
-    fn server_key(&self, key: &SecretKey) -> anyhow::Result<ServerKey> {
-        let Some(path) = &self.evaluation_key else { return Ok(evaluation_key(key).expand()) };
-        let loaded = ServerKey::load(path)?;
-        let advice = "name the secret key with --key, or make another evaluation key with keygen --key";
-        anyhow::ensure!(loaded.belongs_to(key), "{} belongs to another secret key; {advice}", path.display());
-        Ok(loaded)
-    }
-
     fn secret_key(&self) -> anyhow::Result<SecretKey> {
         Ok(match &self.key {
             Some(path) => SecretKey::load(path)?,
             None => SecretKey::generate(&params::STANDARD),
         })
     }
+
+    /// The evaluation key in a file, which must be that of `key`.
+    fn server_key(&self, path: &Path, key: &SecretKey) -> anyhow::Result<ServerKey> {
+        let loaded = ServerKey::load(path)?;
+        if loaded.belongs_to(key) {
+            return Ok(loaded);
+        }
+        let whose = match &self.key {
+            Some(key) => format!(
+                "of another secret key than {}; make another with `sordino keygen --key`",
+                key.display()
+            ),
+            None => "of a secret key that was not given; give it with --key".into(),
+        };
+        anyhow::bail!("{} is the evaluation key {whose}", path.display())
+    }
+}
+
+/// Refuses more clusters to follow than there are; the two of `routed` may be as many as nobody asked for.
+fn check_probes(model: &ServerModel, protocol: Protocol) -> anyhow::Result<()> {
+    let clusters = model.hierarchy().stages().last().map_or(1, |stage| stage.groups());
+    let (probes, most) = (protocol.probes(), clusters.max(2));
+    anyhow::ensure!(
+        protocol == Protocol::Flat || probes <= most,
+        "--probes is {probes}, expected at most {clusters}, the clusters of the model"
+    );
+    Ok(())
+}
+
+/// The path that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// What a clip is called.
+fn name(clip: &Path) -> String {
+    if clip == Path::new(STANDARD_INPUT) { "standard input".into() } else { clip.display().to_string() }
+}
+
+/// The sound of a clip.
+fn samples(clip: &Path, rate: u32, limits: &DecodeLimits) -> anyhow::Result<Samples> {
+    let decode = || {
+        if clip != Path::new(STANDARD_INPUT) {
+            return Ok(decode_file(clip, rate, limits)?);
+        }
+        let mut bytes = Vec::new();
+        // One more than is accepted, so that more is refused.
+        std::io::stdin().lock().take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+        Ok(decode_bytes(&bytes, rate, limits)?)
+    };
+    // Decoders meet bytes from anywhere: a bug in one must cost one clip, not the answers to all others.
+    let failed = |_| Err(anyhow::anyhow!("the decoder failed on it (a bug in the decoder)"));
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(failed)
 }
 
 /// Generates the evaluation key of a secret key, with a progress bar.
@@ -167,9 +226,10 @@ impl<'a> Listener<'a> {
     fn file(&mut self, path: &Path, crop: Crop) -> anyhow::Result<Identified> {
         let start = Instant::now();
         let front = self.client.model().front();
-        let samples = decode_file(path, front.spec()?.sample_rate, &DecodeLimits::default())?;
+        let spec = front.spec()?;
+        let samples = samples(path, spec.sample_rate, &DecodeLimits::for_spec(spec))?;
         let features = front.features_at(&samples.data, crop)?;
-        self.ask(path.display().to_string(), start, &features)
+        self.ask(name(path), start, &features)
     }
 
     /// Identifies samples at the model's rate.
@@ -211,24 +271,24 @@ impl<'a> Listener<'a> {
     }
 }
 
-/// Prints one answer.
-pub(crate) fn human(answer: &Identified) {
+/// Prints one answer, `mark` before its first line.
+pub(crate) fn human(mark: &str, answer: &Identified) {
     let name = |m: &Match| if m.artist.is_empty() { m.title.clone() } else { format!("{} - {}", m.artist, m.title) };
     let score = |m: &Match| m.score.map(|score| format!(", score {score}")).unwrap_or_default();
     match answer.best.first() {
         Some(best) if answer.known => {
-            println!("{}: {} (track {}{})", answer.clip, name(best), best.track_id, score(best));
+            say!("{mark}{}: {} (track {}{})", answer.clip, name(best), best.track_id, score(best));
         }
-        Some(best) => println!("{}: unknown (nearest {}{})", answer.clip, name(best), score(best)),
-        None => println!("{}: unknown", answer.clip),
+        Some(best) => say!("{mark}{}: unknown (nearest {}{})", answer.clip, name(best), score(best)),
+        None => say!("{mark}{}: unknown", answer.clip),
     }
     for (place, other) in answer.best.iter().enumerate().skip(1).filter(|_| answer.known) {
-        println!("    {}. {} (track {}{})", place + 1, name(other), other.track_id, score(other));
+        say!("    {}. {} (track {}{})", place + 1, name(other), other.track_id, score(other));
     }
     let time = |s: f64| report::seconds(Duration::from_secs_f64(s));
     let Phases { features, encrypt, server, server_predicted, decrypt } = &answer.seconds;
     let predicted = server_predicted.map(|s| format!(" (predicted {})", time(s))).unwrap_or_default();
-    println!(
+    say!(
         "    features {}, encrypt {}, server {}{predicted}, decrypt {}; {} up, {} down",
         time(*features),
         time(*encrypt),

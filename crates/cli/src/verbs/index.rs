@@ -8,7 +8,7 @@ use sordino_corpus::{IndexOptions, IndexReport, index};
 use sordino_front::FeatureSpec;
 
 use crate::library::LibraryArgs;
-use crate::report;
+use crate::report::{self, say};
 
 /// Decode a library and cache its mel power as Parquet. A run that was killed goes on where it was.
 #[derive(Args)]
@@ -32,6 +32,8 @@ struct Outcome {
     index: PathBuf,
     tracks: usize,
     resumed: usize,
+    replaced: usize,
+    damaged: usize,
     rejected: Vec<String>,
     sound_hours: f64,
     seconds: f64,
@@ -46,7 +48,7 @@ impl Index {
         let done = index::build(&catalogue, &spec, &self.out, &IndexOptions::for_spec(&spec), &bar)?;
         bar.finish_and_clear();
         report::print(json, &outcome(self.out, &done), |o| {
-            println!(
+            say!(
                 "{} tracks ({} from an earlier run), {:.1} h of sound in {:.1} s ({:.0} x real time), in {}",
                 o.tracks,
                 o.resumed,
@@ -55,9 +57,18 @@ impl Index {
                 o.times_real_time,
                 o.index.display()
             );
+            if o.replaced > 0 {
+                say!("{} files were replaced since an earlier run, and read again", o.replaced);
+            }
+            if o.damaged > 0 {
+                say!(
+                    "{} shards of an earlier run were damaged, or could not be verified; their tracks were read again",
+                    o.damaged
+                );
+            }
             if !o.rejected.is_empty() {
-                println!("{} rejected (all in rejected.csv there):", o.rejected.len());
-                o.rejected.iter().take(20).for_each(|line| println!("  {line}"));
+                say!("{} rejected (all in rejected.csv there):", o.rejected.len());
+                o.rejected.iter().take(20).for_each(|line| say!("  {line}"));
             }
         })
     }
@@ -69,6 +80,8 @@ fn outcome(index: PathBuf, done: &IndexReport) -> Outcome {
         index,
         tracks: done.indexed,
         resumed: done.resumed,
+        replaced: done.replaced,
+        damaged: done.damaged,
         rejected: done.rejected.iter().map(|r| format!("{}: {}", r.source, r.reason)).collect(),
         sound_hours: done.sound_seconds / 3_600.0,
         seconds,

@@ -12,7 +12,7 @@ use sordino_model::{Decider, MAX_SCORE, Protocol, ServerModel, load_server};
 
 use crate::calibration::{Calibration, cores};
 use crate::protocol::DecisionArgs;
-use crate::report;
+use crate::report::{self, say};
 
 /// Print a model's proven ranges and its cost in every protocol, before anyone pays for them.
 #[derive(Args)]
@@ -159,20 +159,24 @@ fn outcome(
 }
 
 fn human(o: &Outcome) {
-    println!("{} ({})\n", o.name, o.hash);
-    println!("Range: no score can exceed these bounds, for any input (allowed: {})", o.largest_score_allowed);
+    say!("{} ({})\n", o.name, o.hash);
+    say!("Range: no score can exceed these bounds, for any input (allowed: {})", o.largest_score_allowed);
     for (s, stage) in o.stages.iter().enumerate() {
-        println!(
+        say!(
             "  stage {s}: {} groups of up to {} slots ({} used), {} features, |score| <= {}",
-            stage.groups, stage.slots, stage.used, stage.width, stage.largest_score
+            stage.groups,
+            stage.slots,
+            stage.used,
+            stage.width,
+            stage.largest_score
         );
     }
     o.protocols.iter().for_each(human_protocol);
     for Refused { protocol, reason } in &o.refused {
-        println!("\n{protocol} cannot serve this model: {reason}");
+        say!("\n{protocol} cannot serve this model: {reason}");
     }
     if o.protocols.iter().all(|p| p.predicted.is_empty()) {
-        println!("\nRun `sordino calibrate` to see what the server is expected to take on this machine.");
+        say!("\nRun `sordino calibrate` to see what the server is expected to take on this machine.");
     }
 }
 
@@ -182,28 +186,25 @@ fn human_predictions(predicted: &[Prediction]) {
         format!("{time} on {} thread{}", p.threads, if p.threads == 1 { "" } else { "s" })
     };
     if !predicted.is_empty() {
-        println!("  server, expected: {}", predicted.iter().map(each).collect::<Vec<_>>().join(", "));
+        say!("  server, expected: {}", predicted.iter().map(each).collect::<Vec<_>>().join(", "));
     }
 }
 
 fn human_protocol(p: &ProtocolOutcome) {
-    println!("\nCost of {}: a query fails with probability at most 2^{:.0}", p.protocol, p.failure_log2);
+    say!("\nCost of {}: a query fails with probability at most 2^{:.0}", p.protocol, p.failure_log2);
     if let Some(margins) = &p.margins {
-        println!("  if its winner leads by");
+        say!("  if its winner leads by");
         for (stage, (margin, relative)) in margins.stages.iter().zip(&margins.relative).enumerate() {
-            println!(
-                "    {margin:.0} score units in stage {stage} ({:.1} % of the largest difference)",
-                100.0 * relative
-            );
+            say!("    {margin:.0} score units in stage {stage} ({:.1} % of the largest difference)", 100.0 * relative);
         }
-        println!("    and its score is {:.0} from the unknown threshold", margins.threshold);
+        say!("    and its score is {:.0} from the unknown threshold", margins.threshold);
     }
     let key = p.evaluation_key_bytes.map_or("none".into(), |bytes| format!("{}, once", report::bytes(bytes as u64)));
     let (up, down) = (report::bytes(p.bytes_up as u64), report::bytes(p.bytes_down as u64));
-    println!("  {up} up, {down} down; evaluation key: {key}");
+    say!("  {up} up, {down} down; evaluation key: {key}");
     human_predictions(&p.predicted);
     for (trip, cost) in p.trips.iter().enumerate() {
-        println!("  trip {}", trip + 1);
-        cost.to_string().lines().for_each(|line| println!("    {line}"));
+        say!("  trip {}", trip + 1);
+        cost.to_string().lines().for_each(|line| say!("    {line}"));
     }
 }

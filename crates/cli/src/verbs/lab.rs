@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use sordino_lab::{Drawing, Lab as Laboratory, Machine, Music, Question, Results, Size, Summary};
 
+use sordino_model::files::write_file;
+
 use crate::disturbances::DisturbanceArgs;
 use crate::library::RecordedArgs;
-use crate::report::{self, Terminal};
+use crate::report::{self, Terminal, say};
 
 /// Run experiments: a question is a folder with a `run.toml`, and the answer a table and a report.
 #[derive(Args)]
@@ -126,7 +128,7 @@ struct Written {
 
 impl Written {
     fn print(self, json: bool) -> anyhow::Result<()> {
-        report::print(json, &self, |w| w.written.iter().for_each(|path| println!("{}", path.display())))
+        report::print(json, &self, |w| w.written.iter().for_each(|path| say!("{}", path.display())))
     }
 }
 
@@ -144,7 +146,8 @@ impl Draw {
                 continue;
             }
             let svg = path.with_extension("svg");
-            std::fs::write(&svg, Drawing::draw(path)?)?;
+            let drawn = Drawing::draw(path)?;
+            write_file(&svg, drawn.as_bytes()).with_context(|| format!("cannot write {}", svg.display()))?;
             written.push(svg);
         }
         Written { written }.print(json)
@@ -175,9 +178,9 @@ impl Run {
         let music = Music { recorded, name, disturbances: self.disturbances.source() };
         let findings = Laboratory::new(&music, &self.cache, &Terminal).run(&question)?;
         let out = self.out.unwrap_or_else(|| self.experiment.join("results").join(Machine::here().results_name(size)));
-        let results = Results::new(std::env::args().collect(), size, music.sources(), findings);
+        let results = Results::new(report::command(), size, music.sources(), findings);
         results.write(&out, &question)?;
         let outcome = Outcome { report: out.join("report.html"), rows: results.rows.len() };
-        report::print(json, &outcome, |o| println!("{} rows; {}", o.rows, o.report.display()))
+        report::print(json, &outcome, |o| say!("{} rows; {}", o.rows, o.report.display()))
     }
 }

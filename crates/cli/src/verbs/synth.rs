@@ -9,14 +9,15 @@ use rayon::prelude::*;
 use serde::Serialize;
 use sordino_corpus::{Source, synth};
 
-use crate::report;
+use crate::library::MOST_COMPOSED;
+use crate::report::{self, say};
 
 /// Compose and synthesise distinct, music-like tracks (CC0), one WAV file each.
 #[derive(Args)]
 #[command(after_help = "Example:\n  sordino synth --tracks 300 --seconds 30 --out music/")]
 pub(crate) struct Synth {
-    /// How many tracks.
-    #[arg(long, default_value_t = 200, value_name = "N")]
+    /// How many tracks, at most a million.
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(..=MOST_COMPOSED))]
     tracks: u32,
     /// Length of each track in seconds.
     #[arg(long, default_value_t = 30.0, value_name = "S")]
@@ -64,7 +65,7 @@ impl Synth {
         bar.finish_and_clear();
         let outcome = Outcome { tracks: self.tracks, folder: self.out, bytes: bytes.into_inner() };
         report::print(json, &outcome, |o| {
-            println!("{} tracks, {} in {}", o.tracks, report::bytes(o.bytes), o.folder.display());
+            say!("{} tracks, {} in {}", o.tracks, report::bytes(o.bytes), o.folder.display());
         })
     }
 }

@@ -10,12 +10,14 @@ use sordino_fhe::decision::{Options, Plan};
 use sordino_fhe::params;
 use sordino_lab::Disturbances;
 use sordino_learn::run::{Bars, Stopwatch};
+use sordino_learn::unknown::{Threshold, UnknownSettings};
 use sordino_learn::{Effort, FloatModel, TrainConfig};
+use sordino_model::files::{check_place, read_text};
 use sordino_model::{Card, ClientModel, ServerModel, save};
 
 use crate::disturbances::DisturbanceArgs;
 use crate::library::IndexArgs;
-use crate::report;
+use crate::report::{self, note, say};
 
 /// How much time to spend on training.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -70,7 +72,7 @@ impl SettingArgs {
     pub(crate) fn config(&self) -> anyhow::Result<TrainConfig> {
         let mut config = match &self.config {
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+                let text = read_text(path, 1 << 20).with_context(|| format!("cannot read {}", path.display()))?;
                 toml::from_str(&text).with_context(|| format!("{} is no training configuration", path.display()))?
             }
             None => TrainConfig::effort(self.effort.into()),
@@ -123,18 +125,23 @@ struct Outcome {
     phases: Vec<(String, f64)>,
     known_lost: f32,
     unknown_accepted: f32,
+    /// Ids of tracks that are copies, by their sound, each with the first track of that sound.
+    copies: Vec<(u32, u32)>,
 }
 
 impl Train {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let start = std::time::Instant::now();
+        // What can be refused at once is, before anything long.
+        let config = self.settings.config()?;
+        check_place(&self.out)?;
         let table = self.library.table()?;
         let (training, _) = self.disturbances.load(table.spec().sample_rate)?;
-        let config = self.settings.config()?;
         let (model, phases) = train(&table, &training, &config, self.checkpoints.as_deref())?;
+        promise(&model.threshold, &config.unknown)?;
         let source = self.library.describe();
-        let (client, server) = export(&model, &table, &self.out, &source)?;
-        std::fs::write(self.out.join("train.toml"), toml::to_string_pretty(&config)?)?;
+        let (client, server) = export(&model, &table, &self.out, &source, toml::to_string_pretty(&config)?)?;
+        let id = |label: u32| table.track(label as usize).id;
         let outcome = Outcome {
             model: self.out,
             tracks: client.labels().len(),
@@ -143,17 +150,25 @@ impl Train {
             phases,
             known_lost: model.threshold.lost,
             unknown_accepted: model.threshold.accepted,
+            copies: model.songs.copies().map(|(copy, first)| (id(copy), id(first))).collect(),
         };
         report::print(json, &outcome, |o| {
-            println!("{} tracks, stages {:?}, {:.1} s, in {}", o.tracks, o.stages, o.seconds, o.model.display());
+            say!("{} tracks, stages {:?}, {:.1} s, in {}", o.tracks, o.stages, o.seconds, o.model.display());
             let phases: Vec<String> =
                 o.phases.iter().map(|(phase, seconds)| format!("{phase} {seconds:.1} s")).collect();
-            println!("{}", phases.join(", "));
-            println!(
+            say!("{}", phases.join(", "));
+            say!(
                 "unknown threshold on held-out clips: {:.1} % of known ones lost, {:.1} % of strangers accepted",
                 100.0 * o.known_lost,
                 100.0 * o.unknown_accepted
             );
+            if let Some((copy, first)) = o.copies.first() {
+                say!(
+                    "{} tracks are copies by their sound, such as track {copy} of track {first}: a copy is no stranger to the \
+                     others, and any of them may be named",
+                    o.copies.len()
+                );
+            }
         })
     }
 }
@@ -171,12 +186,40 @@ pub(crate) fn train(
     Ok((model, stopwatch.phases().into_iter().map(|(phase, time)| (phase, time.as_secs_f64())).collect()))
 }
 
-/// Rounds a trained model to integers and writes both halves to `out`.
+/// Refuses a model that would take too many strangers for tracks that it knows, and warns of one that takes more than were
+/// asked for.
+///
+/// The threshold gives way where it would lose too many known clips, so it keeps to the first share and not to the second. A model
+/// that answers "known" to a fifth of all music would be saved as if it could tell.
+fn promise(found: &Threshold, asked: &UnknownSettings) -> anyhow::Result<()> {
+    /// Share of strangers above which there is no model, unless as many were asked for.
+    const MOST: f32 = 0.2;
+    /// Times the share asked for above which there is a warning.
+    const TIMES: f32 = 5.0;
+    let (percent, wanted) = (100.0 * found.accepted, 100.0 * asked.accepted);
+    let advice = "The tracks resemble each other, or training disturbs them too much to be told apart: index more, or longer, \
+                  or other tracks, or let more known clips be lost, with `lost` under [unknown] in a file for --config";
+    anyhow::ensure!(
+        found.accepted <= MOST.max(asked.accepted),
+        "{percent:.1} % of strangers would be taken for a track of the library, {wanted:.1} % were asked for; nothing was saved. \
+         {advice}, or ask for as many with `accepted`"
+    );
+    if found.accepted > TIMES * asked.accepted {
+        note!(
+            "WARNING: {percent:.1} % of strangers are taken for a track of the library, {wanted:.1} % were asked for: do not \
+             rely on \"unknown\". {advice}"
+        );
+    }
+    Ok(())
+}
+
+/// Rounds a trained model to integers and writes both halves to `out`, with the settings as TOML where there are any.
 pub(crate) fn export(
     model: &FloatModel,
     table: &MelTable,
     out: &Path,
     source: &str,
+    settings: String,
 ) -> anyhow::Result<(ClientModel, ServerModel)> {
     let name = out.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned());
     let (client, server) = model.halves(&name, sordino_learn::sound::labels(table))?;
@@ -188,6 +231,7 @@ pub(crate) fn export(
             100.0 * model.threshold.accepted
         ),
         decisions: decisions(&server),
+        settings,
         ..Card::default()
     };
     save(out, &client, &server, &card)?;
@@ -223,6 +267,16 @@ fn decisions(server: &ServerModel) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_tell_strangers_is_not_saved() {
+        let found = |accepted| Threshold { score: 1, lost: 0.05, accepted };
+        let asked = |accepted| UnknownSettings { accepted, ..UnknownSettings::default() };
+        assert!(promise(&found(0.01), &asked(0.01)).is_ok() && promise(&found(0.19), &asked(0.01)).is_ok());
+        let refused = promise(&found(0.999), &asked(0.01)).unwrap_err().to_string();
+        assert!(refused.contains("99.9 %") && refused.contains("nothing was saved"), "{refused}");
+        assert!(promise(&found(0.45), &asked(0.3)).is_err() && promise(&found(0.45), &asked(0.5)).is_ok());
+    }
 
     #[test]
     fn clusters_are_numbers_or_flat() {

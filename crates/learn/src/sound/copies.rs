@@ -158,7 +158,25 @@ fn squares(a: &[f32], b: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use sordino_corpus::{IndexOptions, synth};
+    use sordino_front::FeatureSpec;
+
     use super::*;
+
+    #[test]
+    fn the_same_sound_under_other_names_is_one_song() {
+        let spec = FeatureSpec { query_seconds: 5.0, ..FeatureSpec::default() };
+        let songs = |catalogue| {
+            let (table, _) = MelTable::measure(&catalogue, &spec, &IndexOptions::for_spec(&spec).sound).unwrap();
+            super::songs(&table)
+        };
+        let mut catalogue = synth::catalogue(12, 1);
+        assert_eq!(songs(catalogue.clone()), Songs::distinct(12));
+        for (copy, original) in [(7, 2), (9, 7), (10, 0)] {
+            catalogue.tracks[copy].source = catalogue.tracks[original].source.clone();
+        }
+        assert_eq!(songs(catalogue).copies().collect::<Vec<_>>(), [(7, 2), (9, 2), (10, 0)]);
+    }
 
     #[test]
     fn what_lies_over_each_other_is_of_one_length() {
