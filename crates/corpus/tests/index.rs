@@ -250,6 +250,13 @@ fn broken_indexes_are_errors_that_name_the_file() {
     assert!(message().contains("SHA-256"));
     fs::remove_file(&shard).unwrap();
     assert!(message().contains("shard-00001.parquet"));
+    #[cfg(unix)]
+    {
+        // Nobody ever writes into it.
+        assert!(std::process::Command::new("mkfifo").arg(&shard).status().unwrap().success());
+        assert!(message().contains("no regular file"));
+        fs::remove_file(&shard).unwrap();
+    }
     fs::write(&shard, bytes).unwrap();
 
     let text = String::from_utf8(whole["index.json"].clone()).unwrap();

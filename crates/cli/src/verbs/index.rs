@@ -58,11 +58,11 @@ impl Index {
                 o.index.display()
             );
             if o.replaced > 0 {
-                say!("{} files were replaced since an earlier run, and read again", o.replaced);
+                say!("files replaced since an earlier run, and read again: {}", o.replaced);
             }
             if o.damaged > 0 {
                 say!(
-                    "{} shards of an earlier run were damaged, or could not be verified; their tracks were read again",
+                    "shards of an earlier run that are damaged, or cannot be verified, and were read again: {}",
                     o.damaged
                 );
             }
