@@ -154,10 +154,9 @@ impl Identify {
             return Ok(loaded);
         }
         let whose = match &self.key {
-            Some(key) => format!(
-                "of another secret key than {}; make another with `sordino keygen --key`",
-                key.display()
-            ),
+            Some(key) => {
+                format!("of another secret key than {}; make another with `sordino keygen --key`", key.display())
+            }
             None => "of a secret key that was not given; give it with --key".into(),
         };
         anyhow::bail!("{} is the evaluation key {whose}", path.display())

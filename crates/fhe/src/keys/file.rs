@@ -4,31 +4,29 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use sordino_model::files::{Aside, open_file};
 
 use crate::keys::secret::{MOST_BYTES, wipe};
+use crate::params::STANDARD;
 use crate::{EvaluationKey, FheError, SecretKey};
 
-/// A key that was written beside its place, under another name, and synced. [`KeyFile::keep`] gives it its name in one step; dropped
-/// before that, it leaves nothing.
+/// A key that was written beside its place, under another name. [`KeyFile::keep`] gives it its name in one step; dropped before that,
+/// it leaves nothing.
 pub struct KeyFile {
-    file: NamedTempFile,
+    file: Aside,
     path: PathBuf,
 }
 
 impl KeyFile {
-    fn write(path: &Path, mode: u32, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<Self, FheError> {
+    fn write(
+        path: &Path,
+        file: io::Result<Aside>,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Self, FheError> {
         let written = || {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let mut builder = tempfile::Builder::new();
-            builder.prefix(".sordino-key-");
-            #[cfg(unix)]
-            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
-            let file = builder.tempfile_in(folder)?;
-            let mut out = BufWriter::with_capacity(1 << 20, file.as_file());
+            let mut out = BufWriter::with_capacity(1 << 20, file?);
             write(&mut out)?;
-            out.into_inner()?.sync_all()?;
-            Ok(Self { file, path: path.to_owned() })
+            Ok(Self { file: out.into_inner()?, path: path.to_owned() })
         };
         written().map_err(io_error(path))
     }
@@ -38,9 +36,8 @@ impl KeyFile {
     /// # Errors
     /// [`FheError::Io`]: a file of that name stays as it is unless `replace` is set.
     pub fn keep(self, replace: bool) -> Result<(), FheError> {
-        let Self { file, path } = self;
-        let kept = if replace { file.persist(&path) } else { file.persist_noclobber(&path) };
-        kept.map_err(|error| io_error(&path)(error.error)).map(drop)
+        let kept = if replace { self.file.publish() } else { self.file.publish_new() };
+        kept.map_err(io_error(&self.path))
     }
 }
 
@@ -51,7 +48,7 @@ impl SecretKey {
     /// [`FheError::Io`].
     pub fn stage(&self, path: &Path) -> Result<KeyFile, FheError> {
         let mut bytes = self.to_bytes();
-        let staged = KeyFile::write(path, 0o600, |out| out.write_all(&bytes));
+        let staged = KeyFile::write(path, Aside::create_private(path), |out| out.write_all(&bytes));
         wipe(&mut bytes);
         staged
     }
@@ -70,7 +67,8 @@ impl SecretKey {
     /// [`FheError::Io`], or [`FheError::InFile`] for what is no secret key; on Unix [`FheError::Exposed`] for a file that others than its
     /// owner can read.
     pub fn load(path: &Path) -> Result<Self, FheError> {
-        let file = open(path)?;
+        // A key is small, and nothing larger is read.
+        let file = open_file(path, MOST_BYTES).map_err(io_error(path))?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -79,7 +77,6 @@ impl SecretKey {
                 return Err(FheError::Exposed { path: path.display().to_string(), mode });
             }
         }
-        // A key is small; of anything else no more than this is read.
         let mut bytes = Vec::with_capacity(MOST_BYTES as usize + 1);
         let read = file.take(MOST_BYTES + 1).read_to_end(&mut bytes);
         let key = read.map_err(io_error(path)).and_then(|_| Self::from_bytes(&bytes).map_err(in_file(path)));
@@ -94,7 +91,7 @@ impl EvaluationKey {
     /// # Errors
     /// [`FheError::Io`].
     pub fn stage(&self, path: &Path) -> Result<KeyFile, FheError> {
-        KeyFile::write(path, 0o666, |mut out| EvaluationKey::write(self, &mut out))
+        KeyFile::write(path, Aside::create(path), |mut out| EvaluationKey::write(self, &mut out))
     }
 
     /// Writes the key to a new file.
@@ -119,21 +116,15 @@ pub(crate) fn read_whole<T>(
     path: &Path,
     read: impl FnOnce(&mut BufReader<File>) -> Result<T, FheError>,
 ) -> Result<T, FheError> {
-    let mut file = BufReader::with_capacity(1 << 20, open(path)?);
+    // Of every parameter set, the standard one has the largest key.
+    let most = EvaluationKey::wire_bytes(&STANDARD) as u64 + 1;
+    let mut file = BufReader::with_capacity(1 << 20, open_file(path, most).map_err(io_error(path))?);
+
     let key = read(&mut file).map_err(in_file(path))?;
     match file.fill_buf().map_err(io_error(path))? {
         [] => Ok(key),
         _ => Err(in_file(path)(FheError::EvaluationKey { what: "it is longer than its parameter set implies" })),
     }
-}
-
-/// Opens a regular file. Anything else could make the reader wait for ever.
-fn open(path: &Path) -> Result<File, FheError> {
-    let opened = || match std::fs::metadata(path)?.is_file() {
-        true => File::open(path),
-        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file; expected a key")),
-    };
-    opened().map_err(io_error(path))
 }
 
 fn io_error(path: &Path) -> impl Fn(io::Error) -> FheError + '_ {
