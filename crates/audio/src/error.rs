@@ -14,6 +14,12 @@ pub enum AudioError {
     /// The operating system refused to read it.
     #[error("the file cannot be read: {0}")]
     Unreadable(#[source] std::io::Error),
+    /// A pipe, a socket or a device. It was not opened.
+    #[error("{found}, expected a regular file; copy its bytes to a file, or decode them from standard input")]
+    NotAFile {
+        /// What it is.
+        found: &'static str,
+    },
     /// Zero bytes.
     #[error("the file is empty (0 bytes)")]
     Empty,
@@ -26,10 +32,10 @@ pub enum AudioError {
         limit: u64,
     },
     /// No known container or elementary stream was recognised in the content.
-    #[error("not audio: no MP3, Ogg, FLAC, WAV, MP4/M4A, AAC or Matroska stream recognised in the content")]
+    #[error("not audio: no MP3, AAC, FLAC, WAV, AIFF, CAF, Ogg, MP4/M4A, Matroska or WebM recognised in the content")]
     NotAudio,
-    /// The container is known, the codec in it is not.
-    #[error("unsupported codec: {0}")]
+    /// The container is known, the codec in it is not; or the file is of a format that nothing here reads.
+    #[error("unsupported codec: {0}; convert the file, to FLAC for example")]
     UnsupportedCodec(String),
     /// The stream claims a sampling rate outside the accepted range.
     #[error("a sampling rate of {found} Hz, expected {min} to {max}", min = crate::decode::MIN_RATE, max = crate::decode::MAX_RATE)]
@@ -57,6 +63,26 @@ pub enum AudioError {
         /// Seconds stated by the container.
         stated_seconds: f32,
     },
+    /// A sample is no number, infinite, or so large that no sum over it can be trusted.
+    #[error(
+        "a sample of {found} at {seconds:.2} s, expected finite numbers of at most {greatest} in size (full scale is 1)"
+    )]
+    Sample {
+        /// The sample.
+        found: f32,
+        /// Where, in seconds.
+        seconds: f64,
+        /// Greatest size accepted.
+        greatest: f32,
+    },
+    /// The window starts behind the end of the recording.
+    #[error("the window starts at {start_seconds:.2} s, but the recording ends at {found_seconds:.2} s")]
+    Window {
+        /// Where the window starts, in seconds.
+        start_seconds: f64,
+        /// Length of the recording in seconds.
+        found_seconds: f64,
+    },
     /// Less sound than the limit.
     #[error("too short: {found_seconds:.2} s, at least {expected_seconds:.2} s are expected")]
     TooShort {
@@ -66,7 +92,9 @@ pub enum AudioError {
         expected_seconds: f32,
     },
     /// More sound than the limit.
-    #[error("too long: over {expected_seconds:.0} s (stated or decoded: {found_seconds:.0} s)")]
+    #[error(
+        "too long: {found_seconds:.0} s stated or decoded, at most {expected_seconds:.0} s are kept; ask for a shorter stretch of it"
+    )]
     TooLong {
         /// Seconds stated by the container, or decoded when the limit was passed.
         found_seconds: f32,
@@ -102,6 +130,7 @@ impl AudioError {
         match self {
             Self::Missing => "missing",
             Self::Unreadable(_) => "unreadable",
+            Self::NotAFile { .. } => "not-a-file",
             Self::Empty => "empty",
             Self::TooLarge { .. } => "too-large",
             Self::NotAudio => "not-audio",
@@ -109,6 +138,8 @@ impl AudioError {
             Self::UnsupportedRate { .. } => "unsupported-rate",
             Self::Corrupt { .. } => "corrupt",
             Self::Truncated { .. } => "truncated",
+            Self::Sample { .. } => "sample",
+            Self::Window { .. } => "window",
             Self::TooShort { .. } => "too-short",
             Self::TooLong { .. } => "too-long",
             Self::Silent { .. } => "silent",

@@ -7,6 +7,7 @@
 mod augment;
 mod decode;
 mod error;
+mod formats;
 mod resample;
 
 pub use augment::{
@@ -14,8 +15,12 @@ pub use augment::{
     RejectedFile, Span, WaveAugment, add_gaussian_noise, bank_files, convolve, gain_db, invert_polarity, item_rng,
     mix_at_snr, pitch_shift, power, time_stretch,
 };
-pub use decode::{DecodeLimits, Overlong, Samples, decode_bytes, decode_file, decode_reader, rms_dbfs};
+pub use decode::{
+    DecodeLimits, Overlong, Samples, Window, decode_bytes, decode_file, decode_reader, decode_stream, decode_window,
+    decode_window_from, rms_dbfs,
+};
 pub use error::AudioError;
+pub use formats::SoundFormat;
 pub use resample::resample;
 
 /// The README's example, compiled and run.

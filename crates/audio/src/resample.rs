@@ -9,6 +9,10 @@ use crate::AudioError;
 /// cutoff at 98.7 % of the lower Nyquist frequency and its stop band below -120 dB.
 const BLOCK: usize = 1_024;
 
+/// Greatest size of a sample that is taken for one: 32-bit integers stored as floats without a scale. Beyond it, sums of
+/// squares leave the range of 32-bit floats.
+const GREATEST: f32 = 4_294_967_296.0;
+
 /// Converts a mono stream from one rate to another, chunk by chunk; keeps no more than one block.
 pub(crate) struct Resampler {
     /// `None` where the rates are equal.
@@ -19,6 +23,7 @@ pub(crate) struct Resampler {
     skip: usize,
     taken: u64,
     given: u64,
+    from: u32,
     ratio: f64,
 }
 
@@ -26,7 +31,7 @@ impl Resampler {
     pub(crate) fn new(from: u32, to: u32) -> Result<Self, AudioError> {
         let (pending, taken, given) = (Vec::new(), 0, 0);
         if from == to {
-            return Ok(Self { fft: None, pending, chunk: Vec::new(), skip: 0, taken, given, ratio: 1.0 });
+            return Ok(Self { fft: None, pending, chunk: Vec::new(), skip: 0, taken, given, from, ratio: 1.0 });
         }
         // An even number of the shortest blocks that hold whole samples at both rates: an odd length would put the
         // filter's centre between two samples.
@@ -42,15 +47,30 @@ impl Resampler {
             skip: fft.output_delay(),
             taken,
             given,
+            from,
             ratio: f64::from(to) / f64::from(from),
             fft: Some(fft),
         })
     }
 
     /// Takes samples at the input rate and appends what is ready at the output rate.
-    pub(crate) fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
+    ///
+    /// # Errors
+    /// [`AudioError::Sample`] where a number is none, infinite or beyond reason: the transform would refuse it, and every
+    /// sum over it is lost. All sound passes here, so it is the one place that looks, once over the samples of one channel.
+    pub(crate) fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) -> Result<(), AudioError> {
+        let sound = |x: &f32| x.abs() <= GREATEST;
+        // No early exit: this way it runs in vector registers.
+        if !samples.iter().fold(true, |all, x| all & sound(x)) {
+            let at = samples.iter().position(|x| !sound(x)).unwrap_or(0);
+            let seconds = (self.taken + at as u64) as f64 / f64::from(self.from);
+            return Err(AudioError::Sample { found: samples[at], seconds, greatest: GREATEST });
+        }
         self.taken += samples.len() as u64;
-        let Some(fft) = &self.fft else { return out.extend_from_slice(samples) };
+        let Some(fft) = &self.fft else {
+            out.extend_from_slice(samples);
+            return Ok(());
+        };
         let need = fft.input_frames_next();
         self.pending.extend_from_slice(samples);
         let whole = self.pending.len() / need * need;
@@ -59,6 +79,7 @@ impl Resampler {
             self.block(block, out);
         }
         self.pending.extend_from_slice(&pending[whole..]);
+        Ok(())
     }
 
     /// Ends the stream: flushes the filter, so that the output is as long as the input times the ratio of the rates.
@@ -78,7 +99,7 @@ impl Resampler {
         let Some(fft) = &mut self.fft else { return };
         let frames = self.chunk.len();
         // Both adapters are as long as the slices they borrow, and the slices are what the resampler asked for, so
-        // neither can fail.
+        // neither can fail; nor can the transform, on numbers that are finite.
         let input = SequentialSlice::new(block, 1, block.len()).expect("one channel");
         let mut output = SequentialSlice::new_mut(&mut self.chunk, 1, frames).expect("one channel");
         let (_, written) =
@@ -97,13 +118,14 @@ fn gcd(a: u32, b: u32) -> u32 {
 /// Converts a whole mono signal from one rate to another.
 ///
 /// # Errors
-/// [`AudioError::UnsupportedRate`] where a rate is outside 1 to 768 kHz.
+/// [`AudioError::UnsupportedRate`] where a rate is outside 1 to 768 kHz, [`AudioError::Sample`] where a sample is not finite
+/// or beyond reason.
 pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>, AudioError> {
     crate::decode::check_rate(from)?;
     crate::decode::check_rate(to)?;
     let mut resampler = Resampler::new(from, to)?;
     let mut out = Vec::with_capacity((samples.len() as f64 * resampler.ratio) as usize + 2 * BLOCK);
-    resampler.push(samples, &mut out);
+    resampler.push(samples, &mut out)?;
     resampler.finish(&mut out);
     Ok(out)
 }

@@ -1,57 +1,12 @@
 //! Decoding: every format, any rate and channel count, and a typed error per kind of bad input.
 
-use std::f32::consts::TAU;
+mod common;
+
 use std::io::Cursor;
-use std::path::PathBuf;
 
+use common::{RATE, amplitude, cause, decode, fixture, sine, wav};
 use hound::{SampleFormat, WavSpec, WavWriter};
-use sordino_audio::{AudioError, DecodeLimits, Overlong, Samples, decode_bytes, decode_file, resample};
-
-const RATE: u32 = 8_000;
-
-fn fixture(name: &str) -> Vec<u8> {
-    std::fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
-}
-
-fn decode(bytes: &[u8]) -> Result<Samples, AudioError> {
-    decode_bytes(bytes, RATE, &DecodeLimits::default())
-}
-
-/// A 16-bit WAV of `channels` channels, all of them `sample(i)`.
-fn wav(rate: u32, channels: u16, length: u32, sample: impl Fn(u32) -> f32) -> Vec<u8> {
-    let spec = WavSpec { channels, sample_rate: rate, bits_per_sample: 16, sample_format: SampleFormat::Int };
-    let mut bytes = Cursor::new(Vec::new());
-    let mut writer = WavWriter::new(&mut bytes, spec).unwrap();
-    for i in 0..length {
-        for _ in 0..channels {
-            writer.write_sample((sample(i) * 32_767.0).round() as i16).unwrap();
-        }
-    }
-    writer.finalize().unwrap();
-    bytes.into_inner()
-}
-
-fn sine(rate: u32, hz: f32) -> impl Fn(u32) -> f32 {
-    move |i| 0.5 * (TAU * turns(rate, hz, i)).sin()
-}
-
-/// Cycles of a frequency by sample `i`, without its whole cycles; in 64 bits, or the rounding would be audible.
-fn turns(rate: u32, hz: f32, i: u32) -> f32 {
-    (f64::from(hz) * f64::from(i) / f64::from(rate)).fract() as f32
-}
-
-/// Amplitude of a frequency in the middle of a signal, by projection on it under a Hann window.
-fn amplitude(samples: &[f32], rate: u32, hz: f32) -> f32 {
-    let middle = &samples[samples.len() / 8..samples.len() * 7 / 8];
-    let n = middle.len() as f32;
-    let (mut re, mut im, mut sum) = (0.0, 0.0, 0.0);
-    for (i, x) in (0..).zip(middle) {
-        let window = 0.5 - 0.5 * (TAU * i as f32 / n).cos();
-        let phase = TAU * turns(rate, hz, i);
-        (re, im, sum) = (re + window * x * phase.cos(), im + window * x * phase.sin(), sum + window);
-    }
-    2.0 * re.hypot(im) / sum
-}
+use sordino_audio::{AudioError, DecodeLimits, Overlong, decode_bytes, decode_file, resample};
 
 #[test]
 fn every_format_is_decoded_by_content() {
@@ -153,10 +108,6 @@ fn resampling_moves_nothing() {
     }
 }
 
-fn cause(result: Result<Samples, AudioError>) -> &'static str {
-    result.err().map_or("accepted", |e| e.cause())
-}
-
 #[test]
 fn bad_input_has_a_typed_cause() {
     let limits = DecodeLimits::default();
@@ -164,8 +115,8 @@ fn bad_input_has_a_typed_cause() {
     let tone = wav(RATE, 1, 16_000, sine(RATE, 440.0));
     let silence = wav(RATE, 1, 16_000, |_| 0.0);
     let constant = wav(RATE, 1, 16_000, |_| 0.5);
-    let mut truncated = tone.clone();
-    truncated.truncate(tone.len() * 3 / 4);
+    let mut truncated = fixture("mono_11025.flac");
+    truncated.truncate(truncated.len() * 3 / 4);
     let mut odd_codec = tone.clone();
     odd_codec[20] = 0x99; // WAVE format tag
     let mut odd_rate = tone.clone();
@@ -183,7 +134,6 @@ fn bad_input_has_a_typed_cause() {
     assert_eq!(cause(decode(&truncated)), "truncated");
     assert_eq!(cause(decode(&odd_codec)), "unsupported-codec");
     assert_eq!(cause(decode(&odd_rate)), "unsupported-rate");
-    assert_eq!(cause(decode(&fixture("alac_8000.m4a"))), "unsupported-codec");
     assert_eq!(cause(decode(&tone)), "accepted");
     assert_eq!(cause(decode_bytes(&tone, 10, &limits)), "unsupported-rate");
     assert_eq!(cause(decode_bytes(&tone, RATE, &DecodeLimits { max_bytes: 1_000, ..limits })), "too-large");
@@ -213,18 +163,6 @@ fn lengths_are_judged_in_seconds() {
     // A format without a stated length is stopped as soon as it passes the limit.
     let limits = DecodeLimits { max_seconds: 1.0, ..DecodeLimits::default() };
     assert_eq!(cause(decode_bytes(&fixture("mono_22050.aac"), RATE, &limits)), "too-long");
-}
-
-#[test]
-fn samples_that_are_not_numbers_are_corrupt() {
-    let spec = WavSpec { channels: 1, sample_rate: RATE, bits_per_sample: 32, sample_format: SampleFormat::Float };
-    let mut bytes = Cursor::new(Vec::new());
-    let mut writer = WavWriter::new(&mut bytes, spec).unwrap();
-    for i in 0..16_000 {
-        writer.write_sample(if i == 9_000 { f32::NAN } else { 0.1 * (i as f32).sin() }).unwrap();
-    }
-    writer.finalize().unwrap();
-    assert_eq!(cause(decode(&bytes.into_inner())), "corrupt");
 }
 
 #[test]
@@ -260,6 +198,9 @@ fn damaged_files_never_panic() {
         "stereo_48000.ogg",
         "mono_11025.flac",
         "alac_8000.m4a",
+        "opus.ogg",
+        "opus_speech.ogg",
+        "opus_5.1.ogg",
     ];
     let (mut accepted, mut refused) = (0, 0);
     for name in names {

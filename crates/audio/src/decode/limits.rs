@@ -1,4 +1,4 @@
-//! [`DecodeLimits`]: what a file must satisfy to be accepted.
+//! [`DecodeLimits`]: what a file must satisfy to be accepted. [`Window`]: the stretch of it that is wanted.
 
 use sordino_front::FeatureSpec;
 
@@ -16,7 +16,8 @@ pub enum Overlong {
 pub struct DecodeLimits {
     /// Least length in seconds.
     pub min_seconds: f32,
-    /// Greatest length in seconds. An hour at 8 kHz is 115 MB of samples.
+    /// Greatest length in seconds, of the whole file or of the [`Window`] that is asked for. An hour at 8 kHz is 115 MB
+    /// of samples.
     pub max_seconds: f32,
     /// What happens beyond `max_seconds`.
     pub overlong: Overlong,
@@ -27,7 +28,8 @@ pub struct DecodeLimits {
     pub min_dbfs: f32,
     /// Least fraction of the stream that must decode, by duration, and of the length stated by the header that must be
     /// there. A file with a few bad packets is accepted with those packets left out; below this it is
-    /// [`crate::AudioError::Corrupt`] or [`crate::AudioError::Truncated`].
+    /// [`crate::AudioError::Corrupt`] or [`crate::AudioError::Truncated`]. A WAV header's length does not count: too many
+    /// programs write a wrong one.
     pub min_intact: f32,
 }
 
@@ -49,4 +51,14 @@ impl DecodeLimits {
     pub fn for_spec(spec: &FeatureSpec) -> Self {
         Self { min_seconds: spec.query_seconds, ..Self::default() }
     }
+}
+
+/// A stretch of a recording. What lies around it is not decoded, so that the recording may be longer than
+/// [`DecodeLimits::max_seconds`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Window {
+    /// Where it starts, in seconds from the recording's start.
+    pub start_seconds: f64,
+    /// Its length in seconds. A recording that ends earlier gives what it has, down to [`DecodeLimits::min_seconds`].
+    pub seconds: f32,
 }

@@ -1,24 +1,43 @@
 //! Audio files to mono [`Samples`] at one rate, with a typed error per cause.
 //!
-//! The content decides the format, never the extension. Channels are averaged, rates converted, and the file is streamed:
-//! memory holds the result and a few packets, however long the file.
+//! The content decides the format, never the extension. Channels are averaged, except where they cancel (see `mix`), rates
+//! converted, and the file is streamed: memory holds the result and a few packets, however long the file.
+//!
+//! | container | codecs |
+//! |---|---|
+//! | none, with or without tags | MP1, MP2, MP3, AAC (ADTS), FLAC |
+//! | WAV, RF64, BW64, W64, AIFF, AIFC, CAF | PCM, floats, A-law and mu-law; ADPCM in WAV; ALAC in CAF |
+//! | Ogg, also chained | Vorbis, Opus, FLAC |
+//! | MP4, M4A | AAC, ALAC, MP3, FLAC, Opus |
+//! | Matroska, WebM | Vorbis, Opus, AAC, MP3, FLAC, ALAC |
+//!
+//! AAC is AAC-LC of one or two channels. Of HE-AAC the AAC-LC core is decoded: right in pitch, level and length, and without
+//! the octave that its second layer makes up, which for music begins at 8 to 12 kHz.
 
+mod codec;
 mod limits;
+mod mix;
+mod mpeg;
+mod opus;
+mod source;
 mod stream;
+mod wave;
 
-use std::fs::File;
 use std::io::{self, BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::FormatOptions;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
-pub use self::limits::{DecodeLimits, Overlong};
-use self::stream::Decoding;
-use crate::AudioError;
+pub use self::limits::{DecodeLimits, Overlong, Window};
+pub(crate) use self::mpeg::begins_with_mpeg;
+use self::source::{Source, View};
+use self::stream::{Decoding, Outcome};
+use crate::{AudioError, SoundFormat};
 
 /// Lowest sampling rate accepted, in Hz.
 pub(crate) const MIN_RATE: u32 = 1_000;
@@ -41,19 +60,15 @@ impl Samples {
     }
 }
 
+/// Most bytes read from a stream that cannot seek: they are kept in memory.
+const STREAM_BYTES: u64 = 1 << 30;
+
 /// Decodes a file to mono at `target_rate`.
 ///
 /// # Errors
-/// A variant of [`AudioError`] per cause.
+/// A variant of [`AudioError`] per cause. What is no regular file is refused before it is opened.
 pub fn decode_file(path: &Path, target_rate: u32, limits: &DecodeLimits) -> Result<Samples, AudioError> {
-    let file = File::open(path).map_err(|e| match e.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => AudioError::Missing,
-        _ => AudioError::Unreadable(e),
-    })?;
-    if file.metadata().map_err(AudioError::Unreadable)?.is_dir() {
-        return Err(AudioError::Unreadable(ErrorKind::IsADirectory.into()));
-    }
-    decode_reader(BufReader::new(file), target_rate, limits)
+    decode_reader(BufReader::new(source::open(path)?), target_rate, limits)
 }
 
 /// Decodes bytes held in memory to mono at `target_rate`.
@@ -68,24 +83,137 @@ pub fn decode_bytes(bytes: &[u8], target_rate: u32, limits: &DecodeLimits) -> Re
 ///
 /// # Errors
 /// A variant of [`AudioError`] per cause.
-pub fn decode_reader<R>(mut reader: R, target_rate: u32, limits: &DecodeLimits) -> Result<Samples, AudioError>
+pub fn decode_reader<R>(reader: R, target_rate: u32, limits: &DecodeLimits) -> Result<Samples, AudioError>
+where
+    R: Read + Seek + Send + Sync,
+{
+    decode(reader, target_rate, limits, None)
+}
+
+/// Reads a stream that cannot seek, such as standard input, to its end, and decodes it to mono at `target_rate`. For a
+/// window of it, give the bytes to [`decode_window_from`].
+///
+/// # Errors
+/// A variant of [`AudioError`] per cause; [`AudioError::TooLarge`] beyond 1 GiB or the limit's bytes.
+pub fn decode_stream(reader: impl Read, target_rate: u32, limits: &DecodeLimits) -> Result<Samples, AudioError> {
+    let limit = limits.max_bytes.min(STREAM_BYTES);
+    let mut bytes = Vec::new();
+    reader.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(AudioError::Unreadable)?;
+    if bytes.len() as u64 > limit {
+        return Err(AudioError::TooLarge { found: bytes.len() as u64, limit });
+    }
+    decode_bytes(&bytes, target_rate, limits)
+}
+
+/// Decodes a window of a file to mono at `target_rate`. The file may be hours long: little more than the window is decoded
+/// and kept in memory.
+///
+/// The samples are those of the same stretch of the whole file, but for rounding and what a lossy decoder remembers. Matroska
+/// tells times in milliseconds: there the window may lie some of them off.
+///
+/// # Errors
+/// A variant of [`AudioError`] per cause; [`AudioError::Window`] where the file ends before the window starts.
+pub fn decode_window(
+    path: &Path,
+    target_rate: u32,
+    window: Window,
+    limits: &DecodeLimits,
+) -> Result<Samples, AudioError> {
+    decode(BufReader::new(source::open(path)?), target_rate, limits, Some(window))
+}
+
+/// Decodes a window of any seekable reader, as [`decode_window`] does.
+///
+/// # Errors
+/// As [`decode_window`].
+pub fn decode_window_from<R>(
+    reader: R,
+    target_rate: u32,
+    window: Window,
+    limits: &DecodeLimits,
+) -> Result<Samples, AudioError>
+where
+    R: Read + Seek + Send + Sync,
+{
+    decode(reader, target_rate, limits, Some(window))
+}
+
+fn decode<R>(
+    mut reader: R,
+    target_rate: u32,
+    limits: &DecodeLimits,
+    window: Option<Window>,
+) -> Result<Samples, AudioError>
 where
     R: Read + Seek + Send + Sync,
 {
     check_rate(target_rate)?;
+    if let Some(Window { start_seconds, seconds }) = window
+        && !(start_seconds.is_finite() && start_seconds >= 0.0 && seconds.is_finite() && seconds > 0.0)
+    {
+        let found = format!("{seconds} s from {start_seconds} s");
+        return Err(AudioError::Parameter { what: "a window", found, expected: "a length above 0 from 0 s or later" });
+    }
     let length = reader.seek(SeekFrom::End(0)).map_err(AudioError::Unreadable)?;
-    reader.seek(SeekFrom::Start(0)).map_err(AudioError::Unreadable)?;
     if length == 0 {
         return Err(AudioError::Empty);
     }
     if length > limits.max_bytes {
         return Err(AudioError::TooLarge { found: length, limit: limits.max_bytes });
     }
-    let stream = MediaSourceStream::new(Box::new(Source { reader, length }), Default::default());
-    let format = symphonia::default::get_probe()
-        .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
-        .map_err(|e| probe_error(e, limits))?;
-    Decoding::new(format, target_rate, limits)?.run()
+    // Decoders meet bytes from anywhere. A bug in one must cost one file, not the run.
+    let decoded = catch_unwind(AssertUnwindSafe(|| attempt(&mut reader, length, target_rate, limits, window)));
+    decoded.unwrap_or_else(|_| {
+        let reason = "the decoder failed on it, a bug in the decoder".into();
+        Err(AudioError::Corrupt { intact: 0.0, expected: limits.min_intact, reason })
+    })
+}
+
+fn attempt<R>(
+    reader: &mut R,
+    length: u64,
+    target_rate: u32,
+    limits: &DecodeLimits,
+    window: Option<Window>,
+) -> Result<Samples, AudioError>
+where
+    R: Read + Seek + Send + Sync,
+{
+    let mut head = Vec::new();
+    reader.seek(SeekFrom::Start(0)).map_err(AudioError::Unreadable)?;
+    reader.by_ref().take(1 << 13).read_to_end(&mut head).map_err(AudioError::Unreadable)?;
+    // The probe would go on to look for MPEG frames in it, and find some.
+    if let Some(format) = SoundFormat::of_content(&head).filter(|format| !format.decoded) {
+        return Err(AudioError::UnsupportedCodec(format.name.into()));
+    }
+    let wave = wave::inspect(reader, length).map_err(AudioError::Unreadable)?;
+    let view = match &wave {
+        Some(wave) => wave.view.clone(),
+        None => mpeg::view(reader, length).map_err(AudioError::Unreadable)?,
+    };
+    let view = view.unwrap_or(View { head: Vec::new(), start: 0, length });
+    let mut pass = |only| {
+        let source = Source::new(&mut *reader, view.clone()).map_err(AudioError::Unreadable)?;
+        let stream = MediaSourceStream::new(Box::new(source), Default::default());
+        let format = symphonia::default::get_probe()
+            .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
+            .map_err(|e| probe_error(e, limits))?;
+        Decoding::new(format, target_rate, limits, window, only)?.run()
+    };
+    let outcome = match pass(None) {
+        // Only a channel by itself is heard: decode again and keep that one. Two passes keep memory where it was.
+        Ok(Outcome::Cancelled(loudest)) => pass(Some(loudest)),
+        outcome => outcome,
+    };
+    match outcome {
+        Ok(Outcome::Samples(samples)) => Ok(samples),
+        // One channel by itself cancels nothing.
+        Ok(Outcome::Cancelled(_)) => Err(AudioError::NotAudio),
+        Err(AudioError::UnsupportedCodec(what)) => {
+            Err(AudioError::UnsupportedCodec(wave.map_or(what, |wave| wave.codec())))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether an error is the machine's. Symphonia reports the end of a packet or a nonsensical offset as I/O errors too.
@@ -111,34 +239,6 @@ fn probe_error(error: SymphoniaError, limits: &DecodeLimits) -> AudioError {
 
 pub(crate) fn check_rate(rate: u32) -> Result<(), AudioError> {
     if (MIN_RATE..=MAX_RATE).contains(&rate) { Ok(()) } else { Err(AudioError::UnsupportedRate { found: rate }) }
-}
-
-/// A seekable reader of known length, as Symphonia wants it.
-struct Source<R> {
-    reader: R,
-    length: u64,
-}
-
-impl<R: Read> Read for Source<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.reader.read(buf)
-    }
-}
-
-impl<R: Seek> Seek for Source<R> {
-    fn seek(&mut self, pos: SeekFrom) -> io::Result<u64> {
-        self.reader.seek(pos)
-    }
-}
-
-impl<R: Read + Seek + Send + Sync> MediaSource for Source<R> {
-    fn is_seekable(&self) -> bool {
-        true
-    }
-
-    fn byte_len(&self) -> Option<u64> {
-        Some(self.length)
-    }
 }
 
 /// RMS level about the mean, in dB relative to full scale; NaN where a sample is not finite.

@@ -1,25 +1,35 @@
 //! [`Decoding`]: the packet loop.
 
-use symphonia::core::codecs::audio::well_known::{CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3};
-use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
-use symphonia::core::formats::{FormatReader, TrackType};
+use symphonia::core::formats::{FormatReader, SeekMode, SeekTo};
 use symphonia::core::packet::Packet;
-use symphonia::core::units::{Duration, TimeBase};
+use symphonia::core::units::{Duration, Time};
 
-use super::{DecodeLimits, Overlong, Samples, check_rate, is_the_machines, rms_dbfs};
+use super::codec::Track;
+use super::mix::MixDown;
+use super::mpeg::Frame;
+use super::{DecodeLimits, Overlong, Samples, Window, check_rate, is_the_machines, rms_dbfs};
 use crate::AudioError;
 use crate::resample::Resampler;
 
-/// The audio track being decoded.
-struct Track {
-    id: u32,
-    decoder: Box<dyn AudioDecoder>,
-    time_base: Option<TimeBase>,
-    /// Length in seconds where the container states it exactly.
-    stated_seconds: Option<f64>,
-    /// Honour the encoder's delay and padding.
-    trim: bool,
+/// What a decoding ends in.
+pub(super) enum Outcome {
+    Samples(Samples),
+    /// The channels cancel in their mean, and this one has the most energy.
+    Cancelled(usize),
+}
+
+/// Decoded before a window and dropped, in seconds: decoders and filters need what came before.
+const LEAD_IN: f64 = 1.0;
+/// Decoded behind a window, in seconds, for the filter.
+const LEAD_OUT: f64 = 0.5;
+
+/// The stretch to decode for a window, in seconds.
+struct Stretch {
+    window: Window,
+    /// Where decoding begins: on a whole second, which is a whole sample at either rate.
+    begin: f64,
+    end: f64,
 }
 
 /// A stream being decoded, from its first packet to its samples.
@@ -28,6 +38,20 @@ pub(super) struct Decoding<'s> {
     track: Track,
     target_rate: u32,
     limits: &'s DecodeLimits,
+    stretch: Option<Stretch>,
+    /// Where the present link of a chained stream begins, and where its last packet ended, in seconds.
+    link: f64,
+    position: f64,
+    /// Packets were left undecoded: since the decoder was last reset, and ever.
+    left_out: bool,
+    leapt: bool,
+    /// Frames still to be dropped before the stretch; `None` until its first packet is decoded.
+    drop: Option<u64>,
+    /// A packet read ahead.
+    ahead: Option<Packet>,
+    /// What all MPEG frames of the stream have in common.
+    kind: Option<[u8; 2]>,
+    mix: MixDown,
     /// Converter of the rate that the stream has now.
     resampler: Option<(u32, Resampler)>,
     planes: Vec<Vec<f32>>,
@@ -45,18 +69,35 @@ impl<'s> Decoding<'s> {
         format: Box<dyn FormatReader + 's>,
         target_rate: u32,
         limits: &'s DecodeLimits,
+        window: Option<Window>,
+        only: Option<usize>,
     ) -> Result<Self, AudioError> {
-        let track = open_track(format.as_ref())?;
-        if let (Some(stated), Overlong::Reject) = (track.stated_seconds, limits.overlong)
-            && stated > f64::from(limits.max_seconds)
+        let track = Track::open(format.as_ref())?;
+        let wanted = window.map(|window| f64::from(window.seconds)).or(track.stated_seconds);
+        if let (Some(wanted), Overlong::Reject) = (wanted, limits.overlong)
+            && wanted > f64::from(limits.max_seconds)
         {
-            return Err(too_long(stated, limits));
+            return Err(too_long(wanted, limits));
         }
+        let stretch = window.map(|window| Stretch {
+            window,
+            begin: (window.start_seconds - LEAD_IN).max(0.0).floor(),
+            end: window.start_seconds + f64::from(window.seconds.min(limits.max_seconds)) + LEAD_OUT,
+        });
         Ok(Self {
             format,
             track,
             target_rate,
             limits,
+            stretch,
+            link: 0.0,
+            position: 0.0,
+            left_out: false,
+            leapt: false,
+            drop: None,
+            ahead: None,
+            kind: None,
+            mix: MixDown::new(only),
             resampler: None,
             planes: Vec::new(),
             out: Vec::new(),
@@ -67,10 +108,10 @@ impl<'s> Decoding<'s> {
         })
     }
 
-    pub(super) fn run(mut self) -> Result<Samples, AudioError> {
-        while self.decoded <= f64::from(self.limits.max_seconds) {
-            match self.format.next_packet() {
-                Ok(Some(packet)) if packet.track_id != self.track.id => {}
+    pub(super) fn run(mut self) -> Result<Outcome, AudioError> {
+        self.seek();
+        while !self.is_complete() {
+            match self.next_packet() {
                 Ok(Some(mut packet)) => {
                     if !self.track.trim {
                         packet.trim_start = Duration::ZERO;
@@ -81,7 +122,9 @@ impl<'s> Decoding<'s> {
                 Ok(None) => break,
                 // A chained stream: the next link has its own track list.
                 Err(SymphoniaError::ResetRequired) => {
-                    self.track = Track { stated_seconds: None, ..open_track(self.format.as_ref())? };
+                    self.track = Track { stated_seconds: None, ..Track::open(self.format.as_ref())? };
+                    self.link = self.position;
+                    self.left_out = false;
                 }
                 Err(SymphoniaError::IoError(e)) if is_the_machines(&e) => return Err(AudioError::Unreadable(e)),
                 // The end of a file cut off, among others; the checks at the end judge what is missing.
@@ -94,7 +137,87 @@ impl<'s> Decoding<'s> {
         self.finish()
     }
 
+    /// Goes to where decoding begins, where the container finds places by number. Anywhere else packets before it are read,
+    /// and left undecoded: an index may be estimated or lie, and reading is a hundred times as fast as decoding.
+    fn seek(&mut self) {
+        if let Some(stretch) = self.stretch.as_ref().filter(|stretch| self.track.seeks && stretch.begin > 0.0)
+            && let Some(time) = Time::try_from_secs_f64(stretch.begin)
+        {
+            // Where it fails, everything is read from here on.
+            let to = SeekTo::Time { time, track_id: Some(self.track.id) };
+            self.leapt = self.format.seek(SeekMode::Accurate, to).is_ok();
+            self.left_out = self.leapt;
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        match &self.stretch {
+            Some(stretch) => self.position > stretch.end,
+            None => self.decoded > f64::from(self.limits.max_seconds),
+        }
+    }
+
+    /// The next packet of the track, without what only looks like a frame: in MPEG streams, a packet that is of another kind
+    /// than its neighbours on both sides.
+    fn next_packet(&mut self) -> Result<Option<Packet>, SymphoniaError> {
+        loop {
+            let packet = match self.ahead.take() {
+                Some(packet) => packet,
+                None => match self.track_packet()? {
+                    Some(packet) => packet,
+                    None => return Ok(None),
+                },
+            };
+            let kind = Frame::read(&packet.data).map(|frame| frame.kind).filter(|_| self.track.mpeg);
+            let (Some(kind), Some(usual)) = (kind, self.kind) else {
+                self.kind = kind;
+                return Ok(Some(packet));
+            };
+            if kind != usual {
+                self.ahead = self.track_packet()?;
+                let next = self.ahead.as_ref().and_then(|next| Frame::read(&next.data));
+                if next.is_none_or(|next| next.kind != kind) {
+                    continue;
+                }
+                self.kind = Some(kind);
+            }
+            return Ok(Some(packet));
+        }
+    }
+
+    fn track_packet(&mut self) -> Result<Option<Packet>, SymphoniaError> {
+        loop {
+            match self.format.next_packet()? {
+                Some(packet) if packet.track_id != self.track.id => {}
+                packet => return Ok(packet),
+            }
+        }
+    }
+
     fn packet(&mut self, packet: &Packet) -> Result<(), AudioError> {
+        let base = self.track.time_base;
+        let length = |dur| base.and_then(|base| base.calc_duration(dur)).map_or(0.0, |time| time.as_secs_f64());
+        let stated = length(packet.dur);
+        // A packet's time is that of its first frame, before the encoder's delay is trimmed. No sound lies before the start.
+        // As long as nothing was left out, what was decoded says the time, exactly.
+        let time = base.and_then(|base| base.calc_time(packet.pts)).map(|time| {
+            let seconds = time.as_secs_f64() + length(packet.trim_start) - self.track.delay_seconds;
+            self.link + seconds.max(0.0)
+        });
+        let mut start = time.filter(|_| self.leapt).unwrap_or(self.position);
+        if let (Some(stretch), None) = (&self.stretch, self.drop) {
+            // Where a container tells no lengths, no packet lasts a second.
+            let longest = if stated > 0.0 { stated } else { 1.0 };
+            if let Some(time) = time.filter(|time| time + longest < stretch.begin) {
+                self.position = time + stated;
+                (self.left_out, self.leapt) = (true, true);
+                return Ok(());
+            }
+            if std::mem::take(&mut self.left_out) {
+                self.track.decoder.reset();
+                start = time.unwrap_or(start);
+            }
+        }
         let (seconds, rate) = match self.track.decoder.decode(packet) {
             Ok(buffer) => {
                 buffer.copy_to_vecs_planar::<f32>(&mut self.planes);
@@ -102,17 +225,25 @@ impl<'s> Decoding<'s> {
                 check_rate(rate)?;
                 (buffer.frames() as f64 / f64::from(rate), rate)
             }
+            // A decoder that starts in the middle may lack what its first packets refer to.
+            Err(_) if self.stretch.as_ref().is_some_and(|s| s.begin > 0.0 && self.decoded < LEAD_IN / 2.0) => {
+                self.position = start + stated;
+                return Ok(());
+            }
             Err(e) => {
                 self.fault(e);
-                let stated = self.track.time_base.and_then(|base| base.calc_duration(packet.dur));
-                self.lost += stated.map_or(0.0, |time| time.as_secs_f64()).max(self.packet_seconds);
+                let lost = stated.max(self.packet_seconds);
+                self.lost += lost;
+                self.position = start + lost;
                 return Ok(());
             }
         };
+        // After a leap, a decoder's first packet may give less than it lasts.
+        self.position = start + if self.leapt { seconds.max(stated) } else { seconds };
         self.decoded += seconds;
         self.packet_seconds = seconds;
-        self.mix_down();
-        let resampler = match self.resampler.take() {
+        self.mix.mix(&mut self.planes);
+        let mut resampler = match self.resampler.take() {
             Some((at, resampler)) if at == rate => resampler,
             previous => {
                 if let Some((_, previous)) = previous {
@@ -121,44 +252,37 @@ impl<'s> Decoding<'s> {
                 Resampler::new(rate, self.target_rate)?
             }
         };
-        let (_, resampler) = self.resampler.insert((rate, resampler));
         if let Some(mono) = self.planes.first() {
-            resampler.push(mono, &mut self.out);
-        }
-        Ok(())
-    }
-
-    /// Averages the channels into the first plane.
-    fn mix_down(&mut self) {
-        let channels = self.planes.len();
-        if let Some((mono, others)) = self.planes.split_first_mut()
-            && channels > 1
-        {
-            for other in others {
-                mono.iter_mut().zip(other).for_each(|(m, o)| *m += *o);
+            let mut mono = mono.as_slice();
+            // A packet may be trimmed to nothing, and then does not say where the sound begins.
+            if let Some(stretch) = self.stretch.as_ref().filter(|_| !mono.is_empty()) {
+                let frames = |seconds: f64| (seconds * f64::from(rate)).round();
+                if self.drop.is_none() && start > stretch.begin {
+                    // The stream starts late, or its first packets did not decode: silence keeps the window in its place.
+                    let missing = frames((start - stretch.begin).min(2.0 * LEAD_IN)) as usize;
+                    resampler.push(&vec![0.0; missing], &mut self.out)?;
+                }
+                let drop = self.drop.get_or_insert_with(|| frames(stretch.begin - start).max(0.0) as u64);
+                let dropped = (*drop).min(mono.len() as u64);
+                *drop -= dropped;
+                mono = &mono[dropped as usize..];
             }
-            let scale = 1.0 / channels as f32;
-            mono.iter_mut().for_each(|m| *m *= scale);
+            resampler.push(mono, &mut self.out)?;
         }
+        self.resampler = Some((rate, resampler));
+        Ok(())
     }
 
     fn fault(&mut self, error: SymphoniaError) {
         self.first_fault.get_or_insert(error);
     }
 
-    fn finish(mut self) -> Result<Samples, AudioError> {
+    fn finish(mut self) -> Result<Outcome, AudioError> {
         let limits = self.limits;
         if let Some((_, resampler)) = self.resampler.take() {
             resampler.finish(&mut self.out);
         }
-        let mut overlong = false;
-        if self.decoded > f64::from(limits.max_seconds) {
-            if limits.overlong == Overlong::Reject {
-                return Err(too_long(self.decoded, limits));
-            }
-            overlong = true;
-            self.out.truncate((f64::from(limits.max_seconds) * f64::from(self.target_rate)) as usize);
-        }
+        let overlong = self.cut()?;
         let intact = (self.decoded / (self.decoded + self.lost).max(f64::MIN_POSITIVE)) as f32;
         let corrupt = |intact, reason| Err(AudioError::Corrupt { intact, expected: limits.min_intact, reason });
         if intact < limits.min_intact {
@@ -171,11 +295,12 @@ impl<'s> Decoding<'s> {
                 None => corrupt(intact, "no packet decodes".into()),
             };
         }
-        if self.decoded < f64::from(limits.min_seconds) {
-            return Err(AudioError::TooShort {
-                found_seconds: self.decoded as f32,
-                expected_seconds: limits.min_seconds,
-            });
+        let found = match self.stretch {
+            Some(_) => self.out.len() as f64 / f64::from(self.target_rate),
+            None => self.decoded,
+        };
+        if found < f64::from(limits.min_seconds) {
+            return Err(AudioError::TooShort { found_seconds: found as f32, expected_seconds: limits.min_seconds });
         }
         if let Some(stated) = self.track.stated_seconds
             && !overlong
@@ -183,36 +308,42 @@ impl<'s> Decoding<'s> {
         {
             return Err(AudioError::Truncated { found_seconds: self.decoded as f32, stated_seconds: stated as f32 });
         }
-        let level = rms_dbfs(&self.out);
-        if level.is_nan() {
-            return corrupt(0.0, "samples that are not finite numbers".into());
+        if let Some(loudest) = self.mix.cancelled() {
+            return Ok(Outcome::Cancelled(loudest));
         }
+        let level = rms_dbfs(&self.out);
         if level < limits.min_dbfs {
             return Err(AudioError::Silent { found_dbfs: level, expected_dbfs: limits.min_dbfs });
         }
         self.out.shrink_to_fit();
-        Ok(Samples { rate: self.target_rate, data: self.out })
+        Ok(Outcome::Samples(Samples { rate: self.target_rate, data: self.out }))
+    }
+
+    /// Cuts what was decoded to the window, or to the limit; whether something was left undecoded by intent.
+    fn cut(&mut self) -> Result<bool, AudioError> {
+        let limits = self.limits;
+        let samples = |seconds: f64| (seconds * f64::from(self.target_rate)).round() as usize;
+        if let Some(Stretch { window, begin, .. }) = self.stretch {
+            if self.position <= window.start_seconds && self.first_fault.is_none() {
+                let (start_seconds, found_seconds) = (window.start_seconds, self.position);
+                return Err(AudioError::Window { start_seconds, found_seconds });
+            }
+            let start = samples(window.start_seconds - begin).min(self.out.len());
+            self.out.drain(..start);
+            self.out.truncate(samples(f64::from(window.seconds.min(limits.max_seconds))));
+            return Ok(true);
+        }
+        if self.decoded > f64::from(limits.max_seconds) {
+            if limits.overlong == Overlong::Reject {
+                return Err(too_long(self.decoded, limits));
+            }
+            self.out.truncate((f64::from(limits.max_seconds) * f64::from(self.target_rate)) as usize);
+            return Ok(true);
+        }
+        Ok(false)
     }
 }
 
 fn too_long(found: f64, limits: &DecodeLimits) -> AudioError {
     AudioError::TooLong { found_seconds: found as f32, expected_seconds: limits.max_seconds }
-}
-
-fn open_track(format: &dyn FormatReader) -> Result<Track, AudioError> {
-    let track = format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio));
-    let track = track.ok_or(AudioError::NotAudio)?;
-    let params = track.codec_params.as_ref().and_then(|p| p.audio());
-    let params = params.ok_or_else(|| AudioError::UnsupportedCodec("unknown".into()))?;
-    let decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(params, &AudioDecoderOptions::default())
-        .map_err(|e| AudioError::UnsupportedCodec(e.to_string()))?;
-    // Without a LAME tag an MPEG stream's length is only estimated from its first frames, far off for a variable bit
-    // rate: then neither is the end trimmed to it nor a truncation inferred from it.
-    let estimated = [CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3].contains(&params.codec) && track.delay.is_none();
-    let stated_seconds = match (track.num_frames, params.sample_rate) {
-        (Some(frames), Some(rate)) if !estimated && rate > 0 => Some(frames as f64 / f64::from(rate)),
-        _ => None,
-    };
-    Ok(Track { id: track.id, decoder, time_base: track.time_base, stated_seconds, trim: !estimated })
 }
