@@ -1,24 +1,24 @@
 //! Any folder of music, however deep, with tags where the files have them.
 
+mod legacy;
+mod tags;
+
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use lofty::config::ParseOptions;
-use lofty::file::TaggedFileExt;
-use lofty::probe::Probe;
-use lofty::tag::{Accessor, ItemKey};
 use rayon::prelude::*;
+use sordino_audio::SoundFormat;
 
+use self::tags::Tags;
 use crate::catalogue::tidy;
 use crate::{Catalogue, CorpusError, Rejected, Source, Track};
 
-/// File names that say "audio". Anything else is opened only as far as its first bytes.
-const EXTENSIONS: [&str; 14] =
-    ["mp3", "mp2", "ogg", "oga", "flac", "wav", "wave", "m4a", "m4b", "mp4", "aac", "mka", "opus", "wma"];
+/// Containers that hold films as a rule. Their sound is not looked for, and they are not listed.
+const FILMS: [&str; 6] = ["avi", "m4v", "mk3d", "mks", "mkv", "mov"];
 
-/// Lists the music below `root`: every file with an audio extension, or whose first bytes are those of an audio file.
+/// Lists the music below `root`: every file with the extension of a sound file, or with the first bytes of one. What is
+/// sound and not decoded here is in [`Catalogue::rejected`], by the name of its format.
 ///
 /// Ids are 1, 2, ... in the order of the paths relative to `root` (compared folder by folder, by bytes), so they do not depend on the machine or on where
 /// the folder lies; adding or removing a file shifts the ids behind it. Hidden files are skipped, links followed once.
@@ -40,7 +40,7 @@ pub fn load(root: &Path) -> Result<Catalogue, CorpusError> {
         .map(|(position, path)| {
             // A folder of more than 2^32 files is beyond every file system; the catalogue's check would see the repeat.
             let id = position as u32 + 1;
-            let tags = read_tags(&path);
+            let tags = Tags::read(&path);
             let (artist, title) = from_file_name(&path);
             let keep = |tag: Option<String>, fallback: String| tag.filter(|text| !text.is_empty()).unwrap_or(fallback);
             // A name is taken whole from the tags or whole from the file: mixing them gives "Artist - Artist - Title".
@@ -97,18 +97,34 @@ impl Walk {
         if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
             return;
         }
+        let extension = extension(&path);
         match std::fs::metadata(&path) {
             Ok(found) if found.is_dir() => self.folder(&path),
             Ok(found) if found.is_file() => {
-                if !(has_audio_extension(&path) || starts_like_audio(&path)) {
-                    return;
-                }
-                match path.to_str() {
-                    Some(_) => self.files.push(path),
-                    None => self.reject(&path, "the file's path is not UTF-8; rename it".into()),
+                let format = match extension.as_deref().map(SoundFormat::of_extension) {
+                    Some(Some(format)) => Some(format),
+                    _ if extension.is_some_and(|extension| FILMS.contains(&extension.as_str())) => None,
+                    _ => of_content(&path),
+                };
+                match (format, path.to_str()) {
+                    (None, _) => {}
+                    // The content decides: many a file has the wrong extension.
+                    (Some(format), _) if !format.decoded && of_content(&path).is_none_or(|found| !found.decoded) => {
+                        self.reject(
+                            &path,
+                            format!("{} is not decoded here; convert it, to FLAC for example", format.name),
+                        );
+                    }
+                    (Some(_), Some(_)) => self.files.push(path),
+                    (Some(_), None) => self.reject(&path, "the file's path is not UTF-8; rename it".into()),
                 }
             }
-            Ok(_) => {}
+            // A pipe, a socket or a device is not opened: that could wait for ever.
+            Ok(_) => {
+                if extension.is_some_and(|extension| SoundFormat::of_extension(&extension).is_some()) {
+                    self.reject(&path, "not a regular file but a pipe, a socket or a device".into());
+                }
+            }
             Err(error) => self.reject(&path, format!("the file could not be opened: {error}")),
         }
     }
@@ -119,48 +135,16 @@ impl Walk {
     }
 }
 
-fn has_audio_extension(path: &Path) -> bool {
-    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
+/// A file's extension, in lower case.
+fn extension(path: &Path) -> Option<String> {
+    path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase)
 }
 
-/// Whether the first bytes are the signature of FLAC, Ogg, RIFF/WAVE, an ID3v2 tag or an `M4A` brand.
-fn starts_like_audio(path: &Path) -> bool {
-    let mut head = [0_u8; 12];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    read.is_ok()
-        && (head.starts_with(b"fLaC")
-            || head.starts_with(b"OggS")
-            || head.starts_with(b"ID3")
-            || (head.starts_with(b"RIFF") && head.ends_with(b"WAVE"))
-            || &head[4..] == b"ftypM4A ")
-}
-
-#[derive(Default)]
-struct Tags {
-    artist: Option<String>,
-    title: Option<String>,
-    album: Option<String>,
-    licence: Option<String>,
-}
-
-/// Tags, or nothing: a file with broken tags may still play.
-fn read_tags(path: &Path) -> Tags {
-    let read = || {
-        let options = ParseOptions::new().read_properties(false).read_cover_art(false);
-        let file = Probe::open(path).ok()?.options(options).guess_file_type().ok()?.read().ok()?;
-        let tag = file.primary_tag().or_else(|| file.first_tag())?;
-        let text = |value: Option<std::borrow::Cow<'_, str>>| value.map(|text| tidy(&text));
-        let licence = [ItemKey::License, ItemKey::CopyrightUrl, ItemKey::CopyrightMessage];
-        Some(Tags {
-            artist: text(tag.artist()),
-            title: text(tag.title()),
-            album: text(tag.album()),
-            licence: licence.into_iter().find_map(|key| tag.get_string(key)).map(tidy),
-        })
-    };
-    // The parser meets bytes from anywhere; a bug in it must cost one file's tags, not the library.
-    catch_unwind(read).ok().flatten().unwrap_or_default()
+/// The format of sound that a file's first bytes say, if any.
+fn of_content(path: &Path) -> Option<&'static SoundFormat> {
+    let mut head = Vec::new();
+    std::fs::File::open(path).and_then(|file| file.take(1 << 13).read_to_end(&mut head)).ok()?;
+    SoundFormat::of_content(&head)
 }
 
 /// Artist and title from `Artist - Title.mp3`, `07 - Artist - Title.mp3` or `Title.mp3`.

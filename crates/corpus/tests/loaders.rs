@@ -124,6 +124,91 @@ fn a_folder_is_read_with_its_tags_names_and_order() {
     assert!(folder::load(&root.path().join("nowhere")).is_err());
 }
 
+/// An MP3 of silence whose ID3v2.3 tag holds an artist and a title in these bytes, marked as Latin-1.
+fn mp3(artist: &[u8], title: &[u8]) -> Vec<u8> {
+    let frame =
+        |name: &[u8; 4], text: &[u8]| [&name[..], &(text.len() as u32 + 1).to_be_bytes(), &[0, 0, 0], text].concat();
+    let frames = [frame(b"TPE1", artist), frame(b"TIT2", title)].concat();
+    let sound = [&[0xff, 0xfb, 0x90, 0x64][..], &[0; 413]].concat().repeat(10);
+    [&b"ID3\x03\0\0\0\0"[..], &[(frames.len() >> 7) as u8, frames.len() as u8 & 0x7f], &frames, &sound].concat()
+}
+
+#[test]
+fn tags_in_old_encodings_are_read_and_none_steers_a_terminal() {
+    let root = tempfile::tempdir().unwrap();
+    let tags: [(&[u8], &[u8], &str, &str); 6] = [
+        // Shift-JIS, Windows-1251 and GBK.
+        (b"\x89\x46\x91\xbd\x93\x63\x83\x71\x83\x4a\x83\x8b", b"\x8d\xf7\x97\xac\x82\xb5", "宇多田ヒカル", "桜流し"),
+        (b"\xca\xe8\xed\xee", b"\xc3\xf0\xf3\xef\xef\xe0 \xea\xf0\xee\xe2\xe8", "Кино", "Группа крови"),
+        (b"\xb4\xde\xbd\xa1", b"\xd2\xbb\xce\xde\xcb\xf9\xd3\xd0", "崔健", "一无所有"),
+        // Latin-1, as it is marked.
+        (b"Bj\xf6rk", b"J\xf3ga", "Björk", "Jóga"),
+        (b"Caf\xe9 del Mar", b"Se\xf1or", "Café del Mar", "Señor"),
+        (b"\x1b[31mRed\x1b[0m", b"one\r\ntwo\x9b", "[31mRed [0m", "one two›"),
+    ];
+    for (i, (artist, title, ..)) in tags.iter().enumerate() {
+        fs::write(root.path().join(format!("{i}.mp3")), mp3(artist, title)).unwrap();
+    }
+    let catalogue = folder::load(root.path()).unwrap();
+    for (track, (.., artist, title)) in catalogue.tracks.iter().zip(tags) {
+        assert_eq!((track.artist.as_str(), track.title.as_str()), (artist, title));
+    }
+}
+
+#[test]
+fn every_sound_file_is_listed_or_rejected_by_the_name_of_its_format() {
+    let root = tempfile::tempdir().unwrap();
+    let wav = |name: &str| synth::write_wav(&root.path().join(name), &[0.1; 800], 8_000).unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(root.path().join(name), bytes).unwrap();
+    let decoded = "aif aifc aiff caf m4a mka mp1 oga opus w64 weba webm";
+    for extension in decoded.split(' ') {
+        write(&format!("a.{extension}"), b"not looked at");
+    }
+    // What it holds decides where its extension does not.
+    write("b", b"caff\0\x01\0\0");
+    write("b.dat", &mp3(b"", b"")[..]);
+    wav("b.wma");
+    let known = [
+        ("ape", "Monkey's Audio"),
+        ("dsf", "DSD"),
+        ("mpc", "Musepack"),
+        ("tta", "True Audio"),
+        ("wma", "Windows Media Audio"),
+        ("wv", "WavPack"),
+    ];
+    for (extension, _) in known {
+        write(&format!("c.{extension}"), b"anything");
+    }
+    write("c.bin", b"wvpk and more");
+    for (name, bytes) in
+        [("d.mkv", &b"\x1a\x45\xdf\xa3 a film"[..]), ("d.jpg", b"\xff\xd8\xff\xe0"), ("d.txt", b"\xff\xfet\0")]
+    {
+        write(name, bytes);
+    }
+    let catalogue = folder::load(root.path()).unwrap();
+    assert_eq!(catalogue.tracks.len(), decoded.split(' ').count() + 3);
+    let reasons: Vec<String> = catalogue.rejected.iter().map(|r| format!("{}: {}", r.source, r.reason)).collect();
+    for (extension, format) in known.into_iter().chain([("bin", "WavPack")]) {
+        let is = |line: &&String| line.contains(&format!("c.{extension}: {format} is not decoded"));
+        assert_eq!(reasons.iter().filter(is).count(), 1, "{extension}: {reasons:?}");
+    }
+    assert_eq!(reasons.len(), known.len() + 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_are_rejected_without_opening_them() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["a.wav", "b.txt"] {
+        assert!(std::process::Command::new("mkfifo").arg(root.path().join(name)).status().unwrap().success());
+    }
+    // Opening one would hang here for ever: nobody writes.
+    let catalogue = folder::load(root.path()).unwrap();
+    assert!(catalogue.tracks.is_empty());
+    assert_eq!(catalogue.rejected.len(), 1);
+    assert!(catalogue.rejected[0].reason.contains("a pipe"), "{}", catalogue.rejected[0].reason);
+}
+
 #[cfg(unix)]
 #[test]
 fn links_are_followed_once_and_odd_names_are_listed() {
