@@ -1,5 +1,6 @@
 //! [`Catalogue`]: the tracks of a library and the files that were refused.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -26,10 +27,10 @@ impl Source {
 }
 
 impl fmt::Display for Source {
-    /// The path, or `synthetic:<seed>`.
+    /// The path as [`printable`] has it, or `synthetic:<seed>`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "{}", path.display()),
+            Self::File(path) => write!(f, "{}", printable(&path.display().to_string())),
             Self::Synthetic(seed) => write!(f, "synthetic:{seed}"),
         }
     }
@@ -137,7 +138,11 @@ impl Catalogue {
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         for track in &self.tracks {
-            let source = track.source.to_string();
+            // The path as it is: two names that print alike are two files.
+            let source = match &track.source {
+                Source::File(path) => path.display().to_string(),
+                composed => composed.to_string(),
+            };
             hash.update(track.id.to_le_bytes());
             for field in [&track.artist, &track.title, &track.album, &track.licence, &source] {
                 // The length keeps ("ab", "c") apart from ("a", "bc").
@@ -167,12 +172,26 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Trims and turns every run of white space or control characters into one space: names end up in tables and terminals.
+/// Trims and turns every run of white space and of what [`printable`] replaces into one space: names end up in tables and
+/// terminals.
 pub(crate) fn tidy(text: &str) -> String {
-    text.split(|c: char| c.is_whitespace() || c.is_control())
+    text.split(|c: char| c.is_whitespace() || is_unprintable(c))
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// A text from outside, such as a file's name, fit for a terminal and a table: what steers either is replaced by U+FFFD.
+/// Those are control characters, line breaks and escape sequences among them, and the marks that reverse the direction of
+/// writing and so make a name look like another (Unicode Technical Report 36, section 2.10).
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().any(is_unprintable) { text.replace(is_unprintable, "\u{fffd}").into() } else { text.into() }
+}
+
+fn is_unprintable(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks = matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}');
+    c.is_control() || turns || breaks
 }
 
 #[cfg(test)]
@@ -229,7 +248,25 @@ mod tests {
     }
 
     #[test]
-    fn tidy_flattens_lines_and_controls() {
+    fn tidy_flattens_lines_controls_and_marks_of_direction() {
         assert_eq!(tidy("  one\r\n two\tthree\u{7}  "), "one two three");
+        assert_eq!(tidy("\u{1b}[31mred\u{1b}[0m"), "[31mred [0m");
+        assert_eq!(tidy("song\u{202e}3pm.exe\u{2066}!\u{9b}2J"), "song 3pm.exe ! 2J");
+        // Arabic and Hebrew need no marks, and keep their letters.
+        assert_eq!(tidy("فيروز - שלום"), "فيروز - שלום");
+    }
+
+    #[test]
+    fn what_is_printed_of_a_source_steers_no_terminal() {
+        let path = |name: &str| Source::File(PathBuf::from(name));
+        assert_eq!(
+            path("a/\u{1b}]0;title\u{7}b\n\u{202e}.mp3").to_string(),
+            "a/\u{fffd}]0;title\u{fffd}b\u{fffd}\u{fffd}.mp3"
+        );
+        assert_eq!(path("Björk/Jóga – é.mp3").to_string(), "Björk/Jóga – é.mp3");
+        // The file itself is found by its true name, and told apart from the one that prints alike.
+        let catalogue =
+            |name: &str| Catalogue::new(vec![Track { source: path(name), ..track(1, "t") }], vec![]).unwrap();
+        assert_ne!(catalogue("a\u{7}").fingerprint(), catalogue("a\u{8}").fingerprint());
     }
 }

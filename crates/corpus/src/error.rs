@@ -10,7 +10,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum CorpusError {
     /// The operating system refused.
-    #[error("{}: could not {action}: {source}", path.display())]
+    #[error("{}: could not {action}: {source}", crate::printable(&path.display().to_string()))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -20,7 +20,7 @@ pub enum CorpusError {
         source: std::io::Error,
     },
     /// A file is not what its name says.
-    #[error("{}: expected {expected}, found {found}; {advice}", path.display())]
+    #[error("{}: expected {expected}, found {found}; {advice}", crate::printable(&path.display().to_string()))]
     Format {
         /// The file.
         path: PathBuf,
