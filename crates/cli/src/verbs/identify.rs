@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use sordino_audio::{DecodeLimits, Samples, decode_bytes, decode_file};
+use sordino_audio::{DecodeLimits, Samples, Window, decode_bytes, decode_file, decode_window};
 use sordino_fhe::{ClientKey, EvaluationKey, SecretKey, ServerKey, params};
 use sordino_front::Crop;
 use sordino_model::{ClientModel, Decider, Protocol, ServerModel, load_pair};
@@ -226,7 +226,15 @@ impl<'a> Listener<'a> {
         let start = Instant::now();
         let front = self.client.model().front();
         let spec = front.spec()?;
-        let samples = samples(path, spec.sample_rate, &DecodeLimits::for_spec(spec))?;
+        let limits = DecodeLimits::for_spec(spec);
+        let (samples, crop) = match crop {
+            // Of a recording of hours, no more than the query is decoded; a little more, for the rounding of its length.
+            Crop::At(start) if path != Path::new(STANDARD_INPUT) => {
+                let window = Window { start_seconds: start.into(), seconds: spec.query_seconds + 0.1 };
+                (decode_window(path, spec.sample_rate, window, &limits)?, Crop::At(0.0))
+            }
+            crop => (samples(path, spec.sample_rate, &limits)?, crop),
+        };
         let features = front.features_at(&samples.data, crop)?;
         self.ask(name(path), start, &features)
     }
