@@ -19,12 +19,12 @@ pub(crate) struct ProtocolArgs {
 /// How the server decides, in `decided`.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct DecisionArgs {
-    /// Tracks that decided returns, the best first.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
-    answers: u16,
-    /// How finely decided compares scores.
-    #[arg(long, value_enum, default_value_t)]
-    resolution: ResolutionName,
+    /// Tracks that decided returns, the best first: 1 unless given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
+    answers: Option<u16>,
+    /// How finely decided compares scores: standard unless given.
+    #[arg(long, value_enum)]
+    resolution: Option<ResolutionName>,
 }
 
 /// Resolutions by name.
@@ -42,22 +42,32 @@ pub(crate) enum ResolutionName {
 impl DecisionArgs {
     /// `decided` with these options and `probes` clusters followed.
     pub(crate) fn protocol(self, probes: usize) -> Protocol {
-        let resolution = match self.resolution {
+        let resolution = match self.resolution.unwrap_or_default() {
             ResolutionName::Standard => Resolution::Standard,
             ResolutionName::Fine => Resolution::Fine,
             ResolutionName::Finest => Resolution::Finest,
         };
-        Protocol::Decided { probes, answers: self.answers.into(), resolution }
+        Protocol::Decided { probes, answers: self.answers.unwrap_or(1).into(), resolution }
     }
 }
 
 impl ProtocolArgs {
-    pub(crate) fn protocol(self) -> Protocol {
+    /// The protocol that was asked for. An option that it does not have is an error: whoever gave it expects something of it.
+    pub(crate) fn protocol(self) -> anyhow::Result<Protocol> {
         let probes = self.probes.map_or(self.protocol.probes(), usize::from);
-        match self.protocol {
+        let DecisionArgs { answers, resolution } = self.decisions;
+        let name = self.protocol.name();
+        anyhow::ensure!(
+            self.protocol != Protocol::Flat || self.probes.is_none(),
+            "{name} follows no clusters: leave out --probes, or take routed or decided"
+        );
+        Ok(match self.protocol {
             Protocol::Decided { .. } => self.decisions.protocol(probes),
+            _ if answers.is_some() || resolution.is_some() => {
+                anyhow::bail!("{name} lets the client decide: leave out --answers and --resolution, or take decided")
+            }
             other => other.with_probes(probes),
-        }
+        })
     }
 }
 

@@ -160,6 +160,8 @@ fn a_key_is_named_and_so_is_whose_it_is() {
         ([&decided[..], &["--evaluation-key", "other.eval"]].concat(), "give it with --key"),
         ([&decided[..], &["--key", "mine.key", "--evaluation-key", "other.eval"]].concat(), "another secret key than"),
         (vec!["identify", &model, "clip.wav", "--protocol", "flat", "--evaluation-key", "other.eval"], "no use for"),
+        (vec!["identify", &model, "clip.wav", "--protocol", "flat", "--probes", "2"], "leave out --probes"),
+        (vec!["identify", &model, "clip.wav", "--answers", "2"], "leave out --answers"),
     ] {
         let errors = refusal(home.path(), &arguments);
         assert!(errors.contains(expected) && errors.lines().count() == 1, "{arguments:?}: {errors}");

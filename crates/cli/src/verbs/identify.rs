@@ -97,7 +97,7 @@ impl Identify {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let (client, model) = load_pair(&self.model)?;
         let (client, key) = (Arc::new(client), Arc::new(self.secret_key()?));
-        let server = Server::new(&model, self.protocol.protocol(), &params::STANDARD)?;
+        let server = Server::new(&model, self.protocol.protocol()?, &params::STANDARD)?;
         check_probes(&model, server.protocol())?;
         let key = match (server.protocol().decider(), &self.evaluation_key) {
             (Decider::Server, Some(path)) => {

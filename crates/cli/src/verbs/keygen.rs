@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use sordino_fhe::{SecretKey, params};
 
-use crate::report;
+use crate::report::{self, say};
 use crate::verbs::identify;
 
 /// Make a client's secret key, which never leaves the client, and the evaluation key that goes to a server.
@@ -64,9 +64,9 @@ impl Keygen {
             evaluation_name,
         };
         report::print(json, &outcome, |o| {
-            println!("{} ({})", o.key.display(), o.parameters);
+            say!("{} ({})", o.key.display(), o.parameters);
             let name = o.evaluation_name.as_deref().unwrap_or_default();
-            o.evaluation.iter().for_each(|file| println!("{} (evaluation key {name}, for the server)", file.display()));
+            o.evaluation.iter().for_each(|file| say!("{} (evaluation key {name}, for the server)", file.display()));
         })
     }
 
