@@ -21,7 +21,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// The measurement that the arguments ask for.
-pub fn measure(arguments: &[usize]) -> Result<(), Failure> {
+pub(crate) fn measure(arguments: &[usize]) -> Result<(), Failure> {
     let argument = |i: usize, default| arguments.get(i).copied().unwrap_or(default);
     let (queries, probes, clusters) = (argument(0, 20).max(1), argument(1, 1), argument(2, 158));
     let key = Arc::new(SecretKey::generate(&STANDARD));

@@ -24,7 +24,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// The measurement that the arguments ask for.
-pub fn measure(arguments: &[String]) -> Result<(), Failure> {
+pub(crate) fn measure(arguments: &[String]) -> Result<(), Failure> {
     let number = |i: usize, default| arguments.get(i).map_or(Ok(default), |a| a.parse::<usize>());
     let queries = number(0, 3)?;
     let slots = arguments.get(1).map_or("158,158", String::as_str);

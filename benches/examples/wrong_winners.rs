@@ -33,7 +33,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Asks so many queries of every lead under each of so many keys.
-pub fn measure(
+pub(crate) fn measure(
     parameters: &'static ParameterSet,
     queries: usize,
     keys: usize,

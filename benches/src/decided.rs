@@ -1,6 +1,5 @@
 //! Decisions on random models: the same tracks in one, two or three stages, planted queries, and what an answer took.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
