@@ -85,7 +85,7 @@ impl Read for Endless {
         for (i, byte) in buf[..count].iter_mut().enumerate() {
             let at = self.at as usize + i;
             // A square wave of 100 Hz at 8 kHz.
-            *byte = *self.head.get(at).unwrap_or(&[0x10, 0xf0][(at - 44) / 80 % 2]);
+            *byte = *self.head.get(at).unwrap_or(&[0x10, 0xf0][at.saturating_sub(44) / 80 % 2]);
         }
         self.at += count as u64;
         self.read.fetch_add(count as u64, std::sync::atomic::Ordering::Relaxed);

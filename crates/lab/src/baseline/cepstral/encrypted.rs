@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
 use sordino_fhe::SecretKey;
 use sordino_fhe::params::{self, ParameterSet};
 use sordino_fhe::scores::{Client, Plan, PlannerOptions, Server};
@@ -68,16 +67,21 @@ impl<'a> EncryptedRegression<'a> {
     /// # Errors
     /// [`LabError::Fhe`] for a message that is refused.
     pub fn answer(&mut self, vectors: &[Vec<i32>]) -> Result<EncryptedClip, LabError> {
-        let start = Instant::now();
-        let queries = vectors.iter().map(|x| self.client.query(0, x, &[])).collect::<Result<Vec<_>, _>>()?;
-        let encrypt = start.elapsed();
-        let start = Instant::now();
-        let replies = queries.par_iter().map(|query| self.server.answer(query)).collect::<Result<Vec<_>, _>>()?;
-        let server = start.elapsed();
-        let start = Instant::now();
-        let decrypted = |reply: &Vec<u8>| Ok(self.client.scores(0, reply, &[])?.concat());
-        let scores = replies.iter().map(decrypted).collect::<Result<Vec<Vec<i64>>, LabError>>()?;
-        let decrypt = start.elapsed();
+        let (mut encrypt, mut server, mut decrypt) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        let (mut up, mut down, mut scores) = (0, 0, Vec::new());
+        // One after the other: a client opens the reply to its last query.
+        for x in vectors {
+            let start = Instant::now();
+            let query = self.client.query(0, x, &[])?;
+            encrypt += start.elapsed();
+            let start = Instant::now();
+            let reply = self.server.answer(&query)?;
+            server += start.elapsed();
+            let start = Instant::now();
+            scores.push(self.client.scores(0, &reply, &[])?.concat());
+            decrypt += start.elapsed();
+            (up, down) = (up + query.len(), down + reply.len());
+        }
 
         let stage = self.regression.hierarchy().last();
         let score = |x: &Vec<i32>| (0..stage.count(0)).map(|slot| stage.score(0, slot, x)).collect();
@@ -91,8 +95,8 @@ impl<'a> EncryptedRegression<'a> {
             encrypt,
             server,
             decrypt,
-            up: queries.iter().map(Vec::len).sum(),
-            down: replies.iter().map(Vec::len).sum(),
+            up,
+            down,
         })
     }
 }
