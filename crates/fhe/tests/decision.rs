@@ -132,7 +132,7 @@ fn agree(keys: &Keys, outputs: &[usize], ragged: bool, options: Options, queries
     let mut session = Session::new(keys, &model, options, seed);
     let margins = session.server.plan().margins(model.shape()).unwrap();
     assert!(margins.failure_log2 <= options.failure_log2, "{margins:?}");
-    let mut rng = ChaCha8Rng::seed_from_u64(1000 + u64::from(seed));
+    let mut rng = ChaCha8Rng::seed_from_u64(1000 + seed);
     let (mut sure, mut right) = (0, 0);
     for i in 0..queries {
         let vectors = query(&model, i % 4 != 3, &mut rng);
