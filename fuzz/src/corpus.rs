@@ -53,7 +53,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
 
 /// A half and, after a byte that names it, each of its files.
 fn files(half: &[u8]) -> Vec<Vec<u8>> {
-    let parts = crate::bundle(half).map(|bundle| {
+    let parts = Bundle::from_bytes(half).map(|bundle| {
         let parts = bundle.files().enumerate();
         parts.map(|(place, (_, bytes))| [&[place as u8], bytes].concat()).collect::<Vec<_>>()
     });
@@ -63,7 +63,7 @@ fn files(half: &[u8]) -> Vec<Vec<u8>> {
 /// The half with the file that the first byte names replaced by the others, under a checksum that fits.
 pub(crate) fn with_file(half: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
     let (which, content) = bytes.split_first()?;
-    let bundle = crate::bundle(half)?;
+    let bundle = Bundle::from_bytes(half).ok()?;
     let mut files: BTreeMap<&str, &[u8]> = bundle.files().collect();
     let name = *files.keys().nth(usize::from(*which) % files.len())?;
     files.insert(name, content);

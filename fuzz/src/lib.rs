@@ -18,7 +18,7 @@ use sordino_audio::{DecodeLimits, decode_bytes};
 use sordino_corpus::MelTable;
 use sordino_fhe::params::INSECURE_N512;
 use sordino_fhe::{ClientKey, EvaluationKey, Plan, SecretKey, ServerKey};
-use sordino_model::{Bundle, ClientModel, Protocol, Resolution, ServerModel};
+use sordino_model::{ClientModel, Protocol, Resolution, ServerModel};
 use sordino_service::{Client, Hello, Message, Server};
 
 pub use corpus::seeds;
@@ -157,11 +157,6 @@ pub fn server_half(bytes: &[u8]) {
     if let Some(half) = corpus::with_file(&corpus::server_half(), bytes) {
         let _ = ServerModel::from_bytes(&half);
     }
-}
-
-/// Reads only what a bundle says of itself.
-pub(crate) fn bundle(bytes: &[u8]) -> Option<Bundle<'_>> {
-    Bundle::from_bytes(bytes).ok()
 }
 
 /// An index on disk. The first byte says which of its files the others replace.

@@ -1,6 +1,7 @@
 //! Which protocol, as arguments.
 
 use clap::{Args, ValueEnum};
+use sordino_model::stage::Hierarchy;
 use sordino_model::{Protocol, Resolution};
 
 /// A protocol and its options.
@@ -69,6 +70,16 @@ impl ProtocolArgs {
             other => other.with_probes(probes),
         })
     }
+}
+
+/// Clusters of a model, among which probes choose.
+pub(crate) fn clusters(hierarchy: &Hierarchy) -> usize {
+    hierarchy.stages().last().map_or(1, |stage| stage.groups())
+}
+
+/// Why more clusters than there are cannot be followed.
+pub(crate) fn too_many_probes(probes: usize, clusters: usize) -> String {
+    format!("--probes is {probes}, expected at most {clusters}, the clusters of the model")
 }
 
 /// What the protocols are, and what each side learns from them.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use sordino_corpus::is_unprintable;
 use sordino_lab::Monitor;
 use sordino_learn::run::{Bars, Progress};
 
@@ -68,18 +69,13 @@ pub(crate) fn is_hang_up(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Whether a terminal takes a character for an order, or for one to change the direction of what follows.
-fn is_order(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// Text as a terminal shows it and does nothing else: names come from files, tags and models that anybody may have made.
 pub(crate) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' | '\t' => out.push(c),
-            c if is_order(c) => out.extend(c.escape_unicode()),
+            c if is_unprintable(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
@@ -91,7 +87,7 @@ fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
-            c if is_order(c) && c != '\n' => _ = write!(out, "\\u{:04x}", u32::from(c)),
+            c if is_unprintable(c) && c != '\n' => _ = write!(out, "\\u{:04x}", u32::from(c)),
             c => out.push(c),
         }
     }
@@ -191,7 +187,7 @@ mod tests {
         assert_eq!(plain("Ünïcode 音楽"), "Ünïcode 音楽");
         let json = serde_json::to_string_pretty(&["\u{1b}\u{9b}\u{7f}\u{202e}"]).unwrap();
         let safe = escaped(&json);
-        assert!(safe.chars().all(|c| c == '\n' || !is_order(c)), "{safe}");
+        assert!(safe.chars().all(|c| c == '\n' || !is_unprintable(c)), "{safe}");
         assert_eq!(serde_json::from_str::<[String; 1]>(&safe).unwrap(), ["\u{1b}\u{9b}\u{7f}\u{202e}"]);
     }
 

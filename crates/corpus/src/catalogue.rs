@@ -188,7 +188,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     if text.chars().any(is_unprintable) { text.replace(is_unprintable, "\u{fffd}").into() } else { text.into() }
 }
 
-fn is_unprintable(c: char) -> bool {
+/// Whether [`printable`] replaces it.
+pub fn is_unprintable(c: char) -> bool {
     let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let breaks = matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}');
     c.is_control() || turns || breaks

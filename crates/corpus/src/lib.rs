@@ -21,7 +21,7 @@ pub mod synth;
 mod table;
 
 pub use cached::CachedMel;
-pub use catalogue::{Catalogue, Rejected, Source, Track, printable};
+pub use catalogue::{Catalogue, Rejected, Source, Track, is_unprintable, printable};
 pub use condition::Condition;
 pub use error::CorpusError;
 pub use index::{IndexOptions, IndexReport};

@@ -117,7 +117,7 @@ impl Plan {
     pub fn failure_log2(&self, shape: &HierarchyShape) -> Result<f64, FheError> {
         match self {
             Self::Scores(plan) => Ok(plan.failure_log2()),
-            Self::Decision(plan) => Ok(plan.margins(shape)?.failure_log2),
+            Self::Decision(plan) => plan.failure_log2(shape),
         }
     }
 

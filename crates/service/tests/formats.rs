@@ -98,8 +98,7 @@ fn a_second_decoder_reads_every_key_and_message() {
             _ => {
                 assert_eq!(trips[0]["vectors"], json!(vectors));
                 assert_eq!(trips[0]["evaluation_key"], found["evaluation_key"]["name"]);
-                let name: String = evaluation.id().0.iter().map(|byte| format!("{byte:02x}")).collect();
-                assert_eq!(found["evaluation_key"]["name"], name);
+                assert_eq!(found["evaluation_key"]["name"], evaluation.id().hex());
                 assert_eq!(trips[0]["answer"]["known"], true);
             }
         }

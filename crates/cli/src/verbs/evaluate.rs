@@ -20,7 +20,7 @@ use sordino_model::{Label, Protocol, load_pair};
 use crate::calibration::Calibration;
 use crate::disturbances::DisturbanceArgs;
 use crate::library::{AskArg, IndexArgs};
-use crate::protocol::DecisionArgs;
+use crate::protocol::{DecisionArgs, clusters, too_many_probes};
 use crate::report::{self, Terminal, note, say};
 use crate::verbs::train::{self, SettingArgs};
 
@@ -213,12 +213,12 @@ impl Evaluate {
 
     /// Refuses more clusters to follow than the model has.
     fn check_probes(&self, system: &Sordino) -> anyhow::Result<()> {
-        let stages = system.server().hierarchy().stages();
-        let clusters = stages.last().map_or(1, |stage| stage.groups());
+        let hierarchy = system.server().hierarchy();
+        let clusters = clusters(hierarchy);
         match self.probes.iter().find(|&&probes| usize::from(probes) > clusters) {
             // A flat model has none, and is asked in `flat` alone.
-            Some(probes) if stages.len() > 1 && self.probes != DEFAULT_PROBES => {
-                anyhow::bail!("--probes is {probes}, expected at most {clusters}, the clusters of the model")
+            Some(&probes) if hierarchy.stages().len() > 1 && self.probes != DEFAULT_PROBES => {
+                anyhow::bail!(too_many_probes(probes.into(), clusters))
             }
             _ => Ok(()),
         }

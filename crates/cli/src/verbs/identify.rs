@@ -1,21 +1,19 @@
 //! `sordino identify`: names clips, encrypted.
 
-use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use sordino_audio::{DecodeLimits, Samples, Window, decode_bytes, decode_file, decode_window};
+use sordino_audio::{DecodeLimits, Samples, Window, decode_file, decode_stream, decode_window};
 use sordino_fhe::{ClientKey, EvaluationKey, SecretKey, ServerKey, params};
 use sordino_front::Crop;
-use sordino_model::{ClientModel, Decider, Protocol, ServerModel, load_pair};
+use sordino_model::{ClientModel, Decider, load_pair};
 use sordino_service::{Client, Exchange, Server, Trip, exchange};
 
 use crate::calibration::Calibration;
-use crate::protocol::ProtocolArgs;
+use crate::protocol::{ProtocolArgs, clusters, too_many_probes};
 use crate::report::{self, note, say};
 
 /// Tracks that are shown where the client sees the scores of many.
@@ -98,7 +96,9 @@ impl Identify {
         let (client, model) = load_pair(&self.model)?;
         let (client, key) = (Arc::new(client), Arc::new(self.secret_key()?));
         let server = Server::new(&model, self.protocol.protocol()?, &params::STANDARD)?;
-        check_probes(&model, server.protocol())?;
+        // The two of `routed` may be more than there are where nobody asked for them.
+        let (probes, clusters) = (server.protocol().probes(), clusters(model.hierarchy()));
+        anyhow::ensure!(probes <= clusters.max(2), too_many_probes(probes, clusters));
         let key = match (server.protocol().decider(), &self.evaluation_key) {
             (Decider::Server, Some(path)) => {
                 ClientKey::registered(key.clone(), server.register(self.server_key(path, &key)?)?)
@@ -163,17 +163,6 @@ impl Identify {
     }
 }
 
-/// Refuses more clusters to follow than there are; the two of `routed` may be as many as nobody asked for.
-fn check_probes(model: &ServerModel, protocol: Protocol) -> anyhow::Result<()> {
-    let clusters = model.hierarchy().stages().last().map_or(1, |stage| stage.groups());
-    let (probes, most) = (protocol.probes(), clusters.max(2));
-    anyhow::ensure!(
-        protocol == Protocol::Flat || probes <= most,
-        "--probes is {probes}, expected at most {clusters}, the clusters of the model"
-    );
-    Ok(())
-}
-
 /// The path that stands for standard input.
 const STANDARD_INPUT: &str = "-";
 
@@ -184,18 +173,10 @@ fn name(clip: &Path) -> String {
 
 /// The sound of a clip.
 fn samples(clip: &Path, rate: u32, limits: &DecodeLimits) -> anyhow::Result<Samples> {
-    let decode = || {
-        if clip != Path::new(STANDARD_INPUT) {
-            return Ok(decode_file(clip, rate, limits)?);
-        }
-        let mut bytes = Vec::new();
-        // One more than is accepted, so that more is refused.
-        std::io::stdin().lock().take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
-        Ok(decode_bytes(&bytes, rate, limits)?)
-    };
-    // Decoders meet bytes from anywhere: a bug in one must cost one clip, not the answers to all others.
-    let failed = |_| Err(anyhow::anyhow!("the decoder failed on it (a bug in the decoder)"));
-    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(failed)
+    Ok(match clip == Path::new(STANDARD_INPUT) {
+        true => decode_stream(std::io::stdin().lock(), rate, limits)?,
+        false => decode_file(clip, rate, limits)?,
+    })
 }
 
 /// Generates the evaluation key of a secret key, with a progress bar.

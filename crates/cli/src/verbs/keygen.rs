@@ -53,7 +53,7 @@ impl Keygen {
         let secret = self.out.as_deref().map(|file| key.stage(file)).transpose()?;
         let made = self.evaluation.as_deref().map(|file| {
             let evaluation = identify::evaluation_key(&key);
-            evaluation.stage(file).map(|staged| (staged, hex(&evaluation.id().0)))
+            evaluation.stage(file).map(|staged| (staged, evaluation.id().hex()))
         });
         let (evaluation, evaluation_name) = made.transpose()?.unzip();
         secret.into_iter().chain(evaluation).try_for_each(|staged| staged.keep(self.force))?;
@@ -83,8 +83,4 @@ impl Keygen {
         let made = std::fs::create_dir_all(folder).and_then(|()| folder.canonicalize());
         Ok(made.with_context(|| format!("{}: the folder cannot be made", folder.display()))?.join(name))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -36,7 +36,7 @@ impl Client {
         let ClientKey { secret, evaluation } = key.into();
         let evaluation = evaluation.ok_or(FheError::Unregistered)?;
         let sender = Sender::new(secret, plan.parameters(), model, plan.digest())?;
-        promise(plan.margins(shape)?.failure_log2)?;
+        promise(plan.failure_log2(shape)?)?;
         let layout = plan.layout(shape)?;
         Ok(Self { sender, evaluation, plan, shape: shape.clone(), layout })
     }

@@ -52,6 +52,19 @@ impl Plan {
     /// # Errors
     /// [`FheError::Plan`] or [`FheError::Packing`] for a shape that the plan does not fit.
     pub fn margins(&self, shape: &HierarchyShape) -> Result<Margins, FheError> {
+        self.margins_among(shape, MOST_SIBLINGS)
+    }
+
+    /// [`Margins::failure_log2`] alone, for whoever does not ask for the margins among siblings, which take most of the time.
+    ///
+    /// # Errors
+    /// As [`Plan::margins`].
+    pub fn failure_log2(&self, shape: &HierarchyShape) -> Result<f64, FheError> {
+        Ok(self.margins_among(shape, 0)?.failure_log2)
+    }
+
+    /// [`Plan::margins`] with those among at most so many siblings.
+    fn margins_among(&self, shape: &HierarchyShape, most_siblings: usize) -> Result<Margins, FheError> {
         let layout = self.layout(shape)?;
         let noise = DecisionNoise::new(self.parameters(), self.options().resolution);
         let target = self.part_log2(self.stages().len());
@@ -70,7 +83,7 @@ impl Plan {
                 let distance = contest.threshold_margin(&noise, target - finds);
                 failures.push(finds + contest.threshold_failure_log2(&noise, distance));
                 threshold = distance / stage.delta as f64 + 0.5;
-                among_siblings.extend((1..=MOST_SIBLINGS).map(|siblings| {
+                among_siblings.extend((1..=most_siblings).map(|siblings| {
                     let margin = contest.margin(&noise, target - finds, siblings);
                     // Each of them might be the one that noise carries over the threshold.
                     let each = target - finds - (siblings as f64 + 1.0).log2();

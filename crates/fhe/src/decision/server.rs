@@ -47,7 +47,7 @@ impl Server {
     pub fn new(model: ModelHash, hierarchy: &Hierarchy, plan: Plan) -> Result<Self, FheError> {
         let layout = plan.layout(hierarchy.shape())?;
         let circuit = plan.circuit(hierarchy.shape())?;
-        promise(plan.margins(hierarchy.shape())?.failure_log2)?;
+        promise(plan.failure_log2(hierarchy.shape())?)?;
         let fourier = Fourier::new(plan.parameters().ring());
         let stages = hierarchy.stages().iter().enumerate().map(|(s, stage)| {
             let (arranged, promised) = (layout.stage(s), plan.stages()[s]);

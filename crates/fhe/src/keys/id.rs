@@ -13,9 +13,16 @@ use crate::wire::checksum::Checksum;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId(pub Checksum);
 
+impl KeyId {
+    /// All of the name, in hexadecimal; what is displayed is its beginning.
+    pub fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&self.hex()[..16])
     }
 }
 

@@ -37,8 +37,8 @@ impl SecretKey {
     }
 
     fn draw(parameters: &'static ParameterSet, mut random: Random) -> Self {
-        let glwe = GlweSecretKey::from_container(random.bits(parameters.ring()), parameters.polynomial_size);
-        let mut small = |dimension: LweDimension| LweSecretKey::from_container(random.bits(dimension.0));
+        let glwe = GlweSecretKey::from_container(binary(parameters.ring(), &mut random), parameters.polynomial_size);
+        let mut small = |dimension: LweDimension| LweSecretKey::from_container(binary(dimension.0, &mut random));
         let (compare, refresh) = (small(parameters.compare.dimension), small(parameters.refresh.dimension));
         Self { parameters, glwe, compare, refresh }
     }
@@ -136,6 +136,15 @@ impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecretKey").field("parameters", &self.parameters.name).finish_non_exhaustive()
     }
+}
+
+/// Uniform bits, one to an element.
+fn binary(count: usize, random: &mut Random) -> Vec<u64> {
+    let mut words = vec![0; count.div_ceil(64)];
+    random.uniform(&mut words);
+    let bits = (0..count).map(|i| words[i / 64] >> (i % 64) & 1).collect();
+    wipe(&mut words);
+    bits
 }
 
 /// Overwrites secret data; `black_box` keeps the compiler from dropping writes that nothing reads.

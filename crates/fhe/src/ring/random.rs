@@ -53,15 +53,6 @@ impl Random {
         Self::new(seed, 0)
     }
 
-    /// Uniform bits, one to an element.
-    pub(crate) fn bits(&mut self, count: usize) -> Vec<u64> {
-        let mut words = vec![0; count.div_ceil(64)];
-        self.uniform(&mut words);
-        let bits = (0..count).map(|i| words[i / 64] >> (i % 64) & 1).collect();
-        words.fill(0);
-        bits
-    }
-
     /// Draws a seed for other streams. Seeds tell nothing of each other.
     pub(crate) fn seed(&mut self) -> RandomSeed {
         let mut seed = RandomSeed::default();
