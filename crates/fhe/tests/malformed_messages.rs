@@ -11,9 +11,9 @@ use sordino_fhe::params::{INSECURE_N256, INSECURE_N512};
 use sordino_fhe::scores::{Client, Plan, PlannerOptions, Server, TripPlan};
 use sordino_fhe::{FheError, SecretKey};
 use sordino_front::VectorBound;
-use sordino_model::ModelHash;
 use sordino_model::layout::{CHECKSUM_BYTES, MESSAGE_HEADER, Packing, StageLayout};
 use sordino_model::stage::{Hierarchy, StageShape};
+use sordino_model::{ModelHash, Protocol};
 
 struct Setup {
     key: Arc<SecretKey>,
@@ -272,6 +272,17 @@ fn damaged_plans_are_refused_or_harmless() {
     let mut claim = bytes[..8 + 2].to_vec();
     claim.extend([0xff; 8]);
     assert!(matches!(Plan::from_bytes(&claim), Err(FheError::Plan { .. })));
+}
+
+#[test]
+fn a_plan_that_names_a_stage_beyond_all_is_refused() {
+    let setup = setup();
+    let flat = Pair::flat(&setup.key, &setup.hierarchy, 1).server.plan().trips()[0];
+    let beyond = TripPlan { stage: usize::MAX, ..flat };
+    let plan = Plan::new(&INSECURE_N256, vec![beyond]).unwrap();
+    assert!(beyond.circuit(setup.hierarchy.shape()).is_err());
+    assert!(sordino_fhe::Plan::Scores(plan.clone()).check(Protocol::Flat, setup.hierarchy.shape()).is_err());
+    assert!(Client::new(setup.key.clone(), plan, MODEL, setup.hierarchy.shape()).is_err());
 }
 
 #[test]

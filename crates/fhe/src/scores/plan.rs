@@ -101,9 +101,14 @@ impl TripPlan {
     /// [`FheError::Circuit`] for a stage that the model does not have.
     pub fn circuit(&self, shape: &HierarchyShape) -> Result<Circuit, FheError> {
         Ok(match self.probes {
-            None if self.stage + 1 == shape.stages().len() => Circuit::flat(shape),
+            None if self.is_last(shape) => Circuit::flat(shape),
             probes => Circuit::trip(shape, self.stage, probes.unwrap_or(0))?,
         })
+    }
+
+    /// Whether it evaluates the last stage. A plan that was received may name any stage.
+    fn is_last(&self, shape: &HierarchyShape) -> bool {
+        self.stage.checked_add(1) == Some(shape.stages().len())
     }
 
     /// Coefficients of the longer of query and reply.
@@ -203,7 +208,7 @@ impl Plan {
 
     /// Whether this is one trip that returns every score of the last stage.
     pub(crate) fn is_flat(&self, shape: &HierarchyShape) -> bool {
-        matches!(self.trips[..], [TripPlan { stage, probes: None, .. }] if stage + 1 == shape.stages().len())
+        matches!(self.trips[..], [trip @ TripPlan { probes: None, .. }] if trip.is_last(shape))
     }
 
     /// Whether this is one trip per stage, each but the first for `probes` groups, or all there are where that is fewer.
