@@ -433,14 +433,10 @@ async fn take(
         if found > expected {
             break;
         }
-        if start.len() < header.len() {
-            start.extend(chunk.iter().take(header.len() - start.len()));
-            if !header.starts_with(&start) {
-                return Err(UploadError::Refused(
-                    "the body is no evaluation key of this version; expected what `sordino keygen --evaluation` writes"
-                        .into(),
-                ));
-            }
+        start.extend(chunk.iter().take(header.len() - start.len()));
+        if !header.starts_with(&start) {
+            // Read to its end all the same: a client that still sends does not hear why it was refused.
+            continue;
         }
         // The last bytes are the name, which the hash does not cover.
         end.extend_from_slice(&chunk);
@@ -448,6 +444,10 @@ async fn take(
         hash.update(&end[..covered]);
         end.drain(..covered);
         writer.write_all(&chunk).await.map_err(object_store_error)?;
+    }
+    if !header.starts_with(&start) {
+        let what = "the body is no evaluation key of this version; expected what `sordino keygen --evaluation` writes";
+        return Err(UploadError::Refused(what.into()));
     }
     if found != expected {
         let found = if found > expected { format!("more than {expected}") } else { found.to_string() };

@@ -38,7 +38,8 @@ fn a_key_is_its_owners_and_outlives_the_server() {
     assert_eq!(server.ask("DELETE", "/v1/keys", &[("authorization", &bearer(other))]).status(), 204);
     assert_eq!(server.ask("GET", &path, &[]).status(), 401);
     assert!(server.identify(&model, "decided", &asked(&model, 1)).is_ok(), "nobody else took it away");
-    let second = server.send("PUT", &format!("/v1/keys/{}", "0".repeat(64)), &[("authorization", &bearer(TOKEN))], &[1; 4]);
+    let second =
+        server.send("PUT", &format!("/v1/keys/{}", "0".repeat(64)), &[("authorization", &bearer(TOKEN))], &[1; 4]);
     assert_eq!(second.status(), 413, "the length is that of a key or nothing");
 
     let server = Running::start_in(server.stop(), |_| ());
@@ -75,7 +76,11 @@ fn only_tokens_that_were_given_out_may_ask() {
     assert_eq!(server.send("POST", path, &[], &[0; 8]).status(), 401);
     assert_eq!(server.send("POST", path, &[("authorization", &bearer(TOKEN))], &[0; 8]).status(), 401);
     let token = runtime.block_on(store.grant("alice")).expect("a token");
-    assert_eq!(server.send("POST", path, &[("authorization", &bearer(&token))], &[0; 8]).status(), 400, "let in, and no query");
+    assert_eq!(
+        server.send("POST", path, &[("authorization", &bearer(&token))], &[0; 8]).status(),
+        400,
+        "let in, and no query"
+    );
     assert_eq!(server.ask("GET", "/v1/models", &[]).status(), 200, "what is public stays so");
     assert_eq!(runtime.block_on(store.withdraw("alice")).expect("withdrawn"), 1);
 }

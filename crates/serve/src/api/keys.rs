@@ -11,6 +11,7 @@ use serde::Serialize;
 use sordino_fhe::KeyId;
 use utoipa::ToSchema;
 
+use super::Unread;
 use crate::caller::Caller;
 use crate::problem::{Detail, Kind, Problem};
 use crate::state::{App, store_failed};
@@ -50,11 +51,24 @@ pub(super) struct Keys {
 pub(super) async fn register(
     State(app): State<App>,
     Path(key): Path<String>,
-    caller: Caller,
+    caller: Result<Caller, Problem>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<KeyRecord>), Problem> {
-    let (owner, id) = (caller.owner()?, name(&key)?);
+    let mut body = Unread(Some(body));
+    let kept = keep(&app, &key, caller, &headers, &mut body).await;
+    body.drain(Store::key_bytes()).await;
+    kept
+}
+
+async fn keep(
+    app: &App,
+    key: &str,
+    caller: Result<Caller, Problem>,
+    headers: &HeaderMap,
+    body: &mut Unread,
+) -> Result<(StatusCode, Json<KeyRecord>), Problem> {
+    let (owner, id) = (caller?.owner()?, name(key)?);
     if let Some(record) = app.store.record(owner, id).await.map_err(store_failed)? {
         return Ok((StatusCode::OK, Json(record)));
     }
@@ -80,6 +94,7 @@ pub(super) async fn register(
         );
     }
     let body = body
+        .take()
         .into_data_stream()
         .map(|chunk| chunk.map_err(|_| UploadError::Refused("the upload broke off; send the key again".into())));
     // An upload that falls silent must not keep others out.

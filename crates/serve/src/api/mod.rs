@@ -7,13 +7,15 @@ mod models;
 mod page;
 mod queries;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::{Json, Router};
+use futures_util::StreamExt;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -85,6 +87,34 @@ pub(crate) fn operator(app: App) -> Router {
         .route("/healthz", axum::routing::get(health::alive))
         .route("/readyz", axum::routing::get(health::ready))
         .with_state(app)
+}
+
+/// A request's body, until somebody has read it.
+struct Unread(Option<Body>);
+
+impl Unread {
+    fn take(&mut self) -> Body {
+        self.0.take().unwrap_or_default()
+    }
+
+    /// What is left of the body is read and dropped, up to a bound. A connection that is closed while its client still sends loses the
+    /// response that tells it why.
+    async fn drain(self, most: u64) {
+        const LONGEST: Duration = Duration::from_secs(10);
+        let Some(body) = self.0 else { return };
+        let mut chunks = body.into_data_stream();
+        let read = async {
+            let mut found = 0;
+            while let Some(Ok(chunk)) = chunks.next().await {
+                found += chunk.len() as u64;
+                if found > most {
+                    break;
+                }
+            }
+        };
+        // Whoever takes longer is cut off.
+        let _ = tokio::time::timeout(LONGEST, read).await;
+    }
 }
 
 /// Counts and logs a request by its route, which has the names of no client in it, and adds the headers that all responses have.

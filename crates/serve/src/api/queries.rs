@@ -11,6 +11,7 @@ use bytes::Bytes;
 use sordino_fhe::{FheError, KeyId, ServerKey};
 use sordino_service::ServiceError;
 
+use super::Unread;
 use super::models::offers;
 use crate::budget::Left;
 use crate::caller::{Caller, Owner};
@@ -54,18 +55,35 @@ use crate::store::LoadError;
 pub(super) async fn ask(
     State(app): State<App>,
     Path((model, protocol)): Path<(String, String)>,
-    caller: Caller,
+    caller: Result<Caller, Problem>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    /// Longer than any query of a model that is known.
+    const DRAINED: u64 = 16 << 20;
+    let mut body = Unread(Some(body));
+    let reply = reply(&app, model, &protocol, caller, &headers, &mut body).await;
+    body.drain(DRAINED).await;
+    reply
+}
+
+async fn reply(
+    app: &App,
+    model: String,
+    protocol: &str,
+    caller: Result<Caller, Problem>,
+    headers: &HeaderMap,
+    body: &mut Unread,
+) -> Result<Response, Problem> {
+    let caller = caller?;
     let deadline = Instant::now() + app.settings.deadline;
-    let offers = offers(&app, &model, &protocol)?;
+    let offers = offers(app, &model, protocol)?;
     let (offer, name) = (offers[0].clone(), offers[0].server.protocol().name());
     let lane = app.lanes.get(name).ok_or_else(|| Kind::Internal.because("the protocol has no queue"))?;
     // A body is read by whoever has a seat, and seats are bounded: so is memory.
     let seat = lane.seat(caller.share)?;
     let most = offers.iter().map(|offer| offer.most_bytes).max().unwrap_or(0);
-    let query = read(&headers, body, most, deadline).await?;
+    let query = read(headers, body, most, deadline).await?;
 
     let what = format!("{model}/{name}");
     let left = match offer.budget {
@@ -104,14 +122,14 @@ pub(super) async fn ask(
 }
 
 /// A body of at most so many bytes, before the deadline.
-async fn read(headers: &HeaderMap, body: Body, most: usize, deadline: Instant) -> Result<Bytes, Problem> {
+async fn read(headers: &HeaderMap, body: &mut Unread, most: usize, deadline: Instant) -> Result<Bytes, Problem> {
     let too_long =
         || Kind::Length.because(format!("the body is longer than {most} bytes, the longest query of this protocol"));
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|announced| announced > most) {
         return Err(too_long());
     }
-    match tokio::time::timeout_at(deadline.into(), to_bytes(body, most)).await {
+    match tokio::time::timeout_at(deadline.into(), to_bytes(body.take(), most)).await {
         Ok(Ok(query)) => Ok(query),
         Ok(Err(_)) => Err(too_long()),
         Err(_) => Err(Kind::Deadline.because("the body did not arrive in time; send it again over a faster line")),

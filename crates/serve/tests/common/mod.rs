@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::JoinHandle;
 
 use serde_json::Value;
@@ -38,7 +38,7 @@ pub(crate) fn committed() -> PathBuf {
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) store: Option<TempDir>,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Mutex<Option<oneshot::Sender<()>>>,
     thread: Option<JoinHandle<Result<(), ServeError>>>,
 }
 
@@ -66,9 +66,18 @@ impl Running {
             })
         });
         let Ok(address) = address.recv() else {
-            panic!("the server did not start: {:?}", thread.join().expect("no panic").err().map(|error| error.to_string()))
+            panic!(
+                "the server did not start: {:?}",
+                thread.join().expect("no panic").err().map(|error| error.to_string())
+            )
         };
-        Self { address, store: Some(store), stop: Some(stop), thread: Some(thread) }
+        Self { address, store: Some(store), stop: Mutex::new(Some(stop)), thread: Some(thread) }
+    }
+
+    /// An address that nobody listens on.
+    pub(crate) fn free_address() -> SocketAddr {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
+        socket.local_addr().expect("an address")
     }
 
     /// Tells it to stop, and waits until it has.
@@ -79,8 +88,8 @@ impl Running {
     }
 
     /// Tells it to stop.
-    pub(crate) fn begin_to_stop(&mut self) {
-        if let Some(stop) = self.stop.take() {
+    pub(crate) fn begin_to_stop(&self) {
+        if let Some(stop) = self.stop.lock().expect("unpoisoned").take() {
             let _ = stop.send(());
         }
     }
@@ -99,7 +108,12 @@ impl Running {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        agent().run(request.body(body).expect("a request")).expect("a response")
+        let response = if matches!(method, "GET" | "DELETE") {
+            agent().run(request.body(()).expect("a request"))
+        } else {
+            agent().run(request.body(body).expect("a request"))
+        };
+        response.expect("a response")
     }
 
     /// Registers [`KEYS`].
@@ -110,7 +124,12 @@ impl Running {
     }
 
     /// Names the clip of these features.
-    pub(crate) fn identify(&self, model: &Arc<ClientModel>, protocol: &str, features: &[f32]) -> Result<Answer, (u16, Value)> {
+    pub(crate) fn identify(
+        &self,
+        model: &Arc<ClientModel>,
+        protocol: &str,
+        features: &[f32],
+    ) -> Result<Answer, (u16, Value)> {
         let (secret, evaluation, _) = &*KEYS;
         let base = format!("/v1/models/composed/protocols/{protocol}");
         let hello = bytes(self.ask("GET", &format!("{base}/hello"), &[]));
