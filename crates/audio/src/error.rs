@@ -4,6 +4,8 @@ use thiserror::Error;
 
 use sordino_front::SpecError;
 
+use crate::resample::{MAX_RATE, MIN_RATE};
+
 /// Why a piece of audio was refused. The file is not named: the caller knows which one it asked for.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -38,7 +40,7 @@ pub enum AudioError {
     #[error("unsupported codec: {0}; convert the file, to FLAC for example")]
     UnsupportedCodec(String),
     /// The stream claims a sampling rate outside the accepted range.
-    #[error("a sampling rate of {found} Hz, expected {min} to {max}", min = crate::decode::MIN_RATE, max = crate::decode::MAX_RATE)]
+    #[error("a sampling rate of {found} Hz, expected {min} to {max}", min = MIN_RATE, max = MAX_RATE)]
     UnsupportedRate {
         /// Rate found in Hz.
         found: u32,

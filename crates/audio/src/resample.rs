@@ -13,6 +13,15 @@ const BLOCK: usize = 1_024;
 /// squares leave the range of 32-bit floats.
 const GREATEST: f32 = 4_294_967_296.0;
 
+/// Lowest sampling rate accepted, in Hz.
+pub(crate) const MIN_RATE: u32 = 1_000;
+/// Highest sampling rate accepted, in Hz: a bound on what a header can make us allocate.
+pub(crate) const MAX_RATE: u32 = 768_000;
+
+pub(crate) fn check_rate(rate: u32) -> Result<(), AudioError> {
+    if (MIN_RATE..=MAX_RATE).contains(&rate) { Ok(()) } else { Err(AudioError::UnsupportedRate { found: rate }) }
+}
+
 /// Converts a mono stream from one rate to another, chunk by chunk; keeps no more than one block.
 pub(crate) struct Resampler {
     /// `None` where the rates are equal.
@@ -121,8 +130,8 @@ fn gcd(a: u32, b: u32) -> u32 {
 /// [`AudioError::UnsupportedRate`] where a rate is outside 1 to 768 kHz, [`AudioError::Sample`] where a sample is not finite
 /// or beyond reason.
 pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>, AudioError> {
-    crate::decode::check_rate(from)?;
-    crate::decode::check_rate(to)?;
+    check_rate(from)?;
+    check_rate(to)?;
     let mut resampler = Resampler::new(from, to)?;
     let mut out = Vec::with_capacity((samples.len() as f64 * resampler.ratio) as usize + 2 * BLOCK);
     resampler.push(samples, &mut out)?;
@@ -131,6 +140,7 @@ pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>, AudioEr
 }
 
 /// Plays a signal `speed` times as fast, to within 1 part in 20,000: shorter and higher for a speed above 1.
+#[cfg(feature = "decode")]
 pub(crate) fn resample_ratio(samples: &[f32], speed: f32) -> Result<Vec<f32>, AudioError> {
     const UNIT: u32 = 10_000;
     resample(samples, (UNIT as f32 * speed).round() as u32, UNIT)

@@ -75,7 +75,7 @@ export class Server {
     for (let attempt = 1; ; attempt += 1) {
       let failed;
       const start = performance.now();
-      const record = { what, method, path: url.pathname, token: token !== null, sent: size(body), sentBytes: first(body) };
+      const record = { what, method, path: url.pathname + url.search, token: token !== null, sent: size(body), sentBytes: first(body) };
       const tell = (status, reply) =>
         this.seen({ ...record, status, received: size(reply), receivedBytes: first(reply), milliseconds: performance.now() - start });
       try {

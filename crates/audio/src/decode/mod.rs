@@ -37,12 +37,8 @@ pub use self::limits::{DecodeLimits, Overlong, Window};
 pub(crate) use self::mpeg::begins_with_mpeg;
 use self::source::{Source, View};
 use self::stream::{Decoding, Outcome};
+use crate::resample::check_rate;
 use crate::{AudioError, SoundFormat};
-
-/// Lowest sampling rate accepted, in Hz.
-pub(crate) const MIN_RATE: u32 = 1_000;
-/// Highest sampling rate accepted, in Hz: a bound on what a header can make us allocate.
-pub(crate) const MAX_RATE: u32 = 768_000;
 
 /// Mono samples, nominally in -1..1.
 #[derive(Clone, Debug, PartialEq)]
@@ -235,10 +231,6 @@ fn probe_error(error: SymphoniaError, limits: &DecodeLimits) -> AudioError {
         }
         _ => AudioError::NotAudio,
     }
-}
-
-pub(crate) fn check_rate(rate: u32) -> Result<(), AudioError> {
-    if (MIN_RATE..=MAX_RATE).contains(&rate) { Ok(()) } else { Err(AudioError::UnsupportedRate { found: rate }) }
 }
 
 /// RMS level about the mean, in dB relative to full scale; NaN where a sample is not finite.

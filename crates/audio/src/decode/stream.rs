@@ -8,9 +8,9 @@ use symphonia::core::units::{Duration, Time};
 use super::codec::Track;
 use super::mix::MixDown;
 use super::mpeg::Frame;
-use super::{DecodeLimits, Overlong, Samples, Window, check_rate, is_the_machines, rms_dbfs};
+use super::{DecodeLimits, Overlong, Samples, Window, is_the_machines, rms_dbfs};
 use crate::AudioError;
-use crate::resample::Resampler;
+use crate::resample::{Resampler, check_rate};
 
 /// What a decoding ends in.
 pub(super) enum Outcome {
