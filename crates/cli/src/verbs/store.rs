@@ -12,7 +12,7 @@ use crate::report::{self, say};
 pub(crate) struct StoreArg {
     /// Where evaluation keys, tokens and budgets are kept: a folder, or s3://bucket/folder with AWS_ENDPOINT, AWS_ACCESS_KEY_ID and so on
     /// in the environment. The user's data folder unless given.
-    #[arg(long, value_name = "PLACE")]
+    #[arg(long, global = true, value_name = "PLACE")]
     store: Option<String>,
 }
 
