@@ -70,7 +70,8 @@ export class Server {
     renameSync(this.model, old);
     renameSync(next, this.model);
     rmSync(old, { recursive: true });
-    this.process.kill('SIGHUP');
+    if (process.env.SERVE) await fetch(`${this.origin}/standin/load`, { method: 'POST', body: this.model });
+    else this.process.kill('SIGHUP');
     await new Promise((resolve) => setTimeout(resolve, 3_000));
   }
 
