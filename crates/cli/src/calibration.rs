@@ -35,9 +35,8 @@ impl Calibration {
 
     /// Where timings are kept where nobody says otherwise: the user's cache.
     pub(crate) fn default_path() -> Option<PathBuf> {
-        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-        set("SORDINO_CALIBRATION").or_else(|| cache.map(|cache| cache.join("sordino").join("calibration.json")))
+        let cache = user_folder("XDG_CACHE_HOME", ".cache");
+        set("SORDINO_CALIBRATION").or_else(|| cache.map(|cache| cache.join("calibration.json")))
     }
 
     /// Writes the file, and the folder it is in.
@@ -58,6 +57,17 @@ impl Calibration {
             }
         }
     }
+}
+
+/// A variable of the environment that says something.
+fn set(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The program's own folder of a kind: below the folder that `variable` names, or `usual` in the user's home.
+pub(crate) fn user_folder(variable: &str, usual: &str) -> Option<PathBuf> {
+    let folder = set(variable).or_else(|| set("HOME").map(|home| home.join(usual)));
+    folder.map(|folder| folder.join("sordino"))
 }
 
 /// Cores of this machine.

@@ -35,6 +35,8 @@ enum Verb {
     Inspect(verbs::inspect::Inspect),
     Keygen(verbs::keygen::Keygen),
     Identify(verbs::identify::Identify),
+    Serve(verbs::serve::Serve),
+    Store(verbs::store::Store),
     Evaluate(verbs::evaluate::Evaluate),
     Lab(verbs::lab::Lab),
     Demo(verbs::demo::Demo),
@@ -50,6 +52,8 @@ impl Verb {
             Self::Inspect(verb) => verb.run(json),
             Self::Keygen(verb) => verb.run(json),
             Self::Identify(verb) => verb.run(json),
+            Self::Serve(verb) => verb.run(json),
+            Self::Store(verb) => verb.run(json),
             Self::Evaluate(verb) => verb.run(json),
             Self::Lab(verb) => verb.run(json),
             Self::Demo(verb) => verb.run(json),
@@ -61,11 +65,18 @@ fn main() -> ExitCode {
     let program = Program::parse();
     // What the decoders complain of comes back as an error for each file; rejected tracks are listed by `index`.
     let quiet = "warn,symphonia=off,sordino_corpus=error";
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("SORDINO_LOG").unwrap_or_else(|_| quiet.into()))
+    let serves = matches!(program.verb, Verb::Serve(_));
+    let usual = if serves { "info" } else { quiet };
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("SORDINO_LOG").unwrap_or_else(|_| usual.into()))
         .with_writer(|| report::Remarks)
-        .with_ansi(false)
-        .init();
+        .with_ansi(false);
+    // A server's log is read by machines.
+    if serves {
+        log.json().init()
+    } else {
+        log.init()
+    }
     let outcome = rayon::ThreadPoolBuilder::new()
         .num_threads(program.threads.into())
         .build_global()

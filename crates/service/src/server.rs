@@ -91,13 +91,29 @@ impl Server {
     /// [`ServiceError::Fhe`] for anything that is no query for this model, [`FheError::NoEvaluationKey`] among them for a client that
     /// has not registered one.
     pub fn answer(&self, query: &[u8]) -> Result<Vec<u8>, ServiceError> {
-        let key = match self.prepared.key_of(query)? {
+        let key = match self.key_of(query)? {
             None => None,
             Some(id) => {
                 let key = self.keys.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
                 Some(key.ok_or(FheError::NoEvaluationKey)?)
             }
         };
-        Ok(self.prepared.answer(key.as_deref(), query)?)
+        self.answer_under(key.as_deref(), query)
+    }
+
+    /// The evaluation key that a query asks for; `None` where it needs none. For whoever keeps keys elsewhere than here.
+    ///
+    /// # Errors
+    /// [`ServiceError::Fhe`] for anything that is no query for this model.
+    pub fn key_of(&self, query: &[u8]) -> Result<Option<KeyId>, ServiceError> {
+        Ok(self.prepared.key_of(query)?)
+    }
+
+    /// Answers one query message under the key that [`Server::key_of`] names. Runs on the rayon pool it is called in.
+    ///
+    /// # Errors
+    /// As [`Server::answer`].
+    pub fn answer_under(&self, key: Option<&ServerKey>, query: &[u8]) -> Result<Vec<u8>, ServiceError> {
+        Ok(self.prepared.answer(key, query)?)
     }
 }

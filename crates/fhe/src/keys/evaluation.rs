@@ -155,8 +155,8 @@ impl EvaluationKey {
         HEADER_BYTES + Sections::of(parameters).all().iter().map(block).sum::<usize>() + keyswitches + KEY_ID_BYTES
     }
 
-    /// What a key of this parameter set begins with.
-    pub(crate) fn header(parameters: &ParameterSet) -> Vec<u8> {
+    /// What a key of this parameter set begins with: its magic number and the set.
+    pub fn header(parameters: &ParameterSet) -> Vec<u8> {
         MAGIC.iter().copied().chain(parameters.id.0.to_le_bytes()).collect()
     }
 

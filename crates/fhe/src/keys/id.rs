@@ -1,7 +1,10 @@
 //! [`KeyId`]: the public name of an evaluation key. [`ClientKey`]: what a client holds of its keys.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
+
+use sordino_model::{HashError, ModelHash};
 
 use crate::SecretKey;
 use crate::wire::checksum::Checksum;
@@ -17,6 +20,15 @@ impl KeyId {
     /// All of the name, in hexadecimal; what is displayed is its beginning.
     pub fn hex(&self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = HashError;
+
+    /// Reads [`KeyId::hex`].
+    fn from_str(text: &str) -> Result<Self, HashError> {
+        text.parse().map(|hash: ModelHash| Self(hash.0))
     }
 }
 

@@ -1,0 +1,201 @@
+//! Evaluation keys: registered once by their owner, used by its queries, forgotten on demand.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::StreamExt;
+use serde::Serialize;
+use sordino_fhe::KeyId;
+use utoipa::ToSchema;
+
+use super::Unread;
+use crate::caller::Caller;
+use crate::problem::{Detail, Kind, Problem};
+use crate::state::{App, store_failed};
+use crate::store::{KeyRecord, Store, UploadError};
+
+/// Longest silence in an upload.
+const SILENCE: Duration = Duration::from_secs(20);
+/// Longest upload: a key at 100 KB/s.
+const UPLOAD: Duration = Duration::from_secs(600);
+
+/// The keys of a token.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Keys {
+    keys: Vec<KeyRecord>,
+}
+
+/// Registers an evaluation key under its name. Doing so again changes nothing.
+#[utoipa::path(
+    put,
+    path = "/v1/keys/{key}",
+    params(("key" = String, Path, description = "Its name: the SHA-256 with which it ends, in hexadecimal")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The evaluation key"),
+    responses(
+        (status = OK, description = "It was there already", body = KeyRecord),
+        (status = CREATED, description = "It is kept", body = KeyRecord),
+        (status = BAD_REQUEST, description = "The body is not that key", body = Detail, content_type = "application/problem+json"),
+        (status = UNAUTHORIZED, description = "A token is missing or unknown", body = Detail, content_type = "application/problem+json"),
+        (status = NOT_FOUND, description = "That is no name of a key", body = Detail, content_type = "application/problem+json"),
+        (status = PAYLOAD_TOO_LARGE, description = "The body is longer than a key", body = Detail, content_type = "application/problem+json"),
+        (status = TOO_MANY_REQUESTS, description = "Too many uploads are under way", body = Detail, content_type = "application/problem+json"),
+        (status = INTERNAL_SERVER_ERROR, description = "The server failed", body = Detail, content_type = "application/problem+json"),
+        (status = SERVICE_UNAVAILABLE, description = "The body came too slowly", body = Detail, content_type = "application/problem+json"),
+        (status = INSUFFICIENT_STORAGE, description = "No more keys are kept", body = Detail, content_type = "application/problem+json")
+    ),
+    security(("token" = []))
+)]
+pub(super) async fn register(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    caller: Result<Caller, Problem>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<KeyRecord>), Problem> {
+    let mut body = Unread(Some(body));
+    let kept = keep(&app, &key, caller, &headers, &mut body).await;
+    body.drain(Store::key_bytes()).await;
+    kept
+}
+
+async fn keep(
+    app: &App,
+    key: &str,
+    caller: Result<Caller, Problem>,
+    headers: &HeaderMap,
+    body: &mut Unread,
+) -> Result<(StatusCode, Json<KeyRecord>), Problem> {
+    let (owner, id) = (caller?.owner()?, name(key)?);
+    if let Some(record) = app.store.record(owner, id).await.map_err(store_failed)? {
+        return Ok((StatusCode::OK, Json(record)));
+    }
+    let expected = Store::key_bytes();
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|announced| announced != expected) {
+        let found = announced.unwrap_or(0);
+        return Err(Kind::Length
+            .because(format!("{found} bytes announced, expected {expected}, the length of an evaluation key")));
+    }
+    let Ok(_upload) = app.uploads.try_acquire() else {
+        let busy = Kind::TooMany.because("other keys are being uploaded; send yours again in a while");
+        return Err(busy.retry_after(SILENCE));
+    };
+    let (most, most_in_all) = (app.settings.keys_a_token, app.settings.most_keys);
+    let own = app.store.keys_of(owner).await.map_err(store_failed)?.len();
+    if own >= most {
+        return Err(Kind::Quota.because(format!("this token has {own} keys, expected at most {most}; DELETE one")));
+    }
+    if app.store.keys().await.map_err(store_failed)?.len() >= most_in_all {
+        return Err(
+            Kind::Quota.because(format!("the server keeps {most_in_all} keys and takes no more; ask its operator"))
+        );
+    }
+    let body = body
+        .take()
+        .into_data_stream()
+        .map(|chunk| chunk.map_err(|_| UploadError::Refused("the upload broke off; send the key again".into())));
+    // An upload that falls silent must not keep others out.
+    let body = futures_util::stream::unfold(Box::pin(body), async |mut body| {
+        match tokio::time::timeout(SILENCE, body.next()).await {
+            Ok(chunk) => Some((chunk?, body)),
+            Err(_) => Some((Err(UploadError::Refused(format!("nothing came for {} s", SILENCE.as_secs()))), body)),
+        }
+    });
+    let upload = app.store.upload(owner, id, app.settings.keep_keys, Box::pin(body));
+    match tokio::time::timeout(UPLOAD, upload).await {
+        Ok(Ok(record)) => Ok((StatusCode::CREATED, Json(record))),
+        Ok(Err(UploadError::Refused(reason))) => Err(Kind::Malformed.because(reason)),
+        Ok(Err(UploadError::Store(error))) => Err(store_failed(error)),
+        Err(_) => Err(Kind::Deadline.because("the key did not arrive in time; send it over a faster line")),
+    }
+}
+
+/// The keys that this token registered.
+#[utoipa::path(
+    get,
+    path = "/v1/keys",
+    responses(
+        (status = OK, description = "Its keys", body = Keys),
+        (status = UNAUTHORIZED, description = "A token is missing or unknown", body = Detail, content_type = "application/problem+json"),
+        (status = INTERNAL_SERVER_ERROR, description = "The server failed", body = Detail, content_type = "application/problem+json")
+    ),
+    security(("token" = []))
+)]
+pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Keys>, Problem> {
+    Ok(Json(Keys { keys: app.store.keys_of(caller.owner()?).await.map_err(store_failed)? }))
+}
+
+/// One key of this token.
+#[utoipa::path(
+    get,
+    path = "/v1/keys/{key}",
+    params(("key" = String, Path, description = "Its name")),
+    responses(
+        (status = OK, description = "It is registered", body = KeyRecord),
+        (status = UNAUTHORIZED, description = "A token is missing or unknown", body = Detail, content_type = "application/problem+json"),
+        (status = NOT_FOUND, description = "This token has none of that name", body = Detail, content_type = "application/problem+json"),
+        (status = INTERNAL_SERVER_ERROR, description = "The server failed", body = Detail, content_type = "application/problem+json")
+    ),
+    security(("token" = []))
+)]
+pub(super) async fn one(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    caller: Caller,
+) -> Result<Json<KeyRecord>, Problem> {
+    let record = app.store.record(caller.owner()?, name(&key)?).await.map_err(store_failed)?;
+    record.map(Json).ok_or_else(|| Kind::KeyMissing.because("this token registered no key of that name"))
+}
+
+/// Forgets a key.
+#[utoipa::path(
+    delete,
+    path = "/v1/keys/{key}",
+    params(("key" = String, Path, description = "Its name")),
+    responses(
+        (status = NO_CONTENT, description = "It is forgotten, or was not there"),
+        (status = UNAUTHORIZED, description = "A token is missing or unknown", body = Detail, content_type = "application/problem+json"),
+        (status = NOT_FOUND, description = "That is no name of a key", body = Detail, content_type = "application/problem+json"),
+        (status = INTERNAL_SERVER_ERROR, description = "The server failed", body = Detail, content_type = "application/problem+json")
+    ),
+    security(("token" = []))
+)]
+pub(super) async fn forget(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    caller: Caller,
+) -> Result<StatusCode, Problem> {
+    let id = name(&key)?;
+    app.store.forget(caller.owner()?, id).await.map_err(store_failed)?;
+    app.cache.forget(id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forgets every key of this token.
+#[utoipa::path(
+    delete,
+    path = "/v1/keys",
+    responses(
+        (status = NO_CONTENT, description = "They are forgotten"),
+        (status = UNAUTHORIZED, description = "A token is missing or unknown", body = Detail, content_type = "application/problem+json"),
+        (status = INTERNAL_SERVER_ERROR, description = "The server failed", body = Detail, content_type = "application/problem+json")
+    ),
+    security(("token" = []))
+)]
+pub(super) async fn forget_all(State(app): State<App>, caller: Caller) -> Result<StatusCode, Problem> {
+    let owner = caller.owner()?;
+    for record in app.store.keys_of(owner).await.map_err(store_failed)? {
+        if let Ok(id) = record.key.parse() {
+            app.cache.forget(id);
+        }
+    }
+    app.store.forget_all(owner).await.map_err(store_failed)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn name(key: &str) -> Result<KeyId, Problem> {
+    key.parse().map_err(|_| Kind::NotFound.because("the name of a key has 64 lower-case hexadecimal digits"))
+}

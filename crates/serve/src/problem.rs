@@ -1,0 +1,130 @@
+//! [`Problem`]: why a request was refused, as a problem detail of RFC 9457.
+
+use std::time::Duration;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use sordino_fhe::FheError;
+use sordino_service::ServiceError;
+use utoipa::ToSchema;
+
+/// The media type of [`Detail`].
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// A problem detail (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Detail {
+    /// What kind of problem it is: `urn:sordino:problem:` and a word.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind for people.
+    title: &'static str,
+    /// The status code.
+    status: u16,
+    /// What was expected, what was found, and what to do.
+    detail: String,
+}
+
+/// Why a request was refused. Nothing in it comes from the client but names that it chose for models and protocols.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    kind: Kind,
+    detail: String,
+    after: Option<Duration>,
+}
+
+/// Kinds of problems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    NotFound,
+    Method,
+    TokenMissing,
+    TokenUnknown,
+    KeyMissing,
+    ModelChanged,
+    Malformed,
+    Length,
+    Busy,
+    TooMany,
+    Budget,
+    Quota,
+    Deadline,
+    Stopping,
+    Internal,
+}
+
+impl Kind {
+    fn parts(self) -> (&'static str, &'static str, StatusCode) {
+        match self {
+            Self::NotFound => ("not-found", "There is no such thing here", StatusCode::NOT_FOUND),
+            Self::Method => ("method", "That method is not taken here", StatusCode::METHOD_NOT_ALLOWED),
+            Self::TokenMissing => ("token-missing", "A token is needed", StatusCode::UNAUTHORIZED),
+            Self::TokenUnknown => ("token-unknown", "The token is not one of this server", StatusCode::UNAUTHORIZED),
+            Self::KeyMissing => ("key-missing", "The evaluation key is not registered", StatusCode::NOT_FOUND),
+            Self::ModelChanged => ("model-changed", "The model or its plan is another now", StatusCode::CONFLICT),
+            Self::Malformed => ("malformed", "The body is not what was expected", StatusCode::BAD_REQUEST),
+            Self::Length => ("length", "The body has another length", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::Busy => ("busy", "All places in the queue are taken", StatusCode::SERVICE_UNAVAILABLE),
+            Self::TooMany => ("too-many", "This client has too many requests under way", StatusCode::TOO_MANY_REQUESTS),
+            Self::Budget => ("budget", "The query budget is spent", StatusCode::TOO_MANY_REQUESTS),
+            Self::Quota => ("quota", "No more keys are kept", StatusCode::INSUFFICIENT_STORAGE),
+            Self::Deadline => ("deadline", "The answer would have come too late", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Stopping => ("stopping", "The server is stopping", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Internal => ("internal", "The server failed", StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    /// The word that names it.
+    pub(crate) fn name(self) -> &'static str {
+        self.parts().0
+    }
+
+    /// With what is to be said of this case.
+    pub(crate) fn because(self, detail: impl Into<String>) -> Problem {
+        Problem { kind: self, detail: detail.into(), after: None }
+    }
+}
+
+impl Problem {
+    /// When it is worth asking again.
+    pub(crate) fn retry_after(self, after: Duration) -> Self {
+        Self { after: Some(after), ..self }
+    }
+
+    /// What kind it is.
+    #[cfg(test)]
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Why a query was refused by the evaluator.
+    pub(crate) fn of_query(error: &ServiceError) -> Self {
+        let kind = match error {
+            ServiceError::Fhe(FheError::NoEvaluationKey) => Kind::KeyMissing,
+            ServiceError::Fhe(FheError::Model { .. } | FheError::OtherPlan { .. }) => Kind::ModelChanged,
+            _ => Kind::Malformed,
+        };
+        kind.because(error.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (name, title, status) = self.kind.parts();
+        let kind = format!("urn:sordino:problem:{name}");
+        let detail = Detail { kind, title, status: status.as_u16(), detail: self.detail };
+        // Strings and a number always have a JSON form.
+        let body = serde_json::to_vec(&detail).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
+        if let Some(after) = self.after {
+            let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(self.kind);
+        response
+    }
+}

@@ -1,0 +1,489 @@
+//! [`Store`]: what outlives the server: evaluation keys, who owns them, tokens, and spent budgets.
+//!
+//! ```text
+//! keys/<owner>/<key>.evk     an evaluation key, as it was sent
+//! keys/<owner>/<key>.json    its record; a key without one was not acknowledged
+//! tokens/<owner>.json        a token that the operator gave out
+//! budgets/<share>.json       what a share has spent
+//! salt                       with which shares are hashed
+//! ```
+//!
+//! `<owner>` is the SHA-256 of a token. Every object is written whole or not at all, and on a disk it is synced before anybody is told.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use object_store::buffered::BufWriter;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sordino_fhe::params::STANDARD;
+use sordino_fhe::{EvaluationKey, KeyId, ServerKey};
+use sordino_model::ModelHash;
+use thiserror::Error;
+use tokio::io::AsyncWriteExt;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+use utoipa::ToSchema;
+
+use crate::caller::Owner;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The storage behind it failed.
+    #[error("key store: {0}")]
+    Storage(#[from] object_store::Error),
+    /// The place of a store that cannot be opened.
+    #[error("key store {place}: {reason}; expected a folder, or a URL such as s3://bucket/folder")]
+    Place {
+        /// What was given.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A record that cannot be read.
+    #[error("key store: {path} is damaged ({reason}); remove it")]
+    Record {
+        /// Where it is.
+        path: String,
+        /// What the parser says.
+        reason: String,
+    },
+}
+
+/// Why an upload was not kept.
+#[derive(Debug, Error)]
+pub(crate) enum UploadError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is not the key that its name promises.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl From<object_store::Error> for UploadError {
+    fn from(error: object_store::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What is known of a registered evaluation key.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct KeyRecord {
+    /// Its name: the SHA-256 with which it ends, 64 hexadecimal digits.
+    pub key: String,
+    /// Its length as it was sent.
+    pub bytes: u64,
+    /// When it will be forgotten, in seconds since 1970; every query puts it off.
+    pub expires: u64,
+}
+
+/// A token that the operator gave out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TokenRecord {
+    /// For whom.
+    pub name: String,
+    /// When, in seconds since 1970.
+    pub created: u64,
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// A folder or a bucket.
+#[derive(Clone, Debug)]
+pub struct Store {
+    objects: Arc<dyn ObjectStore>,
+    prefix: Path,
+}
+
+impl Store {
+    /// Opens the store at `place`: a folder, which is made where it is missing, or `s3://bucket/folder`, with what it takes to get there
+    /// in the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT`, `AWS_ALLOW_HTTP`).
+    ///
+    /// # Errors
+    /// [`StoreError::Place`].
+    pub fn open(place: &str) -> Result<Self, StoreError> {
+        let refuse = |reason: String| StoreError::Place { place: place.into(), reason };
+        if let Some((scheme, _)) = place.split_once("://") {
+            return match scheme {
+                #[cfg(feature = "s3")]
+                "s3" => Self::s3(place).map_err(|error| refuse(error.to_string())),
+                other => Err(refuse(format!("this program knows no storage of the kind {other}"))),
+            };
+        }
+        let folder = FilePath::new(place);
+        std::fs::create_dir_all(folder).map_err(|error| refuse(error.to_string()))?;
+        private(folder).map_err(|error| refuse(error.to_string()))?;
+        let objects = LocalFileSystem::new_with_prefix(folder).map_err(|error| refuse(error.to_string()))?;
+        Ok(Self { objects: Arc::new(objects.with_fsync(true)), prefix: Path::default() })
+    }
+
+    #[cfg(feature = "s3")]
+    fn s3(place: &str) -> Result<Self, Box<dyn std::error::Error>> {
+        let url = url::Url::parse(place)?;
+        let bucket = url.host_str().ok_or("it names no bucket")?;
+        let objects = object_store::aws::AmazonS3Builder::from_env().with_bucket_name(bucket).build()?;
+        Ok(Self { objects: Arc::new(objects), prefix: Path::parse(url.path())? })
+    }
+
+    fn at<'a>(&self, parts: impl IntoIterator<Item = &'a str>) -> Path {
+        parts.into_iter().fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    fn key(&self, owner: Owner, key: KeyId, kind: &str) -> Path {
+        self.at(["keys", &owner.to_string(), &format!("{}.{kind}", key.hex())])
+    }
+
+    /// Bytes of every evaluation key.
+    pub(crate) fn key_bytes() -> u64 {
+        EvaluationKey::wire_bytes(&STANDARD) as u64
+    }
+
+    /// Keeps an evaluation key that arrives in pieces, if it is whole and has the name `key`.
+    pub(crate) async fn upload(
+        &self,
+        owner: Owner,
+        key: KeyId,
+        keep: Duration,
+        mut body: impl Stream<Item = Result<Bytes, UploadError>> + Unpin,
+    ) -> Result<KeyRecord, UploadError> {
+        let place = self.key(owner, key, "evk");
+        let mut writer = BufWriter::new(self.objects.clone(), place);
+        let taken = take(&mut writer, key, &mut body).await;
+        if let Err(error) = taken {
+            // Best effort: what stays is swept away later.
+            let _ = writer.abort().await;
+            return Err(error);
+        }
+        writer.shutdown().await.map_err(object_store_error)?;
+        let record = KeyRecord { key: key.hex(), bytes: Self::key_bytes(), expires: now() + keep.as_secs() };
+        self.write(&self.key(owner, key, "json"), &record).await?;
+        Ok(record)
+    }
+
+    /// The record of a key, where `owner` registered it and it has not expired.
+    pub(crate) async fn record(&self, owner: Owner, key: KeyId) -> Result<Option<KeyRecord>, StoreError> {
+        let record: Option<KeyRecord> = self.read(&self.key(owner, key, "json")).await?;
+        Ok(record.filter(|record| record.expires > now()))
+    }
+
+    /// Puts off the day on which a key is forgotten, where that is worth a write.
+    pub(crate) async fn touch(
+        &self,
+        owner: Owner,
+        key: KeyId,
+        record: &KeyRecord,
+        keep: Duration,
+    ) -> Result<(), StoreError> {
+        let expires = now() + keep.as_secs();
+        if expires < record.expires + keep.as_secs() / 20 {
+            return Ok(());
+        }
+        self.write(&self.key(owner, key, "json"), &KeyRecord { expires, ..record.clone() }).await
+    }
+
+    /// Reads a key and expands it on the way. Blocks; for threads that no other task waits for.
+    pub(crate) fn load(
+        &self,
+        runtime: &tokio::runtime::Handle,
+        owner: Owner,
+        key: KeyId,
+    ) -> Result<ServerKey, LoadError> {
+        let found = runtime.block_on(self.objects.get(&self.key(owner, key, "evk"))).map_err(StoreError::from)?;
+        let stream = StreamReader::new(found.into_stream().map_err(std::io::Error::other));
+        let bridge = SyncIoBridge::new_with_handle(stream, runtime.clone());
+        Ok(ServerKey::read(&mut std::io::BufReader::with_capacity(1 << 20, bridge))?)
+    }
+
+    /// The keys of an owner that have not expired.
+    pub(crate) async fn keys_of(&self, owner: Owner) -> Result<Vec<KeyRecord>, StoreError> {
+        self.records(&self.at(["keys", &owner.to_string()]))
+            .await
+            .map(|found| found.into_iter().map(|(_, key)| key).collect())
+    }
+
+    /// Every key with the beginning of its owner's name, for the operator.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn keys(&self) -> Result<Vec<(String, KeyRecord)>, StoreError> {
+        self.records(&self.at(["keys"])).await
+    }
+
+    async fn records(&self, under: &Path) -> Result<Vec<(String, KeyRecord)>, StoreError> {
+        let mut found = Vec::new();
+        let mut list = self.objects.list(Some(under));
+        while let Some(meta) = list.next().await.transpose()? {
+            if meta.location.extension() != Some("json") {
+                continue;
+            }
+            // Removed meanwhile is as good as not there.
+            let Some(record) = self.read::<KeyRecord>(&meta.location).await? else { continue };
+            let owner = meta.location.parts().rev().nth(1).map(|part| part.as_ref().to_owned()).unwrap_or_default();
+            if record.expires > now() {
+                found.push((owner, record));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Forgets a key of an owner.
+    pub(crate) async fn forget(&self, owner: Owner, key: KeyId) -> Result<(), StoreError> {
+        // The record first: a key without one is nobody's.
+        self.remove(&self.key(owner, key, "json")).await?;
+        self.remove(&self.key(owner, key, "evk")).await
+    }
+
+    /// Forgets all keys of an owner.
+    pub(crate) async fn forget_all(&self, owner: Owner) -> Result<(), StoreError> {
+        self.clear(&self.at(["keys", &owner.to_string()])).await
+    }
+
+    /// Forgets a key, whoever owns it. Returns how many owners it had.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn revoke(&self, key: &str) -> Result<usize, StoreError> {
+        let mut owners = 0;
+        for (owner, record) in self.keys().await? {
+            if record.key == key {
+                for kind in ["json", "evk"] {
+                    self.remove(&self.at(["keys", &owner, &format!("{key}.{kind}")])).await?;
+                }
+                owners += 1;
+            }
+        }
+        Ok(owners)
+    }
+
+    async fn clear(&self, under: &Path) -> Result<(), StoreError> {
+        let found: Vec<Path> = self.objects.list(Some(under)).map_ok(|meta| meta.location).try_collect().await?;
+        for place in found {
+            self.remove(&place).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives out a token, and returns it. Only its hash is kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn grant(&self, name: &str) -> Result<String, StoreError> {
+        let token: String = random()?.iter().map(|byte| format!("{byte:02x}")).collect();
+        let owner = ModelHash::of(token.as_bytes()).to_string();
+        let record = TokenRecord { name: name.into(), created: now() };
+        self.write(&self.at(["tokens", &format!("{owner}.json")]), &record).await?;
+        Ok(token)
+    }
+
+    /// Takes back the tokens of that name, and forgets their keys. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn withdraw(&self, name: &str) -> Result<usize, StoreError> {
+        let mut count = 0;
+        for (owner, record) in self.tokens().await? {
+            if record.name == name {
+                self.remove(&self.at(["tokens", &format!("{owner}.json")])).await?;
+                self.clear(&self.at(["keys", &owner])).await?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    /// The tokens that were given out, with the names of their owners.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn tokens(&self) -> Result<Vec<(String, TokenRecord)>, StoreError> {
+        let mut found = Vec::new();
+        let mut list = self.objects.list(Some(&self.at(["tokens"])));
+        while let Some(meta) = list.next().await.transpose()? {
+            let owner =
+                meta.location.filename().and_then(|name| name.strip_suffix(".json")).unwrap_or_default().to_owned();
+            if let Some(record) = self.read(&meta.location).await? {
+                found.push((owner, record));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the operator gave out this token.
+    pub(crate) async fn granted(&self, owner: Owner) -> Result<bool, StoreError> {
+        let place = self.at(["tokens", &format!("{owner}.json")]);
+        Ok(self.read::<TokenRecord>(&place).await?.is_some())
+    }
+
+    /// Random bytes that stay the same for this store.
+    pub(crate) async fn salt(&self) -> Result<Vec<u8>, StoreError> {
+        let place = self.at(["salt"]);
+        match self.objects.get(&place).await {
+            Ok(found) => Ok(found.bytes().await?.to_vec()),
+            Err(object_store::Error::NotFound { .. }) => {
+                let salt = random()?;
+                self.objects.put(&place, salt.to_vec().into()).await?;
+                Ok(salt.to_vec())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What a share has spent, as [`crate::budget`] wrote it.
+    pub(crate) async fn spent<T: DeserializeOwned>(&self, share: &str) -> Result<Option<T>, StoreError> {
+        self.read(&self.at(["budgets", &format!("{share}.json")])).await
+    }
+
+    /// Writes what a share has spent.
+    pub(crate) async fn spend(&self, share: &str, spent: &impl Serialize) -> Result<(), StoreError> {
+        self.write(&self.at(["budgets", &format!("{share}.json")]), spent).await
+    }
+
+    /// Removes what nobody can use any more: expired keys, uploads that never ended, and budgets older than `window`.
+    pub(crate) async fn sweep(&self, window: Duration) -> Result<(), StoreError> {
+        /// An upload may still be under way for so long.
+        const UPLOAD: u64 = 3_600;
+        let age = |meta: &object_store::ObjectMeta| {
+            now().saturating_sub(u64::try_from(meta.last_modified.timestamp()).unwrap_or(0))
+        };
+        let list: Vec<_> = self.objects.list(Some(&self.at(["keys"]))).try_collect().await?;
+        for meta in &list {
+            match meta.location.extension() {
+                Some("json") => {
+                    let expired = |record: &KeyRecord| record.expires <= now();
+                    if self.read::<KeyRecord>(&meta.location).await?.as_ref().is_some_and(expired) {
+                        self.remove(&meta.location).await?;
+                    }
+                }
+                _ if age(meta) > UPLOAD => {
+                    let record = meta.location.as_ref().replace(".evk", ".json");
+                    if !list.iter().any(|other| other.location.as_ref() == record) {
+                        self.remove(&meta.location).await?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let budgets: Vec<_> = self.objects.list(Some(&self.at(["budgets"]))).try_collect().await?;
+        for meta in budgets.iter().filter(|meta| age(meta) > 2 * window.as_secs()) {
+            self.remove(&meta.location).await?;
+        }
+        Ok(())
+    }
+
+    async fn read<T: DeserializeOwned>(&self, place: &Path) -> Result<Option<T>, StoreError> {
+        let bytes = match self.objects.get(place).await {
+            Ok(found) => found.bytes().await,
+            Err(error) => Err(error),
+        };
+        match bytes {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|reason| StoreError::Record { path: place.to_string(), reason: reason.to_string() }),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn write(&self, place: &Path, record: &impl Serialize) -> Result<(), StoreError> {
+        let record = serde_json::to_vec(record)
+            .map_err(|reason| StoreError::Record { path: place.to_string(), reason: reason.to_string() })?;
+        self.objects.put(place, record.into()).await?;
+        Ok(())
+    }
+
+    async fn remove(&self, place: &Path) -> Result<(), StoreError> {
+        match self.objects.delete(place).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Why a registered key could not be used.
+#[derive(Debug, Error)]
+pub(crate) enum LoadError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Key(#[from] sordino_fhe::FheError),
+}
+
+/// Copies a body that is an evaluation key of that name, and nothing else.
+async fn take(
+    writer: &mut BufWriter,
+    key: KeyId,
+    body: &mut (impl Stream<Item = Result<Bytes, UploadError>> + Unpin),
+) -> Result<(), UploadError> {
+    let header = EvaluationKey::header(&STANDARD);
+    let expected = Store::key_bytes();
+    let (mut hash, mut found, mut start, mut end) = (Sha256::new(), 0, Vec::new(), Vec::new());
+    while let Some(chunk) = body.next().await.transpose()? {
+        found += chunk.len() as u64;
+        if found > expected {
+            break;
+        }
+        start.extend(chunk.iter().take(header.len() - start.len()));
+        if !header.starts_with(&start) {
+            // Read to its end all the same: a client that still sends does not hear why it was refused.
+            continue;
+        }
+        // The last bytes are the name, which the hash does not cover.
+        end.extend_from_slice(&chunk);
+        let covered = end.len().saturating_sub(key.0.len());
+        hash.update(&end[..covered]);
+        end.drain(..covered);
+        writer.write_all(&chunk).await.map_err(object_store_error)?;
+    }
+    if !header.starts_with(&start) {
+        let what = "the body is no evaluation key of this version; expected what `sordino keygen --evaluation` writes";
+        return Err(UploadError::Refused(what.into()));
+    }
+    if found != expected {
+        let found = if found > expected { format!("more than {expected}") } else { found.to_string() };
+        return Err(UploadError::Refused(format!(
+            "{found} bytes came, expected {expected}, the length of an evaluation key"
+        )));
+    }
+    if end != key.0 || hash.finalize()[..] != key.0 {
+        return Err(UploadError::Refused(
+            "the body's checksum is not the name in the path, so it was damaged or is another key; send it again"
+                .into(),
+        ));
+    }
+    Ok(())
+}
+
+fn object_store_error(error: std::io::Error) -> UploadError {
+    object_store::Error::Generic { store: "upload", source: error.into() }.into()
+}
+
+/// 32 random bytes.
+fn random() -> Result<[u8; 32], StoreError> {
+    let mut bytes = [0; 32];
+    getrandom::getrandom(&mut bytes)
+        .map_err(|error| object_store::Error::Generic { store: "random", source: error.to_string().into() })?;
+    Ok(bytes)
+}
+
+/// Makes a folder its owner's alone.
+#[cfg(unix)]
+fn private(folder: &FilePath) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+fn private(_: &FilePath) -> std::io::Result<()> {
+    Ok(())
+}
