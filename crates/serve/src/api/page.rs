@@ -74,6 +74,8 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         "store.js" "text/javascript; charset=utf-8",
         "texts.js" "text/javascript; charset=utf-8",
         "worker.js" "text/javascript; charset=utf-8",
+        "module/sordino_web.js" "text/javascript; charset=utf-8",
+        "module/sordino_web_bg.wasm" "application/wasm",
     ];
     let file = |(name, media_type, plain)| File { name, media_type, plain, gzip: gzip(plain), hash: ModelHash::of(plain) };
     files.map(file).into()
