@@ -193,8 +193,19 @@ test('forgetting while the server is away deletes here, and there later', limit,
   alone({}, async (page) => {
     await page.locator('#file').setInputFiles(tracks[0].path);
     await named(page);
-    const before = await kept(page);
-    assert.equal(before.token, undefined, 'who needs no evaluation key has no token');
+    assert.equal((await kept(page)).token, undefined, 'who needs no evaluation key has no token');
+    await page.getByRole('radio', { name: /^Decided/ }).check();
+    await page.getByRole('button', { name: /^Make and send/ }).click();
+    await page.getByText(/^Making the evaluation key: [1-9]/).waitFor();
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByText('Stopped.').waitFor({ timeout: 1_000 });
+    assert.equal((await kept(page)).token.length, 64);
+    await server.down();
+    await page.getByRole('button', { name: 'Forget me' }).click();
+    await page.getByText(/Your keys are deleted here\. The server could not be told/).waitFor();
+    assert.deepEqual(Object.keys(await kept(page)), ['token']);
+    await shoot(page, 'forgotten-here');
+    await server.up();
     await page.getByRole('button', { name: 'Forget me' }).click();
     await page.getByText('Forgotten, here and on the server.').waitFor();
     assert.deepEqual(await kept(page), {});

@@ -302,7 +302,8 @@ at('forget').onclick = async () => {
     await call('forget');
     at('forgotten').textContent = texts.forgotten;
   } catch (error) {
-    at('forgotten').textContent = texts.forgottenHere(error.message);
+    status('');
+    at('forgotten').textContent = texts.forgottenHere(error.kind === 'away' ? texts.gone : error.message);
   }
 };
 

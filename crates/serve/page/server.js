@@ -61,7 +61,7 @@ export class Server {
    * One request, sent again where nobody answered or the server asks to wait: the same bytes each time, and never because of what a
    * reply holds. Gives the body of the reply.
    */
-  async ask(what, method, path, { body = null, token = null, progress = null } = {}) {
+  async ask(what, method, path, { body = null, token = null, progress = null, attempts = ATTEMPTS } = {}) {
     const url = new URL(path, ROOT);
     const headers = {};
     if (body) headers['Content-Type'] = 'application/octet-stream';
@@ -84,7 +84,7 @@ export class Server {
         failed = new Refusal('away', error.message);
       }
       const wait = Math.max(failed.wait ?? 0, Math.min(15, 2 ** (attempt - 1) * (0.5 + Math.random() / 2)));
-      if (attempt === ATTEMPTS || wait > PATIENCE) throw failed;
+      if (attempt === attempts || wait > PATIENCE) throw failed;
       this.waiting(failed.kind, wait, attempt + 1);
       await sleep(wait);
     }

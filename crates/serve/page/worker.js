@@ -202,7 +202,7 @@ const calls = {
     const mine = await store.get('token');
     await store.remove('key');
     // The token goes last: without it, nobody could delete the keys on the server.
-    if (mine) await server.ask('keys', 'DELETE', 'keys', { token: mine });
+    if (mine) await server.ask('keys', 'DELETE', 'keys', { token: mine, attempts: 2 });
     await store.remove('token');
   },
 };
