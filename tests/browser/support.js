@@ -1,12 +1,13 @@
 // What the tests stand on: a server, a browser with a microphone that plays a file, and clips.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 
 const SORDINO = process.env.SORDINO ?? 'sordino';
@@ -16,11 +17,10 @@ const SHOTS = process.env.SCREENSHOTS;
 export const folder = mkdtempSync(join(tmpdir(), 'sordino-browser-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs the program to its end. */
+/** What the program prints, as JSON. */
 export async function sordino(...args) {
-  const child = spawn(SORDINO, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-  const [code] = await once(child, 'exit');
-  if (code !== 0) throw new Error(`sordino ${args.join(' ')} ended with ${code}`);
+  const { stdout } = await promisify(execFile)(SORDINO, [...args, '--json']);
+  return JSON.parse(stdout);
 }
 
 async function freePort() {
@@ -34,8 +34,9 @@ async function freePort() {
 
 /** `sordino serve` on a free port, with a copy of the model that may be replaced, and keys of its own. */
 export class Server {
-  static async start() {
+  static async start(...more) {
     const server = new Server();
+    server.more = more;
     server.port = await freePort();
     server.home = mkdtempSync(join(folder, 'server-'));
     server.model = join(server.home, 'composed');
@@ -49,10 +50,10 @@ export class Server {
   }
 
   async up() {
-    const [command, ...fixed] = process.env.SERVE ? process.env.SERVE.split(' ') : [SORDINO, 'serve'];
-    const keys = process.env.SERVE ? [] : ['--keys', join(this.home, 'keys')];
-    const args = [...fixed, this.model, '--listen', `127.0.0.1:${this.port}`, ...keys];
-    this.process = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    const [command, ...verb] = (process.env.SERVE ?? `${SORDINO} serve`).split(' ');
+    const place = ['--listen', `127.0.0.1:${this.port}`, '--store', join(this.home, 'store'), '--budget', 'none'];
+    const args = [...verb, this.model, ...place, ...this.more];
+    this.process = spawn(command, args, { stdio: 'ignore' });
     for (let tries = 0; tries < 600; tries += 1) {
       if (this.process.exitCode !== null) throw new Error(`the server ended with ${this.process.exitCode}`);
       const ready = await fetch(`${this.origin}/readyz`).catch(() => null);
@@ -64,14 +65,19 @@ export class Server {
 
   /** Serves another version of the model, which `change` makes of a copy, while queries run. */
   async swap(change) {
+    const before = (await (await fetch(`${this.origin}/v1/models`)).json()).models[0].hash;
     const [next, old] = [`${this.model}.next`, `${this.model}.old`];
     cpSync(this.model, next, { recursive: true });
     change(next);
     renameSync(this.model, old);
     renameSync(next, this.model);
     rmSync(old, { recursive: true });
-    this.process.kill('SIGHUP');
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    for (let tries = 0; tries < 300; tries += 1) {
+      const { models } = await (await fetch(`${this.origin}/v1/models`)).json();
+      if (models[0].hash !== before) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error('the server did not look at the new model within half a minute');
   }
 
   async down() {
@@ -81,7 +87,7 @@ export class Server {
   }
 }
 
-/** A browser whose microphone plays `sound`; none where there is no sound. Everything it keeps is gone with it. */
+/** A browser whose microphone plays `sound`, or beeps where there is none. Everything it keeps is gone with it. */
 export async function browse({ sound, allowed = true, args = [], ...context } = {}) {
   const flags = [
     ...args,
@@ -92,8 +98,9 @@ export async function browse({ sound, allowed = true, args = [], ...context } = 
     '--disable-background-networking',
     '--disable-component-update',
     '--disable-sync',
+    '--use-fake-device-for-media-stream',
   ];
-  if (sound) flags.push('--use-fake-device-for-media-stream', `--use-file-for-fake-audio-capture=${sound}`);
+  if (sound) flags.push(`--use-file-for-fake-audio-capture=${sound}`);
   if (allowed) flags.push('--use-fake-ui-for-media-stream');
   const profile = mkdtempSync(join(folder, 'profile-'));
   return chromium.launchPersistentContext(profile, {

@@ -12,33 +12,46 @@ at('spectrogram').setAttribute('aria-label', texts.spectrogram);
 
 const seen = new Seen(at('requests'), at('seen-sum'), at('stays'));
 const spectrogram = new Spectrogram(at('spectrogram'));
-const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
-
 /** The libraries, the chosen one and the chosen protocol. */
 const state = { models: [], model: null, protocol: 'flat', registered: false, going: null };
 
 // Calls of the worker.
 const open = new Map();
 let calls = 0;
-function call(name, argument, transfer = []) {
+let worker;
+
+function hire() {
+  worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
+  worker.onmessage = ({ data: { event, id, result, error, ...detail } }) => {
+    if (event) {
+      events[event]?.(detail);
+      return;
+    }
+    const { resolve, reject } = open.get(id);
+    open.delete(id);
+    if (error) reject(error);
+    else resolve(result);
+  };
+  worker.onerror = () => {
+    status('');
+    fail(texts.noModule);
+  };
+}
+
+function call(name, argument) {
   const id = (calls += 1);
-  worker.postMessage({ id, call: name, argument }, transfer);
+  worker.postMessage({ id, call: name, argument });
   return new Promise((resolve, reject) => open.set(id, { resolve, reject }));
 }
-worker.onmessage = ({ data }) => {
-  if (data.event) {
-    events[data.event]?.(data);
-    return;
-  }
-  const { resolve, reject } = open.get(data.id);
-  open.delete(data.id);
-  if (data.error) reject(data.error);
-  else resolve(data.result);
-};
-worker.onerror = () => {
-  status('');
-  fail(texts.noModule);
-};
+
+/** Ends what goes on, in the middle of a computation too. */
+function stop() {
+  if (open.size === 0) return;
+  worker.terminate();
+  open.forEach(({ reject }) => reject({ kind: 'stopped' }));
+  open.clear();
+  hire();
+}
 
 const events = {
   request: ({ request }) => seen.add(request),
@@ -96,6 +109,7 @@ function explain({ kind, message, wait, decrypted }, again) {
     none: () => texts.noMicrophone,
     failed: () => texts.microphoneFailed(message),
     undecodable: () => texts.undecodable,
+    forgotten: () => texts.forgottenMeanwhile,
   }[kind];
   const passing = ['away', 'busy', 'deadline', 'stopping', 'too-many'].includes(kind);
   fail(said ? said() : wait ? texts.later(message, wait) : message, passing && !decrypted ? again : undefined);
@@ -163,7 +177,7 @@ function idle() {
 async function go(task, again) {
   if (state.going || !state.model) return;
   state.going = new AbortController();
-  state.going.signal.addEventListener('abort', () => worker.postMessage({ call: 'cancel' }));
+  state.going.signal.addEventListener('abort', stop);
   at('listen').setAttribute('aria-disabled', 'false');
   at('listen').classList.add('going');
   at('listen-text').textContent = texts.stop;
@@ -288,7 +302,8 @@ at('forget').onclick = async () => {
     await call('forget');
     at('forgotten').textContent = texts.forgotten;
   } catch (error) {
-    at('forgotten').textContent = texts.forgottenHere(error.message);
+    status('');
+    at('forgotten').textContent = texts.forgottenHere(error.kind === 'away' ? texts.gone : error.message);
   }
 };
 
@@ -327,5 +342,6 @@ async function start() {
   }
 }
 
+hire();
 idle();
 start();

@@ -6,7 +6,7 @@ const ATTEMPTS = 8;
 /** Longest wait that is sat out, in seconds. Beyond it the person decides. */
 const PATIENCE = 60;
 /** Bytes of a body that the page shows. */
-const SHOWN = 48;
+const SHOWN = 80;
 
 /** An answer that is none. `kind` is the last part of a problem's type, or `away` where nobody answered. */
 export class Refusal extends Error {
@@ -28,15 +28,10 @@ async function refusal(status, text, headers) {
   return new Refusal(kind, problem.detail ?? `HTTP status ${status}`, { status, wait: Number.isFinite(seconds) ? seconds : null });
 }
 
-const sleep = (seconds, signal) =>
-  new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const timer = setTimeout(resolve, 1000 * seconds);
-    signal?.addEventListener('abort', () => (clearTimeout(timer), reject(signal.reason)), { once: true });
-  });
+const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
 /** A body that is sent with a report of how far it is. `fetch` has none. */
-function upload(method, url, { headers, body, progress, signal }) {
+function upload(method, url, { headers, body, progress }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open(method, url);
@@ -46,13 +41,12 @@ function upload(method, url, { headers, body, progress, signal }) {
     request.onload = () =>
       resolve({ status: request.status, body: new Uint8Array(request.response), header: (name) => request.getResponseHeader(name) });
     request.onerror = () => reject(new TypeError('the connection failed'));
-    signal?.addEventListener('abort', () => (request.abort(), reject(signal.reason)), { once: true });
     request.send(body);
   });
 }
 
-async function carry(method, url, { headers, body, signal }) {
-  const reply = await fetch(url, { method, headers, body, signal });
+async function carry(method, url, { headers, body }) {
+  const reply = await fetch(url, { method, headers, body });
   return { status: reply.status, body: new Uint8Array(await reply.arrayBuffer()), header: (name) => reply.headers.get(name) };
 }
 
@@ -67,7 +61,7 @@ export class Server {
    * One request, sent again where nobody answered or the server asks to wait: the same bytes each time, and never because of what a
    * reply holds. Gives the body of the reply.
    */
-  async ask(what, method, path, { body = null, token = null, progress = null, signal = null } = {}) {
+  async ask(what, method, path, { body = null, token = null, progress = null, attempts = ATTEMPTS } = {}) {
     const url = new URL(path, ROOT);
     const headers = {};
     if (body) headers['Content-Type'] = 'application/octet-stream';
@@ -79,20 +73,20 @@ export class Server {
       const tell = (status, reply) =>
         this.seen({ ...record, status, received: size(reply), receivedBytes: first(reply), milliseconds: performance.now() - start });
       try {
-        const reply = await (progress ? upload : carry)(method, url, { headers, body, progress, signal });
+        const reply = await (progress ? upload : carry)(method, url, { headers, body, progress });
         tell(reply.status, reply.body);
         if (reply.status < 300) return reply.body;
         failed = await refusal(reply.status, new TextDecoder().decode(reply.body), reply.header);
         if (failed.status !== 429 && failed.status !== 503) throw failed;
       } catch (error) {
-        if (error instanceof Refusal || signal?.aborted) throw error;
+        if (error instanceof Refusal) throw error;
         tell(0, null);
         failed = new Refusal('away', error.message);
       }
       const wait = Math.max(failed.wait ?? 0, Math.min(15, 2 ** (attempt - 1) * (0.5 + Math.random() / 2)));
-      if (attempt === ATTEMPTS || wait > PATIENCE) throw failed;
+      if (attempt === attempts || wait > PATIENCE) throw failed;
       this.waiting(failed.kind, wait, attempt + 1);
-      await sleep(wait, signal);
+      await sleep(wait);
     }
   }
 

@@ -139,5 +139,6 @@ export const texts = {
   forgetLead: 'Deletes your secret key here and your evaluation keys on the server. The next question makes new ones.',
   forget: 'Forget me',
   forgotten: 'Forgotten, here and on the server.',
+  forgottenMeanwhile: 'Another tab pressed Forget me while the evaluation key was made. It is deleted on the server too.',
   forgottenHere: (why) => `Your keys are deleted here. The server could not be told: ${why} Press again when it is back.`,
 };

@@ -1,5 +1,5 @@
 // The client, off the page's thread: keys, features, encryption, decryption and all requests. The secret key never leaves this worker
-// but for the browser's own store.
+// but for the browser's own store. The page stops what goes on by ending the worker: nothing in it is lost but what was going on.
 
 import init, { Evaluation, Key, Listener, Model } from './module/sordino_web.js';
 import { Refusal, Server } from './server.js';
@@ -21,7 +21,6 @@ const halves = new Map();
 const listeners = new Map();
 let catalogue = null;
 let secret = null;
-let going = new AbortController();
 
 /** Drops everything that hangs on the key. Another tab may have deleted it from the store. */
 function drop() {
@@ -54,7 +53,7 @@ function token() {
 
 async function models({ fresh = false } = {}) {
   if (fresh) catalogue = null;
-  catalogue ??= (await server.json('models', 'GET', 'models', { signal: going.signal })).models;
+  catalogue ??= (await server.json('models', 'GET', 'models')).models;
   return catalogue;
 }
 
@@ -69,7 +68,7 @@ const path = (...parts) => ['models', ...parts].map(encodeURIComponent).join('/'
 async function half({ name, client }) {
   await ready;
   if (!halves.has(client.hash)) {
-    const bytes = await server.ask('client', 'GET', `${path(name, 'client')}?hash=${client.hash}`, { signal: going.signal });
+    const bytes = await server.ask('client', 'GET', `${path(name, 'client')}?hash=${client.hash}`);
     halves.set(client.hash, Model.fromBytes(bytes));
   }
   return halves.get(client.hash);
@@ -91,14 +90,14 @@ async function registered() {
     tell('made', { milliseconds: performance.now() - start });
     const progress = (sent) => tell('sending', { sent, size: body.length });
     progress(0);
-    await server.ask('key', 'PUT', `keys/${name}`, { body, token: mine, progress, signal: going.signal });
+    await server.ask('key', 'PUT', `keys/${name}`, { body, token: mine, progress });
     // Another tab may have forgotten the secret key meanwhile.
     const bytes = made.toBytes();
     const same = (kept) => kept?.bytes.every((byte, i) => byte === bytes[i]);
     const stored = await store.update('key', (kept) => (same(kept) ? { ...kept, evaluation: name } : undefined));
     if (!stored) {
       await server.ask('keys', 'DELETE', `keys/${name}`, { token: mine });
-      throw new DOMException('the key was forgotten', 'AbortError');
+      throw new Refusal('forgotten', name);
     }
     return name;
   };
@@ -113,7 +112,7 @@ async function listener(model, protocol) {
   const evaluation = needsKey(model, protocol) ? await registered() : undefined;
   const id = [model.name, model.hash, protocol, evaluation].join(' ');
   if (!listeners.has(id)) {
-    const hello = await server.ask('hello', 'GET', path(model.name, 'protocols', protocol, 'hello'), { signal: going.signal });
+    const hello = await server.ask('hello', 'GET', path(model.name, 'protocols', protocol, 'hello'));
     listeners.set(id, new Listener(await half(model), await key(), evaluation, hello));
   }
   return listeners.get(id);
@@ -161,7 +160,7 @@ async function query({ samples, rate, name, protocol }) {
     let reply;
     try {
       const to = path(name, 'protocols', protocol, 'queries');
-      reply = await server.ask('query', 'POST', to, { body: message, token: mine, signal: going.signal });
+      reply = await server.ask('query', 'POST', to, { body: message, token: mine });
     } catch (error) {
       error.decrypted = trip > 1;
       throw error;
@@ -203,21 +202,16 @@ const calls = {
     const mine = await store.get('token');
     await store.remove('key');
     // The token goes last: without it, nobody could delete the keys on the server.
-    if (mine) await server.ask('keys', 'DELETE', 'keys', { token: mine, signal: going.signal });
+    if (mine) await server.ask('keys', 'DELETE', 'keys', { token: mine, attempts: 2 });
     await store.remove('token');
   },
 };
 
 onmessage = async ({ data: { id, call, argument } }) => {
-  if (call === 'cancel') {
-    going.abort();
-    return;
-  }
-  going = new AbortController();
   try {
     postMessage({ id, result: await calls[call](argument) });
   } catch (error) {
-    const { kind = error.name === 'AbortError' ? 'stopped' : 'other', wait = null, decrypted = false } = error;
+    const { kind = 'other', wait = null, decrypted = false } = error;
     postMessage({ id, error: { kind, wait, decrypted, message: error.message ?? String(error) } });
   }
 };
