@@ -208,3 +208,8 @@ async fn sweep(state: &state::App) {
         tokio::time::sleep(SWEEP).await;
     }
 }
+
+/// The README's example, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
