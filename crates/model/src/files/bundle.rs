@@ -124,7 +124,7 @@ impl<'a> Bundle<'a> {
     }
 
     /// What identifies the half: the SHA-256 of its `SHA256SUMS`.
-    pub(crate) fn hash(&self) -> ModelHash {
+    pub fn hash(&self) -> ModelHash {
         ModelHash::of(self.files.get(SUMS).map_or(&[], |sums| sums.as_ref()))
     }
 
