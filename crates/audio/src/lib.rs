@@ -16,8 +16,8 @@ pub use augment::{
     mix_at_snr, pitch_shift, power, time_stretch,
 };
 pub use decode::{
-    DecodeLimits, Overlong, Samples, Window, decode_bytes, decode_file, decode_reader, decode_stream, decode_window,
-    decode_window_from, rms_dbfs,
+    DecodeLimits, LiveWave, Overlong, Samples, Window, decode_bytes, decode_file, decode_reader, decode_stream,
+    decode_window, decode_window_from, rms_dbfs,
 };
 pub use error::AudioError;
 pub use formats::SoundFormat;

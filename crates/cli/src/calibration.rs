@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sordino_lab::Machine;
 use sordino_model::cost::Timings;
 use sordino_model::files::{read_text, write_file};
+use sordino_remote::places;
 
 use crate::report::note;
 
@@ -35,9 +36,8 @@ impl Calibration {
 
     /// Where timings are kept where nobody says otherwise: the user's cache.
     pub(crate) fn default_path() -> Option<PathBuf> {
-        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-        set("SORDINO_CALIBRATION").or_else(|| cache.map(|cache| cache.join("sordino").join("calibration.json")))
+        let set = std::env::var_os("SORDINO_CALIBRATION").filter(|value| !value.is_empty()).map(PathBuf::from);
+        set.or_else(|| places::cache().map(|cache| cache.join("calibration.json")))
     }
 
     /// Writes the file, and the folder it is in.
