@@ -23,8 +23,8 @@ pub use augment::{
 };
 #[cfg(feature = "decode")]
 pub use decode::{
-    DecodeLimits, Overlong, Samples, Window, decode_bytes, decode_file, decode_reader, decode_stream, decode_window,
-    decode_window_from, rms_dbfs,
+    DecodeLimits, LiveWave, Overlong, Samples, Window, decode_bytes, decode_file, decode_reader, decode_stream,
+    decode_window, decode_window_from, rms_dbfs,
 };
 pub use error::AudioError;
 #[cfg(feature = "decode")]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sordino_lab::Machine;
 use sordino_model::cost::Timings;
 use sordino_model::files::{read_text, write_file};
+use sordino_remote::places;
 
 use crate::report::note;
 
@@ -35,8 +36,8 @@ impl Calibration {
 
     /// Where timings are kept where nobody says otherwise: the user's cache.
     pub(crate) fn default_path() -> Option<PathBuf> {
-        let cache = user_folder("XDG_CACHE_HOME", ".cache");
-        set("SORDINO_CALIBRATION").or_else(|| cache.map(|cache| cache.join("calibration.json")))
+        let set = std::env::var_os("SORDINO_CALIBRATION").filter(|value| !value.is_empty()).map(PathBuf::from);
+        set.or_else(|| places::cache().map(|cache| cache.join("calibration.json")))
     }
 
     /// Writes the file, and the folder it is in.
@@ -57,17 +58,6 @@ impl Calibration {
             }
         }
     }
-}
-
-/// A variable of the environment that says something.
-fn set(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-/// The program's own folder of a kind: below the folder that `variable` names, or `usual` in the user's home.
-pub(crate) fn user_folder(variable: &str, usual: &str) -> Option<PathBuf> {
-    let folder = set(variable).or_else(|| set("HOME").map(|home| home.join(usual)));
-    folder.map(|folder| folder.join("sordino"))
 }
 
 /// Cores of this machine.

@@ -1,8 +1,12 @@
 //! The `sordino` program: verbs in the order of the flow.
 
 mod calibration;
+mod distant;
 mod disturbances;
+mod keys;
 mod library;
+mod listener;
+mod live;
 mod protocol;
 mod report;
 mod verbs;

@@ -72,6 +72,20 @@ impl ProtocolArgs {
     }
 }
 
+impl ProtocolArgs {
+    /// Refuses options other than those with which a server has chosen to answer.
+    pub(crate) fn agrees_with(self, offered: Protocol) -> anyhow::Result<()> {
+        let asked = self.protocol()?;
+        let Self { probes, decisions: DecisionArgs { answers, resolution }, .. } = self;
+        let chosen = probes.is_some() || answers.is_some() || resolution.is_some();
+        anyhow::ensure!(
+            !chosen || asked == offered,
+            "the server answers with {offered}, and was asked for {asked}: leave out --probes, --answers and --resolution"
+        );
+        Ok(())
+    }
+}
+
 /// Clusters of a model, among which probes choose.
 pub(crate) fn clusters(hierarchy: &Hierarchy) -> usize {
     hierarchy.stages().last().map_or(1, |stage| stage.groups())

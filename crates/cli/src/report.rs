@@ -11,6 +11,12 @@ use sordino_corpus::is_unprintable;
 use sordino_lab::Monitor;
 use sordino_learn::run::{Bars, Progress};
 
+/// A line of a result, on standard output. What stands in the way of it is told by [`heard`], once.
+macro_rules! say {
+    ($($arg:tt)*) => { $crate::report::line(format_args!($($arg)*)) };
+}
+pub(crate) use say;
+
 /// Prints `value` as JSON if asked to, else what `human` writes.
 pub(crate) fn print<T: Serialize>(json: bool, value: &T, human: impl FnOnce(&T)) -> anyhow::Result<()> {
     if json {
@@ -21,11 +27,11 @@ pub(crate) fn print<T: Serialize>(json: bool, value: &T, human: impl FnOnce(&T))
     heard()
 }
 
-/// A line of a result, on standard output. What stands in the way of it is told by [`heard`], once.
-macro_rules! say {
-    ($($arg:tt)*) => { $crate::report::line(format_args!($($arg)*)) };
+/// Prints `value` as JSON on one line of its own, for results that come one by one.
+pub(crate) fn json_line<T: Serialize>(value: &T) -> anyhow::Result<()> {
+    say!("{}", escaped(&serde_json::to_string(value)?));
+    heard()
 }
-pub(crate) use say;
 
 /// A note for people, on standard error so that it never mixes with a result.
 macro_rules! note {

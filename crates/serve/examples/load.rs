@@ -90,7 +90,9 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
                             Ok(client) => client,
                             Err(error) => return eprintln!("{error}"),
                         };
-                        while let Some((i, &due)) = Some(turn.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, due.get(i)?))) {
+                        while let Some((i, &due)) =
+                            Some(turn.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, due.get(i)?)))
+                        {
                             thread::sleep(due.saturating_sub(start.elapsed()));
                             let asked = ask(&agent, &base, &token, &mut client, &clips[i % CLIPS]);
                             let took = (start.elapsed() - due).as_secs_f64();
@@ -114,7 +116,9 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
             let Tally { mut answered, wrong, busy, failed } =
                 tally.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
             answered.sort_by(f64::total_cmp);
-            let at = |part: f64| answered.get(((answered.len() as f64 - 1.0) * part).round() as usize).copied().unwrap_or(f64::NAN);
+            let at = |part: f64| {
+                answered.get(((answered.len() as f64 - 1.0) * part).round() as usize).copied().unwrap_or(f64::NAN)
+            };
             println!(
                 "{protocol},{rate},{seconds},{},{},{wrong},{busy},{failed},{:.3},{:.4},{:.4},{:.4},{:.4},{:.0}",
                 due.len(),
@@ -155,6 +159,7 @@ fn ask(agent: &ureq::Agent, base: &str, token: &str, client: &mut Client, clip: 
 /// Memory that a process holds, in MB; not a number where nobody tells.
 fn memory(process: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let held = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    let held =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
     held.map_or(f64::NAN, |kilobytes| kilobytes / 1_024.0)
 }

@@ -57,7 +57,9 @@ fn the_running_server_answers_as_its_document_says() {
     let mut checker = Checker { document, seen: BTreeSet::new() };
     let token = bearer(TOKEN);
     let own = [("authorization", &*token)];
-    let mut get = |template: &str, path: &str, headers: &[(&str, &str)]| checker.check("GET", template, server.ask("GET", path, headers));
+    let mut get = |template: &str, path: &str, headers: &[(&str, &str)]| {
+        checker.check("GET", template, server.ask("GET", path, headers))
+    };
     assert_eq!(get("/healthz", "/healthz", &[]), 200);
     assert_eq!(get("/readyz", "/readyz", &[]), 200);
     assert_eq!(get("/v1/models", "/v1/models", &[]), 200);

@@ -68,7 +68,8 @@ fn a_new_certificate_is_taken_without_a_restart() {
     let files = (folder.path().join("chain.pem"), folder.path().join("key.pem"));
     let server = Running::start(|options| options.tls = Some(files));
     let alive = |root: &ureq::tls::Certificate<'static>| {
-        let tls = ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::new_with_certs(std::slice::from_ref(root)));
+        let tls = ureq::tls::TlsConfig::builder()
+            .root_certs(ureq::tls::RootCerts::new_with_certs(std::slice::from_ref(root)));
         let agent: ureq::Agent = ureq::Agent::config_builder().tls_config(tls.build()).build().into();
         agent.get(format!("https://{}/healthz", server.address)).call().is_ok()
     };

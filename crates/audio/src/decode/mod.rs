@@ -16,6 +16,7 @@
 
 mod codec;
 mod limits;
+mod live;
 mod mix;
 mod mpeg;
 mod opus;
@@ -34,6 +35,7 @@ use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
 pub use self::limits::{DecodeLimits, Overlong, Window};
+pub use self::live::LiveWave;
 pub(crate) use self::mpeg::begins_with_mpeg;
 use self::source::{Source, View};
 use self::stream::{Decoding, Outcome};

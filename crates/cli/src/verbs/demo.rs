@@ -16,9 +16,10 @@ use sordino_model::{Decider, Protocol};
 use sordino_service::Server;
 
 use crate::disturbances::DisturbanceArgs;
+use crate::keys;
 use crate::library::MOST_COMPOSED;
+use crate::listener::{self, Identified, Listener};
 use crate::report::{self, note, say};
-use crate::verbs::identify::{self, Identified, Listener};
 use crate::verbs::train::{self, EffortArg, SettingArgs};
 
 /// Clips asked about: from the library, and from outside it.
@@ -125,7 +126,7 @@ impl Demo {
         let key = Arc::new(SecretKey::generate(&params::STANDARD));
         clock.lap("keygen");
         let mut answers = Vec::new();
-        let evaluation = identify::evaluation_key(&key);
+        let evaluation = keys::evaluation_key(&key);
         clock.lap("evaluation key");
         let client = Arc::new(client);
         for protocol in Protocol::ALL {
@@ -145,7 +146,7 @@ impl Demo {
                 let best = answer.best.first().map(|m| m.track_id);
                 let right = if *inside { answer.known && best == Some(track.id) } else { !answer.known };
                 if !json {
-                    identify::human(if right { "  right " } else { "  WRONG " }, &answer);
+                    listener::human(if right { "  right " } else { "  WRONG " }, &answer);
                     report::heard()?;
                 }
                 answers.push(Asked { protocol: name, expected: inside.then_some(track.id), right, answer });

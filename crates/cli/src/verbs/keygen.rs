@@ -7,8 +7,8 @@ use clap::Args;
 use serde::Serialize;
 use sordino_fhe::{SecretKey, params};
 
+use crate::keys;
 use crate::report::{self, say};
-use crate::verbs::identify;
 
 /// Make a client's secret key, which never leaves the client, and the evaluation key that goes to a server.
 #[derive(Args)]
@@ -52,7 +52,7 @@ impl Keygen {
         // Both are written whole beside their places before either takes its name.
         let secret = self.out.as_deref().map(|file| key.stage(file)).transpose()?;
         let made = self.evaluation.as_deref().map(|file| {
-            let evaluation = identify::evaluation_key(&key);
+            let evaluation = keys::evaluation_key(&key);
             evaluation.stage(file).map(|staged| (staged, evaluation.id().hex()))
         });
         let (evaluation, evaluation_name) = made.transpose()?.unzip();

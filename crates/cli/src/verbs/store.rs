@@ -3,8 +3,8 @@
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use sordino_remote::places;
 
-use crate::calibration::user_folder;
 use crate::report::{self, say};
 
 /// Where a server keeps keys, tokens and budgets.
@@ -20,7 +20,7 @@ impl StoreArg {
     /// The place.
     pub(crate) fn place(&self) -> anyhow::Result<String> {
         let usual = || {
-            let folder = user_folder("XDG_DATA_HOME", ".local/share")?.join("server");
+            let folder = places::data()?.join("server");
             folder.to_str().map(str::to_owned)
         };
         self.store.clone().or_else(usual).context("no folder for keys: HOME is not set; name one with --store")

@@ -77,7 +77,8 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         "module/sordino_web.js" "text/javascript; charset=utf-8",
         "module/sordino_web_bg.wasm" "application/wasm",
     ];
-    let file = |(name, media_type, plain)| File { name, media_type, plain, gzip: gzip(plain), hash: ModelHash::of(plain) };
+    let file =
+        |(name, media_type, plain)| File { name, media_type, plain, gzip: gzip(plain), hash: ModelHash::of(plain) };
     files.map(file).into()
 });
 

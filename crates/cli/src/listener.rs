@@ -1,0 +1,218 @@
+//! [`Listener`]: who asks, a server here or elsewhere, and what is shown of the answer.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use sordino_audio::{DecodeLimits, Samples, Window, decode_file, decode_stream, decode_window};
+use sordino_fhe::ClientKey;
+use sordino_front::{Crop, FeatureSpec};
+use sordino_model::ClientModel;
+use sordino_service::{Client, Exchange, Server, Trip, exchange};
+
+use crate::calibration::Calibration;
+use crate::distant::Distant;
+use crate::report::{self, say};
+
+/// Tracks that are shown where the client sees the scores of many.
+const SHOWN: usize = 3;
+
+/// The path that stands for standard input.
+pub(crate) const STANDARD_INPUT: &str = "-";
+
+/// One clip's answer.
+#[derive(Serialize)]
+pub(crate) struct Identified {
+    pub(crate) clip: String,
+    pub(crate) known: bool,
+    pub(crate) best: Vec<Match>,
+    pub(crate) seconds: Phases,
+    pub(crate) bytes_up: usize,
+    pub(crate) bytes_down: usize,
+    /// Whether a network lay in between.
+    #[serde(skip)]
+    distant: bool,
+}
+
+/// A track and its score.
+#[derive(Serialize)]
+pub(crate) struct Match {
+    pub(crate) track_id: u32,
+    pub(crate) artist: String,
+    pub(crate) title: String,
+    /// Where the client sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) score: Option<i64>,
+}
+
+/// Seconds per phase.
+#[derive(Serialize)]
+pub(crate) struct Phases {
+    pub(crate) features: f64,
+    pub(crate) encrypt: f64,
+    /// The server's work, and the network where there is one.
+    pub(crate) server: f64,
+    /// What the server was expected to take, from the timings that `calibrate` kept, or by its own word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server_predicted: Option<f64>,
+    pub(crate) decrypt: f64,
+}
+
+/// A client, and whom it asks. Messages between them are bytes.
+pub(crate) struct Listener<'a> {
+    host: Host<'a>,
+    predicted: Option<f64>,
+}
+
+/// Who answers.
+enum Host<'a> {
+    /// A server in this process.
+    Here { client: Client, server: &'a Server },
+    /// One at the other end of a network.
+    There(Box<Distant<'a>>),
+}
+
+impl<'a> Listener<'a> {
+    /// A client of a server in this process.
+    pub(crate) fn new(model: Arc<ClientModel>, key: ClientKey, server: &'a Server) -> anyhow::Result<Self> {
+        let shape = model.stages_for(server.protocol()).shape().clone();
+        let predict = |c: Calibration| server.plan().predict(&shape, &c.timings, rayon::current_num_threads());
+        let predicted = Calibration::load().map(predict).transpose()?.map(|time| time.as_secs_f64());
+        let client = Client::new(model, key, &server.hello())?;
+        Ok(Self { host: Host::Here { client, server }, predicted })
+    }
+
+    /// The client of a server at the other end of a network.
+    pub(crate) fn distant(distant: Distant<'a>) -> Self {
+        Self { predicted: distant.predicted, host: Host::There(distant.into()) }
+    }
+
+    fn model(&self) -> &ClientModel {
+        match &self.host {
+            Host::Here { client, .. } => client.model(),
+            Host::There(distant) => distant.model(),
+        }
+    }
+
+    /// What sound the model takes.
+    pub(crate) fn spec(&self) -> anyhow::Result<FeatureSpec> {
+        Ok(self.model().front().spec()?.clone())
+    }
+
+    /// Identifies a file, or standard input.
+    pub(crate) fn file(&mut self, path: &Path, crop: Crop) -> anyhow::Result<Identified> {
+        let start = Instant::now();
+        let spec = self.spec()?;
+        let limits = DecodeLimits::for_spec(&spec);
+        let (samples, crop) = match crop {
+            // Of a recording of hours, no more than the query is decoded; a little more, for the rounding of its length.
+            Crop::At(start) if path != Path::new(STANDARD_INPUT) => {
+                let window = Window { start_seconds: start.into(), seconds: spec.query_seconds + 0.1 };
+                (decode_window(path, spec.sample_rate, window, &limits)?, Crop::At(0.0))
+            }
+            crop => (samples(path, spec.sample_rate, &limits)?, crop),
+        };
+        self.ask(name(path), start, &samples.data, crop)
+    }
+
+    /// Identifies samples at the model's rate.
+    pub(crate) fn samples(&mut self, name: String, samples: &[f32]) -> anyhow::Result<Identified> {
+        self.ask(name, Instant::now(), samples, Crop::Middle)
+    }
+
+    /// Identifies samples, on which somebody has worked since `start`.
+    fn ask(&mut self, clip: String, start: Instant, samples: &[f32], crop: Crop) -> anyhow::Result<Identified> {
+        let (decoded, spec, took) = (start.elapsed(), self.spec()?, Cell::default());
+        let features = |model: &ClientModel| {
+            let (start, sound) = (Instant::now(), model.front().spec()?);
+            // A model may be swapped while it is asked.
+            anyhow::ensure!(
+                sound.sample_rate == spec.sample_rate && sound.query_seconds <= spec.query_seconds,
+                "the server's model takes other sound by now; ask again"
+            );
+            let features = model.front().features_at(samples, crop)?;
+            took.set(start.elapsed());
+            Ok(features)
+        };
+        let done = match &mut self.host {
+            Host::Here { client, server } => {
+                let features = features(client.model())?;
+                exchange(client, &features, &mut |message| server.answer(message))?
+            }
+            Host::There(distant) => distant.ask(&features)?,
+        };
+        let front = decoded + took.get();
+        Ok(self.describe(clip, front, &done))
+    }
+
+    fn describe(&self, clip: String, front: Duration, done: &Exchange) -> Identified {
+        let best = done.answer.matches.iter().take(SHOWN).map(|found| {
+            let label = &self.model().labels()[found.label];
+            let (artist, title) = (label.artist.clone(), label.title.clone());
+            Match { track_id: label.track_id, artist, title, score: found.score }
+        });
+        let sum = |phase: fn(&Trip) -> Duration| done.total(phase).as_secs_f64();
+        let (bytes_up, bytes_down) = done.bytes();
+        Identified {
+            clip,
+            known: done.answer.known,
+            best: best.collect(),
+            seconds: Phases {
+                features: front.as_secs_f64(),
+                encrypt: sum(|t| t.encrypt),
+                server: sum(|t| t.wait),
+                server_predicted: self.predicted,
+                decrypt: sum(|t| t.decrypt),
+            },
+            bytes_up,
+            bytes_down,
+            distant: matches!(self.host, Host::There(_)),
+        }
+    }
+}
+
+/// What a clip is called.
+pub(crate) fn name(clip: &Path) -> String {
+    if clip == Path::new(STANDARD_INPUT) { "standard input".into() } else { clip.display().to_string() }
+}
+
+/// The sound of a clip.
+fn samples(clip: &Path, rate: u32, limits: &DecodeLimits) -> anyhow::Result<Samples> {
+    Ok(match clip == Path::new(STANDARD_INPUT) {
+        true => decode_stream(std::io::stdin().lock(), rate, limits)?,
+        false => decode_file(clip, rate, limits)?,
+    })
+}
+
+/// Prints one answer, `mark` before its first line.
+pub(crate) fn human(mark: &str, answer: &Identified) {
+    let name = |m: &Match| if m.artist.is_empty() { m.title.clone() } else { format!("{} - {}", m.artist, m.title) };
+    let score = |m: &Match| m.score.map(|score| format!(", score {score}")).unwrap_or_default();
+    match answer.best.first() {
+        Some(best) if answer.known => {
+            say!("{mark}{}: {} (track {}{})", answer.clip, name(best), best.track_id, score(best));
+        }
+        Some(best) => say!("{mark}{}: unknown (nearest {}{})", answer.clip, name(best), score(best)),
+        None => say!("{mark}{}: unknown", answer.clip),
+    }
+    for (place, other) in answer.best.iter().enumerate().skip(1).filter(|_| answer.known) {
+        say!("    {}. {} (track {}{})", place + 1, name(other), other.track_id, score(other));
+    }
+    let time = |s: f64| report::seconds(Duration::from_secs_f64(s));
+    let Phases { features, encrypt, server, server_predicted, decrypt } = &answer.seconds;
+    // A server may say anything.
+    let predicted = server_predicted.filter(|s| (0.0..1e9).contains(s));
+    let predicted = predicted.map(|s| format!(" (predicted {})", time(s))).unwrap_or_default();
+    let who = if answer.distant { "server and network" } else { "server" };
+    say!(
+        "    features {}, encrypt {}, {who} {}{predicted}, decrypt {}; {} up, {} down",
+        time(*features),
+        time(*encrypt),
+        time(*server),
+        time(*decrypt),
+        report::bytes(answer.bytes_up as u64),
+        report::bytes(answer.bytes_down as u64)
+    );
+}
