@@ -166,6 +166,20 @@ fn what_is_missing_is_named() {
     assert!(refusal(&["train", "--index", text(&nowhere), "--out", text(home.path())]).contains("nowhere"));
     assert!(refusal(&["inspect", text(&nowhere)]).contains("nowhere"));
     assert!(refusal(&["identify", text(&nowhere), "clip.mp3"]).contains("nowhere"));
+    for (arguments, sentence) in [
+        (&["identify"][..], "no MODEL and no FILE"),
+        (&["identify", text(&nowhere)], "no FILE"),
+        (&["identify", "--server", "http://127.0.0.1:1"], "no FILE"),
+        (&["identify", "--server", "http://127.0.0.1:1", "clip.mp3"], "http://127.0.0.1:1 does not answer"),
+        (&["identify", "--server", "http://music.example.org", "clip.mp3"], "https"),
+        (&["identify", "--server", "music.example.org", "clip.mp3"], "https://"),
+        (&["identify", text(&nowhere), "clip.mp3", "--model", "a"], "--server"),
+        (&["identify", text(&nowhere), "clip.mp3", "--continuous"], "--listen, or `-`"),
+        (&["identify", text(&nowhere), "clip.mp3", "--listen"], "leave out clip.mp3"),
+    ] {
+        let refused = refusal(arguments);
+        assert!(refused.contains(sentence), "{arguments:?}: {refused}");
+    }
     assert!(refusal(&["demo", "--music", text(home.path())]).contains("expected at least"));
     assert!(refusal(&["index", "--out", text(&nowhere)]).contains("--music"));
     assert!(refusal(&["evaluate", "--index", text(&nowhere)]).contains("MODEL"));

@@ -74,7 +74,7 @@ export const texts = {
   protocolLegend: 'Protocol',
   protocols: {
     flat: { name: 'Flat', what: 'The server scores every track. You find the best.' },
-    routed: { name: 'Routed', what: 'You pick a group of tracks, encrypted. The server scores only that.' },
+    routed: { name: 'Routed', what: 'You pick groups of tracks, encrypted. The server returns their scores, and cannot tell which.' },
     decided: { name: 'Decided', what: 'The server finds the winner under encryption. It needs a key from you, once.' },
   },
   otherProtocol: 'A protocol that this page does not describe.',
