@@ -21,7 +21,8 @@ fn markdown(folder: &Path, found: &mut Vec<PathBuf>) {
     for path in entries {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if path.is_dir() {
-            if !name.starts_with('.') && !["target", "book", "runs", "music", "results", "node_modules"].contains(&name) {
+            if !name.starts_with('.') && !["target", "book", "runs", "music", "results", "node_modules"].contains(&name)
+            {
                 markdown(&path, found);
             }
         } else if name.ends_with(".md") {

@@ -37,7 +37,20 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn every_verb_explains_itself_with_an_example() {
-    for verb in ["synth", "index", "train", "calibrate", "inspect", "keygen", "identify", "evaluate", "lab", "demo"] {
+    for verb in [
+        "synth",
+        "index",
+        "train",
+        "calibrate",
+        "inspect",
+        "keygen",
+        "identify",
+        "serve",
+        "store",
+        "evaluate",
+        "lab",
+        "demo",
+    ] {
         let help = String::from_utf8(sordino(&[verb, "--help"]).stdout).unwrap();
         assert!(help.contains("Example") && help.contains(&format!("sordino {verb}")), "{verb}: {help}");
     }

@@ -1,0 +1,114 @@
+//! The program on two sides of a connection: one serves, the other asks.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+fn program(home: &Path) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_sordino"));
+    // Nothing of whoever runs the tests is read or changed.
+    for (variable, folder) in [("XDG_CACHE_HOME", "cache"), ("XDG_CONFIG_HOME", "config"), ("XDG_DATA_HOME", "data")] {
+        program.env(variable, home.join(folder));
+    }
+    program.env_remove("SORDINO_TOKEN").env_remove("LISTEN_FDS");
+    program
+}
+
+fn json(mut command: Command) -> Value {
+    let output = command.arg("--json").output().expect("the program runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{errors}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"))
+}
+
+/// A server that is killed when it is dropped.
+struct Serving {
+    process: Child,
+    url: String,
+}
+
+impl Serving {
+    fn start(home: &Path, options: &[&str]) -> Self {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/composed");
+        let mut command = program(home);
+        command.arg("serve").arg(model).args(["--listen", "127.0.0.1:0", "--json"]).args(options);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the server starts");
+        let mut said = String::new();
+        let mut lines = BufReader::new(process.stdout.take().expect("piped"));
+        while !said.contains('}') {
+            assert!(lines.read_line(&mut said).expect("a line") > 0, "the server ended: {said}");
+        }
+        let said: Value = serde_json::from_str(&said).expect("JSON");
+        Self { process, url: said["url"].as_str().expect("an address").trim_end_matches('/').to_owned() }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn clips(home: &Path) -> Vec<PathBuf> {
+    let music = home.join("music");
+    let mut synth = program(home);
+    synth.args(["synth", "--tracks", "3", "--out"]).arg(&music);
+    json(synth);
+    let mut clips: Vec<PathBuf> =
+        std::fs::read_dir(&music).expect("music").flatten().map(|entry| entry.path()).collect();
+    clips.retain(|clip| clip.extension().is_some_and(|extension| extension == "wav"));
+    clips.sort();
+    assert_eq!(clips.len(), 3);
+    clips
+}
+
+#[test]
+fn every_protocol_names_over_a_connection_what_it_names_in_one_process() {
+    let home = tempfile::tempdir().expect("a folder");
+    let home = home.path();
+    let (serving, clips) = (Serving::start(home, &["--budget", "none"]), clips(home));
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/composed");
+    for protocol in ["flat", "routed", "decided"] {
+        let ask = |place: &[&str]| {
+            let mut identify = program(home);
+            identify.arg("identify").args(place).args(&clips).args(["--protocol", protocol]);
+            let found = json(identify);
+            let found = found["identified"].as_array().expect("answers").clone();
+            found.into_iter().map(|one| (one["known"].clone(), one["best"].clone())).collect::<Vec<_>>()
+        };
+        let (here, there) = (ask(&[model.to_str().expect("UTF-8")]), ask(&["--server", &serving.url]));
+        assert_eq!(here, there, "{protocol}");
+        assert_eq!(there.len(), 3);
+        assert!(there.iter().any(|(known, _)| known == true), "{protocol}");
+    }
+
+    // One key was sent, and stays the client's until the operator forgets it.
+    let store = |task: &[&str]| {
+        let mut store = program(home);
+        store.arg("store").args(task);
+        json(store)
+    };
+    let kept = store(&["list"]);
+    assert_eq!(kept["keys"].as_array().map(Vec::len), Some(1));
+    let key = kept["keys"][0]["key"].as_str().expect("a name").to_owned();
+    assert_eq!(store(&["revoke", &key])["removed"], 1);
+    assert_eq!(store(&["list"])["keys"].as_array().map(Vec::len), Some(0));
+    let token = store(&["grant", "alice"]);
+    assert_eq!(token["token"].as_str().map(str::len), Some(64));
+    assert_eq!(store(&["withdraw", "alice"])["removed"], 1);
+}
+
+#[test]
+fn a_spent_budget_is_told() {
+    let home = tempfile::tempdir().expect("a folder");
+    let home = home.path();
+    let (serving, clips) = (Serving::start(home, &["--budget", "1/1099511627776"]), clips(home));
+    let mut identify = program(home);
+    let output = identify.arg("identify").args(["--server", &serving.url, "--protocol", "flat"]).args(&clips).output();
+    let output = output.expect("the program runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && errors.contains("budget"), "{errors}");
+}
