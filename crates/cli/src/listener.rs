@@ -69,7 +69,7 @@ pub(crate) struct Listener<'a> {
 /// Who answers.
 enum Host<'a> {
     /// A server in this process.
-    Here { client: Client, server: &'a Server },
+    Here { client: Box<Client>, server: &'a Server },
     /// One at the other end of a network.
     There(Box<Distant<'a>>),
 }
@@ -80,7 +80,7 @@ impl<'a> Listener<'a> {
         let shape = model.stages_for(server.protocol()).shape().clone();
         let predict = |c: Calibration| server.plan().predict(&shape, &c.timings, rayon::current_num_threads());
         let predicted = Calibration::load().map(predict).transpose()?.map(|time| time.as_secs_f64());
-        let client = Client::new(model, key, &server.hello())?;
+        let client = Box::new(Client::new(model, key, &server.hello())?);
         Ok(Self { host: Host::Here { client, server }, predicted })
     }
 

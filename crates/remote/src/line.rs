@@ -62,7 +62,7 @@ impl<'a> Ask<'a> {
 
 /// Why one attempt gave nothing, and how long to wait before the next: `None` where another would end the same way.
 struct Failure {
-    error: RemoteError,
+    error: Box<RemoteError>,
     again: Option<Duration>,
 }
 
@@ -100,7 +100,7 @@ impl Line {
             let wait = again.map(|least| least.max(pause));
             match wait {
                 Some(wait) if start.elapsed() + wait <= self.timeouts.patience => std::thread::sleep(wait),
-                _ => return Err(error),
+                _ => return Err(*error),
             }
             pause = (2 * pause).min(LONGEST_WAIT);
         }
@@ -161,7 +161,7 @@ impl Line {
         let again = match status.as_u16() {
             429 => retry_after,
             // The last two are said by what stands before a server.
-            503 | 502 | 504 => Some(retry_after.unwrap_or_default()),
+            502..=504 => Some(retry_after.unwrap_or_default()),
             _ => None,
         };
         let problem = Problem::read(status.as_u16(), body);
@@ -170,7 +170,7 @@ impl Line {
             "key-missing" => RemoteError::KeyMissing { server, problem },
             _ => RemoteError::Refused { server, what, problem, retry_after },
         };
-        Failure { error, again }
+        Failure { error: error.into(), again }
     }
 
     /// What was in the way of an answer.
@@ -183,7 +183,7 @@ impl Line {
         match &error {
             ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
                 let reason = format!("no connection within {} s", self.timeouts.connect.as_secs_f32());
-                Failure { error: unreachable(reason), again }
+                Failure { error: unreachable(reason).into(), again }
             }
             ureq::Error::Timeout(timeout) => {
                 let what = match timeout {
@@ -193,7 +193,7 @@ impl Line {
                 };
                 RemoteError::Slow { server, what }.into()
             }
-            ureq::Error::Io(cause) if is_hang_up(cause) => Failure { error: unreachable(reason()), again },
+            ureq::Error::Io(cause) if is_hang_up(cause) => Failure { error: unreachable(reason()).into(), again },
             ureq::Error::BodyExceedsLimit(_) => RemoteError::TooLong { server, what, limit }.into(),
             ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => {
                 RemoteError::Unexpected { server, what, found: reason() }.into()
@@ -206,7 +206,7 @@ impl Line {
 impl From<RemoteError> for Failure {
     /// A failure that another attempt would meet too.
     fn from(error: RemoteError) -> Self {
-        Self { error, again: None }
+        Self { error: error.into(), again: None }
     }
 }
 

@@ -99,8 +99,8 @@ impl Budgets {
         let spent = account.spent.get(what).copied().unwrap_or(0);
         if spent >= most {
             let detail = format!(
-                "{} queries of {what} are spent, expected at most that many in {} s; ask again in {} s. Many answers together tell what \
-                 the library is made of",
+                "the budget of {what} is spent, {} queries in {} s; ask again in {} s. Many answers together tell what the library is \
+                 made of",
                 budget.queries,
                 budget.seconds,
                 reset.as_secs()

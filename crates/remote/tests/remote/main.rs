@@ -24,9 +24,7 @@ const PROTOCOLS: [Protocol; 3] = [
 
 /// Times for tests: patience for some repetitions.
 fn timeouts() -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    timeouts.patience = Duration::from_secs(5);
-    timeouts
+    Timeouts { patience: Duration::from_secs(5), ..Timeouts::default() }
 }
 
 fn options(cache: Option<&Path>) -> Options {
