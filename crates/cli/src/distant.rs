@@ -18,7 +18,7 @@ use crate::report;
 #[derive(Args)]
 #[command(next_help_heading = "A server over a network")]
 pub(crate) struct ServerArgs {
-    /// Ask this server, such as https://music.example.org, and no MODEL here. Its public half of the model is fetched once.
+    /// Ask this server, such as `https://music.example.org`, and no MODEL here. Its public half of the model is fetched once.
     #[arg(long, value_name = "URL")]
     pub(crate) server: Option<String>,
     /// Which of its models; not needed where it has one.
