@@ -88,7 +88,7 @@ impl ProtocolArgs {
 
 /// Clusters of a model, among which probes choose.
 pub(crate) fn clusters(hierarchy: &Hierarchy) -> usize {
-    hierarchy.stages().last().map_or(1, |stage| stage.groups())
+    hierarchy.last().groups()
 }
 
 /// Why more clusters than there are cannot be followed.

@@ -220,8 +220,7 @@ impl Remote {
         let ask = Ask::new("the state of the evaluation key", Method::GET, &parts, MOST_ENTRY);
         match self.json(Ask { owned: true, ..ask }) {
             Ok(found) => Ok(Some(found)),
-            Err(RemoteError::KeyMissing { .. }) => Ok(None),
-            Err(RemoteError::Refused { problem, .. }) if problem.status == 404 => Ok(None),
+            Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -243,8 +242,7 @@ impl Remote {
     pub fn forget(&self, key: KeyId) -> Result<(), RemoteError> {
         let name = key.hex();
         match self.delete(&["v1", "keys", &name]) {
-            Err(RemoteError::KeyMissing { .. }) => Ok(()),
-            Err(RemoteError::Refused { problem, .. }) if problem.status == 404 => Ok(()),
+            Err(error) if is_missing(&error) => Ok(()),
             done => done,
         }
     }
@@ -270,5 +268,14 @@ impl Remote {
             what,
             found: shown(&error.to_string()),
         })
+    }
+}
+
+/// Whether the server says that it holds no such key.
+fn is_missing(error: &RemoteError) -> bool {
+    match error {
+        RemoteError::KeyMissing { .. } => true,
+        RemoteError::Refused { problem, .. } => problem.status == 404,
+        _ => false,
     }
 }

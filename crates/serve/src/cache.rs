@@ -1,7 +1,7 @@
 //! [`Cache`]: evaluation keys in their expanded form, as many as memory is set aside for.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sordino_fhe::{KeyId, ServerKey};
 
@@ -27,13 +27,13 @@ impl Cache {
 
     /// Keys held and their bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.keys();
         (keys.held.len(), keys.bytes)
     }
 
     /// A key, if it is here.
     pub(crate) fn get(&self, id: KeyId) -> Option<Arc<ServerKey>> {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.keys();
         keys.clock += 1;
         let now = keys.clock;
         keys.held.get_mut(&id).map(|(used, key)| {
@@ -44,7 +44,7 @@ impl Cache {
 
     /// Makes room for a key of so many bytes, before it is expanded.
     pub(crate) fn make_room(&self, bytes: usize) {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.keys();
         while keys.bytes + bytes > self.most_bytes {
             let Some(oldest) = keys.held.iter().min_by_key(|(_, (used, _))| *used).map(|(&id, _)| id) else { return };
             keys.remove(oldest);
@@ -54,7 +54,7 @@ impl Cache {
     /// Keeps a key. Queries that use an evicted one finish with it.
     pub(crate) fn put(&self, key: Arc<ServerKey>) {
         self.make_room(key.bytes());
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.keys();
         keys.remove(key.id());
         keys.clock += 1;
         keys.bytes += key.bytes();
@@ -64,7 +64,12 @@ impl Cache {
 
     /// Drops a key.
     pub(crate) fn forget(&self, id: KeyId) {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.keys().remove(id);
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Keys> {
+        // No code that can panic runs under the lock, but for an allocation that fails.
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -105,11 +105,10 @@ pub(crate) struct Offer {
     pub(crate) server: Server,
     pub(crate) hello: Bytes,
     pub(crate) hello_hash: ModelHash,
-    pub(crate) budget: Option<Budget>,
-    pub(crate) trips: u64,
     /// Longest message that is a query.
     pub(crate) most_bytes: usize,
-    pub(crate) predicted: Option<f64>,
+    /// What is said of it.
+    pub(crate) words: Spoken,
 }
 
 /// One state of a model's folder.
@@ -227,14 +226,13 @@ impl Edition {
         let bundle = client.bundle().map_err(|error| refuse(error.into()))?;
         let half = Bytes::from(bundle.to_bytes());
         let mut offers = BTreeMap::new();
-        let mut spoken = Vec::new();
+        let mut protocols = Vec::new();
+        let clusters = server.hierarchy().last().groups();
         for &protocol in &preparation.protocols {
             // A small model has fewer clusters than the usual number of probes.
-            let clusters = server.hierarchy().stages().last().map_or(1, |stage| stage.groups());
             let protocol = protocol.with_probes(protocol.probes().min(clusters.max(1)));
-            let (offer, words) =
-                Offer::new(&client, &server, protocol, preparation).map_err(|error| refuse(error.into()))?;
-            spoken.push(words);
+            let offer = Offer::new(&client, &server, protocol, preparation).map_err(|error| refuse(error.into()))?;
+            protocols.push(offer.words.clone());
             offers.insert(protocol.name(), Arc::new(offer));
         }
         let spec = client.front().spec().ok();
@@ -243,10 +241,10 @@ impl Edition {
             hash: server.hash().to_string(),
             client: Half { hash: bundle.hash().to_string(), bytes: half.len() },
             tracks: client.labels().len(),
-            clusters: server.hierarchy().stages().last().map_or(1, |stage| stage.groups()),
+            clusters,
             query_seconds: spec.map(|spec| spec.query_seconds),
             sample_rate: spec.map(|spec| spec.sample_rate),
-            protocols: spoken,
+            protocols,
         };
         Ok(Self { description, half_gzip: gzip(&half), half, offers, mark })
     }
@@ -258,7 +256,7 @@ impl Offer {
         server: &sordino_model::ServerModel,
         protocol: Protocol,
         preparation: &Preparation,
-    ) -> Result<(Self, Spoken), sordino_service::ServiceError> {
+    ) -> Result<Self, sordino_service::ServiceError> {
         let stages = server.stages_for(protocol);
         let shape = client.stages_for(protocol).shape();
         let server = Server::new(server, protocol, &STANDARD)?;
@@ -288,16 +286,8 @@ impl Offer {
             client_learns: learns.client,
             budget,
         };
-        let offer = Self {
-            hello_hash: ModelHash::of(&hello),
-            hello,
-            budget,
-            trips: trips.len() as u64,
-            most_bytes: trips.iter().map(|trip| trip.bytes_up).max().unwrap_or(0),
-            predicted: words.seconds,
-            server,
-        };
-        Ok((offer, words))
+        let most_bytes = trips.iter().map(|trip| trip.bytes_up).max().unwrap_or(0);
+        Ok(Self { hello_hash: ModelHash::of(&hello), hello, most_bytes, words, server })
     }
 }
 

@@ -90,7 +90,7 @@ impl Metrics {
         }
         for edition in state.catalogue.all() {
             for (&protocol, offer) in &edition.offers {
-                if let Some(predicted) = offer.predicted {
+                if let Some(predicted) = offer.words.seconds {
                     let model = edition.description.name.clone();
                     self.predicted.get_or_create(&Which { model, protocol }).set(predicted);
                 }

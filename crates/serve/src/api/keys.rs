@@ -5,13 +5,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use futures_util::StreamExt;
 use serde::Serialize;
 use sordino_fhe::KeyId;
 use utoipa::ToSchema;
 
-use super::Unread;
+use super::{Unread, announced};
 use crate::caller::Caller;
 use crate::problem::{Detail, Kind, Problem};
 use crate::state::{App, store_failed};
@@ -73,9 +73,7 @@ async fn keep(
         return Ok((StatusCode::OK, Json(record)));
     }
     let expected = Store::key_bytes();
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|announced| announced != expected) {
-        let found = announced.unwrap_or(0);
+    if let Some(found) = announced(headers).filter(|&announced| announced != expected) {
         return Err(Kind::Length
             .because(format!("{found} bytes announced, expected {expected}, the length of an evaluation key")));
     }

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use sordino_fhe::{FheError, KeyId, ServerKey};
 use sordino_service::ServiceError;
 
-use super::Unread;
 use super::models::offers;
+use super::{Unread, announced};
 use crate::budget::Left;
 use crate::caller::{Caller, Owner};
 use crate::catalogue::Offer;
@@ -86,8 +86,8 @@ async fn reply(
     let query = read(headers, body, most, deadline).await?;
 
     let what = format!("{model}/{name}");
-    let left = match offer.budget {
-        Some(budget) => Some((budget, app.budgets.spend(caller.share, &what, offer.trips, budget).await?)),
+    let left = match offer.words.budget {
+        Some(budget) => Some((budget, app.budgets.spend(caller.share, &what, offer.words.trips as u64, budget).await?)),
         None => None,
     };
     let (shared, runtime) = (app.clone(), tokio::runtime::Handle::current());
@@ -125,8 +125,7 @@ async fn reply(
 async fn read(headers: &HeaderMap, body: &mut Unread, most: usize, deadline: Instant) -> Result<Bytes, Problem> {
     let too_long =
         || Kind::Length.because(format!("the body is longer than {most} bytes, the longest query of this protocol"));
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|announced| announced > most) {
+    if announced(headers).is_some_and(|announced| announced > most as u64) {
         return Err(too_long());
     }
     match tokio::time::timeout_at(deadline.into(), to_bytes(body.take(), most)).await {
