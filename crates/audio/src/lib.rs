@@ -29,6 +29,8 @@ pub use decode::{
 pub use error::AudioError;
 #[cfg(feature = "decode")]
 pub use formats::SoundFormat;
+#[cfg(feature = "decode")]
+pub use resample::play_at;
 pub use resample::resample;
 
 /// The README's example, compiled and run.

@@ -140,8 +140,12 @@ pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>, AudioEr
 }
 
 /// Plays a signal `speed` times as fast, to within 1 part in 20,000: shorter and higher for a speed above 1.
+///
+/// # Errors
+/// [`AudioError::UnsupportedRate`] for speeds below 0.1 or above 76, [`AudioError::Sample`] where a sample is not finite or
+/// beyond reason.
 #[cfg(feature = "decode")]
-pub(crate) fn resample_ratio(samples: &[f32], speed: f32) -> Result<Vec<f32>, AudioError> {
+pub fn play_at(samples: &[f32], speed: f32) -> Result<Vec<f32>, AudioError> {
     const UNIT: u32 = 10_000;
     resample(samples, (UNIT as f32 * speed).round() as u32, UNIT)
 }

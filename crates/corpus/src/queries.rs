@@ -5,7 +5,7 @@ use std::ops::Range;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use sordino_audio::{BankClip, Colour, ImpulseBank, NoiseBank, convolve, mix_at_snr};
+use sordino_audio::{AudioError, BankClip, Colour, ImpulseBank, NoiseBank, convolve, mix_at_snr, play_at};
 use sordino_front::FeatureSpec;
 
 use crate::{Catalogue, Condition, CorpusError, Rejected, SoundOptions, seed};
@@ -215,7 +215,9 @@ impl<'a> QuerySet<'a> {
             let allowed = self.spec.split.query_samples(self.features, sound.len());
             let ears = Ears::draw(self, length, &mut rng);
             for (index, condition) in self.spec.conditions.iter().enumerate() {
-                let samples = ears.hear(self.features, condition, &sound[allowed.start..offset + length], length);
+                let from = offset - allowed.start;
+                let samples = ears.hear(self.features, condition, &sound[allowed.clone()], from, length);
+                let samples = samples.map_err(|error| fail(error.to_string()))?;
                 let room = ears.room.filter(|_| condition.reverb).map(|room| room.name.clone());
                 take(Query { position, id: track.id, crop, condition: index, offset, room, samples });
             }
@@ -264,9 +266,24 @@ impl<'a> Ears<'a> {
         }
     }
 
-    /// The last `length` samples of `sound` as they arrive; what comes before them is heard in the room's tail.
-    fn hear(&self, features: &FeatureSpec, condition: &Condition, sound: &[f32], length: usize) -> Vec<f32> {
-        let start = sound.len() - length;
+    /// `length` samples of `sound` from `start` on as they arrive; what comes before them is heard in the room's tail. Where a
+    /// faster player would reach the end of `sound`, it starts a little earlier.
+    fn hear(
+        &self,
+        features: &FeatureSpec,
+        condition: &Condition,
+        sound: &[f32],
+        start: usize,
+        length: usize,
+    ) -> Result<Vec<f32>, AudioError> {
+        let played = match condition.fast_percent {
+            Some(_) => Some(Self::play(condition.speed(), sound, start, length)?),
+            None => None,
+        };
+        let (sound, start) = match &played {
+            Some((played, start)) => (played.as_slice(), *start),
+            None => (&sound[..start + length], start),
+        };
         let mut heard = match self.room {
             Some(room) if condition.reverb => {
                 let before = start.saturating_sub(room.samples.len());
@@ -281,7 +298,19 @@ impl<'a> Ears<'a> {
             let line = Colour { knots: Vec::new(), low_cut_hz: Some(low), high_cut_hz: Some(high) };
             line.filter(features, &mut heard);
         }
-        heard
+        Ok(heard)
+    }
+
+    /// The sound up to the query's end at another speed, and where the query then starts.
+    fn play(speed: f32, sound: &[f32], start: usize, length: usize) -> Result<(Vec<f32>, usize), AudioError> {
+        // A resampler rounds; silence makes up for what it leaves out.
+        let end = (start + (length as f32 * speed).ceil() as usize).min(sound.len());
+        let mut played = play_at(&sound[..end], speed)?;
+        if played.len() < length {
+            played.resize(length, 0.0);
+        }
+        let start = played.len() - length;
+        Ok((played, start))
     }
 }
 

@@ -5,6 +5,7 @@ use rand::{Rng, RngExt};
 use rayon::prelude::*;
 use sordino_front::{MelFrontEnd, MelPower};
 
+use super::warp::Warp;
 use super::{AugmentSpec, Colour, ImpulseBank, ImpulseMel, NoiseBank, NoiseKind, item_rng};
 use crate::AudioError;
 
@@ -34,6 +35,8 @@ pub struct MelAugment {
     centres_hz: Vec<f32>,
     /// Makes a weighted sum of a frame's mel power its power in the waveform.
     weights: Vec<f32>,
+    /// Frames before a clip that the longest tail reaches back to.
+    history: usize,
 }
 
 impl MelAugment {
@@ -66,7 +69,7 @@ impl MelAugment {
         let impulses = impulses.clips()[..needed(spec.needs_impulses(), impulses.clips().len())]
             .par_iter()
             .map(|clip| ImpulseMel::new(front_end, &clip.samples))
-            .collect();
+            .collect::<Vec<_>>();
         let white = |item| {
             let seconds = (TABLE_FRAMES * features.hop + features.fft_size) as f32 / features.sample_rate as f32;
             NoiseKind::White.synthesise(seconds, features.sample_rate, &mut item_rng(0, item))
@@ -80,6 +83,9 @@ impl MelAugment {
         let (centres_hz, weights) = front_end.band_centres_and_widths();
         let speckle = &other / &other.mean_axis(Axis(0)).unwrap_or_default();
         let coherent_frames = front_end.coherent_frames();
+        let decay = if spec.decay_share > 0.0 { spec.decay_seconds.1 * features.frame_rate() } else { 0.0 };
+        let tails = impulses.iter().map(|impulse: &ImpulseMel| impulse.tail.nrows());
+        let history = if spec.reverb.probability > 0.0 { tails.max().unwrap_or(0).max(decay as usize) } else { 0 };
         Ok(Self {
             spec: spec.clone(),
             features,
@@ -91,7 +97,16 @@ impl MelAugment {
             coherence,
             centres_hz,
             weights,
+            history,
         })
+    }
+
+    /// How many frames before a clip's first and after its last of `frames` it may be made of: the tail of what sounded before, and
+    /// what is heard of a track that plays fast.
+    pub fn context(&self, frames: usize) -> (usize, usize) {
+        let fast = Warp::fastest(&self.spec);
+        let more = |frames: usize| ((fast - 1.0) * frames as f32).ceil() as usize;
+        (self.history + more(self.history), more(frames))
     }
 
     /// A random crop of `frames` frames of a clip's mel power `[frames, bands]`, augmented.
@@ -126,9 +141,12 @@ impl MelAugment {
         if end > clip.nrows() {
             return Err(self.too_short(clip.nrows(), end));
         }
+        let warped = Warp::draw(&self.spec, rng)
+            .map(|warp| warp.apply(&self.features, &self.centres_hz, clip, (start, frames), self.history));
+        let (clip, start) = warped.as_ref().map_or((clip, start), |(heard, before)| (heard.view(), *before));
         let clip = clip.as_standard_layout();
         let source = clip.as_slice().unwrap_or_default();
-        let mut out = source[start * bands..end * bands].to_vec();
+        let mut out = source[start * bands..(start + frames) * bands].to_vec();
 
         let equaliser = self.gains(&Colour::draw_equaliser(&self.spec, rng), 1.0);
         self.reverberate(clip.view(), start, &mut out, rng);

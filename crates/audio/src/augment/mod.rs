@@ -1,7 +1,7 @@
 //! What happens to a clip between the loudspeaker and the microphone.
 //!
 //! One [`AugmentSpec`] drives two machines: [`WaveAugment`] on samples, for queries, and [`MelAugment`] on mel power, for
-//! training epochs, hundreds of times cheaper. Both walk the same chain: (time stretch, pitch shift, polarity: samples
+//! training epochs, hundreds of times cheaper. Both walk the same chain: speed, time stretch, pitch shift → (polarity: samples
 //! only) → equaliser → reverberation → background noise → Gaussian noise → band limits → gain. A test compares them.
 //!
 //! Everything random comes from the `ChaCha8Rng` that the caller passes; [`item_rng`] derives one per item, so that
@@ -17,6 +17,7 @@ mod noise;
 mod spec;
 mod stretch;
 mod synth;
+mod warp;
 mod wave_augment;
 
 use rand::SeedableRng;

@@ -59,13 +59,16 @@ impl Chance {
     }
 }
 
-/// Every number of the augmentation chain. Steps that change time or pitch act on samples only.
+/// Every number of the augmentation chain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AugmentSpec {
-    /// Time stretch: output duration over input duration. Samples only.
+    /// Speed: 1.04 plays 4 % fast, and so higher, as turntables and tapes do.
+    #[serde(default = "never")]
+    pub speed: Chance,
+    /// Time stretch: output duration over input duration, at the same pitch.
     pub stretch: Chance,
-    /// Pitch shift in semitones. Samples only.
+    /// Pitch shift in semitones, at the same tempo.
     pub pitch: Chance,
     /// Probability that the polarity is inverted. Samples only (mel power does not see it).
     pub polarity: f32,
@@ -95,10 +98,16 @@ pub struct AugmentSpec {
     pub gain_db: Span,
 }
 
+/// The speed of models from before it could be set.
+fn never() -> Chance {
+    Chance::NEVER
+}
+
 impl AugmentSpec {
     /// Nothing but the random offset.
     pub fn clean() -> Self {
         Self {
+            speed: Chance::NEVER,
             stretch: Chance::NEVER,
             pitch: Chance::NEVER,
             polarity: 0.0,
@@ -131,8 +140,9 @@ impl AugmentSpec {
     pub fn level(level: Level) -> Self {
         match level {
             Level::Small => Self {
-                stretch: Chance::new(0.1, 0.99, 1.01),
-                pitch: Chance::new(0.1, -0.1, 0.1),
+                speed: Chance::new(0.1, 0.98, 1.02),
+                stretch: Chance::new(0.05, 0.98, 1.02),
+                pitch: Chance::new(0.05, -0.2, 0.2),
                 polarity: 0.5,
                 equaliser: Chance::new(0.5, 0.2, 0.5),
                 reverb: Chance::new(0.2, -6.0, 0.0),
@@ -147,8 +157,9 @@ impl AugmentSpec {
                 ..Self::clean()
             },
             Level::Medium => Self {
-                stretch: Chance::new(0.2, 0.98, 1.02),
-                pitch: Chance::new(0.2, -0.2, 0.2),
+                speed: Chance::new(0.3, 0.955, 1.045),
+                stretch: Chance::new(0.05, 0.95, 1.05),
+                pitch: Chance::new(0.1, -0.6, 0.6),
                 polarity: 0.5,
                 equaliser: Chance::new(0.7, 0.7, 0.7),
                 reverb: Chance::new(0.5, -6.0, 0.0),
@@ -163,8 +174,9 @@ impl AugmentSpec {
                 ..Self::clean()
             },
             Level::Large => Self {
-                stretch: Chance::new(0.3, 0.96, 1.04),
-                pitch: Chance::new(0.3, -0.5, 0.5),
+                speed: Chance::new(0.25, 0.94, 1.06),
+                stretch: Chance::new(0.1, 0.9, 1.1),
+                pitch: Chance::new(0.15, -1.0, 1.0),
                 polarity: 0.5,
                 equaliser: Chance::new(0.9, 0.7, 1.2),
                 reverb: Chance::new(0.8, -3.0, 3.0),
@@ -187,6 +199,7 @@ impl AugmentSpec {
     /// [`AudioError::Parameter`] names the first field outside its range.
     pub fn validate(&self) -> Result<(), AudioError> {
         let chances = [
+            ("speed", self.speed, 0.5, 2.0, "a probability, and ratios of 0.5 to 2"),
             ("stretch", self.stretch, 0.5, 2.0, "a probability, and ratios of 0.5 to 2"),
             ("pitch", self.pitch, -12.0, 12.0, "a probability, and -12 to 12 semitones"),
             ("equaliser", self.equaliser, 0.0, 5.0, "a probability, and 0 to 5 in log power"),

@@ -4,7 +4,7 @@ use realfft::RealFftPlanner;
 use realfft::num_complex::Complex32;
 
 use crate::AudioError;
-use crate::resample::resample_ratio;
+use crate::resample::play_at;
 
 const SIZE: usize = 1_024;
 const HOP: usize = SIZE / 4;
@@ -121,7 +121,7 @@ pub fn pitch_shift(samples: &[f32], semitones: f32) -> Result<Vec<f32>, AudioErr
         });
     }
     let ratio = 2_f32.powf(semitones / 12.0);
-    let mut out = resample_ratio(&time_stretch(samples, ratio)?, ratio)?;
+    let mut out = play_at(&time_stretch(samples, ratio)?, ratio)?;
     out.resize(samples.len(), 0.0);
     Ok(out)
 }

@@ -9,6 +9,7 @@ use super::{
     pitch_shift, time_stretch,
 };
 use crate::AudioError;
+use crate::resample::play_at;
 
 /// Samples of context around a clip that time stretch and pitch shift get, so that their edges fall outside it.
 const MARGIN: usize = 2_048;
@@ -65,17 +66,24 @@ impl<'a> WaveAugment<'a> {
             return Err(self.too_short(track.len(), end));
         }
         let spec = &self.spec;
-        let (stretch, pitch) = (spec.stretch.draw(rng), spec.pitch.draw(rng));
+        let (speed, stretch, pitch) = (spec.speed.draw(rng), spec.stretch.draw(rng), spec.pitch.draw(rng));
         let invert = rng.random::<f32>() < spec.polarity;
         let equaliser = Colour::draw_equaliser(spec, rng);
         let response = self.draw_response(rng);
 
+        // How much longer it is then heard.
         let source = |ratio: f32| (length as f32 / ratio).ceil() as usize;
-        let stretch = stretch.filter(|&ratio| start + source(ratio) <= track.len()).unwrap_or(1.0);
-        let altered = stretch != 1.0 || pitch.is_some();
+        let fits = |ratio: f32| start + source(ratio) <= track.len();
+        let speed = speed.filter(|&speed| fits(1.0 / speed)).unwrap_or(1.0);
+        let stretch = stretch.filter(|&ratio| fits(ratio / speed)).unwrap_or(1.0);
+        let longer = stretch / speed;
+        let altered = longer != 1.0 || pitch.is_some();
         let before = (response.len() + if altered { MARGIN } else { 0 }).min(start);
-        let after = (start + source(stretch) + if altered { MARGIN } else { 0 }).min(track.len());
+        let after = (start + source(longer) + if altered { MARGIN } else { 0 }).min(track.len());
         let mut clip = track[start - before..after].to_vec();
+        if speed != 1.0 {
+            clip = play_at(&clip, speed)?;
+        }
         if stretch != 1.0 {
             clip = time_stretch(&clip, stretch)?;
         }
@@ -87,7 +95,7 @@ impl<'a> WaveAugment<'a> {
         }
         equaliser.filter(&self.features, &mut clip);
         clip = convolve(&clip, &response);
-        clip.drain(..(before as f32 * stretch).round() as usize);
+        clip.drain(..(before as f32 * longer).round() as usize);
         // Rounding of the stretched context may leave the clip a sample short.
         clip.resize(length, 0.0);
 
