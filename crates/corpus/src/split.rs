@@ -1,6 +1,6 @@
 //! Which tracks a library holds and which stay unknown to it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rand::seq::SliceRandom;
 
@@ -75,6 +75,22 @@ pub fn folds(catalogue: &Catalogue, k: usize, seed: u64) -> Result<Vec<Fold>, Co
 pub fn excerpts(catalogue: &Catalogue, tracks: &Catalogue) -> Vec<usize> {
     let songs: HashSet<_> = tracks.tracks.iter().map(song).collect();
     (0..catalogue.tracks.len()).filter(|&position| songs.contains(&song(&catalogue.tracks[position]))).collect()
+}
+
+/// The song of every track by its tags, counted from 0: parts such as `(2/4)` of one title by one artist are one. Tracks without a
+/// title are songs of their own.
+pub fn works(tracks: &[Track]) -> Vec<u32> {
+    let mut known = HashMap::new();
+    let mut next = 0;
+    let mut new = || {
+        next += 1;
+        next - 1
+    };
+    let work = |track| {
+        let song = song(track);
+        if song.2.is_empty() { new() } else { *known.entry(song).or_insert_with(&mut new) }
+    };
+    tracks.iter().map(work).collect()
 }
 
 fn fold(total: usize, mut unknown: Vec<usize>) -> Fold {

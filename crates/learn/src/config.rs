@@ -92,9 +92,9 @@ impl TrainConfig {
         let (clips_per_track, hidden, most_steps, track_epochs, held_out) = match effort {
             // Means of clips name as well as rows that were trained (`experiments/large-library`), which cost as much as all
             // else together in a large library.
-            Effort::Quick => (30, 1_024, 30_000, 0, 4),
-            Effort::Standard => (60, 2_048, 100_000, 1, 8),
-            Effort::Thorough => (120, 2_048, 300_000, 1, 16),
+            Effort::Quick => (45, 1_024, 30_000, 0, 4),
+            Effort::Standard => (90, 2_048, 100_000, 1, 8),
+            Effort::Thorough => (150, 2_048, 300_000, 1, 16),
         };
         let (router, tracks, unknown) =
             (RouterSettings::default(), LastStageSettings::default(), UnknownSettings::default());

@@ -1,6 +1,6 @@
 //! What the client decides from decrypted scores, in the protocols where it decides; the same for every machine.
 //!
-//! Order, everywhere: the larger score first; of equal scores, the smaller group, then the smaller slot (in a
+//! Whether the best track is the one that was heard is told by [`Lead`]. Order, everywhere: the larger score first; of equal scores, the smaller group, then the smaller slot (in a
 //! [`Shortlist`]) or the smaller label (in a [`Ranking`]).
 
 use std::cmp::Reverse;
@@ -26,28 +26,33 @@ pub struct Shortlist(pub Vec<usize>);
 pub struct Ranked {
     /// Index into the model's labels.
     pub label: usize,
-    /// Score in integer units, above zero for a known track.
+    /// Score in integer units.
     pub score: i64,
 }
 
-/// Tracks by falling score, each once.
+/// Tracks by falling score, each once, and whether the best is the one that was heard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ranking(pub Vec<Ranked>);
+pub struct Ranking {
+    /// The tracks.
+    pub tracks: Vec<Ranked>,
+    /// Whether the best is known to be right.
+    pub known: bool,
+}
 
 impl Ranking {
     /// The best track, known or not.
     pub fn best(&self) -> Option<Ranked> {
-        self.0.first().copied()
+        self.tracks.first().copied()
     }
 
-    /// The answer: the best track if its score is above zero, `None` for an unknown song.
+    /// The answer: the best track, `None` for an unknown song.
     pub fn known(&self) -> Option<Ranked> {
-        self.best().filter(|best| best.score > 0)
+        self.best().filter(|_| self.known)
     }
 
     /// The labels of the best `count` tracks.
     pub fn top(&self, count: usize) -> impl Iterator<Item = usize> {
-        self.0.iter().take(count).map(|ranked| ranked.label)
+        self.tracks.iter().take(count).map(|ranked| ranked.label)
     }
 }
 
@@ -96,9 +101,8 @@ impl Answer {
 
 impl From<Ranking> for Answer {
     fn from(ranking: Ranking) -> Self {
-        let known = ranking.known().is_some();
         let found = |Ranked { label, score }: &Ranked| Match { label: *label, score: Some(*score) };
-        Self { known, matches: ranking.0.iter().map(found).collect() }
+        Self { known: ranking.known, matches: ranking.tracks.iter().map(found).collect() }
     }
 }
 
@@ -216,6 +220,7 @@ impl ClientHierarchy {
         let mut ranked: Vec<Ranked> = ranked.collect();
         ranked.sort_unstable_by_key(|r| (r.label, Reverse(r.score)));
         ranked.dedup_by_key(|r| r.label);
+        let known = self.lead().knows(ranked.iter().map(|r| (r.label, r.score)));
         let key = |r: &Ranked| (Reverse(r.score), r.label);
         if top < ranked.len() {
             // Thousands of tracks, a handful wanted: no need to sort the rest.
@@ -223,7 +228,7 @@ impl ClientHierarchy {
             ranked.truncate(top);
         }
         ranked.sort_unstable_by_key(key);
-        Ok(Ranking(ranked))
+        Ok(Ranking { tracks: ranked, known })
     }
 
     fn check_scores(&self, stage: usize, scored: &[GroupScores]) -> Result<(), ClientError> {

@@ -65,7 +65,7 @@ impl Card {
             out,
             "- Slots a track: {slots:.2}, one for each of its passages in each cluster that the passage lives in"
         )?;
-        writeln!(out, "- Unknown songs: best score at or below 0; {}", or(&self.unknown, "calibration not stated"))?;
+        writeln!(out, "- Unknown songs: {}", or(&self.unknown, "calibration not stated"))?;
         writeln!(out, "- Server half: SHA-256 `{}`\n", server.hash())?;
 
         writeln!(out, "## Stages\n")?;

@@ -13,6 +13,7 @@ pub mod files;
 mod halves;
 mod hash;
 pub mod layout;
+mod lead;
 mod protocol;
 pub mod stage;
 
@@ -23,6 +24,7 @@ pub use halves::client::{ClientError, ClientHierarchy, ClientModel, Label};
 pub use halves::pair::{Pair, PairError};
 pub use halves::server::{MAX_SCORE, ServerError, ServerModel};
 pub use hash::{HashError, ModelHash};
+pub use lead::{Lead, Podium};
 pub use protocol::{Decider, Learns, Protocol, Resolution, Routing, UnknownProtocol};
 
 /// The README's example, compiled and run.

@@ -70,7 +70,7 @@ impl Agreement {
 
     /// Compares, where answers are encrypted.
     pub fn of(answers: &Answers) -> Option<Self> {
-        let Answers { method, cost, margins, records } = answers;
+        let Answers { method, cost, margins, records, .. } = answers;
         if !records.iter().any(|record| record.equal.is_some()) {
             return None;
         }

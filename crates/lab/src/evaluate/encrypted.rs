@@ -69,7 +69,7 @@ impl Comparison<'_> {
             threshold: margins.threshold,
             failure_log2: margins.failure_log2,
         });
-        let mut answers = Answers { method, cost, margins, records: Vec::new() };
+        let mut answers = Answers { method, cost, margins, promises: Vec::new(), records: Vec::new() };
         let (model, hello) = (Arc::new(self.client.clone()), host.hello());
         let places = self.sample.places(self.features.queries.len());
         let bar = self.monitor.bar(places.iter().map(Vec::len).sum::<usize>() as u64, protocol.name());

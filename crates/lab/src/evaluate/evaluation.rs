@@ -13,8 +13,20 @@ pub struct Answers {
     pub cost: Cost,
     /// Where the server decides: by how much winners must lead.
     pub margins: Option<Margins>,
+    /// What the model promised of its unknown test, one for each fold; none of a system without such a promise.
+    #[serde(default)]
+    pub promises: Vec<Promise>,
     /// Every query and its answer.
     pub records: Vec<Record>,
+}
+
+/// What a model says of its unknown test, before anyone asks: shares of held-out clips and of imitated strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Promise {
+    /// Share of known clips that are called unknown.
+    pub lost: f32,
+    /// Share of strangers that are called unknown.
+    pub rejected: f32,
 }
 
 /// Everything that a system answered, way by way.
@@ -29,7 +41,10 @@ impl Evaluation {
     pub fn merge(&mut self, other: Self) {
         for more in other.answers {
             match self.answers.iter_mut().find(|answers| answers.method == more.method) {
-                Some(answers) => answers.records.extend(more.records),
+                Some(answers) => {
+                    answers.promises.extend(more.promises);
+                    answers.records.extend(more.records);
+                }
                 None => self.answers.push(more),
             }
         }

@@ -18,7 +18,7 @@ mod table;
 
 pub use agreement::Agreement;
 pub use encrypted::Sample;
-pub use evaluation::{Answers, Evaluation};
+pub use evaluation::{Answers, Evaluation, Promise};
 pub use finding::{Finding, Subject};
 pub use method::{Cost, Margins, Method};
 pub use query::{Queries, Query};

@@ -4,7 +4,7 @@ use serde::Serialize;
 use sordino_corpus::Condition;
 
 use super::score::standard_error;
-use super::{Answers, Cost, Method, Record, Score, Subject, median, percent};
+use super::{Answers, Cost, Method, Promise, Record, Score, Subject, median, percent};
 
 /// One line of the results: one system, library, way of answering and condition. Encrypted queries are a sample of all conditions.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -46,6 +46,10 @@ pub struct Row {
     pub unknown_queries: usize,
     /// Per cent of those reported unknown.
     pub rejected: Option<f64>,
+    /// Per cent of known clips, as disturbed as in training, that the model said it would report unknown.
+    pub promised_lost: Option<f64>,
+    /// Per cent of strangers that it said it would report unknown, clips as disturbed as in training.
+    pub promised_rejected: Option<f64>,
     /// Per cent of queries whose track and place in it, where the system tells, are right.
     pub located: Option<f64>,
     /// Per cent of queries whose track is in the part of the library that the system looked in, where it tells.
@@ -81,7 +85,7 @@ pub(crate) const MIXED: &str = "mixed";
 
 impl Row {
     /// Columns in the order of a table; what varies within a grid comes after the second of them.
-    pub(crate) const COLUMNS: [&str; 46] = [
+    pub(crate) const COLUMNS: [&str; 48] = [
         "grid",
         "system",
         "tracks",
@@ -109,6 +113,8 @@ impl Row {
         "lost",
         "unknown_queries",
         "rejected",
+        "promised_lost",
+        "promised_rejected",
         "located",
         "routed",
         "equal",
@@ -150,7 +156,7 @@ impl Row {
     }
 
     fn new(subject: &Subject, answers: &Answers, condition: &str, records: &[&Record]) -> Self {
-        let Answers { method, cost, margins, records: all } = answers;
+        let Answers { method, cost, margins, promises, records: all } = answers;
         let score = Score::of(records.iter().copied());
         let (snr_db, disturbance) = disturbance(condition);
         let stages: &[usize] = if method.protocol == "flat" { &[] } else { &subject.slots };
@@ -178,6 +184,8 @@ impl Row {
             lost: percent(score.lost, score.known),
             unknown_queries: score.unknown,
             rejected: percent(score.rejected, score.unknown),
+            promised_lost: promised(promises, |promise| promise.lost),
+            promised_rejected: promised(promises, |promise| promise.rejected),
             located: percent(score.located, score.placed),
             routed: percent(score.routed, score.searched),
             equal: compared.then_some(score.equal),
@@ -194,6 +202,12 @@ impl Row {
     }
 }
 
+/// The mean of what was promised, in per cent with one decimal.
+fn promised(promises: &[Promise], share: fn(&Promise) -> f32) -> Option<f64> {
+    let sum: f64 = promises.iter().map(|promise| f64::from(share(promise))).sum();
+    (!promises.is_empty()).then(|| (1_000.0 * sum / promises.len() as f64).round() / 10.0)
+}
+
 /// The median lead of every stage.
 fn leads(records: &[&Record]) -> String {
     let races = || records.iter().filter_map(|record| record.race.as_ref());
@@ -207,7 +221,12 @@ fn leads(records: &[&Record]) -> String {
 /// What a condition is, in columns.
 fn disturbance(condition: &str) -> (Option<f32>, String) {
     let Ok(parsed) = condition.parse::<Condition>() else { return (None, condition.to_owned()) };
-    let parts = [parsed.noise_db.map(|_| "noise"), parsed.reverb.then_some("reverb"), parsed.band_hz.map(|_| "band")];
+    let parts = [
+        parsed.fast_percent.map(|_| "speed"),
+        parsed.noise_db.map(|_| "noise"),
+        parsed.reverb.then_some("reverb"),
+        parsed.band_hz.map(|_| "band"),
+    ];
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
     (parsed.noise_db, if parts.is_empty() { "clean".into() } else { parts.join("+") })
 }
@@ -228,7 +247,7 @@ mod tests {
             ..Record::default()
         };
         let records = vec![record("hall", 4, 3), record("cave", 5, 9), record("hall", 4, 7)];
-        Answers { method: Method::default(), cost: Cost::default(), margins: None, records }
+        Answers { method: Method::default(), cost: Cost::default(), margins: None, promises: Vec::new(), records }
     }
 
     #[test]

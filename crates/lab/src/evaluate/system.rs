@@ -130,7 +130,7 @@ pub(crate) fn in_the_clear<S: System + ?Sized>(
     let records = rendered.into_iter().map(record).collect();
     let Learns { server, client } = system.learns();
     let cost = Cost { server_learns: server.into(), client_learns: client.into(), ..Cost::default() };
-    Ok(Answers { method, cost, margins: None, records })
+    Ok(Answers { method, cost, margins: None, promises: Vec::new(), records })
 }
 
 /// The ids of the tracks in an answer.

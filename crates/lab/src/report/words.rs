@@ -12,6 +12,8 @@ pub(crate) fn words(column: &str) -> String {
         "named" => "named rightly, %",
         "lost" | "known_lost" => "known songs reported unknown, %",
         "rejected" | "unknown_rejected" => "unknown songs reported unknown, %",
+        "promised_lost" => "promised share of known clips reported unknown, %",
+        "promised_rejected" => "promised share of strangers reported unknown, %",
         "located" => "place in the track right, %",
         "snr_db" => "signal-to-noise ratio, dB",
         "seconds" => "length of the query, s",

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sordino_front::FeatureSpec;
 use sordino_learn::sound::labels;
+use sordino_learn::unknown::Cut;
 use sordino_learn::{Answer, FloatModel, TrainConfig, float_answers, integer_answers, train};
 use sordino_model::{Card, ClientModel, Decider, Learns, Pair, PairError, Protocol, ServerModel, save};
 
@@ -14,7 +15,7 @@ use crate::LabError;
 use crate::evaluate::encrypted::Comparison;
 use crate::evaluate::features::Features;
 use crate::evaluate::{
-    AnswerSettings, Answers, Cost, Evaluation, Method, Queries, Query, Record, Response, Sample, System, named,
+    AnswerSettings, Answers, Cost, Evaluation, Method, Promise, Queries, Query, Record, Response, Sample, System, named,
 };
 use crate::key::key;
 
@@ -102,7 +103,20 @@ impl Sordino {
         if comparison.sample.queries > 0 {
             all.push(comparison.ask(protocol, method(protocol, "encrypted"), cost)?);
         }
+        all.iter_mut().for_each(|answers| answers.promises.extend(self.promise(protocol)));
         Ok(all)
+    }
+
+    /// What the model promised of its unknown test, where it was trained here.
+    fn promise(&self, protocol: Protocol) -> Option<Promise> {
+        let model = self.float.as_ref()?;
+        let threshold = match (protocol, &model.flat) {
+            (Protocol::Flat, Some((_, threshold))) => threshold,
+            _ => &model.threshold,
+        };
+        let lead = threshold.lead.filter(|_| protocol.decider() == Decider::Client);
+        let Cut { lost, accepted, .. } = lead.unwrap_or(threshold.score);
+        Some(Promise { lost, rejected: 1.0 - accepted })
     }
 }
 
@@ -167,7 +181,7 @@ fn clear(comparison: &Comparison<'_>, method: Method, cost: &Cost, answers: &[An
     };
     let mut records: Vec<Record> = comparison.features.queries.iter().zip(answers).map(record).collect();
     records.extend(comparison.features.refused.iter().map(|query| Record::new(comparison.fold, query, &method)));
-    Answers { method, cost: cost.clone(), margins: None, records }
+    Answers { method, cost: cost.clone(), margins: None, promises: Vec::new(), records }
 }
 
 fn method(protocol: Protocol, precision: &str) -> Method {

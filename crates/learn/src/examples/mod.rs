@@ -46,6 +46,12 @@ pub trait Examples: Sync {
         Songs::distinct(self.classes().labels())
     }
 
+    /// Which labels are of one song, as copies and parts of one recording are: by default copies alone. A part of a song is no
+    /// stranger to the others.
+    fn works(&self) -> Songs {
+        self.songs()
+    }
+
     /// Rounds after which training would see the same examples again; by default it never does.
     fn distinct_rounds(&self) -> usize {
         usize::MAX

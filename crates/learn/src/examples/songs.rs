@@ -32,6 +32,26 @@ impl Songs {
         songs
     }
 
+    /// The same where labels of equal `works` are one song as well.
+    pub(crate) fn joined(&self, works: &[u32]) -> Self {
+        // Union-find: every song points to one that it was joined with, the last of them to itself.
+        let mut to: Vec<usize> = (0..self.len()).collect();
+        let root = |to: &[usize], mut song: usize| {
+            while to[song] != song {
+                song = to[song];
+            }
+            song
+        };
+        let mut of_work = std::collections::HashMap::new();
+        for (label, work) in works.iter().enumerate() {
+            let song = root(&to, self.of[label] as usize);
+            let first = root(&to, *of_work.entry(work).or_insert(song));
+            to[song.max(first)] = song.min(first);
+        }
+        let first = |label: u32| self.first[root(&to, self.of(label) as usize)];
+        Self::of_copies(&(0..self.of.len() as u32).map(first).collect::<Vec<_>>())
+    }
+
     /// Number of songs.
     pub fn len(&self) -> usize {
         self.first.len()
@@ -45,11 +65,6 @@ impl Songs {
     /// The song of a label.
     pub fn of(&self, label: u32) -> u32 {
         self.of[label as usize]
-    }
-
-    /// Whether no other label before it is the same song.
-    pub(crate) fn is_first(&self, label: u32) -> bool {
-        self.first[self.of(label) as usize] == label
     }
 
     /// Every label that is a copy, with the first label of its song.
@@ -68,7 +83,10 @@ mod tests {
         let songs = Songs::of_copies(&[0, 1, 0, 3, 2, 3]);
         assert_eq!([0, 1, 2, 3, 4, 5].map(|label| songs.of(label)), [0, 1, 0, 2, 0, 2]);
         assert_eq!((songs.len(), songs.copies().collect::<Vec<_>>()), (3, vec![(2, 0), (4, 0), (5, 3)]));
-        assert!(songs.is_first(3) && !songs.is_first(5));
+        // The third and the fourth label are of one work: so are their copies.
+        let joined = songs.joined(&[0, 1, 2, 2, 3, 4]);
+        assert_eq!([0, 1, 2, 3, 4, 5].map(|label| joined.of(label)), [0, 1, 0, 0, 0, 0]);
+        assert_eq!(songs.joined(&[0, 1, 2, 3, 4, 5]), songs);
         assert_eq!(Songs::of_copies(&[0, 1, 2]), Songs::distinct(3));
     }
 }

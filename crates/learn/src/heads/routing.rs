@@ -73,7 +73,7 @@ impl Default for RouterSettings {
             learn_scale: false,
             noise: 2.0,
             dropout: 0.0,
-            descent: Descent { epochs: 40, batch: 256, learning_rate: 1e-2, weight_decay: 1e-4 },
+            descent: Descent { epochs: 30, batch: 256, learning_rate: 1e-2, weight_decay: 1e-4 },
             most_steps: 100_000,
         }
     }

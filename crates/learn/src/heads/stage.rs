@@ -47,6 +47,13 @@ impl FloatStage {
         self.rows.iter().map(|&w| self.grid.integer(w) as i8).collect()
     }
 
+    /// The integer weights, shape `[groups * slots, width]`. Integers this small are exact in floating point, and so are their products.
+    pub(crate) fn integer_rows(&self) -> Array2<f32> {
+        let (groups, slots, width) = self.rows.dim();
+        let integer = |(row, i): (usize, usize)| self.grid.integer(self.rows[(row / slots, row % slots, i)]) as f32;
+        Array2::from_shape_fn((groups * slots, width), integer)
+    }
+
     /// The biases in steps of the score of an input of `scale` steps to one, in the order of [`FloatStage::integers`].
     pub(crate) fn integer_biases(&self, scale: f32) -> Vec<i32> {
         self.biases.iter().map(|bias| (bias * scale * self.grid.scale()).round() as i32).collect()

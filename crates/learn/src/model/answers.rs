@@ -30,12 +30,13 @@ pub fn float_answers(
         Protocol::Flat => None,
         other => Some(other.probes()),
     };
-    let threshold = model.known_above(probes.is_none())?;
-    let answer = |ranked: Vec<crate::Match>| Answer {
-        tracks: ranked.iter().map(|scored| scored.label).collect(),
-        known: ranked.first().is_some_and(|best| best.score > threshold),
+    // As many as it takes to see three songs, even if copies of one come first.
+    let enough = TOP + model.songs.copies().count();
+    let answer = |ranked: Vec<crate::Match>| {
+        let known = model.knows(probes.is_none(), &ranked)?;
+        Ok(Answer { tracks: ranked.iter().take(TOP).map(|scored| scored.label).collect(), known })
     };
-    Ok(model.rank(features, probes, TOP)?.into_iter().map(answer).collect())
+    model.rank(features, probes, enough)?.into_iter().map(answer).collect()
 }
 
 /// Answers in integers, as the encrypted protocols give them, to base features `[queries, features]`.

@@ -5,7 +5,7 @@ mod answers;
 use ndarray::{Array2, ArrayView2};
 use sordino_front::Front;
 use sordino_model::stage::Hierarchy;
-use sordino_model::{ClientHierarchy, ClientModel, Label, ModelHash, ServerModel};
+use sordino_model::{ClientHierarchy, ClientModel, Label, Lead, ModelHash, ServerModel};
 
 use crate::clusters::tree::Tree;
 use crate::examples::{Classes, Songs};
@@ -63,26 +63,34 @@ impl FloatModel {
         }
         let last = self.stages.len() - 1;
         let stage = |(s, stage): (usize, &FloatStage)| {
-            let threshold = if s == last { self.threshold.score } else { 0 };
+            let threshold = if s == last { self.threshold.score.above } else { 0 };
             stage.quantised(self.front.head(s)?.quantiser(), threshold)
         };
         let stages = self.stages.iter().enumerate().map(stage).collect::<Result<_, LearnError>>()?;
         let hierarchy = Hierarchy::new(stages)?;
         let input = self.front.head(last)?.quantiser();
         let flat = |(stage, threshold): &(FloatStage, Threshold)| {
-            Ok::<_, LearnError>(Hierarchy::new(vec![stage.quantised(input, threshold.score)?])?)
+            Ok::<_, LearnError>(Hierarchy::new(vec![stage.quantised(input, threshold.score.above)?])?)
         };
         let flat = self.flat.as_ref().map(flat).transpose()?;
 
         let slots = self.tree.leaves().iter().flatten().map(|&class| self.classes.label(class as usize)).collect();
         let outline = ClientHierarchy::new(hierarchy.shape().clone(), (0..=last).collect(), slots)?;
-        let all = self.classes.all().to_vec();
-        let flat_outline =
-            flat.as_ref().map(|f| ClientHierarchy::new(f.shape().clone(), vec![last], all)).transpose()?;
+        let outline = outline.with_lead(self.lead(&self.threshold));
+        let flat_outline = |(hierarchy, (_, threshold)): (&Hierarchy, &(FloatStage, Threshold))| {
+            let outline = ClientHierarchy::new(hierarchy.shape().clone(), vec![last], self.classes.all().to_vec())?;
+            Ok::<_, LearnError>(outline.with_lead(self.lead(threshold)))
+        };
+        let flat_outline = flat.as_ref().zip(self.flat.as_ref()).map(flat_outline).transpose()?;
         let spec = ModelHash::of_input(&self.front);
         let server = ServerModel::new(name, spec, hierarchy, flat)?;
         let client = ClientModel::new(name, self.front.clone(), outline, flat_outline, labels, server.hash())?;
         Ok((client, server))
+    }
+
+    /// The test of a client that sees scores.
+    fn lead(&self, threshold: &Threshold) -> Lead {
+        Lead { above: threshold.lead.map(|lead| i64::from(lead.above)), copies: self.songs.copies().collect() }
     }
 
     /// The `top` best labels of every example in floating point, from base features `[examples, features]`: by the flat
@@ -146,18 +154,21 @@ impl FloatModel {
         Ok((0..features.nrows()).map(rank).collect())
     }
 
-    /// The score above which a label counts as known, as a cosine: of the flat classifier or of the last stage.
+    /// Whether the best of some labels and their scores, all that could be known among them, counts as known by the flat classifier or
+    /// through the stages: as a client tells that sees scores.
     ///
     /// # Errors
     /// [`LearnError::Front`] where the model has no head for its last stage.
-    pub fn known_above(&self, flat: bool) -> Result<f32, LearnError> {
+    pub(crate) fn knows(&self, flat: bool, ranked: &[Match]) -> Result<bool, LearnError> {
         let last = self.stages.len() - 1;
         let input = self.front.head(last)?.quantiser().scale;
         let (stage, threshold) = match &self.flat {
             Some((stage, threshold)) if flat => (stage, threshold),
             _ => (&self.stages[last], &self.threshold),
         };
-        Ok(threshold.score as f32 / (input * stage.grid.scale()))
+        let unit = input * stage.grid.scale();
+        let score = |found: &Match| (found.score * unit).round() as i64 - i64::from(threshold.score.above);
+        Ok(self.lead(threshold).knows(ranked.iter().map(|found| (found.label as usize, score(found)))))
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use sordino_audio::{AugmentSpec, ImpulseBank, MelAugment, NoiseBank};
-use sordino_corpus::{CropSplit, MelTable};
+use sordino_corpus::{CropSplit, MelTable, works};
 use sordino_front::MelFrontEnd;
 use sordino_model::Label;
 
@@ -102,6 +102,10 @@ impl Clips for AugmentedClips<'_> {
         copies::songs(self.table)
     }
 
+    fn works(&self) -> Songs {
+        self.songs().joined(&works(self.table.tracks()))
+    }
+
     fn weight(&self, track: usize) -> f32 {
         if self.table.track(track).source.is_composed() { 1.0 } else { self.recorded_weight }
     }
@@ -110,9 +114,14 @@ impl Clips for AugmentedClips<'_> {
         let track = self.passages.label(passage) as usize;
         let siblings = self.passages.siblings(passage);
         let start = rng.random_range(passages::starts(self.last(track), passage - siblings.start, siblings.len()));
-        let mel = self.table.mel(track).0;
-        let excerpts = mel.slice_axis(Axis(0), heard(self.table, self.split, track).into());
-        Ok(self.augment.apply_at(excerpts, start, self.frames, rng)?.0)
+        let heard = heard(self.table, self.split, track);
+        let first = heard.start + start;
+        // Whole tracks would take longer to read than clips to disturb.
+        let (before, after) = self.augment.context(self.frames);
+        let some = first.saturating_sub(before).max(heard.start)..(first + self.frames + after).min(heard.end);
+        let from = first - some.start;
+        let mel = self.table.mel_frames(track, some).map(|mel| mel.0).unwrap_or_default();
+        Ok(self.augment.apply_at(mel.view(), from, self.frames, rng)?.0)
     }
 }
 

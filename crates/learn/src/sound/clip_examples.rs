@@ -45,6 +45,10 @@ impl Examples for ClipExamples<'_> {
         self.clips.songs()
     }
 
+    fn works(&self) -> Songs {
+        self.clips.works()
+    }
+
     fn weight(&self, track: usize) -> f32 {
         self.clips.weight(track)
     }

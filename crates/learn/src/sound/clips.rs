@@ -21,6 +21,11 @@ pub trait Clips: Sync {
         Songs::distinct(self.tracks())
     }
 
+    /// Which tracks are of one song, copies and parts of it; copies alone by default.
+    fn works(&self) -> Songs {
+        self.songs()
+    }
+
     /// How much the clips of `track` count where the space is made, a positive number; all alike by default.
     fn weight(&self, _track: usize) -> f32 {
         1.0

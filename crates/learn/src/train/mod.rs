@@ -33,7 +33,7 @@ fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -
     if songs.len() < FEWEST {
         return Err(LearnError::TooFew { what: "tracks of different sound", found: songs.len(), expected: FEWEST });
     }
-    let set = TrainingSet::draw(examples, &songs, config, run)?;
+    let set = TrainingSet::draw(examples, config, run)?;
 
     // The projected vectors are coordinates in the whitened space already; only the rotation is left to do.
     let narrow = set.whitening.narrowed(config.width);
@@ -93,8 +93,14 @@ fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -
     let front = examples.front(heads)?;
     let inputs = held_out(examples, &front, config.unknown.clips, run)?;
     let scale = front.head(branching.len())?.quantiser().scale;
-    let calibration =
-        Calibration { inputs, scale, classes: &classes, songs: &songs, unknown: set.unknown, settings: config.unknown };
+    let calibration = Calibration {
+        inputs,
+        scale,
+        classes: &classes,
+        songs: &songs,
+        unknown: &set.unknown,
+        settings: config.unknown,
+    };
     let threshold = calibration.threshold(&last, tree.leaves());
     let all = [(0..classes.len() as u32).collect()];
     let flat = flat.map(|flat| (calibration.threshold(&flat, &all), flat)).map(|(threshold, flat)| (flat, threshold));

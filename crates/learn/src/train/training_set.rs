@@ -2,12 +2,12 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use crate::examples::{Examples, Purpose, Songs, rounds};
+use crate::examples::{Examples, Purpose, rounds};
 use crate::run::training_run::TrainingRun;
 use crate::space::confusion::confusions;
-use crate::space::unit_vectors::{UnitVectors, prototypes};
+use crate::space::unit_vectors::UnitVectors;
 use crate::space::whitening::{Whitening, WhiteningSettings};
-use crate::unknown::imitation::Imitation;
+use crate::unknown::imitation::{Imitation, Unknown};
 use crate::{LearnError, TrainConfig};
 
 /// Most examples whose base vectors are held at once, 1.8 GB of those of sound; the whitening is fitted to these. 15,000
@@ -23,8 +23,8 @@ pub(super) struct TrainingSet {
     pub(super) frequencies: Vec<f32>,
     /// The whitening.
     pub(super) whitening: Whitening,
-    /// Best scores of imitated unknown examples: cosines plus biases.
-    pub(super) unknown: Vec<f32>,
+    /// Scores of imitated unknown examples.
+    pub(super) unknown: Vec<Unknown>,
 }
 
 impl TrainingSet {
@@ -32,7 +32,6 @@ impl TrainingSet {
     /// memory, and keeps what it makes of them.
     pub(super) fn draw(
         examples: &dyn Examples,
-        songs: &Songs,
         config: &TrainConfig,
         run: &TrainingRun<'_>,
     ) -> Result<Self, LearnError> {
@@ -63,18 +62,10 @@ impl TrainingSet {
             projected.slice_axis_mut(ndarray::Axis(0), rows).assign(&whitening.project(raw.view()));
         };
         keep(0, &raw);
-        let narrow = whitening.narrowed(config.width);
-        let prototypes = prototypes(narrow.apply(raw.view()).view(), &fitted, class_count);
-        let imitation = Imitation {
-            features: raw.view(),
-            examples: &fitted,
-            classes,
-            songs,
-            weights: &weights,
-            prototypes: prototypes.view(),
-        };
-        let settings = WhiteningSettings { width: config.width, ..settings };
-        let unknown = imitation.best(settings, config.unknown.relatives, config.tracks.hubness)?;
+        let songs = &examples.works();
+        let imitation =
+            Imitation { features: raw.view(), examples: &fitted, classes, songs, weights: &weights, config };
+        let unknown = imitation.scores()?;
         run.end_of("imitated unknown songs")?;
         drop(raw);
         let mut done = at_once;

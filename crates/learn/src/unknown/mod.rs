@@ -3,4 +3,4 @@
 pub(crate) mod imitation;
 pub(crate) mod threshold;
 
-pub use threshold::{Threshold, UnknownSettings};
+pub use threshold::{Cut, Threshold, UnknownSettings};

@@ -1,14 +1,18 @@
-//! [`Threshold`]: from which score on a label counts as known.
+//! [`Threshold`]: what tells a known label from a stranger, chosen on known and unknown examples.
 //!
-//! Unknown queries are imitated, see `imitation`; known ones are examples that training has not seen. The
-//! threshold lets at most a chosen share of the former through, unless that would lose more than a chosen share of the latter.
+//! Unknown queries are imitated, see `imitation`; known ones are examples that training has not seen. Both tests are chosen alike:
+//! they let at most a chosen share of the former through, unless that would lose more than a chosen share of the latter.
 
-use ndarray::{Array2, ArrayView1};
+use ndarray::{Array2, ArrayView1, Axis};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use sordino_model::Podium;
 
 use crate::LearnError;
 use crate::examples::{Classes, Songs};
 use crate::heads::stage::FloatStage;
+use crate::math::matrix::times_transposed;
+use crate::unknown::imitation::Unknown;
 
 /// How the unknown threshold is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,38 +22,44 @@ pub struct UnknownSettings {
     pub accepted: f32,
     /// Largest share of known queries, as disturbed as in training, that may be called unknown for it, 0 to 0.5.
     pub lost: f32,
-    /// Labels whose means agree by a cosine of more than this many times what is usual between two (its root mean square) count
-    /// as one when unknown queries are imitated: versions and excerpts of a song that is known.
-    pub relatives: f32,
     /// Held-out examples of every label to measure on.
     pub clips: usize,
 }
 
 impl Default for UnknownSettings {
     fn default() -> Self {
-        Self { accepted: 0.01, lost: 0.05, relatives: 5.0, clips: 8 }
+        Self { accepted: 0.01, lost: 0.05, clips: 8 }
     }
 }
 
 impl UnknownSettings {
     pub(crate) fn validate(&self) -> Result<(), LearnError> {
         let shares = (0.0..=0.5).contains(&self.lost) && (0.0..=0.5).contains(&self.accepted);
-        if !shares || self.clips == 0 || self.relatives.is_nan() || self.relatives <= 0.0 {
-            let expected = "lost and accepted from 0 to 0.5, positive relatives, and at least one clip a track".into();
+        if !shares || self.clips == 0 {
+            let expected = "lost and accepted from 0 to 0.5, and at least one clip a track".into();
             return Err(LearnError::Setting { setting: "unknown", found: format!("{self:?}"), expected });
         }
         Ok(())
     }
 }
 
-/// A threshold on the scores of a last stage.
+/// Two tests of the scores of a last stage: one for a decider that sees the best score alone, one for a client that sees several.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Threshold {
-    /// Scores above it mean a known label; the bias of every slot is its negative.
-    pub score: i32,
-    /// Share of held-out examples, as disturbed as in training, whose own label scores at or below it.
+    /// Of the best score. The bias of every slot is its negative, so a score above zero means a known label.
+    pub score: Cut,
+    /// Of the best score less that of the third song; of few songs there is none.
+    pub lead: Option<Cut>,
+}
+
+/// Where known and unknown part.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cut {
+    /// In score units: what is above it is known.
+    pub above: i32,
+    /// Share of held-out examples, as disturbed as in training, that are at or below it.
     pub lost: f32,
-    /// Share of imitated unknown examples for which some label scores above it.
+    /// Share of imitated unknown examples that are above it.
     pub accepted: f32,
 }
 
@@ -63,8 +73,8 @@ pub(crate) struct Calibration<'a> {
     pub(crate) classes: &'a Classes,
     /// Which labels are copies: a copy of a label counts as that label.
     pub(crate) songs: &'a Songs,
-    /// Best scores of imitated unknown examples: cosines plus biases.
-    pub(crate) unknown: Vec<f32>,
+    /// Imitated unknown examples.
+    pub(crate) unknown: &'a [Unknown],
     /// What is asked for.
     pub(crate) settings: UnknownSettings,
 }
@@ -72,31 +82,79 @@ pub(crate) struct Calibration<'a> {
 impl Calibration<'_> {
     /// The threshold for a last stage whose groups hold the classes of `leaves`.
     pub(crate) fn threshold(&self, stage: &FloatStage, leaves: &[Vec<u32>]) -> Threshold {
+        let known = self.known(stage, leaves);
+        let units = |cosine: f32| (cosine * self.scale * stage.grid.scale()) as i64;
+        let of_score = self.unknown.iter().map(|unknown| units(unknown.best)).collect();
+        let score = cut(known.iter().map(|known| known.own).collect(), of_score, &self.settings);
+        let flat = leaves.len() == 1;
+        let lead = |unknown: &Unknown| if flat { unknown.lead } else { unknown.probed_lead };
+        let strangers: Vec<i64> = self.unknown.iter().filter_map(lead).map(units).collect();
+        let leads: Vec<i64> = known.iter().filter_map(|known| known.lead).collect();
+        let some = !leads.is_empty() && !strangers.is_empty();
+        Threshold { score, lead: some.then(|| cut(leads, strangers, &self.settings)) }
+    }
+
+    /// Scores of known examples, as integers will have them.
+    fn known(&self, stage: &FloatStage, leaves: &[Vec<u32>]) -> Vec<Known> {
+        /// Examples scored at once, and the most that are.
+        const AT_ONCE: usize = 256;
+        const MOST: usize = 16_384;
         let slots = stage.rows.dim().1;
         let song = |class: usize| self.songs.of(self.classes.label(class)) as usize;
-        let mut places = vec![Vec::new(); self.songs.len()];
-        for (leaf, members) in leaves.iter().enumerate() {
-            let of = |(slot, &class): (usize, &u32)| (song(class as usize), leaf * slots + slot);
-            members.iter().enumerate().map(of).for_each(|(song, place)| places[song].push(place));
+        let weights = stage.integer_rows();
+        let biases = stage.integer_biases(self.scale);
+        let stride = self.inputs.nrows().div_ceil(MOST).max(1);
+        // An odd stride, so that a class is not passed over in every round.
+        let chosen: Vec<usize> = (0..self.inputs.nrows()).step_by(stride | 1).collect();
+        let mut known = Vec::with_capacity(chosen.len());
+        for examples in chosen.chunks(AT_ONCE) {
+            let scores = times_transposed(self.inputs.select(Axis(0), examples).view(), weights.view());
+            let one = |(&example, scores): (&usize, ArrayView1<f32>)| {
+                let score = |place: usize| scores[place] as i64 + i64::from(biases[place]);
+                let scored = |leaf: usize| {
+                    let slot = move |(slot, &class): (usize, &u32)| (song(class as usize), score(leaf * slots + slot));
+                    leaves[leaf].iter().enumerate().map(slot)
+                };
+                let own = song(example % self.classes.len());
+                let all = (0..leaves.len()).flat_map(scored);
+                let best = all.filter(|(song, _)| *song == own).map(|(_, score)| score).max();
+                let podium = probed(leaves.len(), scored);
+                Known {
+                    own: best.unwrap_or(i64::MIN),
+                    lead: podium.lead().filter(|_| podium.winners().next() == Some(own)),
+                }
+            };
+            known.par_extend(examples.par_iter().zip(scores.axis_iter(Axis(0)).into_par_iter()).map(one));
         }
-        // Only the scores of an example's own song's places matter: few products of vectors instead of one of large matrices.
-        let (weights, biases) = (stage.integers(), stage.integer_biases(self.scale));
-        let score = |example: &[f32], place: usize| -> i64 {
-            let row = &weights[place * example.len()..(place + 1) * example.len()];
-            example.iter().zip(row).map(|(&x, &w)| x as i64 * i64::from(w)).sum::<i64>() + i64::from(biases[place])
-        };
-        let own = |(i, example): (usize, ArrayView1<f32>)| {
-            let example = example.to_vec();
-            places[song(i % self.classes.len())].iter().map(|&place| score(&example, place)).max().unwrap_or(i64::MIN)
-        };
-        let own: Vec<i64> = self.inputs.rows().into_iter().enumerate().map(own).collect();
-        let score = |cosine: &f32| (cosine * self.scale * stage.grid.scale()) as i64;
-        choose(own, self.unknown.iter().map(score).collect(), &self.settings)
+        known
     }
 }
 
-/// The threshold on scores of known and unknown examples that `settings` ask for.
-fn choose(mut known: Vec<i64>, mut unknown: Vec<i64>, settings: &UnknownSettings) -> Threshold {
+/// A known example.
+struct Known {
+    /// The best score of its own song.
+    own: i64,
+    /// By how much that leads the third song, where its own is the best: no threshold names the others rightly.
+    lead: Option<i64>,
+}
+
+/// The best songs of the two leaves that hold the best scores, `scored` giving songs and scores of each: what a good router leads to.
+pub(crate) fn probed<T, I>(leaves: usize, scored: impl Fn(usize) -> I) -> Podium<T>
+where
+    T: PartialOrd + Copy + std::ops::Sub<Output = T>,
+    I: Iterator<Item = (usize, T)>,
+{
+    let mut best = Podium::default();
+    for leaf in 0..leaves {
+        scored(leaf).for_each(|(_, score)| best.add(leaf, score));
+    }
+    let mut podium = Podium::default();
+    best.winners().take(2).flat_map(scored).for_each(|(song, score)| podium.add(song, score));
+    podium
+}
+
+/// Where known and unknown values part as `settings` ask for.
+fn cut(mut known: Vec<i64>, mut unknown: Vec<i64>, settings: &UnknownSettings) -> Cut {
     // A share like 0.02 is a little less than it says in binary; what is meant is what is written.
     let count = |share: f32, of: usize| (f64::from(share) * of as f64 * (1.0 + 1e-6)).floor() as usize;
     known.sort_unstable();
@@ -105,12 +163,12 @@ fn choose(mut known: Vec<i64>, mut unknown: Vec<i64>, settings: &UnknownSettings
     let keeps = known.get(count(settings.lost, known.len())).map_or(0, |s| s.saturating_sub(1));
     let rejects = unknown.get(count(settings.accepted, unknown.len())).map_or(keeps, |s| *s);
     // Where both wishes leave room, the middle of it is safest.
-    let score = if rejects < keeps { rejects.midpoint(keeps) } else { keeps }.clamp(-(1 << 24), 1 << 24);
+    let above = if rejects < keeps { rejects.midpoint(keeps) } else { keeps }.clamp(-(1 << 24), 1 << 24);
     let share = |count: usize, of: usize| count as f32 / of.max(1) as f32;
-    Threshold {
-        score: score as i32,
-        lost: share(known.iter().filter(|&&s| s <= score).count(), known.len()),
-        accepted: share(unknown.iter().filter(|&&s| s > score).count(), unknown.len()),
+    Cut {
+        above: above as i32,
+        lost: share(known.iter().filter(|&&s| s <= above).count(), known.len()),
+        accepted: share(unknown.iter().filter(|&&s| s > above).count(), unknown.len()),
     }
 }
 
@@ -125,8 +183,8 @@ mod tests {
         let cases = [(0.0, 0.5, 34), (0.02, 0.5, 33), (0.0, 0.02, 1), (0.0, 0.0, -1), (0.5, 0.5, 9)];
         for (accepted, lost, score) in cases {
             let settings = UnknownSettings { accepted, lost, ..UnknownSettings::default() };
-            let threshold = choose(known.clone(), unknown.clone(), &settings);
-            assert_eq!(threshold.score, score, "accepted {accepted}, lost {lost}");
+            let threshold = cut(known.clone(), unknown.clone(), &settings);
+            assert_eq!(threshold.above, score, "accepted {accepted}, lost {lost}");
             assert!(threshold.lost <= lost && (threshold.accepted <= accepted || lost < 0.1), "{threshold:?}");
         }
     }

@@ -49,7 +49,7 @@ fn integers_are_the_rounded_floats() {
         let head = client.front().head(s).unwrap();
         let (z, x) = (head.embed_batch(features.view()).unwrap(), head.input_batch(features.view()).unwrap());
         let integers = &server.hierarchy().stages()[s];
-        let threshold = if s + 1 == model.stages.len() { model.threshold.score } else { 0 };
+        let threshold = if s + 1 == model.stages.len() { model.threshold.score.above } else { 0 };
         // The input's rounding is the quantiser's business: entries at most one step from scale * z, as far as bits go.
         let (scale, largest) = (head.quantiser().scale, head.quantiser().bound.max_abs as f32);
         let step = |(x, z): (&i32, &f32)| (*x as f32 - (scale * z).clamp(-largest, largest)).abs();

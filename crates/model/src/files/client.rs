@@ -8,7 +8,7 @@ use super::bundle::{Bundle, LABELS, MODEL, WEIGHTS};
 use super::error::FileError;
 use super::tensors::{Reader, Writer};
 use crate::stage::HierarchyShape;
-use crate::{ClientHierarchy, ClientModel, Label, ModelHash, ServerError};
+use crate::{ClientHierarchy, ClientModel, Label, Lead, ModelHash, ServerError};
 
 /// Names the kind of file.
 const FORMAT: &str = "sordino-client";
@@ -59,6 +59,9 @@ struct HeadDescription {
 struct OutlineDescription {
     heads: Vec<usize>,
     stages: HierarchyShape,
+    /// Absent from models of before there was such a test.
+    #[serde(default)]
+    lead: Lead,
 }
 
 /// A layer without its numbers, which are the tensors named after its place.
@@ -166,7 +169,11 @@ fn take_steps(reader: &mut Reader<'_>, part: &str, steps: Vec<StepDescription>) 
 fn put_outline(writer: &mut Writer, part: &str, outline: &ClientHierarchy) -> OutlineDescription {
     let slots = outline.slots();
     writer.put_slice(format!("{part}.slots"), vec![slots.len()], &mut slots.iter().copied());
-    OutlineDescription { heads: outline.heads().to_vec(), stages: outline.shape().clone() }
+    OutlineDescription {
+        heads: outline.heads().to_vec(),
+        stages: outline.shape().clone(),
+        lead: outline.lead().clone(),
+    }
 }
 
 fn take_outline(
@@ -175,7 +182,7 @@ fn take_outline(
     outline: OutlineDescription,
 ) -> Result<ClientHierarchy, FileError> {
     let slots: Array1<u32> = reader.take(&format!("{part}.slots"))?;
-    Ok(ClientHierarchy::new(outline.stages, outline.heads, slots.to_vec())?)
+    Ok(ClientHierarchy::new(outline.stages, outline.heads, slots.to_vec())?.with_lead(outline.lead))
 }
 
 impl ClientModel {

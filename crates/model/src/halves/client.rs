@@ -5,7 +5,7 @@ use sordino_front::{Front, FrontError, VectorBound};
 use thiserror::Error;
 
 use crate::stage::{HierarchyShape, StageShape};
-use crate::{ModelHash, Protocol, Routing, ServerModel};
+use crate::{Lead, ModelHash, Protocol, Routing, ServerModel};
 
 /// What is said about a track when it has been named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +105,7 @@ pub struct ClientHierarchy {
     slots: Vec<u32>,
     /// Where the used slots of each group of the last stage start in `slots`.
     starts: Vec<usize>,
+    lead: Lead,
 }
 
 impl ClientHierarchy {
@@ -127,7 +128,17 @@ impl ClientHierarchy {
             Some(start)
         });
         let starts = starts.collect();
-        Ok(Self { shape, heads, slots, starts })
+        Ok(Self { shape, heads, slots, starts, lead: Lead::default() })
+    }
+
+    /// The same with another test of whether a track is known.
+    pub fn with_lead(self, lead: Lead) -> Self {
+        Self { lead, ..self }
+    }
+
+    /// What tells a known track from an unknown one where the client decides.
+    pub fn lead(&self) -> &Lead {
+        &self.lead
     }
 
     /// The stages' shapes.

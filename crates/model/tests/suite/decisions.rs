@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rand::RngExt;
 use sordino_model::answer::{GroupScores, Next, Ranked, Ranking, Shortlist, Trips};
 use sordino_model::stage::{HierarchyShape, StageShape};
-use sordino_model::{ClientError, ClientHierarchy};
+use sordino_model::{ClientError, ClientHierarchy, Lead};
 
 use crate::sample::{bound, rng};
 
@@ -20,8 +20,8 @@ fn scored(group: usize, scores: &[i64]) -> GroupScores {
     GroupScores { group, scores: scores.to_vec() }
 }
 
-fn pairs(Ranking(ranked): &Ranking) -> Vec<(usize, i64)> {
-    ranked.iter().map(|Ranked { label, score }| (*label, *score)).collect()
+fn pairs(ranking: &Ranking) -> Vec<(usize, i64)> {
+    ranking.tracks.iter().map(|Ranked { label, score }| (*label, *score)).collect()
 }
 
 #[test]
@@ -48,6 +48,9 @@ fn known_means_above_zero() {
     assert_eq!(best(&[0, -3]).best(), Some(Ranked { label: 0, score: 0 }));
     assert_eq!(best(&[1, -3]).known(), Some(Ranked { label: 0, score: 1 }));
     assert_eq!(Ranking::default().known(), None);
+    let outline = outline().with_lead(Lead { above: Some(4), ..Lead::default() });
+    let known = |scores: [i64; 3]| outline.rank_top(&[scored(1, &scores)], 1).unwrap().known;
+    assert!(known([-9, 0, -5]) && !known([5, 9, 6]), "scores in three songs are told by their lead");
 }
 
 #[test]

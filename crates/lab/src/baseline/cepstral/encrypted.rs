@@ -112,7 +112,8 @@ pub(crate) fn answers(
     let clips: Vec<(Query, Vec<Vec<i32>>)> = queries.render(&spec, |samples| regression.window_vectors(samples))?;
     let sample = Sample { queries: settings.encrypted, keys: settings.keys, seed: settings.seed };
     let method = Method { precision: "encrypted".into(), ..clear.method.clone() };
-    let mut answers = Answers { method, cost: clear.cost.clone(), margins: None, records: Vec::new() };
+    let mut answers =
+        Answers { method, cost: clear.cost.clone(), margins: None, promises: Vec::new(), records: Vec::new() };
     let bar = queries.monitor.bar(settings.encrypted.min(clips.len()) as u64, "encrypted");
     for (number, places) in sample.places(clips.len()).into_iter().enumerate() {
         let key = Arc::new(SecretKey::generate(&params::STANDARD));
