@@ -79,6 +79,9 @@ pub enum FheError {
     /// An answer that names no track.
     #[error("reply: it names no track of this model; the key or the server is not the one that the query was for")]
     NoTrack,
+    /// An evaluation that was told to stop.
+    #[error("the evaluation was stopped, since nobody waits for its reply; ask again")]
+    Stopped,
     /// Reading or writing a file failed.
     #[error("{path}: {reason}")]
     Io {

@@ -221,4 +221,20 @@ impl Server {
             (Self::Decision(_), None) => Err(FheError::NoEvaluationKey),
         }
     }
+
+    /// [`Server::answer`], as long as `wanted` says so, which is asked again and again. Scores, a matter of milliseconds, are finished.
+    ///
+    /// # Errors
+    /// As [`Server::answer`], and [`FheError::Stopped`].
+    pub fn answer_while(
+        &self,
+        key: Option<&ServerKey>,
+        query: &[u8],
+        wanted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<u8>, FheError> {
+        match (self, key) {
+            (Self::Decision(server), Some(key)) => server.answer_while(key, query, wanted),
+            _ => self.answer(key, query),
+        }
+    }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sordino_model::ModelHash;
+use sordino_model::layout::bits_below;
 use sordino_model::stage::Hierarchy;
 use sordino_model::{Decider, Protocol};
 use tokio::sync::Mutex;
@@ -44,9 +45,9 @@ pub(crate) fn revealing(protocol: Protocol, stages: &Hierarchy) -> u64 {
         Decider::Client => fewest(&|stage| stage.input().width as u64 + 1),
         Decider::Server => {
             // Two bits for every returned coefficient: "known", and the winner's position at each stage.
-            let position: u32 = stages.stages().iter().map(|stage| usize::BITS - stage.outputs().leading_zeros()).sum();
+            let position: usize = stages.stages().iter().map(|stage| bits_below(stage.outputs())).sum();
             let answers = if let Protocol::Decided { answers, .. } = protocol { answers } else { 1 };
-            let leak = 2 * (u64::from(position) + 1) * answers.max(1) as u64;
+            let leak = 2 * (position as u64 + 1) * answers.max(1) as u64;
             // A weight has about six bits.
             fewest(&|stage| 6 * (stage.outputs() * stage.input().width) as u64).div_ceil(leak)
         }
@@ -88,7 +89,7 @@ impl Budgets {
     /// Counts one message of a query of `trips` messages. A client is free to send any of them, so each counts.
     pub(crate) async fn spend(&self, share: Share, what: &str, trips: u64, budget: Budget) -> Result<Left, Problem> {
         let name = self.name(share);
-        let account = self.account(&name).await.map_err(failed)?;
+        let account = self.account(&name).await?;
         let mut account = account.lock().await;
         let window = now() / budget.seconds.max(1) * budget.seconds.max(1);
         if account.since != window {
@@ -109,7 +110,7 @@ impl Budgets {
         }
         if account.counted.get(what).copied().unwrap_or(0) <= spent {
             account.counted.insert(what.to_owned(), (spent + BLOCK).min(most));
-            self.store.spend(&name, &*account).await.map_err(failed)?;
+            self.store.spend(&name, &*account).await?;
         }
         account.spent.insert(what.to_owned(), spent + 1);
         Ok(Left { queries: (most - spent - 1) / trips, reset })
@@ -145,19 +146,34 @@ impl Budgets {
     }
 }
 
-fn failed(error: StoreError) -> Problem {
-    tracing::error!(%error, "a budget could not be counted");
-    Kind::Internal.because("the budget could not be counted; ask again later")
-}
-
 #[cfg(test)]
 mod tests {
+    use sordino_front::VectorBound;
+    use sordino_model::stage::Stage;
+
     use super::*;
 
     const BUDGET: Budget = Budget { queries: 10, seconds: 1 << 40 };
 
     fn share(last: u8) -> Share {
         Share::Address([192, 0, 2, last].into())
+    }
+
+    #[test]
+    fn a_decided_reply_has_two_bits_for_every_bit_of_a_position() {
+        let bound = VectorBound { width: 24, max_abs: 31, norm_squared: 3_600 };
+        let stage = |groups: usize, outputs: usize| {
+            let rows = groups * outputs;
+            Stage::new(outputs, bound, vec![1; rows * 24], vec![0; rows], vec![outputs; groups]).expect("a stage")
+        };
+        let decided = |outputs: [usize; 2]| {
+            let stages =
+                Hierarchy::new(vec![stage(1, outputs[0]), stage(outputs[0], outputs[1])]).expect("a hierarchy");
+            revealing("decided".parse().expect("a protocol"), &stages)
+        };
+        // Positions among 4 and 8 take 2 and 3 bits; among 5 and 8, one more.
+        assert_eq!(decided([4, 8]), (6 * 4 * 24_u64).div_ceil(2 * (1 + 2 + 3)));
+        assert_eq!(decided([5, 8]), (6 * 5 * 24_u64).div_ceil(2 * (1 + 3 + 3)));
     }
 
     #[tokio::test]

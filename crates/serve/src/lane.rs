@@ -27,15 +27,17 @@ pub(crate) struct Bounds {
     pub(crate) threads: usize,
 }
 
-/// What is to be done. It is given the time that it has waited.
-type Work = Box<dyn FnOnce(Duration) + Send>;
+/// What is to be done. It is given the time that it has waited, and says whether it was done to the end.
+type Work = Box<dyn FnOnce(Duration) -> bool + Send>;
+
+/// Whether anybody still waits for an outcome, and will have it in time.
+pub(crate) type Wanted = Arc<dyn Fn() -> bool + Send + Sync>;
 
 struct Job {
     work: Work,
     since: Instant,
     deadline: Instant,
-    /// Whether anybody still waits for the outcome.
-    wanted: Box<dyn Fn() -> bool + Send>,
+    wanted: Wanted,
 }
 
 /// The queue of one protocol. Dropped, it finishes what it has begun.
@@ -57,6 +59,8 @@ struct Queue {
     seats: HashMap<Share, usize>,
     taken: usize,
     running: usize,
+    /// Evaluations that were stopped before their end.
+    stopped: u64,
     /// What a query took lately, in seconds.
     usual: Option<f64>,
 }
@@ -112,6 +116,11 @@ impl Lane {
         (queue.taken, queue.running)
     }
 
+    /// Evaluations that were stopped, since nobody waited for them any more.
+    pub(crate) fn stopped(&self) -> u64 {
+        self.queue().stopped
+    }
+
     /// A seat for a request of `share`.
     pub(crate) fn seat(&self, share: Share) -> Result<Seat, Problem> {
         let Bounds { seats, seats_a_share, .. } = self.0.bounds;
@@ -161,49 +170,70 @@ impl Lane {
         job
     }
 
+    /// Whether a query usually takes no longer than this. One that was stopped on its way would only have kept others waiting.
+    fn in_time(&self, left: Duration) -> bool {
+        let mut queue = self.queue();
+        let Some(usual) = queue.usual.filter(|&usual| left.as_secs_f64() < usual) else { return true };
+        // Times that were slow once must not refuse everything for ever.
+        queue.usual = Some(0.9 * usual);
+        false
+    }
+
     fn run(&self, job: Job) {
         let now = Instant::now();
-        // A job that nobody waits for, or whose time has gone, is dropped, and its channel with it.
-        if (job.wanted)() && now < job.deadline {
-            // A panic would end the thread that serves the lane. Nothing that the job shares with others is left half changed: it
-            // owns its query, and models and keys are only read.
-            let ran = catch_unwind(AssertUnwindSafe(|| (job.work)(now - job.since)));
-            if ran.is_err() {
-                tracing::error!("a query made the evaluator panic");
-            }
+        // A job that nobody waits for, or whose time will not do, is dropped, and its channel with it.
+        if (job.wanted)() && self.in_time(job.deadline.saturating_duration_since(now)) {
+            let finished = (job.work)(now - job.since);
             let took = now.elapsed().as_secs_f64();
             let mut queue = self.queue();
-            queue.usual = Some(queue.usual.map_or(took, |usual| 0.8 * usual + 0.2 * took));
+            if finished {
+                queue.usual = Some(queue.usual.map_or(took, |usual| 0.8 * usual + 0.2 * took));
+            } else {
+                queue.stopped += 1;
+            }
         }
         self.queue().running -= 1;
     }
 }
 
 impl Seat {
-    /// Runs `work` when it is this seat's turn, at `deadline` the latest. A request that is dropped while it waits never runs.
+    /// Runs `work` when it is this seat's turn, at `deadline` the latest. A request that is dropped while it waits never runs. Work that
+    /// takes long asks now and then whether it is wanted, and gives nothing where it is not.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         deadline: Instant,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&Wanted) -> Option<T> + Send + 'static,
     ) -> Result<Done<T>, Problem> {
         let (sender, receiver) = oneshot::channel();
-        // The sender is asked whether anybody waits, and then moves into the work.
+        // The sender is asked whether anybody waits, and is taken to send what comes out.
         let sender = Arc::new(Mutex::new(Some(sender)));
         let asked = sender.clone();
-        let take = move || sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let wanted: Wanted = Arc::new(move || {
+            let sender = asked.lock().unwrap_or_else(PoisonError::into_inner);
+            Instant::now() < deadline && sender.as_ref().is_some_and(|sender| !sender.is_closed())
+        });
         let job = Job {
+            wanted: wanted.clone(),
             work: Box::new(move |waited| {
                 let start = Instant::now();
-                let done = Done { outcome: work(), waited, took: start.elapsed() };
+                // A panic would end the thread that serves the lane. Nothing that the work shares with others is left half changed: it
+                // owns its query, and models and keys are only read.
+                let ran = catch_unwind(AssertUnwindSafe(|| work(&wanted)));
+                let sender: Option<oneshot::Sender<_>> = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let done = match ran {
+                    Ok(Some(outcome)) => Some(Done { outcome, waited, took: start.elapsed() }),
+                    Ok(None) => return false,
+                    Err(_) => {
+                        tracing::error!("a query made the evaluator panic");
+                        None
+                    }
+                };
                 // Whoever asked may have gone meanwhile.
-                take().map(|sender: oneshot::Sender<_>| sender.send(done).is_ok());
+                sender.map(|sender| sender.send(done).is_ok());
+                true
             }),
             since: Instant::now(),
             deadline,
-            wanted: Box::new(move || {
-                let sender = asked.lock().unwrap_or_else(PoisonError::into_inner);
-                sender.as_ref().is_some_and(|sender| !sender.is_closed())
-            }),
         };
         {
             let mut queue = self.lane.queue();
@@ -214,13 +244,16 @@ impl Seat {
             }
         }
         self.lane.0.wake.notify_one();
-        receiver.await.map_err(|_| {
-            if Instant::now() < deadline {
-                return Kind::Internal.because("the evaluator failed on this query; please report it");
+        match receiver.await {
+            Ok(Some(done)) => Ok(done),
+            Ok(None) => Err(Kind::Internal.because("the evaluator failed on this query; please report it")),
+            Err(_) => {
+                let after = self.lane.wait(&self.lane.queue());
+                Err(Kind::Deadline
+                    .because("the reply would come after the deadline; ask again later")
+                    .retry_after(after))
             }
-            let after = self.lane.wait(&self.lane.queue());
-            Kind::Deadline.because("the queue is too long for the deadline; ask again later").retry_after(after)
-        })
+        }
     }
 }
 
@@ -276,7 +309,7 @@ mod tests {
         // Holds the only turn until all others wait.
         let (go, gate) = std::sync::mpsc::channel::<()>();
         let first = lane.seat(share(9)).expect("a seat");
-        let first = tokio::spawn(async move { first.run(soon(), move || gate.recv().is_ok()).await.is_ok() });
+        let first = tokio::spawn(async move { first.run(soon(), move |_| Some(gate.recv().is_ok())).await.is_ok() });
         while lane.load().1 == 0 {
             tokio::task::yield_now().await;
         }
@@ -284,7 +317,7 @@ mod tests {
         for (i, who) in [1, 1, 1, 2, 1, 3].into_iter().enumerate() {
             let (seat, order) = (lane.seat(share(who)).expect("a seat"), order.clone());
             tasks.push(tokio::spawn(async move {
-                seat.run(soon(), move || order.lock().expect("unpoisoned").push(who)).await.is_ok()
+                seat.run(soon(), move |_| Some(order.lock().expect("unpoisoned").push(who))).await.is_ok()
             }));
             while lane.queue().waiting.values().map(VecDeque::len).sum::<usize>() <= i {
                 tokio::task::yield_now().await;
@@ -303,16 +336,15 @@ mod tests {
         let lane = lane(4, 4);
         let (go, gate) = std::sync::mpsc::channel::<()>();
         let first = lane.seat(share(1)).expect("a seat");
-        let first = tokio::spawn(async move { first.run(soon(), move || gate.recv().is_ok()).await.is_ok() });
+        let first = tokio::spawn(async move { first.run(soon(), move |_| Some(gate.recv().is_ok())).await.is_ok() });
         while lane.load().1 == 0 {
             tokio::task::yield_now().await;
         }
         let ran = Arc::new(Mutex::new(false));
         let (second, mark) = (lane.seat(share(1)).expect("a seat"), ran.clone());
-        let second =
-            tokio::spawn(
-                async move { second.run(soon(), move || *mark.lock().expect("unpoisoned") = true).await.is_ok() },
-            );
+        let second = tokio::spawn(async move {
+            second.run(soon(), move |_| Some(*mark.lock().expect("unpoisoned") = true)).await.is_ok()
+        });
         while lane.queue().waiting.is_empty() {
             tokio::task::yield_now().await;
         }
@@ -321,17 +353,72 @@ mod tests {
         go.send(()).expect("the first job waits");
         assert!(first.await.expect("no panic"));
         let third = lane.seat(share(1)).expect("a seat");
-        assert!(third.run(soon(), || ()).await.is_ok());
+        assert!(third.run(soon(), |_| Some(())).await.is_ok());
         assert!(!*ran.lock().expect("unpoisoned"));
+    }
+
+    /// Work that goes on for as long as it is wanted, and says with `began` that it has begun.
+    fn endless(began: std::sync::mpsc::Sender<()>) -> impl FnOnce(&Wanted) -> Option<()> + Send + 'static {
+        move |wanted| {
+            let _ = began.send(());
+            while wanted() {
+                thread::yield_now();
+            }
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn work_whose_client_has_gone_makes_room_for_the_next() {
+        let lane = lane(4, 4);
+        let (began, begun) = std::sync::mpsc::channel();
+        let seat = lane.seat(share(1)).expect("a seat");
+        let first = tokio::spawn(async move { seat.run(soon(), endless(began)).await.is_ok() });
+        while begun.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+        first.abort();
+        assert!(first.await.is_err());
+        let second = lane.seat(share(1)).expect("a seat");
+        assert!(second.run(soon(), |_| Some(())).await.is_ok());
+        assert_eq!(lane.stopped(), 1);
+    }
+
+    #[tokio::test]
+    async fn work_that_outlasts_its_deadline_is_stopped() {
+        let lane = lane(4, 4);
+        let (began, begun) = std::sync::mpsc::channel();
+        let seat = lane.seat(share(1)).expect("a seat");
+        let shortly = Instant::now() + Duration::from_millis(200);
+        let late = seat.run(shortly, endless(began)).await.err().map(|problem| problem.kind());
+        assert_eq!(late, Some(Kind::Deadline));
+        assert!(begun.try_recv().is_ok(), "it had begun");
+        assert!(seat.run(soon(), |_| Some(())).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn work_that_would_end_too_late_is_not_begun() {
+        let lane = lane(4, 4);
+        lane.queue().usual = Some(600.0);
+        let seat = lane.seat(share(1)).expect("a seat");
+        let late = seat.run(soon(), |_| -> Option<()> { panic!("it was begun") }).await;
+        assert_eq!(late.err().map(|problem| problem.kind()), Some(Kind::Deadline));
+        // One slow time is forgotten in the end.
+        let mut refused = 1;
+        while seat.run(soon(), |_| Some(())).await.is_err() {
+            refused += 1;
+        }
+        assert!(refused < 40, "{refused} refused");
     }
 
     #[tokio::test]
     async fn whoever_cannot_be_served_in_time_is_told_when_to_come_again() {
         let lane = lane(4, 4);
         let seat = lane.seat(share(1)).expect("a seat");
-        let panicked = seat.run(soon(), || panic!("on purpose")).await.err().map(|problem| problem.kind());
+        let panicked =
+            seat.run(soon(), |_| -> Option<()> { panic!("on purpose") }).await.err().map(|problem| problem.kind());
         assert_eq!(panicked, Some(Kind::Internal));
-        let late = seat.run(Instant::now(), || ()).await.err().map(|problem| problem.kind());
+        let late = seat.run(Instant::now(), |_| Some(())).await.err().map(|problem| problem.kind());
         assert_eq!(late, Some(Kind::Deadline));
     }
 }

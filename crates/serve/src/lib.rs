@@ -87,8 +87,7 @@ impl Server {
     /// # Errors
     /// [`ServeError`].
     pub async fn open(options: Options) -> Result<Self, ServeError> {
-        // Two libraries in the tree may each bring a provider; whichever is first is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        store::provider();
         let listener = Listener::open(&options).await?;
         Ok(Self { state: State::open(options).await?, listener })
     }
@@ -203,7 +202,7 @@ async fn watch(state: &state::App) {
 async fn sweep(state: &state::App) {
     loop {
         if let Err(error) = state.store.sweep(state.settings.budget.window()).await {
-            tracing::warn!(%error, "the key store could not be swept");
+            tracing::warn!(error = error.unnamed(), "the key store could not be swept");
         }
         tokio::time::sleep(SWEEP).await;
     }

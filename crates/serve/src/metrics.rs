@@ -1,6 +1,6 @@
 //! [`Metrics`]: what an operator watches, in Prometheus' text format. Nothing in it tells one client from another.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -44,6 +44,7 @@ pub(crate) struct Metrics {
     pub(crate) key_loads: Counter,
     queued: Family<Of, Gauge>,
     running: Family<Of, Gauge>,
+    stopped: Family<Of, Counter>,
     keys_in_memory: Gauge,
     key_memory: Gauge,
 }
@@ -62,6 +63,7 @@ impl Metrics {
             key_loads: Counter::default(),
             queued: Family::default(),
             running: Family::default(),
+            stopped: Family::default(),
             keys_in_memory: Gauge::default(),
             key_memory: Gauge::default(),
         };
@@ -75,6 +77,7 @@ impl Metrics {
         registry.register("key_loads", "Evaluation keys read from the store", metrics.key_loads.clone());
         registry.register("seats_taken", "Requests that wait or run", metrics.queued.clone());
         registry.register("queries_running", "Messages that are evaluated", metrics.running.clone());
+        registry.register("queries_stopped", "Evaluations that nobody waited for any more", metrics.stopped.clone());
         registry.register("keys_in_memory", "Expanded evaluation keys", metrics.keys_in_memory.clone());
         registry.register_with_unit("key_memory", "Memory of them", Unit::Bytes, metrics.key_memory.clone());
         Self { registry, ..metrics }
@@ -87,6 +90,7 @@ impl Metrics {
             let (taken, running) = lane.load();
             self.queued.get_or_create(&Of { protocol }).set(gauge(taken));
             self.running.get_or_create(&Of { protocol }).set(gauge(running));
+            self.stopped.get_or_create(&Of { protocol }).inner().store(lane.stopped(), Ordering::Relaxed);
         }
         for edition in state.catalogue.all() {
             for (&protocol, offer) in &edition.offers {

@@ -1,5 +1,6 @@
 //! [`Problem`]: why a request was refused, as a problem detail of RFC 9457.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -7,7 +8,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sordino_fhe::FheError;
 use sordino_service::ServiceError;
-use utoipa::ToSchema;
+use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::store::StoreError;
 
 /// The media type of [`Detail`].
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
@@ -107,6 +111,51 @@ impl Problem {
         };
         kind.because(error.to_string())
     }
+}
+
+/// The store failed: the operator is told why, the client is not.
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(error = error.unnamed(), "the key store failed");
+        Kind::Internal.because("the key store failed; ask again later, and tell the operator")
+    }
+}
+
+/// Names what an address may refuse, for the API's document.
+macro_rules! refusals {
+    ($($name:ident: $($kind:ident)|+;)*) => {$(
+        pub(crate) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
+                described(&[$(Kind::$kind),+])
+            }
+        }
+    )*};
+}
+
+refusals! {
+    OfModels: NotFound;
+    OfHalves: NotFound | ModelChanged;
+    OfOwners: TokenMissing | TokenUnknown | Internal;
+    OfKeys: TokenMissing | TokenUnknown | NotFound | KeyMissing | Internal;
+    OfRegistrations: TokenMissing | TokenUnknown | NotFound | Malformed | Length | TooMany | Quota | Deadline | Internal;
+    OfQueries: TokenMissing | TokenUnknown | NotFound | KeyMissing | ModelChanged | Malformed | Length | Busy | TooMany | Budget | Deadline | Internal;
+    OfReadiness: Stopping;
+}
+
+/// A response for every status of these kinds.
+fn described(kinds: &[Kind]) -> BTreeMap<String, RefOr<openapi::Response>> {
+    let mut words: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for kind in kinds {
+        let (_, title, status) = kind.parts();
+        words.entry(status.as_str().to_owned()).or_default().push(title);
+    }
+    let detail = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Detail"))).build();
+    let response = |titles: Vec<&str>| {
+        ResponseBuilder::new().description(titles.join(". ")).content(MEDIA_TYPE, detail()).build().into()
+    };
+    words.into_iter().map(|(status, titles)| (status, response(titles))).collect()
 }
 
 impl IntoResponse for Problem {

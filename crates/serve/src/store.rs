@@ -10,12 +10,15 @@
 //!
 //! `<owner>` is the SHA-256 of a token. Every object is written whole or not at all, and on a disk it is synced before anybody is told.
 
+use std::future::ready;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt};
+#[cfg(feature = "s3")]
+use object_store::RetryConfig;
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -56,6 +59,18 @@ pub enum StoreError {
         /// What the parser says.
         reason: String,
     },
+}
+
+impl StoreError {
+    /// What the log may say: keys, tokens and clients are nowhere named in it.
+    pub(crate) fn unnamed(&self) -> String {
+        let named = self.to_string();
+        let parts = named.split_inclusive(|c: char| !c.is_ascii_hexdigit()).map(|part| {
+            let name = part.trim_end_matches(|c: char| !c.is_ascii_hexdigit());
+            if name.len() < 64 { part.to_owned() } else { part.replace(name, "…") }
+        });
+        parts.collect()
+    }
 }
 
 /// Why an upload was not kept.
@@ -130,9 +145,13 @@ impl Store {
 
     #[cfg(feature = "s3")]
     fn s3(place: &str) -> Result<Self, Box<dyn std::error::Error>> {
+        provider();
         let url = url::Url::parse(place)?;
         let bucket = url.host_str().ok_or("it names no bucket")?;
-        let objects = object_store::aws::AmazonS3Builder::from_env().with_bucket_name(bucket).build()?;
+        // A query waits meanwhile, and its client asks again sooner than the usual three minutes.
+        let retry = RetryConfig { max_retries: 4, retry_timeout: Duration::from_secs(10), ..RetryConfig::default() };
+        let builder = object_store::aws::AmazonS3Builder::from_env().with_retry(retry);
+        let objects = builder.with_bucket_name(bucket).build()?;
         Ok(Self { objects: Arc::new(objects), prefix: Path::parse(url.path())? })
     }
 
@@ -218,6 +237,13 @@ impl Store {
     /// [`StoreError`].
     pub async fn keys(&self) -> Result<Vec<(String, KeyRecord)>, StoreError> {
         self.records(&self.at(["keys"])).await
+    }
+
+    /// How many keys there are, without reading them: on S3 a listing is one request for a thousand.
+    pub(crate) async fn count(&self) -> Result<usize, StoreError> {
+        let list = self.objects.list(Some(&self.at(["keys"])));
+        let records = list.try_filter(|meta| ready(meta.location.extension() == Some("json")));
+        Ok(records.try_fold(0, |count, _| ready(Ok(count + 1))).await?)
     }
 
     async fn records(&self, under: &Path) -> Result<Vec<(String, KeyRecord)>, StoreError> {
@@ -468,6 +494,11 @@ fn object_store_error(error: std::io::Error) -> UploadError {
     object_store::Error::Generic { store: "upload", source: error.into() }.into()
 }
 
+/// What TLS is made with. Two libraries in the tree may each bring a provider; whichever is first is as good.
+pub(crate) fn provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// 32 random bytes.
 fn random() -> Result<[u8; 32], StoreError> {
     let mut bytes = [0; 32];
@@ -486,4 +517,40 @@ fn private(folder: &FilePath) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn private(_: &FilePath) -> std::io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_in_the_log_names_nobody() {
+        let (owner, key) = ("0f".repeat(32), "a1".repeat(32));
+        let path = format!("keys/{owner}/{key}.json");
+        let error = StoreError::Record { path, reason: "expected a number".into() };
+        assert_eq!(error.unnamed(), "key store: keys/…/….json is damaged (expected a number); remove it");
+    }
+
+    #[tokio::test]
+    async fn keys_are_counted_without_reading_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path().to_str().expect("UTF-8")).expect("a store");
+        for (owner, key) in [("a", "1"), ("a", "2"), ("b", "1")] {
+            // No record could be read from these.
+            for kind in ["json", "evk"] {
+                let place = store.at(["keys", owner, &format!("{key}.{kind}")]);
+                store.objects.put(&place, "{".into()).await.expect("written");
+            }
+        }
+        assert_eq!(store.count().await.expect("counted"), 3);
+        assert!(store.keys().await.is_err());
+    }
+
+    #[cfg(feature = "s3")]
+    #[test]
+    fn a_bucket_is_opened_by_whoever_is_first() {
+        // `sordino store` opens one without a server before it, which would have chosen a provider for TLS.
+        assert!(Store::open("s3://bucket/folder").is_ok());
+        assert!(matches!(Store::open("ftp://host/folder"), Err(StoreError::Place { .. })));
+    }
 }

@@ -4,11 +4,12 @@ mod common;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::{KEYS, Running, TOKEN, agent, asked, bearer, bytes, clear, committed, half, json};
+use sordino_fhe::ClientKey;
 use sordino_model::{ModelHash, load_client};
 use sordino_serve::{Budget, BudgetRule};
 
@@ -160,10 +161,7 @@ fn a_stopping_server_finishes_what_it_has_begun() {
     let server = Running::start(|options| options.metrics = Some(metrics));
     assert_eq!(server.register(TOKEN), 201);
     let model = half();
-    let running = || {
-        let text = bytes(agent().get(format!("http://{metrics}/metrics")).call().expect("metrics"));
-        String::from_utf8_lossy(&text).contains("sordino_queries_running{protocol=\"decided\"} 1")
-    };
+    let running = || measured(metrics, "sordino_queries_running{protocol=\"decided\"}") == 1;
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| server.identify(&model, "decided", &asked(&model, 1)));
         while !running() {
@@ -179,6 +177,56 @@ fn a_stopping_server_finishes_what_it_has_begun() {
     }
     assert!(TcpStream::connect(server.address).is_err());
     server.stop();
+}
+
+/// What the operator sees of something that is counted.
+fn measured(metrics: SocketAddr, name: &str) -> u64 {
+    let text = bytes(agent().get(format!("http://{metrics}/metrics")).call().expect("metrics"));
+    let text = String::from_utf8_lossy(&text);
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn an_evaluation_stops_when_its_client_has_gone_or_its_deadline_has_passed() {
+    let metrics = Running::free_address();
+    let measured = |name: &str| measured(metrics, &format!("sordino_{name}{{protocol=\"decided\"}}"));
+    let (running, stopped) = (|| measured("queries_running"), || measured("queries_stopped_total"));
+    let server = Running::start(|options| options.metrics = Some(metrics));
+    assert_eq!(server.register(TOKEN), 201);
+    let (secret, evaluation, _) = &*KEYS;
+    let (model, base) = (half(), "/v1/models/composed/protocols/decided");
+    let hello = bytes(server.ask("GET", &format!("{base}/hello"), &[]));
+    let key = ClientKey::registered(secret.clone(), evaluation.id());
+    let mut client = sordino_service::Client::new(model.clone(), key, &hello).expect("a client");
+    let message = client.start(&asked(&model, 1)).expect("a query").bytes;
+    // The key is expanded before anybody is cut off: of that, nothing is stopped.
+    let features = asked(&model, 2);
+    assert!(server.identify(&model, "decided", &features).is_ok());
+
+    let mut stream = TcpStream::connect(server.address).expect("connects");
+    let (token, length) = (bearer(TOKEN), message.len());
+    write!(
+        stream,
+        "POST {base}/queries HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\ncontent-length: {length}\r\n\r\n"
+    )
+    .expect("sent");
+    stream.write_all(&message).expect("sent");
+    while running() == 0 {
+        assert_eq!(stopped(), 0);
+    }
+    drop(stream);
+    while running() == 1 {}
+    assert_eq!(stopped(), 1);
+    assert_eq!(server.identify(&model, "decided", &features), Ok(clear(&committed(), "decided", &features)));
+
+    // The key is in the store. A deadline too short for any evaluation, and long enough to begin one.
+    let metrics = Running::free_address();
+    let server = Running::start_in(server.stop(), |options| {
+        options.metrics = Some(metrics);
+        options.deadline = Duration::from_millis(300);
+    });
+    let refused = server.identify(&model, "decided", &features).expect_err("too late");
+    assert_eq!((refused.0, refused.1["type"].as_str()), (503, Some("urn:sordino:problem:deadline")));
 }
 
 #[test]

@@ -121,6 +121,20 @@ fn the_document_is_one_of_openapi() {
         for (method, operation) in methods.as_object().expect("operations") {
             let summary = operation["summary"].as_str().unwrap_or_default();
             assert!(!summary.is_empty(), "{method} {path} says nothing of itself");
+            // Bodies that are no JSON are bytes, not lists of numbers.
+            let bodies =
+                operation["responses"].as_object().expect("responses").values().chain([&operation["requestBody"]]);
+            for (media, body) in bodies.filter_map(|body| body["content"].as_object()).flatten() {
+                if media.starts_with("application/") && !media.ends_with("json") {
+                    let name = body["schema"]["$ref"].as_str().map(|path| path.trim_start_matches('#'));
+                    let schema = name.and_then(|path| document.pointer(path)).unwrap_or(&body["schema"]);
+                    assert_eq!(
+                        (&schema["type"], &schema["format"]),
+                        (&json!("string"), &json!("binary")),
+                        "{method} {path}"
+                    );
+                }
+            }
             // Every name in the path is a parameter.
             for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
                 let known = operation["parameters"].as_array().into_iter().flatten().any(|found| found["name"] == name);

@@ -98,7 +98,7 @@ impl Server {
                 Some(key.ok_or(FheError::NoEvaluationKey)?)
             }
         };
-        self.answer_under(key.as_deref(), query)
+        self.answer_under(key.as_deref(), query, &|| true)
     }
 
     /// The evaluation key that a query asks for; `None` where it needs none. For whoever keeps keys elsewhere than here.
@@ -109,11 +109,17 @@ impl Server {
         Ok(self.prepared.key_of(query)?)
     }
 
-    /// Answers one query message under the key that [`Server::key_of`] names. Runs on the rayon pool it is called in.
+    /// Answers one query message under the key that [`Server::key_of`] names, as long as `wanted` says so. Runs on the rayon pool it is
+    /// called in.
     ///
     /// # Errors
-    /// As [`Server::answer`].
-    pub fn answer_under(&self, key: Option<&ServerKey>, query: &[u8]) -> Result<Vec<u8>, ServiceError> {
-        Ok(self.prepared.answer(key, query)?)
+    /// As [`Server::answer`], and [`FheError::Stopped`] where `wanted` said no.
+    pub fn answer_under(
+        &self,
+        key: Option<&ServerKey>,
+        query: &[u8],
+        wanted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<u8>, ServiceError> {
+        Ok(self.prepared.answer_while(key, query, wanted)?)
     }
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{CLUSTERS, KEYS, TRACKS, features, model};
 use sordino_fhe::params::INSECURE_N512;
@@ -101,6 +102,29 @@ fn a_lost_reply_is_carried_again_and_a_new_query_forgets_the_old() {
         assert_eq!(answer.best().map(|best| best.label), Some(7), "{protocol}");
         assert!(matches!(client.receive(&reply), Err(ServiceError::NothingAsked)));
     }
+}
+
+#[test]
+fn an_evaluation_that_nobody_waits_for_makes_no_further_step() {
+    let (half, model) = model("library");
+    let server = Server::new(&model, PROTOCOLS[3], &INSECURE_N512).unwrap();
+    let key = KEYS[0].1.expand();
+    let message = client(&half, 0, &server).start(&features(&half, Some(3))).unwrap();
+    // Every step is asked for before it is made. So `asked` counts steps, and those that were refused.
+    let answer = |most: usize| {
+        let asked = AtomicUsize::new(0);
+        let wanted = || asked.fetch_add(1, Ordering::Relaxed) < most;
+        (server.answer_under(Some(&key), &message.bytes, &wanted), asked.into_inner())
+    };
+    let (whole, steps) = answer(usize::MAX);
+    assert!(whole.is_ok() && steps > 8, "{steps} steps");
+    let threads = std::thread::available_parallelism().unwrap().get();
+    for some in 0..steps {
+        let (reply, asked) = answer(some);
+        assert!(matches!(reply, Err(ServiceError::Fhe(FheError::Stopped))), "after {some} of {steps}");
+        assert!((some + 1..=some + threads).contains(&asked), "{asked} asked, {some} allowed");
+    }
+    assert!(answer(steps).0.is_ok());
 }
 
 #[test]

@@ -69,7 +69,7 @@ pub(crate) struct Serve {
     /// Days that an evaluation key is kept after its last query.
     #[arg(long, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3_650))]
     keep_keys: u32,
-    /// Memory for expanded evaluation keys in MB; one takes about 215.
+    /// Memory for expanded evaluation keys in MB; one takes 214.
     #[arg(long, default_value_t = 2_048, value_name = "MB", value_parser = clap::value_parser!(u32).range(256..))]
     key_memory: u32,
     /// Evaluation keys that are kept in all; one takes 59 MB of the store.

@@ -1,7 +1,7 @@
 //! [`Evaluator`]: the few encrypted operations that decisions are made of, batched over the key and over threads.
 
 use std::borrow::{Borrow, Cow};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use sordino_model::Resolution;
@@ -17,9 +17,13 @@ use crate::ring::glwe::{Glwe, Lwe};
 /// Phase of a set bit as [`Evaluator::signs`] returns it; a clear bit has the opposite phase.
 const SIGN: u64 = 1 << 62;
 
-/// Carries out operations under one key, and counts them.
+/// Carries out operations under one key, and counts them. It may be told to stop: from then on its operations give nothing, or less than
+/// they should, and whoever uses them asks [`Evaluator::stopped`] before a result leaves.
 pub(crate) struct Evaluator<'k> {
     key: &'k ServerKey,
+    /// Asked before every batch of rotations, and of conversions, until it says no.
+    wanted: &'k (dyn Fn() -> bool + Sync),
+    stopped: AtomicBool,
     positive: Table,
     sign: Table,
     levels: Table,
@@ -50,11 +54,31 @@ impl<'k> Evaluator<'k> {
         let (size, extension) = (key.fourier.size(), resolution.extension_log2());
         Self {
             key,
+            wanted: &|| true,
+            stopped: AtomicBool::new(false),
             positive: comparison_table(size, resolution),
             sign: Table::new(size, extension, 0, |_| SIGN),
             levels: level_table(size, key.circuit.gadget()),
             counts: Counters::default(),
         }
+    }
+
+    /// The same, as long as `wanted` says so.
+    pub(crate) fn while_wanted(self, wanted: &'k (dyn Fn() -> bool + Sync)) -> Self {
+        Self { wanted, ..self }
+    }
+
+    /// Whether it was told to stop.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Whether another step is to be made.
+    fn go_on(&self) -> bool {
+        if !self.stopped() && !(self.wanted)() {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        !self.stopped()
     }
 
     /// Ring degree.
@@ -110,8 +134,8 @@ impl<'k> Evaluator<'k> {
         self.counts.conversions.fetch_add(signs.len(), Ordering::Relaxed);
         let rotated = self.rotate(&self.key.refresh, &self.levels, signs, rayon::current_num_threads());
         let fourier = &self.key.fourier;
-        let convert = |scratch: &mut _, r: &Glwe| self.key.circuit.selector(r, fourier, scratch);
-        rotated.par_iter().map_init(|| fourier.scratch(), convert).collect()
+        let convert = |scratch: &mut _, r: &Glwe| self.go_on().then(|| self.key.circuit.selector(r, fourier, scratch));
+        rotated.par_iter().map_init(|| fourier.scratch(), convert).flatten_iter().collect()
     }
 
     /// The first or the second of every pair, by the bit.
@@ -191,6 +215,6 @@ impl<'k> Evaluator<'k> {
     /// [`Evaluator::rotate`] with a table for every input, all of one extension.
     fn rotate_each(&self, lookup: &Lookup, tables: &[&Table], inputs: &[Lwe], threads: usize) -> Vec<Glwe> {
         self.counts.keyswitches.fetch_add(inputs.len(), Ordering::Relaxed);
-        lookup.rotate(tables, inputs, &self.key.fourier, threads)
+        lookup.rotate(tables, inputs, &self.key.fourier, threads, || self.go_on())
     }
 }

@@ -24,12 +24,22 @@ impl Lookup {
     }
 
     /// Keyswitch, modulus switch and blind rotation of every input, with a table for each, all of one extension; in batches over
-    /// `threads` threads.
-    pub(crate) fn rotate(&self, tables: &[&Table], inputs: &[Lwe], fourier: &Fourier, threads: usize) -> Vec<Glwe> {
+    /// `threads` threads. A batch is begun where `go_on` says so, and missing from the result where it does not.
+    pub(crate) fn rotate(
+        &self,
+        tables: &[&Table],
+        inputs: &[Lwe],
+        fourier: &Fourier,
+        threads: usize,
+        go_on: impl Fn() -> bool + Sync,
+    ) -> Vec<Glwe> {
         let extension = tables.first().map_or(1, |table| table.extension());
         let batches = batches(inputs.len(), threads, BATCH / extension);
         let part = |i: usize| i * inputs.len() / batches;
         let batch = |i: usize| -> Vec<Glwe> {
+            if !go_on() {
+                return Vec::new();
+            }
             let (inputs, tables) = (&inputs[part(i)..part(i + 1)], &tables[part(i)..part(i + 1)]);
             let small = self.keyswitch.switch(inputs);
             let exponents: Vec<Exponents> =

@@ -100,6 +100,14 @@ impl<'a> DecisionMachine<'a> {
         Work { decisions: self.evaluator.counts(), ..self.work }
     }
 
+    /// Refuses to go on where nobody waits for the result any more.
+    ///
+    /// # Errors
+    /// [`FheError::Stopped`].
+    pub(crate) fn go_on(&self) -> Result<(), FheError> {
+        if self.evaluator.stopped() { Err(FheError::Stopped) } else { Ok(()) }
+    }
+
     fn stage(&self, stage: usize) -> Result<&'a PreparedStage, FheError> {
         let missing = CircuitError::NoStage { stage, stages: self.stages.len() };
         Ok(self.stages.get(stage).ok_or(missing)?)
@@ -197,6 +205,7 @@ impl<'a> DecisionMachine<'a> {
         });
         let (index, known) = tournament.index(&self.evaluator, score.as_ref());
         self.work.index[stage] += start.elapsed();
+        self.go_on()?;
         Ok(DecisionValue::Choice(Arc::new(Choice { stage, entries, tournament, index, known })))
     }
 }
@@ -259,6 +268,7 @@ impl Machine for DecisionMachine<'_> {
         let start = Instant::now();
         let tournament = EncryptedTournament::play(&self.evaluator, candidates, prepared.floor);
         self.work.play[stage.0] += start.elapsed();
+        self.go_on()?;
         let tournament =
             tournament.ok_or(FheError::Kind { op: "argmax", found: "no slots", expected: "at least one" })?;
         self.decide(stage.0, paths, tournament)
@@ -269,6 +279,7 @@ impl Machine for DecisionMachine<'_> {
         let start = Instant::now();
         let tournament = choice.tournament.without(&self.evaluator, &choice.index);
         self.work.index[choice.stage] += start.elapsed();
+        self.go_on()?;
         self.decide(choice.stage, choice.entries.clone(), tournament)
     }
 

@@ -109,11 +109,34 @@ impl Server {
         self.answer_and_measure(key, query).map(|(reply, _)| reply)
     }
 
+    /// [`Server::answer`], as long as `wanted` says so. It is asked before every batch of bootstraps, and never again once it has said
+    /// no: then the evaluation stops.
+    ///
+    /// # Errors
+    /// As [`Server::answer`], and [`FheError::Stopped`].
+    pub fn answer_while(
+        &self,
+        key: &ServerKey,
+        query: &[u8],
+        wanted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<u8>, FheError> {
+        self.evaluate(key, query, wanted).map(|(reply, _)| reply)
+    }
+
     /// [`Server::answer`], with the operations and the time that it took.
     ///
     /// # Errors
     /// As [`Server::answer`].
     pub fn answer_and_measure(&self, key: &ServerKey, query: &[u8]) -> Result<(Vec<u8>, Work), FheError> {
+        self.evaluate(key, query, &|| true)
+    }
+
+    fn evaluate(
+        &self,
+        key: &ServerKey,
+        query: &[u8],
+        wanted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(Vec<u8>, Work), FheError> {
         let start = Instant::now();
         let (found, expected) = (key.parameters().id.0, self.plan.parameters().id.0);
         if found != expected {
@@ -125,9 +148,11 @@ impl Server {
         }
         let (zero_key, vectors) = self.read(payload);
         let read = start.elapsed();
-        let evaluator = Evaluator::new(key, self.plan.options().resolution);
+        let evaluator = Evaluator::new(key, self.plan.options().resolution).while_wanted(wanted);
         let mut machine = DecisionMachine::new(&self.layout, &self.stages, &self.fourier, evaluator);
         let values = self.circuit.run(&mut machine, vectors)?;
+        // Of an evaluation that was told to stop, nothing leaves.
+        machine.go_on()?;
         let mut work = Work { read, ..machine.into_work() };
         let start = Instant::now();
         let mut answers = Vec::with_capacity(values.len());

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 
-use crate::problem::{Detail, Kind, Problem};
+use crate::problem::{Kind, OfReadiness, Problem};
 use crate::state::App;
 
 /// The process answers.
@@ -19,7 +19,7 @@ pub(super) async fn alive() -> &'static str {
     path = "/readyz",
     responses(
         (status = OK, description = "It is ready", body = String),
-        (status = SERVICE_UNAVAILABLE, description = "It is stopping", body = Detail, content_type = "application/problem+json")
+        OfReadiness
     )
 )]
 pub(super) async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {

@@ -11,10 +11,10 @@ use serde::Serialize;
 use sordino_fhe::KeyId;
 use utoipa::ToSchema;
 
-use super::{Unread, announced};
+use super::{Raw, Unread, announced};
 use crate::caller::Caller;
-use crate::problem::{Detail, Kind, Problem};
-use crate::state::{App, store_failed};
+use crate::problem::{Kind, OfKeys, OfOwners, OfRegistrations, Problem};
+use crate::state::App;
 use crate::store::{KeyRecord, Store, UploadError};
 
 /// Longest silence in an upload.
@@ -32,19 +32,12 @@ pub(super) struct Keys {
 #[utoipa::path(
     put,
     path = "/v1/keys/{key}",
-    params(("key" = String, Path, description = "Its name: the SHA-256 with which it ends, in hexadecimal")),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The evaluation key"),
+    params(("key" = String, Path, pattern = "^[0-9a-f]{64}$", description = "Its name: the SHA-256 with which it ends, in hexadecimal")),
+    request_body(content = Raw, content_type = "application/octet-stream", description = "The evaluation key"),
     responses(
         (status = OK, description = "It was there already", body = KeyRecord),
         (status = CREATED, description = "It is kept", body = KeyRecord),
-        (status = BAD_REQUEST, description = "The body is not that key", body = Detail, content_type = "application/problem+json"),
-        (status = UNAUTHORIZED, description = "A token is missing or unknown", body = Detail, content_type = "application/problem+json"),
-        (status = NOT_FOUND, description = "That is no name of a key", body = Detail, content_type = "application/problem+json"),
-        (status = PAYLOAD_TOO_LARGE, description = "The body is longer than a key", body = Detail, content_type = "application/problem+json"),
-        (status = TOO_MANY_REQUESTS, description = "Too many uploads are under way", body = Detail, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "The server failed", body = Detail, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "The body came too slowly", body = Detail, content_type = "application/problem+json"),
-        (status = INSUFFICIENT_STORAGE, description = "No more keys are kept", body = Detail, content_type = "application/problem+json")
+        OfRegistrations
     ),
     security(("token" = []))
 )]
@@ -69,7 +62,7 @@ async fn keep(
     body: &mut Unread,
 ) -> Result<(StatusCode, Json<KeyRecord>), Problem> {
     let (owner, id) = (caller?.owner()?, name(key)?);
-    if let Some(record) = app.store.record(owner, id).await.map_err(store_failed)? {
+    if let Some(record) = app.store.record(owner, id).await? {
         return Ok((StatusCode::OK, Json(record)));
     }
     let expected = Store::key_bytes();
@@ -82,11 +75,11 @@ async fn keep(
         return Err(busy.retry_after(SILENCE));
     };
     let (most, most_in_all) = (app.settings.keys_a_token, app.settings.most_keys);
-    let own = app.store.keys_of(owner).await.map_err(store_failed)?.len();
+    let own = app.store.keys_of(owner).await?.len();
     if own >= most {
         return Err(Kind::Quota.because(format!("this token has {own} keys, expected at most {most}; DELETE one")));
     }
-    if app.store.keys().await.map_err(store_failed)?.len() >= most_in_all {
+    if app.store.count().await? >= most_in_all {
         return Err(
             Kind::Quota.because(format!("the server keeps {most_in_all} keys and takes no more; ask its operator"))
         );
@@ -106,7 +99,7 @@ async fn keep(
     match tokio::time::timeout(UPLOAD, upload).await {
         Ok(Ok(record)) => Ok((StatusCode::CREATED, Json(record))),
         Ok(Err(UploadError::Refused(reason))) => Err(Kind::Malformed.because(reason)),
-        Ok(Err(UploadError::Store(error))) => Err(store_failed(error)),
+        Ok(Err(UploadError::Store(error))) => Err(error.into()),
         Err(_) => Err(Kind::Deadline.because("the key did not arrive in time; send it over a faster line")),
     }
 }
@@ -117,25 +110,22 @@ async fn keep(
     path = "/v1/keys",
     responses(
         (status = OK, description = "Its keys", body = Keys),
-        (status = UNAUTHORIZED, description = "A token is missing or unknown", body = Detail, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "The server failed", body = Detail, content_type = "application/problem+json")
+        OfOwners
     ),
     security(("token" = []))
 )]
 pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Keys>, Problem> {
-    Ok(Json(Keys { keys: app.store.keys_of(caller.owner()?).await.map_err(store_failed)? }))
+    Ok(Json(Keys { keys: app.store.keys_of(caller.owner()?).await? }))
 }
 
 /// One key of this token.
 #[utoipa::path(
     get,
     path = "/v1/keys/{key}",
-    params(("key" = String, Path, description = "Its name")),
+    params(("key" = String, Path, pattern = "^[0-9a-f]{64}$", description = "Its name")),
     responses(
         (status = OK, description = "It is registered", body = KeyRecord),
-        (status = UNAUTHORIZED, description = "A token is missing or unknown", body = Detail, content_type = "application/problem+json"),
-        (status = NOT_FOUND, description = "This token has none of that name", body = Detail, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "The server failed", body = Detail, content_type = "application/problem+json")
+        OfKeys
     ),
     security(("token" = []))
 )]
@@ -144,7 +134,7 @@ pub(super) async fn one(
     Path(key): Path<String>,
     caller: Caller,
 ) -> Result<Json<KeyRecord>, Problem> {
-    let record = app.store.record(caller.owner()?, name(&key)?).await.map_err(store_failed)?;
+    let record = app.store.record(caller.owner()?, name(&key)?).await?;
     record.map(Json).ok_or_else(|| Kind::KeyMissing.because("this token registered no key of that name"))
 }
 
@@ -152,12 +142,10 @@ pub(super) async fn one(
 #[utoipa::path(
     delete,
     path = "/v1/keys/{key}",
-    params(("key" = String, Path, description = "Its name")),
+    params(("key" = String, Path, pattern = "^[0-9a-f]{64}$", description = "Its name")),
     responses(
         (status = NO_CONTENT, description = "It is forgotten, or was not there"),
-        (status = UNAUTHORIZED, description = "A token is missing or unknown", body = Detail, content_type = "application/problem+json"),
-        (status = NOT_FOUND, description = "That is no name of a key", body = Detail, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "The server failed", body = Detail, content_type = "application/problem+json")
+        OfKeys
     ),
     security(("token" = []))
 )]
@@ -167,7 +155,7 @@ pub(super) async fn forget(
     caller: Caller,
 ) -> Result<StatusCode, Problem> {
     let id = name(&key)?;
-    app.store.forget(caller.owner()?, id).await.map_err(store_failed)?;
+    app.store.forget(caller.owner()?, id).await?;
     app.cache.forget(id);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -178,19 +166,18 @@ pub(super) async fn forget(
     path = "/v1/keys",
     responses(
         (status = NO_CONTENT, description = "They are forgotten"),
-        (status = UNAUTHORIZED, description = "A token is missing or unknown", body = Detail, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "The server failed", body = Detail, content_type = "application/problem+json")
+        OfOwners
     ),
     security(("token" = []))
 )]
 pub(super) async fn forget_all(State(app): State<App>, caller: Caller) -> Result<StatusCode, Problem> {
     let owner = caller.owner()?;
-    for record in app.store.keys_of(owner).await.map_err(store_failed)? {
+    for record in app.store.keys_of(owner).await? {
         if let Ok(id) = record.key.parse() {
             app.cache.forget(id);
         }
     }
-    app.store.forget_all(owner).await.map_err(store_failed)?;
+    app.store.forget_all(owner).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

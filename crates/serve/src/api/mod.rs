@@ -16,13 +16,13 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::{Json, Router};
 use futures_util::StreamExt;
-use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::metrics::Became;
-use crate::problem::Kind;
+use crate::problem::{Detail, Kind};
 use crate::state::App;
 
 #[derive(OpenApi)]
@@ -33,9 +33,16 @@ use crate::state::App;
                        refusal is a problem detail (RFC 9457).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
+    components(schemas(Detail)),
     modifiers(&Tokens)
 )]
 struct Document;
+
+/// A body of bytes, in the document. A vector of bytes would be described as a JSON list of numbers.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Raw(Vec<u8>);
 
 /// How a client says who it is.
 struct Tokens;

@@ -9,9 +9,10 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::Raw;
 use super::bytes::Fixed;
 use crate::catalogue::{Description, Edition, Offer};
-use crate::problem::{Detail, Kind, Problem};
+use crate::problem::{Kind, OfHalves, OfModels, Problem};
 use crate::state::{App, State as Shared};
 
 /// All models.
@@ -33,7 +34,7 @@ pub(super) async fn list(State(app): State<App>) -> Json<Models> {
     params(("model" = String, Path, description = "Its name")),
     responses(
         (status = OK, description = "What it is and what it costs", body = Description),
-        (status = NOT_FOUND, description = "There is none of that name", body = Detail, content_type = "application/problem+json")
+        OfModels
     )
 )]
 pub(super) async fn one(State(app): State<App>, Path(model): Path<String>) -> Result<Json<Description>, Problem> {
@@ -52,12 +53,11 @@ pub(super) struct Version {
     path = "/v1/models/{model}/client",
     params(("model" = String, Path, description = "Its name"), Version),
     responses(
-        (status = OK, description = "The half", body = Vec<u8>, content_type = "application/x-tar"),
-        (status = PARTIAL_CONTENT, description = "A range of it", body = Vec<u8>, content_type = "application/x-tar"),
+        (status = OK, description = "The half", body = Raw, content_type = "application/x-tar"),
+        (status = PARTIAL_CONTENT, description = "A range of it", body = Raw, content_type = "application/x-tar"),
         (status = NOT_MODIFIED, description = "It is the one whose ETag was sent"),
         (status = RANGE_NOT_SATISFIABLE, description = "The range lies beyond its end"),
-        (status = NOT_FOUND, description = "There is none of that name", body = Detail, content_type = "application/problem+json"),
-        (status = CONFLICT, description = "It has another hash by now", body = Detail, content_type = "application/problem+json")
+        OfHalves
     )
 )]
 pub(super) async fn client(
@@ -95,14 +95,14 @@ pub(super) async fn client(
     path = "/v1/models/{model}/protocols/{protocol}/hello",
     params(
         ("model" = String, Path, description = "The model's name"),
-        ("protocol" = String, Path, description = "`flat`, `routed` or `decided`")
+        ("protocol" = String, Path, pattern = "^(flat|routed|decided)$", description = "`flat`, `routed` or `decided`")
     ),
     responses(
-        (status = OK, description = "The message", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = PARTIAL_CONTENT, description = "A range of it", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = OK, description = "The message", body = Raw, content_type = "application/octet-stream"),
+        (status = PARTIAL_CONTENT, description = "A range of it", body = Raw, content_type = "application/octet-stream"),
         (status = NOT_MODIFIED, description = "It is the one whose ETag was sent"),
         (status = RANGE_NOT_SATISFIABLE, description = "The range lies beyond its end"),
-        (status = NOT_FOUND, description = "No such model or protocol", body = Detail, content_type = "application/problem+json")
+        OfModels
     )
 )]
 pub(super) async fn hello(

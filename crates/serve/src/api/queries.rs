@@ -12,13 +12,14 @@ use sordino_fhe::{FheError, KeyId, ServerKey};
 use sordino_service::ServiceError;
 
 use super::models::offers;
-use super::{Unread, announced};
+use super::{Raw, Unread, announced};
 use crate::budget::Left;
 use crate::caller::{Caller, Owner};
 use crate::catalogue::Offer;
+use crate::lane::Wanted;
 use crate::metrics::Which;
-use crate::problem::{Detail, Kind, Problem};
-use crate::state::{App, State as Shared, store_failed};
+use crate::problem::{Kind, OfQueries, Problem};
+use crate::state::{App, State as Shared};
 use crate::store::LoadError;
 
 /// Answers one message of a query, which names its trip and, for `decided`, its evaluation key.
@@ -29,26 +30,19 @@ use crate::store::LoadError;
     path = "/v1/models/{model}/protocols/{protocol}/queries",
     params(
         ("model" = String, Path, description = "The model's name"),
-        ("protocol" = String, Path, description = "`flat`, `routed` or `decided`")
+        ("protocol" = String, Path, pattern = "^(flat|routed|decided)$", description = "`flat`, `routed` or `decided`")
     ),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "A query message"),
+    request_body(content = Raw, content_type = "application/octet-stream", description = "A query message"),
     responses(
         (
-            status = OK, description = "The reply message", body = Vec<u8>, content_type = "application/octet-stream",
+            status = OK, description = "The reply message", body = Raw, content_type = "application/octet-stream",
             headers(
                 ("RateLimit-Policy" = String, description = "The query budget"),
                 ("RateLimit" = String, description = "What is left of it"),
                 ("Server-Timing" = String, description = "Milliseconds in the queue and under evaluation")
             )
         ),
-        (status = BAD_REQUEST, description = "The body is no query, or was damaged", body = Detail, content_type = "application/problem+json"),
-        (status = UNAUTHORIZED, description = "A token is missing or unknown", body = Detail, content_type = "application/problem+json"),
-        (status = NOT_FOUND, description = "No such model, protocol or evaluation key", body = Detail, content_type = "application/problem+json"),
-        (status = CONFLICT, description = "The query is for another model or plan", body = Detail, content_type = "application/problem+json"),
-        (status = PAYLOAD_TOO_LARGE, description = "The body is longer than any query", body = Detail, content_type = "application/problem+json"),
-        (status = TOO_MANY_REQUESTS, description = "The budget is spent, or too much is under way", body = Detail, content_type = "application/problem+json"),
-        (status = INTERNAL_SERVER_ERROR, description = "The server failed", body = Detail, content_type = "application/problem+json"),
-        (status = SERVICE_UNAVAILABLE, description = "The queue is full, or too long for the deadline", body = Detail, content_type = "application/problem+json")
+        OfQueries
     ),
     security(("token" = []), ())
 )]
@@ -91,7 +85,7 @@ async fn reply(
         None => None,
     };
     let (shared, runtime) = (app.clone(), tokio::runtime::Handle::current());
-    let work = move || evaluate(&shared, &runtime, caller, &offers, &query);
+    let work = move |wanted: &Wanted| evaluate(&shared, &runtime, caller, &offers, &query, wanted);
     let done = seat.run(deadline, work).await;
     if left.is_some() && done.is_err() {
         // What was not answered is not counted.
@@ -135,26 +129,31 @@ async fn read(headers: &HeaderMap, body: &mut Unread, most: usize, deadline: Ins
     }
 }
 
-/// The reply of the edition that the query was written for. Blocks.
+/// The reply of the edition that the query was written for; nothing where it is no longer wanted. Blocks.
 fn evaluate(
     app: &Shared,
     runtime: &tokio::runtime::Handle,
     caller: Caller,
     offers: &[Arc<Offer>],
     query: &[u8],
-) -> Result<Vec<u8>, Problem> {
+    wanted: &Wanted,
+) -> Option<Result<Vec<u8>, Problem>> {
     let mut refused = None;
     for offer in offers {
         let answered = match offer.server.key_of(query) {
-            Ok(None) => offer.server.answer_under(None, query),
+            Ok(None) => offer.server.answer_under(None, query, &**wanted),
             Ok(Some(id)) => {
-                let key = key(app, runtime, caller.owner()?, id)?;
-                offer.server.answer_under(Some(&key), query)
+                let key = match caller.owner().and_then(|owner| key(app, runtime, owner, id)) {
+                    Ok(key) => key,
+                    Err(problem) => return Some(Err(problem)),
+                };
+                offer.server.answer_under(Some(&key), query, &**wanted)
             }
             Err(error) => Err(error),
         };
         match answered {
-            Ok(reply) => return Ok(reply),
+            Ok(reply) => return Some(Ok(reply)),
+            Err(ServiceError::Fhe(FheError::Stopped)) => return None,
             Err(error) => {
                 let other = matches!(
                     error,
@@ -168,13 +167,13 @@ fn evaluate(
             }
         }
     }
-    Err(refused.unwrap_or_else(|| Kind::NotFound.because("no edition of the model is served")))
+    Some(Err(refused.unwrap_or_else(|| Kind::NotFound.because("no edition of the model is served"))))
 }
 
 /// The evaluation key of a query, from memory or from the store. Its owner alone may use it.
 fn key(app: &Shared, runtime: &tokio::runtime::Handle, owner: Owner, id: KeyId) -> Result<Arc<ServerKey>, Problem> {
     let missing = || Kind::KeyMissing.because(FheError::NoEvaluationKey.to_string());
-    let record = runtime.block_on(app.store.record(owner, id)).map_err(store_failed)?;
+    let record = runtime.block_on(app.store.record(owner, id))?;
     let Some(record) = record else {
         // Taken back by its owner or by the operator, in this process or another.
         app.cache.forget(id);
@@ -182,7 +181,7 @@ fn key(app: &Shared, runtime: &tokio::runtime::Handle, owner: Owner, id: KeyId) 
     };
     if let Err(error) = runtime.block_on(app.store.touch(owner, id, &record, app.settings.keep_keys)) {
         // The key is good; that it is forgotten early is the operator's to mend.
-        tracing::warn!(%error, "the day on which a key is forgotten could not be put off");
+        tracing::warn!(error = error.unnamed(), "the day on which a key is forgotten could not be put off");
     }
     if let Some(key) = app.cache.get(id) {
         app.metrics.key_hits.inc();
@@ -196,7 +195,7 @@ fn key(app: &Shared, runtime: &tokio::runtime::Handle, owner: Owner, id: KeyId) 
             tracing::error!("a registered key was damaged in the store; its owner is asked to register it again");
             return Err(missing());
         }
-        Err(LoadError::Store(error)) => return Err(store_failed(error)),
+        Err(LoadError::Store(error)) => return Err(error.into()),
     };
     app.cache.put(key.clone());
     Ok(key)
