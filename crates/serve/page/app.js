@@ -4,6 +4,7 @@ import { bytes, texts } from './texts.js';
 import { Seen, costs, element } from './seen.js';
 import { Spectrogram } from './spectrogram.js';
 import { decode, level, listen } from './sound.js';
+import * as store from './store.js';
 
 const at = (id) => document.getElementById(id);
 document.querySelectorAll('[data-text]').forEach((place) => (place.textContent = texts[place.dataset.text]));
@@ -18,10 +19,12 @@ const state = { models: [], model: null, protocol: 'flat', registered: false, go
 // Calls of the worker.
 const open = new Map();
 let calls = 0;
-let worker;
+let worker = null;
+const tabs = new BroadcastChannel('sordino');
 
 function hire() {
-  worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
+  const hired = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
+  worker = hired;
   worker.onmessage = ({ data: { event, id, result, error, ...detail } }) => {
     if (event) {
       events[event]?.(detail);
@@ -32,24 +35,29 @@ function hire() {
     if (error) reject(error);
     else resolve(result);
   };
-  worker.onerror = () => {
-    status('');
-    fail(texts.noModule);
-  };
+  // Its files are fetched from the server, which may be away. Whoever calls next hires another one.
+  worker.onerror = () => worker === hired && dismiss('module');
+}
+
+/** Ends the worker, in the middle of a computation too. Whoever waits for it hears why. */
+function dismiss(kind) {
+  worker.terminate();
+  worker = null;
+  open.forEach(({ reject }) => reject({ kind }));
+  open.clear();
 }
 
 function call(name, argument) {
+  if (!worker) hire();
   const id = (calls += 1);
   worker.postMessage({ id, call: name, argument });
   return new Promise((resolve, reject) => open.set(id, { resolve, reject }));
 }
 
-/** Ends what goes on, in the middle of a computation too. */
+/** Ends what goes on. The next worker makes itself ready meanwhile. */
 function stop() {
   if (open.size === 0) return;
-  worker.terminate();
-  open.forEach(({ reject }) => reject({ kind: 'stopped' }));
-  open.clear();
+  dismiss('stopped');
   hire();
 }
 
@@ -298,12 +306,15 @@ at('forget').onclick = async () => {
   if (state.going) return;
   at('forgotten').textContent = '';
   forgotten();
+  // Here first, without the worker: where the server is away, there may be none.
+  await store.remove('key');
+  tabs.postMessage('forgotten');
   try {
     await call('forget');
     at('forgotten').textContent = texts.forgotten;
   } catch (error) {
     status('');
-    at('forgotten').textContent = texts.forgottenHere(error.kind === 'away' ? texts.gone : error.message);
+    at('forgotten').textContent = texts.forgottenHere(['away', 'module'].includes(error.kind) ? texts.gone : error.message);
   }
 };
 
@@ -342,6 +353,5 @@ async function start() {
   }
 }
 
-hire();
 idle();
 start();

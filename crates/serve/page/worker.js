@@ -196,11 +196,10 @@ const calls = {
     }
   },
   prepare: registered,
+  /** Forgets what the server knows. The page has deleted the key. */
   async forget() {
     drop();
-    tabs.postMessage('forgotten');
     const mine = await store.get('token');
-    await store.remove('key');
     // The token goes last: without it, nobody could delete the keys on the server.
     if (mine) await server.ask('keys', 'DELETE', 'keys', { token: mine, attempts: 2 });
     await store.remove('token');
