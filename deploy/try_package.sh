@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+command -v cargo-deb >/dev/null || { echo "skipped: no cargo-deb (cargo install cargo-deb)"; exit 0; }
 package=$(cargo deb --locked -p sordino-cli "$@" | tail -1)
 work=$(mktemp -d)
 trap 'kill "${server:-0}" 2>/dev/null || true; rm -rf "$work"' EXIT

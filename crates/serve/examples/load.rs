@@ -161,5 +161,5 @@ fn memory(process: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let held =
         status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-    held.map_or(f64::NAN, |kilobytes| kilobytes / 1_024.0)
+    held.map_or(f64::NAN, |kibibytes| kibibytes * 1.024e-3)
 }

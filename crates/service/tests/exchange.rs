@@ -107,24 +107,26 @@ fn a_lost_reply_is_carried_again_and_a_new_query_forgets_the_old() {
 #[test]
 fn an_evaluation_that_nobody_waits_for_makes_no_further_step() {
     let (half, model) = model("library");
-    let server = Server::new(&model, PROTOCOLS[3], &INSECURE_N512).unwrap();
-    let key = KEYS[0].1.expand();
-    let message = client(&half, 0, &server).start(&features(&half, Some(3))).unwrap();
-    // Every step is asked for before it is made. So `asked` counts steps, and those that were refused.
-    let answer = |most: usize| {
-        let asked = AtomicUsize::new(0);
-        let wanted = || asked.fetch_add(1, Ordering::Relaxed) < most;
-        (server.answer_under(Some(&key), &message.bytes, &wanted), asked.into_inner())
-    };
-    let (whole, steps) = answer(usize::MAX);
-    assert!(whole.is_ok() && steps > 8, "{steps} steps");
-    let threads = std::thread::available_parallelism().unwrap().get();
-    for some in 0..steps {
-        let (reply, asked) = answer(some);
-        assert!(matches!(reply, Err(ServiceError::Fhe(FheError::Stopped))), "after {some} of {steps}");
-        assert!((some + 1..=some + threads).contains(&asked), "{asked} asked, {some} allowed");
+    let (key, threads) = (KEYS[0].1.expand(), std::thread::available_parallelism().unwrap().get());
+    for (probes, answers) in [(1, 1), (2, 3)] {
+        let decided = Protocol::Decided { probes, answers, resolution: Resolution::Standard };
+        let server = Server::new(&model, decided, &INSECURE_N512).unwrap();
+        let message = client(&half, 0, &server).start(&features(&half, Some(3))).unwrap();
+        // Every step is asked for before it is made. So `asked` counts steps, and those that were refused.
+        let answer = |most: usize| {
+            let asked = AtomicUsize::new(0);
+            let wanted = || asked.fetch_add(1, Ordering::Relaxed) < most;
+            (server.answer_under(Some(&key), &message.bytes, &wanted), asked.into_inner())
+        };
+        let (whole, steps) = answer(usize::MAX);
+        assert!(whole.is_ok() && steps > 8, "{steps} steps");
+        for some in 0..steps {
+            let (reply, asked) = answer(some);
+            assert!(matches!(reply, Err(ServiceError::Fhe(FheError::Stopped))), "after {some} of {steps}");
+            assert!((some + 1..=some + threads).contains(&asked), "{asked} asked, {some} allowed");
+        }
+        assert!(answer(steps).0.is_ok());
     }
-    assert!(answer(steps).0.is_ok());
 }
 
 #[test]
