@@ -68,7 +68,7 @@ impl Kind {
             Self::KeyMissing => ("key-missing", "The evaluation key is not registered", StatusCode::NOT_FOUND),
             Self::ModelChanged => ("model-changed", "The model or its plan is another now", StatusCode::CONFLICT),
             Self::Malformed => ("malformed", "The body is not what was expected", StatusCode::BAD_REQUEST),
-            Self::Length => ("length", "The body has another length", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::Length => ("length", "The body is too long", StatusCode::PAYLOAD_TOO_LARGE),
             Self::Busy => ("busy", "All places in the queue are taken", StatusCode::SERVICE_UNAVAILABLE),
             Self::TooMany => ("too-many", "This client has too many requests under way", StatusCode::TOO_MANY_REQUESTS),
             Self::Budget => ("budget", "The query budget is spent", StatusCode::TOO_MANY_REQUESTS),

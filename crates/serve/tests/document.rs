@@ -82,7 +82,8 @@ fn the_running_server_answers_as_its_document_says() {
     let keys = "/v1/keys/{key}";
     let put = |path: &str, headers: &[(&str, &str)], body: &[u8]| server.send("PUT", path, headers, body);
     assert_eq!(checker.check("PUT", keys, put(&path, &[], &[0; 4])), 401);
-    assert_eq!(checker.check("PUT", keys, put(&path, &own, &[0; 4])), 413);
+    assert_eq!(checker.check("PUT", keys, put(&path, &own, &[0; 4])), 400);
+    assert_eq!(checker.check("PUT", keys, put(&path, &own, &vec![0; key.len() + 1])), 413);
     assert_eq!(checker.check("PUT", keys, put(&path, &own, &vec![0; key.len()])), 400);
     assert_eq!(checker.check("PUT", keys, put(&path, &own, key)), 201);
     assert_eq!(checker.check("PUT", keys, put(&path, &own, key)), 200);

@@ -67,8 +67,10 @@ async fn keep(
     }
     let expected = Store::key_bytes();
     if let Some(found) = announced(headers).filter(|&announced| announced != expected) {
-        return Err(Kind::Length
-            .because(format!("{found} bytes announced, expected {expected}, the length of an evaluation key")));
+        let kind = if found > expected { Kind::Length } else { Kind::Malformed };
+        return Err(
+            kind.because(format!("{found} bytes announced, expected {expected}, the length of an evaluation key"))
+        );
     }
     let Ok(_upload) = app.uploads.try_acquire() else {
         let busy = Kind::TooMany.because("other keys are being uploaded; send yours again in a while");
