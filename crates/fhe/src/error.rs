@@ -80,6 +80,7 @@ pub enum FheError {
     #[error("reply: it names no track of this model; the key or the server is not the one that the query was for")]
     NoTrack,
     /// An evaluation that was told to stop.
+    #[cfg(feature = "server")]
     #[error("the evaluation was stopped, since nobody waits for its reply; ask again")]
     Stopped,
     /// Reading or writing a file failed.
