@@ -317,7 +317,12 @@ mod tests {
         for (i, who) in [1, 1, 1, 2, 1, 3].into_iter().enumerate() {
             let (seat, order) = (lane.seat(share(who)).expect("a seat"), order.clone());
             tasks.push(tokio::spawn(async move {
-                seat.run(soon(), move |_| Some(order.lock().expect("unpoisoned").push(who))).await.is_ok()
+                seat.run(soon(), move |_| {
+                    order.lock().expect("unpoisoned").push(who);
+                    Some(())
+                })
+                .await
+                .is_ok()
             }));
             while lane.queue().waiting.values().map(VecDeque::len).sum::<usize>() <= i {
                 tokio::task::yield_now().await;
@@ -343,7 +348,13 @@ mod tests {
         let ran = Arc::new(Mutex::new(false));
         let (second, mark) = (lane.seat(share(1)).expect("a seat"), ran.clone());
         let second = tokio::spawn(async move {
-            second.run(soon(), move |_| Some(*mark.lock().expect("unpoisoned") = true)).await.is_ok()
+            second
+                .run(soon(), move |_| {
+                    *mark.lock().expect("unpoisoned") = true;
+                    Some(())
+                })
+                .await
+                .is_ok()
         });
         while lane.queue().waiting.is_empty() {
             tokio::task::yield_now().await;
