@@ -40,7 +40,7 @@ fn a_key_is_its_owners_and_outlives_the_server() {
     assert!(server.identify(&model, "decided", &asked(&model, 1)).is_ok(), "nobody else took it away");
     let second =
         server.send("PUT", &format!("/v1/keys/{}", "0".repeat(64)), &[("authorization", &bearer(TOKEN))], &[1; 4]);
-    assert_eq!(second.status(), 413, "the length is that of a key or nothing");
+    assert_eq!(second.status(), 400, "the length is that of a key or nothing");
 
     let server = Running::start_in(server.stop(), |_| ());
     assert!(server.identify(&model, "decided", &asked(&model, 2)).is_ok(), "a restart forgets nothing");
