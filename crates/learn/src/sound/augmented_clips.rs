@@ -144,6 +144,7 @@ pub fn labels(table: &MelTable) -> Vec<Label> {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Axis;
     use rand::SeedableRng;
     use sordino_audio::Span;
     use sordino_corpus::{IndexOptions, synth};

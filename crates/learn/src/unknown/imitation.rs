@@ -78,8 +78,7 @@ impl Imitation<'_> {
         let stay: Vec<usize> = (0..rows.nrows()).filter(|&class| !left_out(label(class))).collect();
         let rows = rows.select(Axis(0), &stay);
         let leaves = self.leaves(rows.view(), *clusters, *seed)?;
-        // An odd stride, so that a class is not passed over in every round.
-        let stride = unknown.len().div_ceil(MOST).max(1) | 1;
+        let stride = unknown.len().div_ceil(MOST).max(1);
         unknown = unknown.into_iter().step_by(stride).collect();
         let song = |row: usize| self.songs.of(label(stay[row])) as usize;
         let mut found = Vec::with_capacity(unknown.len());

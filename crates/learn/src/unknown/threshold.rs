@@ -104,8 +104,7 @@ impl Calibration<'_> {
         let weights = stage.integer_rows();
         let biases = stage.integer_biases(self.scale);
         let stride = self.inputs.nrows().div_ceil(MOST).max(1);
-        // An odd stride, so that a class is not passed over in every round.
-        let chosen: Vec<usize> = (0..self.inputs.nrows()).step_by(stride | 1).collect();
+        let chosen: Vec<usize> = (0..self.inputs.nrows()).step_by(stride).collect();
         let mut known = Vec::with_capacity(chosen.len());
         for examples in chosen.chunks(AT_ONCE) {
             let scores = times_transposed(self.inputs.select(Axis(0), examples).view(), weights.view());

@@ -59,9 +59,9 @@ struct HeadDescription {
 struct OutlineDescription {
     heads: Vec<usize>,
     stages: HierarchyShape,
-    /// Absent from models of before there was such a test.
-    #[serde(default)]
-    lead: Lead,
+    /// Absent where there is no such test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lead: Option<Lead>,
 }
 
 /// A layer without its numbers, which are the tensors named after its place.
@@ -169,11 +169,8 @@ fn take_steps(reader: &mut Reader<'_>, part: &str, steps: Vec<StepDescription>) 
 fn put_outline(writer: &mut Writer, part: &str, outline: &ClientHierarchy) -> OutlineDescription {
     let slots = outline.slots();
     writer.put_slice(format!("{part}.slots"), vec![slots.len()], &mut slots.iter().copied());
-    OutlineDescription {
-        heads: outline.heads().to_vec(),
-        stages: outline.shape().clone(),
-        lead: outline.lead().clone(),
-    }
+    let lead = Some(outline.lead().clone()).filter(|lead| *lead != Lead::default());
+    OutlineDescription { heads: outline.heads().to_vec(), stages: outline.shape().clone(), lead }
 }
 
 fn take_outline(
@@ -182,7 +179,7 @@ fn take_outline(
     outline: OutlineDescription,
 ) -> Result<ClientHierarchy, FileError> {
     let slots: Array1<u32> = reader.take(&format!("{part}.slots"))?;
-    Ok(ClientHierarchy::new(outline.stages, outline.heads, slots.to_vec())?.with_lead(outline.lead))
+    Ok(ClientHierarchy::new(outline.stages, outline.heads, slots.to_vec())?.with_lead(outline.lead.unwrap_or_default()))
 }
 
 impl ClientModel {

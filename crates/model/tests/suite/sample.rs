@@ -7,7 +7,7 @@ use sordino_front::{
     Activation, Conv1d, FeatureSpec, Front, Head, Layer, Network, Pool, Quantiser, Statistics, Step, VectorBound,
 };
 use sordino_model::stage::{Hierarchy, Stage};
-use sordino_model::{ClientHierarchy, ClientModel, Label, ModelHash, ServerModel};
+use sordino_model::{ClientHierarchy, ClientModel, Label, Lead, ModelHash, ServerModel};
 
 pub(crate) fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
@@ -123,6 +123,7 @@ pub(crate) fn model(seed: u64, outputs: &[usize]) -> (ClientModel, ServerModel) 
     let labels = (0..tracks as u32).map(label).collect();
     let outline = ClientHierarchy::new(hierarchy.shape().clone(), stage_heads, slots).unwrap();
     let flat_outline = ClientHierarchy::new(flat.shape().clone(), vec![2], (0..tracks as u32).collect()).unwrap();
+    let flat_outline = flat_outline.with_lead(Lead { above: Some(40), copies: vec![(tracks as u32 - 1, 0)] });
     let server = ServerModel::new("sample", ModelHash::of_spec(&spec()), hierarchy, Some(flat)).unwrap();
     let client = ClientModel::new("sample", front, outline, Some(flat_outline), labels, server.hash()).unwrap();
     (client, server)
