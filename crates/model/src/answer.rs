@@ -1,7 +1,8 @@
 //! What the client decides from decrypted scores, in the protocols where it decides; the same for every machine.
 //!
-//! Whether the best track is the one that was heard is told by [`Lead`]. Order, everywhere: the larger score first; of equal scores, the smaller group, then the smaller slot (in a
-//! [`Shortlist`]) or the smaller label (in a [`Ranking`]).
+//! Whether the best track is the one that was heard is told by [`crate::Lead`].
+//! Order, everywhere: the larger score first; of equal scores, the smaller group, then the smaller slot (in a [`Shortlist`]) or the
+//! smaller label (in a [`Ranking`]).
 
 use std::cmp::Reverse;
 
