@@ -27,7 +27,7 @@ pub use error::CorpusError;
 pub use index::{IndexOptions, IndexReport};
 pub use queries::{CropSplit, Query, QuerySet, QuerySpec};
 pub use sound::SoundOptions;
-pub use split::{Fold, Holdout, excerpts, folds, split_unknown, works};
+pub use split::{Fold, Holdout, excerpts, folds, parts, split_unknown};
 pub use table::{MelStream, MelTable};
 
 /// The README's example, compiled and run.

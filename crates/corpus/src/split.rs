@@ -77,20 +77,13 @@ pub fn excerpts(catalogue: &Catalogue, tracks: &Catalogue) -> Vec<usize> {
     (0..catalogue.tracks.len()).filter(|&position| songs.contains(&song(&catalogue.tracks[position]))).collect()
 }
 
-/// The song of every track by its tags, counted from 0: parts such as `(2/4)` of one title by one artist are one. Tracks without a
-/// title are songs of their own.
-pub fn works(tracks: &[Track]) -> Vec<u32> {
-    let mut known = HashMap::new();
-    let mut next = 0;
-    let mut new = || {
-        next += 1;
-        next - 1
-    };
-    let work = |track| {
-        let song = song(track);
-        if song.2.is_empty() { new() } else { *known.entry(song).or_insert_with(&mut new) }
-    };
-    tracks.iter().map(work).collect()
+/// Pairs of tracks that are one song by their tags, as parts such as `(2/4)` of one title by one artist are: every track but the first of
+/// a song, after that first one. Tracks without a title are songs of their own.
+pub fn parts(tracks: &[Track]) -> Vec<(u32, u32)> {
+    let mut first = HashMap::new();
+    let titled = tracks.iter().map(song).enumerate().filter(|(_, (.., title))| !title.is_empty());
+    let pairs = titled.map(|(track, song)| (*first.entry(song).or_insert(track as u32), track as u32));
+    pairs.filter(|(first, track)| first != track).collect()
 }
 
 fn fold(total: usize, mut unknown: Vec<usize>) -> Fold {
@@ -161,6 +154,11 @@ mod tests {
         for fold in folds(&catalogue, 7, 3).unwrap() {
             assert!(songs(&fold.known).is_disjoint(&songs(&fold.unknown)));
         }
+        let mut tracks = catalogue.select(&[3, 4, 5, 40]).tracks;
+        assert_eq!(parts(&tracks), [(0, 1), (0, 2)]);
+        // Without titles nothing tells parts of a song from songs of an artist.
+        tracks.iter_mut().for_each(|track| track.title.clear());
+        assert!(parts(&tracks).is_empty());
         let (known, unknown) = split_unknown(&catalogue, Holdout::Count(10), 3).unwrap();
         assert_eq!((known.tracks.len(), unknown.tracks.len()), (51, 9));
     }

@@ -144,7 +144,7 @@ impl Train {
         let (training, _) = self.disturbances.load(table.spec().sample_rate)?;
         let (model, phases) = train(&table, &training, &config, self.checkpoints.as_deref())?;
         promise(&model.threshold, &config.unknown)?;
-        let test = model.threshold.lead.unwrap_or(model.threshold.score);
+        let test = model.threshold.of_client();
         let source = self.library.describe();
         let (client, server) = export(&model, &table, &self.out, &source, toml::to_string_pretty(&config)?)?;
         let id = |label: u32| table.track(label as usize).id;
@@ -204,24 +204,24 @@ fn tests(found: &Threshold) -> String {
     }
 }
 
-/// Refuses a model that would take most strangers for tracks that it knows, and warns of one that takes many more than were
-/// asked for.
+/// Refuses a model that would take most strangers for tracks that it knows, whoever decides, and warns of one that takes many more than
+/// were asked for. At most half may be asked for.
 ///
 /// The threshold gives way where it would lose too many known clips, so it keeps to the first share and not to the second. A model
 /// that answers "known" to every other song would be saved as if it could tell.
 fn promise(found: &Threshold, asked: &UnknownSettings) -> anyhow::Result<()> {
-    /// Share of strangers above which there is no model, unless as many were asked for.
+    /// Share of strangers above which there is no model.
     const MOST: f32 = 0.5;
     /// Times the share asked for above which there is a warning.
     const TIMES: f32 = 5.0;
     let wanted = 100.0 * asked.accepted;
     let advice = "The tracks resemble each other, or training disturbs them too much to be told apart: index more, or longer, \
                   or other tracks, or let more known clips be lost, with `lost` under [unknown] in a file for --config";
-    let best = found.lead.map_or(found.score.accepted, |lead| lead.accepted.min(found.score.accepted));
+    let best = found.of_client().accepted.min(found.score.accepted);
     anyhow::ensure!(
-        best <= MOST.max(asked.accepted),
+        best <= MOST,
         "{:.1} % of strangers would be taken for a track of the library, {wanted:.1} % were asked for; nothing was saved. \
-         {advice}, or ask for as many with `accepted`",
+         {advice}",
         100.0 * best
     );
     for (cut, decider) in [(found.lead.as_ref(), "client"), (Some(&found.score), "server")] {
@@ -295,9 +295,10 @@ mod tests {
         assert!(promise(&found(0.01), &asked(0.01)).is_ok() && promise(&found(0.49), &asked(0.01)).is_ok());
         let refused = promise(&found(0.999), &asked(0.01)).unwrap_err().to_string();
         assert!(refused.contains("99.9 %") && refused.contains("nothing was saved"), "{refused}");
-        // One test that can tell is enough, and more than half may be asked for.
+        // One test that can tell is enough.
         assert!(promise(&Threshold { lead: Some(cut(0.1)), ..found(0.999) }, &asked(0.01)).is_ok());
         assert!(promise(&Threshold { lead: None, ..found(0.999) }, &asked(0.01)).is_err());
+        assert!(promise(&found(0.45), &asked(0.5)).is_ok());
     }
 
     #[test]

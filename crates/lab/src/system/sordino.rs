@@ -109,13 +109,11 @@ impl Sordino {
 
     /// What the model promised of its unknown test, where it was trained here.
     fn promise(&self, protocol: Protocol) -> Option<Promise> {
-        let model = self.float.as_ref()?;
-        let threshold = match (protocol, &model.flat) {
-            (Protocol::Flat, Some((_, threshold))) => threshold,
-            _ => &model.threshold,
+        let (_, threshold) = self.float.as_ref()?.last(protocol == Protocol::Flat);
+        let Cut { lost, accepted, .. } = match protocol.decider() {
+            Decider::Client => threshold.of_client(),
+            Decider::Server => threshold.score,
         };
-        let lead = threshold.lead.filter(|_| protocol.decider() == Decider::Client);
-        let Cut { lost, accepted, .. } = lead.unwrap_or(threshold.score);
         Some(Promise { lost, rejected: 1.0 - accepted })
     }
 }

@@ -32,23 +32,22 @@ impl Songs {
         songs
     }
 
-    /// The same where labels of equal `works` are one song as well.
-    pub(crate) fn joined(&self, works: &[u32]) -> Self {
-        // Union-find: every song points to one that it was joined with, the last of them to itself.
+    /// The same where both labels of every pair are of one song as well.
+    pub(crate) fn joined(&self, pairs: impl IntoIterator<Item = (u32, u32)>) -> Self {
+        // Union-find: every song points to an earlier one that it was joined with, the first of them to itself.
         let mut to: Vec<usize> = (0..self.len()).collect();
-        let root = |to: &[usize], mut song: usize| {
+        let root = |to: &[usize], label: u32| {
+            let mut song = self.of(label) as usize;
             while to[song] != song {
                 song = to[song];
             }
             song
         };
-        let mut of_work = std::collections::HashMap::new();
-        for (label, work) in works.iter().enumerate() {
-            let song = root(&to, self.of[label] as usize);
-            let first = root(&to, *of_work.entry(work).or_insert(song));
-            to[song.max(first)] = song.min(first);
+        for (one, other) in pairs {
+            let (one, other) = (root(&to, one), root(&to, other));
+            to[one.max(other)] = one.min(other);
         }
-        let first = |label: u32| self.first[root(&to, self.of(label) as usize)];
+        let first = |label: u32| self.first[root(&to, label)];
         Self::of_copies(&(0..self.of.len() as u32).map(first).collect::<Vec<_>>())
     }
 
@@ -84,9 +83,9 @@ mod tests {
         assert_eq!([0, 1, 2, 3, 4, 5].map(|label| songs.of(label)), [0, 1, 0, 2, 0, 2]);
         assert_eq!((songs.len(), songs.copies().collect::<Vec<_>>()), (3, vec![(2, 0), (4, 0), (5, 3)]));
         // The third and the fourth label are of one work: so are their copies.
-        let joined = songs.joined(&[0, 1, 2, 2, 3, 4]);
+        let joined = songs.joined([(2, 3)]);
         assert_eq!([0, 1, 2, 3, 4, 5].map(|label| joined.of(label)), [0, 1, 0, 0, 0, 0]);
-        assert_eq!(songs.joined(&[0, 1, 2, 3, 4, 5]), songs);
+        assert_eq!(songs.joined([]), songs);
         assert_eq!(Songs::of_copies(&[0, 1, 2]), Songs::distinct(3));
     }
 }

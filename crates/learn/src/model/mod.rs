@@ -154,6 +154,14 @@ impl FloatModel {
         Ok((0..features.nrows()).map(rank).collect())
     }
 
+    /// The classifier of the labels and its test: the flat one, where it is asked for and was trained, or the last stage.
+    pub fn last(&self, flat: bool) -> (&FloatStage, &Threshold) {
+        match &self.flat {
+            Some((stage, threshold)) if flat => (stage, threshold),
+            _ => (&self.stages[self.stages.len() - 1], &self.threshold),
+        }
+    }
+
     /// Whether the best of some labels and their scores, all that could be known among them, counts as known by the flat classifier or
     /// through the stages: as a client tells that sees scores.
     ///
@@ -162,10 +170,7 @@ impl FloatModel {
     pub(crate) fn knows(&self, flat: bool, ranked: &[Match]) -> Result<bool, LearnError> {
         let last = self.stages.len() - 1;
         let input = self.front.head(last)?.quantiser().scale;
-        let (stage, threshold) = match &self.flat {
-            Some((stage, threshold)) if flat => (stage, threshold),
-            _ => (&self.stages[last], &self.threshold),
-        };
+        let (stage, threshold) = self.last(flat);
         let unit = input * stage.grid.scale();
         let score = |found: &Match| (found.score * unit).round() as i64 - i64::from(threshold.score.above);
         Ok(self.lead(threshold).knows(ranked.iter().map(|found| (found.label as usize, score(found)))))

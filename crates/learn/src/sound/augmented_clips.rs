@@ -6,7 +6,7 @@ use ndarray::Array2;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use sordino_audio::{AugmentSpec, ImpulseBank, MelAugment, NoiseBank};
-use sordino_corpus::{CropSplit, MelTable, works};
+use sordino_corpus::{CropSplit, MelTable, parts};
 use sordino_front::MelFrontEnd;
 use sordino_model::Label;
 
@@ -103,7 +103,7 @@ impl Clips for AugmentedClips<'_> {
     }
 
     fn works(&self) -> Songs {
-        self.songs().joined(&works(self.table.tracks()))
+        self.songs().joined(parts(self.table.tracks()))
     }
 
     fn weight(&self, track: usize) -> f32 {

@@ -47,22 +47,8 @@ pub fn songs(table: &MelTable) -> Songs {
         let lag = outlines[a].lag(&outlines[b], latest);
         lag.is_some_and(|lag| Logs::of(table, a).is_same(&Logs::of(table, b), lag))
     };
-    let mut pairs: Vec<(usize, usize)> = candidates.into_par_iter().filter(same).collect();
-    pairs.sort_unstable();
-    // The first of every group of tracks that pairs join.
-    let mut first: Vec<u32> = (0..table.len() as u32).collect();
-    let root = |first: &[u32], mut track: u32| {
-        while first[track as usize] != track {
-            track = first[track as usize];
-        }
-        track
-    };
-    for (a, b) in pairs {
-        let (a, b) = (root(&first, a as u32), root(&first, b as u32));
-        first[a.max(b) as usize] = a.min(b);
-    }
-    let roots: Vec<u32> = (0..first.len() as u32).map(|track| root(&first, track)).collect();
-    Songs::of_copies(&roots)
+    let pairs: Vec<(usize, usize)> = candidates.into_par_iter().filter(same).collect();
+    Songs::distinct(table.len()).joined(pairs.into_iter().map(|(a, b)| (a as u32, b as u32)))
 }
 
 /// What a whole track sounds like, whatever its length.

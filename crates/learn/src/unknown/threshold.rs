@@ -52,6 +52,13 @@ pub struct Threshold {
     pub lead: Option<Cut>,
 }
 
+impl Threshold {
+    /// The test of a client that sees several scores.
+    pub fn of_client(&self) -> Cut {
+        self.lead.unwrap_or(self.score)
+    }
+}
+
 /// Where known and unknown part.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cut {
