@@ -39,6 +39,7 @@ pub use keys::evaluation::EvaluationKey;
 #[cfg(not(target_family = "wasm"))]
 pub use keys::file::KeyFile;
 pub use keys::id::{ClientKey, KeyId};
+pub use keys::pieces::Pieces;
 pub use keys::secret::SecretKey;
 #[cfg(feature = "server")]
 #[doc(hidden)]

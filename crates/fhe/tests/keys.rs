@@ -8,7 +8,7 @@ use common::key;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sordino_fhe::params::INSECURE_N256;
-use sordino_fhe::{EvaluationKey, FheError, SecretKey, ServerKey};
+use sordino_fhe::{EvaluationKey, FheError, Pieces, SecretKey, ServerKey};
 
 fn evaluation(secret: &SecretKey, seed: u64) -> EvaluationKey {
     EvaluationKey::generate_from_insecure_seed(secret, seed, |_| ())
@@ -110,4 +110,25 @@ fn a_secret_key_that_others_can_read_is_refused() {
     }
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();
     assert!(SecretKey::load(&path).is_ok());
+}
+
+#[test]
+fn a_key_is_put_together_from_pieces_made_apart() {
+    let secret = key(&INSECURE_N256, 1);
+    let (parameters, count) = (secret.parameters(), Pieces::count(secret.parameters()));
+    // Two workers that share nothing, one of which begins at the end.
+    let mut pieces = vec![Vec::new(); count];
+    let places: Vec<usize> = (0..count).rev().step_by(2).chain((0..count - 1).rev().step_by(2)).collect();
+    places.iter().for_each(|&place| pieces[place] = Pieces::of(&secret).make(place).unwrap());
+    assert_eq!(Pieces::of(&secret).make(count), None);
+    let made = EvaluationKey::of_pieces(parameters, pieces.clone()).unwrap();
+    assert!(made.belongs_to(&secret));
+    assert_eq!(EvaluationKey::read(&mut &written(&made)[..]).unwrap().id(), made.id());
+    // Nothing is drawn twice.
+    assert_ne!(Pieces::of(&secret).make(0).unwrap(), pieces[0]);
+    pieces.swap(0, count - 1);
+    for pieces in [pieces, vec![Vec::new(); count], Vec::new()] {
+        let error = EvaluationKey::of_pieces(parameters, pieces).err();
+        assert!(matches!(error, Some(FheError::EvaluationKey { .. })), "{error:?}");
+    }
 }

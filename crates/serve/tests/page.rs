@@ -22,16 +22,12 @@ fn every_file_that_the_page_names_is_there_and_nothing_comes_from_elsewhere() {
     let mut queue = vec![("index.html".to_owned(), text)];
     let mut seen = vec!["index.html".to_owned()];
     while let Some((of, text)) = queue.pop() {
-        let names = text.split(['"', '\'']).filter_map(|name| {
-            let name = name.strip_prefix("assets/").or_else(|| name.strip_prefix("./")).unwrap_or(name);
+        let names = text.split(['"', '\'']).filter(|name| {
             let known = [".js", ".css", ".svg", ".wasm"].iter().any(|end| name.ends_with(end));
             // The glue calls its imports by a name that looks like one of a file.
-            let known = known && !name.ends_with("_bg.js");
-            (known && !name.contains(['/', ' ', '$']) || name.starts_with("module/")).then(|| {
-                let below = of.starts_with("module/") && !name.starts_with("module/");
-                if below { format!("module/{name}") } else { name.to_owned() }
-            })
+            known && !name.ends_with("_bg.js") && !name.contains([' ', '$', ':'])
         });
+        let names = names.map(|name| beside(&of, name.strip_prefix("assets/").unwrap_or(name)));
         for name in names.collect::<Vec<_>>() {
             if seen.contains(&name) {
                 continue;
@@ -46,11 +42,27 @@ fn every_file_that_the_page_names_is_there_and_nothing_comes_from_elsewhere() {
             }
         }
     }
-    assert!(seen.iter().any(|name| name == "module/sordino_web_bg.wasm"), "{seen:?}");
+    for name in ["module/sordino_web_bg.wasm", "client/pieces.js"] {
+        assert!(seen.iter().any(|seen| seen == name), "{name} is not among {seen:?}");
+    }
     let tag = server.ask("GET", "/assets/app.js", &[]).headers()["etag"].clone();
     let again = server.ask("GET", "/assets/app.js", &[("if-none-match", tag.to_str().expect("ASCII"))]);
     assert_eq!(again.status(), 304);
     assert_eq!(server.ask("GET", "/assets/../Cargo.toml", &[]).status(), 404);
+}
+
+/// The path of a file that `of` calls `name`.
+fn beside(of: &str, name: &str) -> String {
+    let mut path: Vec<&str> = of.split('/').collect();
+    path.pop();
+    for part in name.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(path.pop()),
+            part => path.push(part),
+        }
+    }
+    path.join("/")
 }
 
 /// A certificate for 127.0.0.1 and its key, signed by nobody else.

@@ -1,17 +1,57 @@
-//! [`Evaluation`]: the evaluation key of a browser's secret key.
+//! [`Evaluation`]: the evaluation key of a browser's secret key, and [`Pieces`] of it: a browser's workers make some each.
 
-use std::cell::RefCell;
 use std::io::{self, Write};
 
 use js_sys::{Function, Uint8Array};
-use sordino_fhe::EvaluationKey;
+use sordino_fhe::{EvaluationKey, params};
 use wasm_bindgen::prelude::*;
 
 use crate::{Key, sentence};
 
-thread_local! {
-    /// Who is told how far the key is. A closure that held it could not be shared between threads, of which there is one.
-    static PROGRESS: RefCell<Option<Function>> = const { RefCell::new(None) };
+/// An evaluation key in the making.
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct Pieces {
+    made: Vec<Vec<u8>>,
+}
+
+#[wasm_bindgen]
+impl Pieces {
+    /// A key of which nothing was made yet.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        Self { made: vec![Vec::new(); Self::count()] }
+    }
+
+    /// How many pieces a key has. The last ones take longest.
+    pub fn count() -> usize {
+        sordino_fhe::Pieces::count(&params::STANDARD)
+    }
+
+    /// Makes one piece of an evaluation key of `key`, from the browser's randomness.
+    ///
+    /// # Errors
+    /// For a number that there is not.
+    pub fn make(key: &Key, index: usize) -> Result<Vec<u8>, JsError> {
+        let none = || JsError::new(&format!("piece {index} of a key, expected one below {}", Self::count()));
+        sordino_fhe::Pieces::of(&key.secret).make(index).ok_or_else(none)
+    }
+
+    /// Takes a piece, wherever it was made.
+    pub fn add(&mut self, index: usize, bytes: Vec<u8>) {
+        if let Some(place) = self.made.get_mut(index) {
+            *place = bytes;
+        }
+    }
+
+    /// The whole key.
+    ///
+    /// # Errors
+    /// Where pieces are missing, or are not those of a key.
+    pub fn finish(self) -> Result<Evaluation, JsError> {
+        let key = EvaluationKey::of_pieces(&params::STANDARD, self.made).map_err(|error| sentence(&error))?;
+        Ok(Evaluation { key })
+    }
 }
 
 /// What the server needs once, to decide. It tells the server nothing.
@@ -22,17 +62,18 @@ pub struct Evaluation {
 
 #[wasm_bindgen]
 impl Evaluation {
-    /// Makes the key. `progress` is called with the fraction done.
-    pub fn generate(key: &Key, progress: Function) -> Self {
-        PROGRESS.set(Some(progress));
-        let key = EvaluationKey::generate(&key.secret, |fraction| {
-            PROGRESS.with_borrow(|progress| {
-                // A page that fails to show the progress still gets its key.
-                let _ = progress.as_ref().map(|progress| progress.call1(&JsValue::NULL, &fraction.into()));
-            });
-        });
-        PROGRESS.set(None);
-        Self { key }
+    /// Makes the key in one thread. `progress` is called with the fraction done.
+    ///
+    /// # Errors
+    /// None that this version knows.
+    pub fn generate(key: &Key, progress: &Function) -> Result<Self, JsError> {
+        let (mut pieces, count) = (Pieces::new(), Pieces::count());
+        for index in 0..count {
+            pieces.add(index, Pieces::make(key, index)?);
+            // A page that fails to show the progress still gets its key.
+            let _ = progress.call1(&JsValue::NULL, &((index + 1) as f64 / count as f64).into());
+        }
+        pieces.finish()
     }
 
     /// The name under which the server keeps it: 64 hexadecimal digits.

@@ -9,7 +9,7 @@ mod key;
 mod listener;
 mod model;
 
-pub use evaluation::Evaluation;
+pub use evaluation::{Evaluation, Pieces};
 pub use key::Key;
 pub use listener::{Listener, Step};
 pub use model::Model;

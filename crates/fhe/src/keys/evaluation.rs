@@ -7,16 +7,15 @@
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sordino_front::threads;
 use sordino_model::layout::KEY_ID_BYTES;
 
 use crate::keys::gadgets::DecisionGadgets;
 use crate::keys::keyswitch::SeededKeyswitchKey;
-use crate::keys::secret::wipe;
+use crate::keys::pieces::Pieces;
 use crate::params::{ParameterId, ParameterSet};
-use crate::ring::automorphism::{automorphism, trace_exponents};
+use crate::ring::automorphism::trace_exponents;
 use crate::ring::gadget::Gadget;
-use crate::ring::random::{Random, RandomSeed};
+use crate::ring::random::Random;
 use crate::wire::checksum::Hashing;
 use crate::wire::seeded;
 use crate::{FheError, KeyId, SecretKey};
@@ -88,48 +87,22 @@ impl EvaluationKey {
 
     fn generate_from(secret: &SecretKey, random: &mut Random, progress: impl Fn(f64) + Sync) -> Self {
         let p = secret.parameters();
-        let (gadgets, sections) = (DecisionGadgets::STANDARD, Sections::of(p));
-        let blocks: usize = sections.all().iter().map(|s| s.blocks).sum();
-        let done = AtomicUsize::new(0);
-        let tick = || progress((done.fetch_add(1, Ordering::Relaxed) + 1) as f64 / blocks as f64);
-        let mut encrypt = |section: Section, messages: &(dyn Fn(usize) -> Vec<u64> + Sync)| -> Vec<Block> {
-            let seeds: Vec<RandomSeed> = (0..section.blocks).map(|_| random.seed()).collect();
-            let block = |(i, seed)| {
-                let mut messages = messages(i);
-                let mut bytes = Vec::with_capacity(seeded::seeded_len(section.rows, p.ring(), BODY_BITS));
-                seeded::encrypt(secret, &messages, BODY_BITS, &mut Random::new(seed, 0), &mut bytes);
-                wipe(&mut messages);
-                tick();
-                Block(bytes)
-            };
-            threads::map(seeds.into_iter().enumerate().collect(), block)
-        };
-        let ring_key = secret.glwe().as_ref();
-        let mut minus_key: Vec<u64> = ring_key.iter().map(|s| s.wrapping_neg()).collect();
-        let ggsw = |gadget: Gadget, bit: u64| -> Vec<u64> {
-            let rows = (1..=gadget.levels).flat_map(|level| {
-                let weight = gadget.weight(level).wrapping_mul(bit);
-                let constant = (0..p.ring()).map(move |i| if i == 0 { weight } else { 0 });
-                minus_key.iter().map(move |s| s.wrapping_mul(weight)).chain(constant)
-            });
-            rows.collect()
-        };
-        let turned = |step: usize| -> Vec<u64> {
-            let mut out = vec![0; p.ring()];
-            trace_exponents(p.ring()).nth(step).iter().for_each(|&t| automorphism(&minus_key, t, &mut out));
-            at_every_level(out, gadgets.trace)
-        };
-        let compare = encrypt(sections.compare, &|i| ggsw(gadgets.compare, secret.compare()[i]));
-        let refresh = encrypt(sections.refresh, &|i| ggsw(gadgets.refresh, secret.refresh()[i]));
-        let trace = encrypt(sections.trace, &turned);
-        let square = encrypt(sections.square, &|_| at_every_level(negacyclic_square(ring_key), gadgets.square));
-        let square = square.into_iter().next().unwrap_or(Block(Vec::new()));
-        let mut keyswitch = |small, bits, gadget| SeededKeyswitchKey::encrypt(secret, small, bits, gadget, random);
-        let compare_keyswitch = keyswitch(p.compare, secret.compare(), gadgets.compare_keyswitch);
-        let refresh_keyswitch = keyswitch(p.refresh, secret.refresh(), gadgets.refresh_keyswitch);
-        wipe(&mut minus_key);
+        let (count, done) = (Pieces::count(p), AtomicUsize::new(0));
+        let tick = || progress((done.fetch_add(1, Ordering::Relaxed) + 1) as f64 / count as f64);
+        Self::assemble(p, Pieces::of(secret).draw_all(random, tick))
+    }
+
+    /// Puts pieces together, of which there are as many as the parameter set implies, each as long as it implies.
+    pub(crate) fn assemble(parameters: &'static ParameterSet, pieces: Vec<Vec<u8>>) -> Self {
+        let sections = Sections::of(parameters);
+        let mut pieces = pieces.into_iter();
+        let mut blocks = |section: Section| -> Vec<Block> { pieces.by_ref().take(section.blocks).map(Block).collect() };
+        let (compare, refresh, trace) = (blocks(sections.compare), blocks(sections.refresh), blocks(sections.trace));
+        let square = blocks(sections.square).pop().unwrap_or(Block(Vec::new()));
+        let mut keyswitch = || SeededKeyswitchKey::from_bytes(pieces.next().unwrap_or_default());
+        let (compare_keyswitch, refresh_keyswitch) = (keyswitch(), keyswitch());
         let id = KeyId([0; KEY_ID_BYTES]);
-        let mut key = Self { id, parameters: p, compare, refresh, trace, square, compare_keyswitch, refresh_keyswitch };
+        let mut key = Self { id, parameters, compare, refresh, trace, square, compare_keyswitch, refresh_keyswitch };
         let mut hashing = Hashing::new(std::io::sink());
         // A sink takes everything.
         let _ = key.write_content(&mut hashing);
@@ -207,29 +180,6 @@ impl Block {
     pub(crate) fn read(input: &mut impl Read, section: Section, p: &ParameterSet) -> Result<Self, FheError> {
         take(input, seeded::seeded_len(section.rows, p.ring(), BODY_BITS)).map(Self)
     }
-}
-
-/// `p`, which is wiped, times the weight of every level, most significant first.
-fn at_every_level(mut p: Vec<u64>, gadget: Gadget) -> Vec<u64> {
-    let levels = (1..=gadget.levels).map(|level| gadget.weight(level));
-    let out = levels.flat_map(|weight| p.iter().map(move |x| x.wrapping_mul(weight))).collect();
-    wipe(&mut p);
-    out
-}
-
-/// `p^2` modulo `X^N + 1`, in a time that does not depend on `p`.
-fn negacyclic_square(p: &[u64]) -> Vec<u64> {
-    let mut out = vec![0u64; p.len()];
-    for (i, x) in p.iter().enumerate() {
-        let (stay, wrap) = p.split_at(p.len() - i);
-        for (out, y) in out[i..].iter_mut().zip(stay) {
-            *out = out.wrapping_add(x.wrapping_mul(*y));
-        }
-        for (out, y) in out.iter_mut().zip(wrap) {
-            *out = out.wrapping_sub(x.wrapping_mul(*y));
-        }
-    }
-    out
 }
 
 /// The parameter set of the key that follows.

@@ -29,15 +29,19 @@ impl SeededKeyswitchKey {
         &self.0
     }
 
-    /// Encrypts the ring's key under the small key of the given bits. The noise is that of the parameter set, on 32 bits.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    /// Encrypts the ring's key under the small key of the given bits, with seeds of masks and of noise. The noise is that of the
+    /// parameter set, on 32 bits.
     pub(crate) fn encrypt(
         secret: &SecretKey,
         small: SmallKey,
         bits: &[u64],
         gadget: Gadget,
-        random: &mut Random,
+        [masks, noise]: [RandomSeed; 2],
     ) -> Self {
-        let (masks, noise): (RandomSeed, RandomSeed) = (random.seed(), random.seed());
         let (dimension, levels) = (small.dimension.0, gadget.levels as usize);
         let key = secret.glwe().as_ref().iter().enumerate();
         let bodies = threads::map(key.collect(), |(i, s): (usize, &u64)| {

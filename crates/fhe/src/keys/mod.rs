@@ -6,4 +6,5 @@ pub(crate) mod file;
 pub(crate) mod gadgets;
 pub(crate) mod id;
 pub(crate) mod keyswitch;
+pub(crate) mod pieces;
 pub(crate) mod secret;

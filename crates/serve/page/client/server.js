@@ -1,6 +1,6 @@
 // The server behind `/v1`, as the client in the worker sees it: requests, patience, and a record of each.
 
-const ROOT = new URL('../v1/', import.meta.url);
+const ROOT = new URL('../../v1/', import.meta.url);
 /** Times that the same bytes are sent before the page gives up. */
 const ATTEMPTS = 8;
 /** Longest wait that is sat out, in seconds. Beyond it the person decides. */

@@ -1,7 +1,8 @@
 // The client, off the page's thread: keys, features, encryption, decryption and all requests. The secret key never leaves this worker
 // but for the browser's own store. The page stops what goes on by ending the worker: nothing in it is lost but what was going on.
 
-import init, { Evaluation, Key, Listener, Model } from './module/sordino_web.js';
+import init, { Key, Listener, Model } from '../module/sordino_web.js';
+import { evaluation } from './evaluation.js';
 import { Refusal, Server } from './server.js';
 import * as store from './store.js';
 
@@ -83,10 +84,7 @@ async function registered() {
     const kept = await there();
     if (kept) return kept;
     const start = performance.now();
-    const evaluation = Evaluation.generate(made, (fraction) => tell('making', { fraction }));
-    const name = evaluation.name;
-    const body = evaluation.toBytes();
-    evaluation.free();
+    const { name, body } = await evaluation(made, (fraction) => tell('making', { fraction }));
     tell('made', { milliseconds: performance.now() - start });
     const progress = (sent) => tell('sending', { sent, size: body.length });
     progress(0);
