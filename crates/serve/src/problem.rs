@@ -16,6 +16,9 @@ use crate::store::StoreError;
 /// The media type of [`Detail`].
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
+/// When to ask again where the store does not answer.
+const AWAY: Duration = Duration::from_secs(5);
+
 /// A problem detail (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Detail {
@@ -55,6 +58,7 @@ pub(crate) enum Kind {
     Quota,
     Deadline,
     Stopping,
+    Store,
     Internal,
 }
 
@@ -75,6 +79,7 @@ impl Kind {
             Self::Quota => ("quota", "No more keys are kept", StatusCode::INSUFFICIENT_STORAGE),
             Self::Deadline => ("deadline", "The answer would have come too late", StatusCode::SERVICE_UNAVAILABLE),
             Self::Stopping => ("stopping", "The server is stopping", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Store => ("store", "The key store does not answer", StatusCode::SERVICE_UNAVAILABLE),
             Self::Internal => ("internal", "The server failed", StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
@@ -117,7 +122,11 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(error = error.unnamed(), "the key store failed");
-        Kind::Internal.because("the key store failed; ask again later, and tell the operator")
+        match error {
+            // Storage at the other end of a network comes back.
+            StoreError::Storage(_) => Kind::Store.because("the key store does not answer; ask again").retry_after(AWAY),
+            _ => Kind::Internal.because("the key store failed; tell the operator"),
+        }
     }
 }
 
@@ -137,10 +146,10 @@ macro_rules! refusals {
 refusals! {
     OfModels: NotFound;
     OfHalves: NotFound | ModelChanged;
-    OfOwners: TokenMissing | TokenUnknown | Internal;
-    OfKeys: TokenMissing | TokenUnknown | NotFound | KeyMissing | Internal;
-    OfRegistrations: TokenMissing | TokenUnknown | NotFound | Malformed | Length | TooMany | Quota | Deadline | Internal;
-    OfQueries: TokenMissing | TokenUnknown | NotFound | KeyMissing | ModelChanged | Malformed | Length | Busy | TooMany | Budget | Deadline | Internal;
+    OfOwners: TokenMissing | TokenUnknown | Store | Internal;
+    OfKeys: TokenMissing | TokenUnknown | NotFound | KeyMissing | Store | Internal;
+    OfRegistrations: TokenMissing | TokenUnknown | NotFound | Malformed | Length | TooMany | Quota | Deadline | Store | Internal;
+    OfQueries: TokenMissing | TokenUnknown | NotFound | KeyMissing | ModelChanged | Malformed | Length | Busy | TooMany | Budget | Deadline | Store | Internal;
     OfReadiness: Stopping;
 }
 

@@ -60,6 +60,23 @@ fn garbage_is_refused_with_a_problem_and_keeps_nothing() {
     assert!(keys.is_empty(), "{keys:?}");
 }
 
+#[test]
+fn a_store_that_does_not_answer_is_asked_again_later() {
+    let server = Running::start(|_| ());
+    let folder = server.store.as_ref().map(|store| store.path().to_owned()).expect("a store");
+    let (aside, token) = (folder.with_extension("aside"), bearer(TOKEN));
+    // A file where the folder was: nothing can be written below it.
+    fs::rename(&folder, &aside).unwrap();
+    fs::write(&folder, "in the way").unwrap();
+    let path = format!("/v1/keys/{}", KEYS.1.id().hex());
+    let refused = server.send("PUT", &path, &[("authorization", &token)], &KEYS.2);
+    assert_eq!(refused.headers().get("retry-after").and_then(|after| after.to_str().ok()), Some("5"));
+    assert_eq!(problem(refused), (503, "store".into()));
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    assert_eq!(server.register(TOKEN), 201);
+}
+
 fn walk(folder: &Path) -> Vec<String> {
     fs::read_dir(folder).into_iter().flatten().flatten().fold(Vec::new(), |mut all, entry| {
         if entry.path().is_dir() {
