@@ -37,7 +37,8 @@ for (const [label, protocol] of [['Flat', 'flat'], ['Routed', 'routed'], ['Decid
     await shoot(page, `listening-${protocol}`);
     assert.equal(await answer(), tracks[4].title);
     const sure = await page.locator('#sure').textContent();
-    assert.match(sure, protocol === 'decided' ? /Nobody saw a score/ : /Score [\d,]+\. .* by [\d,]+\.$/);
+    assert.match(sure, protocol === 'decided' ? /Nobody saw a score/ : /leads the third by [\d,]+ score points/);
+    assert.match(await page.locator('#where').textContent(), /^near \d:\d\d to \d:\d\d of the track$/);
     await shoot(page, `named-${protocol}`);
   });
 }

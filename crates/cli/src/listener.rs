@@ -9,7 +9,7 @@ use serde::Serialize;
 use sordino_audio::{DecodeLimits, Samples, Window, decode_file, decode_stream, decode_window};
 use sordino_fhe::ClientKey;
 use sordino_front::{Crop, FeatureSpec};
-use sordino_model::ClientModel;
+use sordino_model::{ClientModel, Evidence};
 use sordino_service::{Client, Exchange, Server, Trip, exchange};
 
 use crate::calibration::Calibration;
@@ -27,6 +27,9 @@ pub(crate) const STANDARD_INPUT: &str = "-";
 pub(crate) struct Identified {
     pub(crate) clip: String,
     pub(crate) known: bool,
+    /// What speaks for the best, where the client decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) evidence: Option<Evidence>,
     pub(crate) best: Vec<Match>,
     pub(crate) seconds: Phases,
     pub(crate) bytes_up: usize,
@@ -45,6 +48,16 @@ pub(crate) struct Match {
     /// Where the client sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) score: Option<i64>,
+    /// Where in the track, if the model says.
+    #[serde(flatten)]
+    pub(crate) passage: Option<Passage>,
+}
+
+/// A part of a track.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct Passage {
+    pub(crate) from_seconds: f64,
+    pub(crate) to_seconds: f64,
 }
 
 /// Seconds per phase.
@@ -151,13 +164,18 @@ impl<'a> Listener<'a> {
         let best = done.answer.matches.iter().take(SHOWN).map(|found| {
             let label = &self.model().labels()[found.label];
             let (artist, title) = (label.artist.clone(), label.title.clone());
-            Match { track_id: label.track_id, artist, title, score: found.score }
+            let passage = self.model().passage(found).map(|passage| Passage {
+                from_seconds: passage.start.as_secs_f64(),
+                to_seconds: passage.end.as_secs_f64(),
+            });
+            Match { track_id: label.track_id, artist, title, score: found.score, passage }
         });
         let sum = |phase: fn(&Trip) -> Duration| done.total(phase).as_secs_f64();
         let (bytes_up, bytes_down) = done.bytes();
         Identified {
             clip,
             known: done.answer.known,
+            evidence: done.answer.evidence,
             best: best.collect(),
             seconds: Phases {
                 features: front.as_secs_f64(),
@@ -189,10 +207,16 @@ fn samples(clip: &Path, rate: u32, limits: &DecodeLimits) -> anyhow::Result<Samp
 /// Prints one answer, `mark` before its first line.
 pub(crate) fn human(mark: &str, answer: &Identified) {
     let name = |m: &Match| if m.artist.is_empty() { m.title.clone() } else { format!("{} - {}", m.artist, m.title) };
+    let place = |m: &Match| match m.passage {
+        Some(Passage { from_seconds, to_seconds }) => {
+            format!(", near {}-{}", report::clock(from_seconds), report::clock(to_seconds))
+        }
+        None => String::new(),
+    };
     let score = |m: &Match| m.score.map(|score| format!(", score {score}")).unwrap_or_default();
     match answer.best.first() {
         Some(best) if answer.known => {
-            say!("{mark}{}: {} (track {}{})", answer.clip, name(best), best.track_id, score(best));
+            say!("{mark}{}: {} (track {}{}{})", answer.clip, name(best), best.track_id, place(best), score(best));
         }
         Some(best) => say!("{mark}{}: unknown (nearest {}{})", answer.clip, name(best), score(best)),
         None => say!("{mark}{}: unknown", answer.clip),

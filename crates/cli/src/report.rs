@@ -176,6 +176,12 @@ pub(crate) fn seconds(d: Duration) -> String {
     }
 }
 
+/// A place in a recording: minutes and whole seconds.
+pub(crate) fn clock(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    format!("{}:{:02}", whole / 60, whole % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +191,7 @@ mod tests {
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(1_160_000), "1.16 MB");
         assert_eq!(seconds(Duration::from_micros(12_340)), "12.3 ms");
+        assert_eq!([9.4, 59.6, 3_725.0].map(clock), ["0:09", "1:00", "62:05"]);
     }
 
     #[test]

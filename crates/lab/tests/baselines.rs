@@ -33,7 +33,7 @@ fn ask(system: &dyn System, catalogue: &Catalogue, start: f32, end: f32) -> (f32
     let ask = |position: usize| {
         let clip = &samples(catalogue, position, system.rate())[range.clone()];
         let response = system.respond(clip).unwrap();
-        (response.answer.tracks.first() == Some(&(position as u32)), response.place)
+        (response.answer.tracks.first() == Some(&(position as u32)), response.answer.start)
     };
     let (right, offsets): (Vec<bool>, Vec<_>) = (0..catalogue.tracks.len()).map(ask).unzip();
     (right.iter().filter(|&&right| right).count() as f32 / right.len() as f32, offsets)

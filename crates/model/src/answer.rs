@@ -5,9 +5,10 @@
 //! smaller label (in a [`Ranking`]).
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use crate::circuit::{Circuit, CircuitError};
-use crate::{ClientError, ClientHierarchy};
+use crate::{ClientError, ClientHierarchy, Evidence};
 
 /// Decrypted scores of one group of a stage, used slots only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Ranked {
     pub label: usize,
     /// Score in integer units.
     pub score: i64,
+    /// Where in the track the passage with that score begins, where the model says.
+    pub start: Option<Duration>,
 }
 
 /// Tracks by falling score, each once, and whether the best is the one that was heard.
@@ -36,8 +39,8 @@ pub struct Ranked {
 pub struct Ranking {
     /// The tracks.
     pub tracks: Vec<Ranked>,
-    /// Whether the best is known to be right.
-    pub known: bool,
+    /// What speaks for the best.
+    pub evidence: Option<Evidence>,
 }
 
 impl Ranking {
@@ -48,7 +51,7 @@ impl Ranking {
 
     /// The answer: the best track, `None` for an unknown song.
     pub fn known(&self) -> Option<Ranked> {
-        self.best().filter(|_| self.known)
+        self.best().filter(|_| self.evidence.is_some_and(|evidence| evidence.suffices()))
     }
 
     /// The labels of the best `count` tracks.
@@ -64,6 +67,8 @@ pub struct Match {
     pub label: usize,
     /// Its score in integer units, where the client sees scores.
     pub score: Option<i64>,
+    /// Where in the track the passage that was found begins, where the model says: as near as passages lie.
+    pub start: Option<Duration>,
 }
 
 /// What a query gives, whoever decided.
@@ -71,22 +76,32 @@ pub struct Match {
 pub struct Answer {
     /// Whether the song is in the library, as far as the decider can tell.
     pub known: bool,
+    /// What speaks for the best track, where the client decides.
+    pub evidence: Option<Evidence>,
     /// Tracks, the best first, each once. Where the client decides these are all tracks it saw scores of; where the server decides,
     /// only those that it returned, and none for an unknown song.
     pub matches: Vec<Match>,
 }
 
 impl Answer {
-    /// The answer of a server that returned these labels.
-    pub fn of_labels(labels: impl IntoIterator<Item = usize>) -> Self {
+    /// The answer of a server that returned these slots of the last stage, by their numbers among those of all groups.
+    pub fn of_slots(outline: &ClientHierarchy, slots: impl IntoIterator<Item = usize>) -> Self {
         let mut matches: Vec<Match> = Vec::new();
-        for label in labels {
+        for slot in slots {
+            let Some(label) = outline.label_at(slot) else { continue };
             // A track that lives in several clusters is named once.
             if matches.iter().all(|other| other.label != label) {
-                matches.push(Match { label, score: None });
+                matches.push(Match { label, score: None, start: outline.start_at(slot) });
             }
         }
-        Self { known: !matches.is_empty(), matches }
+        Self { known: !matches.is_empty(), evidence: None, matches }
+    }
+
+    /// Whether another answer says the same of the same tracks, every score of them. Which passage of a track was found may differ: its
+    /// passages are no rivals where the server decides.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let tracks = |answer: &Self| answer.matches.iter().map(|found| (found.label, found.score)).collect::<Vec<_>>();
+        (self.known, self.evidence) == (other.known, other.evidence) && tracks(self) == tracks(other)
     }
 
     /// The track, `None` for an unknown song.
@@ -102,8 +117,9 @@ impl Answer {
 
 impl From<Ranking> for Answer {
     fn from(ranking: Ranking) -> Self {
-        let found = |Ranked { label, score }: &Ranked| Match { label: *label, score: Some(*score) };
-        Self { known: ranking.known, matches: ranking.tracks.iter().map(found).collect() }
+        let found = |&Ranked { label, score, start }: &Ranked| Match { label, score: Some(score), start };
+        let (known, evidence) = (ranking.known().is_some(), ranking.evidence);
+        Self { known, evidence, matches: ranking.tracks.iter().map(found).collect() }
     }
 }
 
@@ -217,11 +233,13 @@ impl ClientHierarchy {
         self.check_scores(self.shape().stages().len() - 1, scored)?;
         let slots =
             scored.iter().flat_map(|g| g.scores.iter().enumerate().map(|(slot, &score)| (g.group, slot, score)));
-        let ranked = slots.filter_map(|(group, slot, score)| Some(Ranked { label: self.label(group, slot)?, score }));
+        let ranked = slots.filter_map(|(group, slot, score)| {
+            Some(Ranked { label: self.label(group, slot)?, score, start: self.start(group, slot) })
+        });
         let mut ranked: Vec<Ranked> = ranked.collect();
-        ranked.sort_unstable_by_key(|r| (r.label, Reverse(r.score)));
+        ranked.sort_unstable_by_key(|r| (r.label, Reverse(r.score), r.start));
         ranked.dedup_by_key(|r| r.label);
-        let known = self.lead().knows(ranked.iter().map(|r| (r.label, r.score)));
+        let evidence = self.lead().evidence(ranked.iter().map(|r| (r.label, r.score)));
         let key = |r: &Ranked| (Reverse(r.score), r.label);
         if top < ranked.len() {
             // Thousands of tracks, a handful wanted: no need to sort the rest.
@@ -229,7 +247,7 @@ impl ClientHierarchy {
             ranked.truncate(top);
         }
         ranked.sort_unstable_by_key(key);
-        Ok(Ranking { tracks: ranked, known })
+        Ok(Ranking { tracks: ranked, evidence })
     }
 
     fn check_scores(&self, stage: usize, scored: &[GroupScores]) -> Result<(), ClientError> {

@@ -18,16 +18,48 @@ pub struct Lead {
     pub copies: Vec<(u32, u32)>,
 }
 
+/// What a track is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// The best song's lead over the third.
+    Lead,
+    /// The best score itself.
+    Score,
+}
+
+/// What speaks for the best track: it is known where `found` is more than `above`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// What was looked at.
+    pub measure: Measure,
+    /// How much there is, in score units.
+    pub found: i64,
+    /// The most that does not suffice.
+    pub above: i64,
+}
+
+impl Evidence {
+    /// Whether it suffices.
+    pub fn suffices(&self) -> bool {
+        self.found > self.above
+    }
+}
+
 impl Lead {
-    /// Whether the best of these labels and scores is known.
-    pub fn knows(&self, scored: impl IntoIterator<Item = (usize, i64)>) -> bool {
+    /// What speaks for the best of these labels and scores; nothing where there are none.
+    pub fn evidence(&self, scored: impl IntoIterator<Item = (usize, i64)>) -> Option<Evidence> {
         let mut podium = Podium::default();
         scored.into_iter().for_each(|(label, score)| podium.add(self.song(label), score));
-        match (self.above, podium.best(), podium.lead()) {
-            (Some(above), _, Some(lead)) => lead > above,
-            (_, Some(best), _) => best > 0,
-            _ => false,
+        match (self.above, podium.lead()) {
+            (Some(above), Some(found)) => Some(Evidence { measure: Measure::Lead, found, above }),
+            _ => podium.best().map(|found| Evidence { measure: Measure::Score, found, above: 0 }),
         }
+    }
+
+    /// Whether the best of these labels and scores is known.
+    pub fn knows(&self, scored: impl IntoIterator<Item = (usize, i64)>) -> bool {
+        self.evidence(scored).is_some_and(|evidence| evidence.suffices())
     }
 
     /// The first label of a label's song.
@@ -118,6 +150,10 @@ mod tests {
         assert!(lead.knows([(0, 60), (1, 80), (4, 80), (5, 79), (2, 61)]));
         // Of fewer than three songs the best must do by itself, as without any lead.
         assert!(lead.knows([(1, 3), (4, 1)]) && !lead.knows([(1, -3), (4, -30)]) && !lead.knows([]));
+        let by_score = Evidence { measure: Measure::Score, found: 3, above: 0 };
+        assert_eq!((lead.evidence([(1, 3), (4, 1)]), lead.evidence([])), (Some(by_score), None));
+        let by_lead = Evidence { measure: Measure::Lead, found: 8, above: 10 };
+        assert_eq!(lead.evidence([(0, 80), (1, 83), (3, 75)]), Some(by_lead));
         assert!(Lead::default().knows([(0, 1), (1, 1), (2, 1)]) && !Lead::default().knows([(0, 0), (1, -9), (2, -9)]));
     }
 }

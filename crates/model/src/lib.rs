@@ -24,7 +24,7 @@ pub use halves::client::{ClientError, ClientHierarchy, ClientModel, Label};
 pub use halves::pair::{Pair, PairError};
 pub use halves::server::{MAX_SCORE, ServerError, ServerModel};
 pub use hash::{HashError, ModelHash};
-pub use lead::{Lead, Podium};
+pub use lead::{Evidence, Lead, Measure, Podium};
 pub use protocol::{Decider, Learns, Protocol, Resolution, Routing, UnknownProtocol};
 
 /// The README's example, compiled and run.

@@ -4,7 +4,7 @@ import { bytes, texts } from './texts.js';
 import { Seen, costs, element } from './seen.js';
 import { Spectrogram } from './spectrogram.js';
 import { decode, level, listen } from './sound.js';
-import * as store from './store.js';
+import * as store from './client/store.js';
 
 const at = (id) => document.getElementById(id);
 document.querySelectorAll('[data-text]').forEach((place) => (place.textContent = texts[place.dataset.text]));
@@ -23,7 +23,7 @@ let worker = null;
 const tabs = new BroadcastChannel('sordino');
 
 function hire() {
-  const hired = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
+  const hired = new Worker(new URL('client/worker.js', import.meta.url), { type: 'module' });
   worker = hired;
   worker.onmessage = ({ data: { event, id, result, error, ...detail } }) => {
     if (event) {
@@ -263,18 +263,14 @@ async function ask({ samples, rate }) {
   show(answer);
 }
 
-function show({ known, matches }) {
-  const [best, second] = matches;
+function show({ known, matches, evidence }) {
+  const [best] = matches;
   at('answer-title').textContent = known ? best.title : texts.unknown;
   at('artist').textContent = known ? best.artist && texts.by(best.artist) : texts.unknownWhy;
   at('album').textContent = known && best.album ? texts.from(best.album) : '';
-  const sure = [];
-  if (best?.score == null) sure.push(texts.noScore);
-  else {
-    sure.push((known ? texts.scoreKnown : texts.scoreUnknown)(best.score));
-    if (known && second) sure.push(texts.lead(best.score - second.score, second.score));
-  }
-  at('sure').textContent = sure.join(' ');
+  const placed = known && best.from_seconds != null;
+  at('where').textContent = placed ? texts.where(best.from_seconds, best.to_seconds) : '';
+  at('sure').textContent = evidence ? texts.sure[evidence.measure](evidence.found, evidence.above) : texts.noScore;
   at('answer').classList.toggle('unknown', !known);
   at('answer').hidden = false;
 }

@@ -10,6 +10,7 @@ export function bytes(count) {
 }
 
 const seconds = (s) => `${number.format(Math.round(s * 10) / 10)} s`;
+const clock = (s) => `${Math.floor(Math.round(s) / 60)}:${String(Math.round(s) % 60).padStart(2, '0')}`;
 const times = (count) => (count === 1 ? '1 trip' : `${count} trips`);
 
 export const texts = {
@@ -63,9 +64,12 @@ export const texts = {
   unknownWhy: 'As far as this can tell, the music is not in this library.',
   by: (artist) => `by ${artist}`,
   from: (album) => `from ${album}`,
-  scoreKnown: (score) => `Score ${number.format(score)}. A score above 0 counts as known.`,
-  scoreUnknown: (score) => `The best score is ${number.format(score)}. Only a score above 0 counts as known.`,
-  lead: (lead, second) => `It leads the next track, which has ${number.format(second)}, by ${number.format(lead)}.`,
+  where: (from, to) => `near ${clock(from)} to ${clock(to)} of the track`,
+  sure: {
+    lead: (found, above) =>
+      `The best track leads the third by ${number.format(found)} score points. More than ${number.format(above)} counts as known.`,
+    score: (found, above) => `The best score is ${number.format(found)}. More than ${number.format(above)} counts as known.`,
+  },
   noScore: 'The server compared the scores under encryption and returned the winner. Nobody saw a score, so there is none to show.',
 
   howTitle: 'How to ask',

@@ -115,8 +115,7 @@ impl Client {
             (_, None) => return Err(ServiceError::NothingAsked),
             (Family::Decision(client), _) => {
                 let paths = client.answers(reply)?.into_iter().flatten();
-                let hierarchy = self.model.hierarchy();
-                Answer::of_labels(paths.filter_map(|path| hierarchy.label_at(path)))
+                Answer::of_slots(self.model.hierarchy(), paths)
             }
             (Family::Scores(client), Some(Query::Routed { trips, features })) => {
                 let scores = client.scores(trips.stage(), reply, trips.indices())?;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use sordino_fhe::{ClientKey, KeyId};
-use sordino_model::{ClientModel, Decider, ModelHash};
+use sordino_model::{ClientModel, Decider, Evidence, ModelHash};
 use sordino_service::{Answer, Client};
 use wasm_bindgen::prelude::*;
 
@@ -22,8 +22,9 @@ pub struct Listener {
 pub struct Step {
     /// The next message, if another trip follows.
     pub message: Option<Vec<u8>>,
-    /// The answer as JSON: `{"known", "matches": [{"label", "track_id", "artist", "title", "album", "score"}]}`, the best first. It must
-    /// not travel to the server, nor anything that follows from it.
+    /// The answer as JSON: `{"known", "matches": [{"label", "track_id", "artist", "title", "album", "score", "from_seconds",
+    /// "to_seconds"}], "evidence": {"measure": "lead" or "score", "found", "above"}}`, the best first; what the client cannot see or the
+    /// model does not say is null. It must not travel to the server, nor anything that follows from it.
     pub answer: Option<String>,
 }
 
@@ -31,6 +32,8 @@ pub struct Step {
 struct Found<'a> {
     known: bool,
     matches: Vec<Named<'a>>,
+    /// Where the client decides.
+    evidence: Option<Evidence>,
 }
 
 #[derive(Serialize)]
@@ -42,6 +45,9 @@ struct Named<'a> {
     album: &'a str,
     /// Where the client sees it.
     score: Option<i64>,
+    /// Where in the track, if the model says.
+    from_seconds: Option<f64>,
+    to_seconds: Option<f64>,
 }
 
 #[wasm_bindgen]
@@ -97,6 +103,7 @@ impl Listener {
 fn json(model: &ClientModel, answer: &Answer) -> serde_json::Result<String> {
     let matches = answer.matches.iter().take(SHOWN).map(|found| {
         let label = &model.labels()[found.label];
+        let passage = model.passage(found);
         Named {
             label: found.label,
             track_id: label.track_id,
@@ -104,7 +111,9 @@ fn json(model: &ClientModel, answer: &Answer) -> serde_json::Result<String> {
             title: &label.title,
             album: &label.album,
             score: found.score,
+            from_seconds: passage.as_ref().map(|passage| passage.start.as_secs_f64()),
+            to_seconds: passage.map(|passage| passage.end.as_secs_f64()),
         }
     });
-    serde_json::to_string(&Found { known: answer.known, matches: matches.collect() })
+    serde_json::to_string(&Found { known: answer.known, matches: matches.collect(), evidence: answer.evidence })
 }

@@ -124,7 +124,7 @@ impl Comparison<'_> {
             reported_known: found.answer.known,
             key: Some(key),
             clear: ids(clear),
-            equal: Some(found.answer == *clear),
+            equal: Some(found.answer.agrees_with(clear)),
             race,
             server_milliseconds: milliseconds(found.total(|trip| trip.wait)),
             client_milliseconds: milliseconds(found.total(|trip| trip.encrypt + trip.decrypt)),

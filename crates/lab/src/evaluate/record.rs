@@ -29,7 +29,7 @@ pub struct Record {
     pub top: Vec<u32>,
     /// Whether the best of them is reported known.
     pub reported_known: bool,
-    /// Where a system tells where in the track a query lies: whether track and place, within half a second, are right.
+    /// Where a system tells where in the track a query lies: whether track and place, as finely as it divides tracks, are right.
     pub located: Option<bool>,
     /// Where a system tells in which part of the library it looked: whether the query's track is there.
     pub routed: Option<bool>,
@@ -113,6 +113,12 @@ impl Record {
             method: method.clone(),
             ..Self::default()
         }
+    }
+
+    /// Says whether track and place are right, where a query to the library was told to begin at `start`, in seconds, give or take `near`.
+    pub(crate) fn locate(&mut self, query: &Query, start: Option<f32>, near: f32) {
+        let right = self.names(&self.top);
+        self.located = start.filter(|_| self.in_library).map(|start| right && (start - query.start).abs() <= near);
     }
 
     /// Whether the best track of an answer is the right one.

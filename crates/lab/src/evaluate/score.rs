@@ -23,7 +23,7 @@ pub struct Score {
     pub rejected: usize,
     /// Queries to known tracks for which the system said where in the track they lie.
     pub placed: usize,
-    /// Of those: the best track is right and the place within half a second.
+    /// Of those: the best track is right, and the place as near as the system divides tracks.
     pub located: usize,
     /// Queries to known tracks for which the system said in which part of the library it looked.
     pub searched: usize,

@@ -10,30 +10,25 @@ use super::record::thousandths;
 use super::{Answers, Cost, Evaluation, Method, Queries, Record};
 use crate::LabError;
 
-/// How far from the truth a place in a track may be told, in seconds.
-const NEAR: f32 = 0.5;
-
 /// What a system says about a clip.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Response {
     /// The best tracks, by their place in the library.
     pub answer: Answer,
-    /// Where in the best track the clip begins, in seconds, if the system can tell.
-    pub place: Option<f32>,
     /// Tracks of the part of the library that it looked in, by their place, if it picks one.
     pub searched: Option<Vec<u32>>,
 }
 
 impl From<Answer> for Response {
     fn from(answer: Answer) -> Self {
-        Self { answer, place: None, searched: None }
+        Self { answer, searched: None }
     }
 }
 
 impl Response {
     /// No track, reported unknown.
     pub fn nothing() -> Self {
-        Answer { tracks: Vec::new(), known: false }.into()
+        Answer::default().into()
     }
 }
 
@@ -85,6 +80,11 @@ pub trait System: Sync {
         Vec::new()
     }
 
+    /// How far from the truth it may tell a place in a track, in seconds: as finely as it divides tracks.
+    fn resolves(&self) -> f32 {
+        0.5
+    }
+
     /// Names a clip of mono samples at [`System::rate`].
     ///
     /// # Errors
@@ -119,9 +119,8 @@ pub(crate) fn in_the_clear<S: System + ?Sized>(
         let mut record = Record::new(queries.fold, &query, &method);
         record.top = named(&response.answer, queries.ids);
         record.reported_known = response.answer.known;
+        record.locate(&query, response.answer.start, system.resolves());
         if let Some(place) = query.place {
-            let right = record.names(&record.top);
-            record.located = response.place.map(|at| right && (at - query.start).abs() <= NEAR);
             record.routed = response.searched.map(|tracks| tracks.contains(&place));
         }
         record.server_milliseconds = Some(thousandths(1e3 * seconds));

@@ -132,6 +132,10 @@ impl System for Sordino {
         self.client.front().spec().map_or(0, |spec| spec.sample_rate)
     }
 
+    fn resolves(&self) -> f32 {
+        resolves(&self.client)
+    }
+
     fn stages(&self) -> Vec<usize> {
         self.server.hierarchy().stages().iter().map(|stage| stage.outputs()).collect()
     }
@@ -140,7 +144,7 @@ impl System for Sordino {
     fn respond(&self, samples: &[f32]) -> Result<Response, LabError> {
         let features = self.client.front().features(samples)?;
         let found = self.pair()?.identify(Protocol::Flat, &features)?;
-        Ok(Answer { tracks: found.top(3).map(|label| label as u32).collect(), known: found.known }.into())
+        Ok(Answer::from(found).into())
     }
 
     fn evaluate(&self, queries: &Queries<'_>, settings: &AnswerSettings) -> Result<Evaluation, LabError> {
@@ -170,12 +174,22 @@ impl System for Sordino {
     }
 }
 
+/// Half a query, in seconds: a passage told within that covers half of what was heard, or more.
+fn resolves(client: &ClientModel) -> f32 {
+    client.front().spec().map_or(0.0, |spec| spec.query_seconds / 2.0)
+}
+
 /// Answers in the clear as records; what the front end refused was asked and is not named.
 fn clear(comparison: &Comparison<'_>, method: Method, cost: &Cost, answers: &[Answer]) -> Answers {
-    let record = |(query, answer): (&Query, &Answer)| Record {
-        top: named(answer, comparison.ids),
-        reported_known: answer.known,
-        ..Record::new(comparison.fold, query, &method)
+    let resolves = resolves(comparison.client);
+    let record = |(query, answer): (&Query, &Answer)| {
+        let mut record = Record {
+            top: named(answer, comparison.ids),
+            reported_known: answer.known,
+            ..Record::new(comparison.fold, query, &method)
+        };
+        record.locate(query, answer.start, resolves);
+        record
     };
     let mut records: Vec<Record> = comparison.features.queries.iter().zip(answers).map(record).collect();
     records.extend(comparison.features.refused.iter().map(|query| Record::new(comparison.fold, query, &method)));

@@ -9,6 +9,8 @@ pub(crate) mod labelled;
 pub(crate) mod rounds;
 pub(crate) mod songs;
 
+use std::time::Duration;
+
 use rand_chacha::ChaCha8Rng;
 use sordino_front::{Front, FrontError, Head};
 
@@ -35,6 +37,11 @@ pub trait Examples: Sync {
 
     /// Numbers in a base vector.
     fn width(&self) -> usize;
+
+    /// Where in its label's sound `class` begins; by default that is not said.
+    fn start(&self, _class: usize) -> Option<Duration> {
+        None
+    }
 
     /// How much the examples of `label` count where the space is made, a positive number; all alike by default.
     fn weight(&self, _label: usize) -> f32 {

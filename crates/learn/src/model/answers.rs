@@ -9,12 +9,24 @@ use crate::{FloatModel, LearnError};
 const TOP: usize = 3;
 
 /// What a model says about one query.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
     /// The best tracks by their place in the library, best first, at most three.
     pub tracks: Vec<u32>,
     /// Whether the best is good enough to be named.
     pub known: bool,
+    /// Where in the best track the query begins, in seconds, where that is said.
+    pub start: Option<f32>,
+}
+
+impl From<sordino_model::Answer> for Answer {
+    fn from(found: sordino_model::Answer) -> Self {
+        Self {
+            tracks: found.top(TOP).map(|label| label as u32).collect(),
+            known: found.known,
+            start: found.matches.first().and_then(|best| best.start).map(|start| start.as_secs_f32()),
+        }
+    }
 }
 
 /// Answers in floating point to base features `[queries, features]`.
@@ -34,7 +46,7 @@ pub fn float_answers(
     let enough = TOP + model.songs.copies().count();
     let answer = |ranked: Vec<crate::Match>| {
         let known = model.knows(probes.is_none(), &ranked)?;
-        Ok(Answer { tracks: ranked.iter().take(TOP).map(|scored| scored.label).collect(), known })
+        Ok(Answer { tracks: ranked.iter().take(TOP).map(|scored| scored.label).collect(), known, start: None })
     };
     model.rank(features, probes, enough)?.into_iter().map(answer).collect()
 }
@@ -48,9 +60,5 @@ pub fn integer_answers(
     protocol: Protocol,
     features: ArrayView2<f32>,
 ) -> Result<Vec<Answer>, LearnError> {
-    let answer = |found: sordino_model::Answer| Answer {
-        tracks: found.top(TOP).map(|label| label as u32).collect(),
-        known: found.known,
-    };
-    Ok(pair.identify_batch(protocol, features, TOP)?.into_iter().map(answer).collect())
+    Ok(pair.identify_batch(protocol, features, TOP)?.into_iter().map(Answer::from).collect())
 }

@@ -2,6 +2,8 @@
 
 mod answers;
 
+use std::time::Duration;
+
 use ndarray::{Array2, ArrayView2};
 use sordino_front::Front;
 use sordino_model::stage::Hierarchy;
@@ -25,6 +27,8 @@ pub struct FloatModel {
     pub front: Front,
     /// The label of every class.
     pub classes: Classes,
+    /// Where in its label's sound every class begins, where that was said.
+    pub starts: Option<Vec<Duration>>,
     /// Which labels were found to be copies of each other.
     pub songs: Songs,
     /// Which classes hang below which choices.
@@ -74,18 +78,33 @@ impl FloatModel {
         };
         let flat = self.flat.as_ref().map(flat).transpose()?;
 
-        let slots = self.tree.leaves().iter().flatten().map(|&class| self.classes.label(class as usize)).collect();
-        let outline = ClientHierarchy::new(hierarchy.shape().clone(), (0..=last).collect(), slots)?;
-        let outline = outline.with_lead(self.lead(&self.threshold));
+        let rows = self.tree.leaves().iter().flatten().map(|&class| class as usize);
+        let outline = self.outline(&hierarchy, (0..=last).collect(), rows, &self.threshold)?;
         let flat_outline = |(hierarchy, (_, threshold)): (&Hierarchy, &(FloatStage, Threshold))| {
-            let outline = ClientHierarchy::new(hierarchy.shape().clone(), vec![last], self.classes.all().to_vec())?;
-            Ok::<_, LearnError>(outline.with_lead(self.lead(threshold)))
+            self.outline(hierarchy, vec![last], 0..self.classes.len(), threshold)
         };
         let flat_outline = flat.as_ref().zip(self.flat.as_ref()).map(flat_outline).transpose()?;
         let spec = ModelHash::of_input(&self.front);
         let server = ServerModel::new(name, spec, hierarchy, flat)?;
         let client = ClientModel::new(name, self.front.clone(), outline, flat_outline, labels, server.hash())?;
         Ok((client, server))
+    }
+
+    /// What the client knows of one hierarchy, the last stage of which has these classes as rows.
+    fn outline(
+        &self,
+        hierarchy: &Hierarchy,
+        heads: Vec<usize>,
+        rows: impl Iterator<Item = usize> + Clone,
+        threshold: &Threshold,
+    ) -> Result<ClientHierarchy, LearnError> {
+        let slots = rows.clone().map(|class| self.classes.label(class)).collect();
+        let mut outline = ClientHierarchy::new(hierarchy.shape().clone(), heads, slots)?;
+        if let Some(starts) = &self.starts {
+            let milliseconds = |class: usize| u32::try_from(starts[class].as_millis()).unwrap_or(u32::MAX);
+            outline = outline.with_starts(rows.map(milliseconds).collect())?;
+        }
+        Ok(outline.with_lead(self.lead(threshold)))
     }
 
     /// The test of a client that sees scores.

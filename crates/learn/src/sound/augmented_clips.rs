@@ -1,6 +1,7 @@
 //! [`AugmentedClips`]: a library's cached mel power, disturbed.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use ndarray::Array2;
 use rand::RngExt;
@@ -22,6 +23,8 @@ pub struct AugmentedClips<'a> {
     split: CropSplit,
     frames: usize,
     passages: Classes,
+    /// Whether passages have rows of their own.
+    apart: bool,
     recorded_weight: f32,
 }
 
@@ -47,7 +50,7 @@ impl<'a> AugmentedClips<'a> {
         let front_end = MelFrontEnd::new(table.spec()).map_err(sordino_front::FrontError::from)?;
         let augment = MelAugment::new(augment, &front_end, noise, impulses)?;
         let passages = Classes::one_per_label(table.len());
-        Ok(Self { table, augment, split, frames, passages, recorded_weight: 1.0 })
+        Ok(Self { table, augment, split, frames, passages, apart: false, recorded_weight: 1.0 })
     }
 
     /// The same where a track has passages `hop` query lengths apart that have rows of their own; 0 for one passage a track.
@@ -61,6 +64,7 @@ impl<'a> AugmentedClips<'a> {
         }
         let count = |track| passages::count(self.last(track), hop * self.frames as f32);
         self.passages = Classes::per_label((0..self.table.len()).map(count));
+        self.apart = hop > 0.0;
         Ok(self)
     }
 
@@ -96,6 +100,13 @@ impl Clips for AugmentedClips<'_> {
 
     fn passages(&self) -> Classes {
         self.passages.clone()
+    }
+
+    fn start(&self, passage: usize) -> Option<Duration> {
+        let (track, siblings) = (self.passages.label(passage) as usize, self.passages.siblings(passage));
+        let centre = passages::centre(self.last(track), passage - siblings.start, siblings.len());
+        let frame = heard(self.table, self.split, track).start + centre;
+        self.apart.then(|| Duration::from_secs_f32(frame as f32 / self.table.spec().frame_rate()))
     }
 
     fn songs(&self) -> Songs {
@@ -166,6 +177,10 @@ mod tests {
         // Thirty seconds leave 25 for the start of a query of 5: one at 0 and one every 5 s after it.
         assert_eq!(passages.passages(), Classes::per_label([6, 6]));
         let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let starts: Vec<_> = (0..6).map(|passage| passages.start(passage).unwrap().as_secs_f32()).collect();
+        let rate = table.spec().frame_rate();
+        let last = (passages.last(0) as f32 / rate, starts[5]);
+        assert!(starts[0] == 0.0 && starts.is_sorted() && (last.0 - last.1).abs() < 1e-3, "{starts:?}");
         for passage in 0..12 {
             let clip = passages.draw(passage, &mut rng).unwrap();
             let mel = table.mel(passage / 6).0;

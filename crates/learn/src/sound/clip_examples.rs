@@ -1,5 +1,7 @@
 //! [`ClipExamples`]: base vectors of disturbed clips.
 
+use std::time::Duration;
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use sordino_front::{FeatureSpec, Front, FrontError, Head, Layer, Network, Quantiser};
@@ -39,6 +41,10 @@ impl Examples for ClipExamples<'_> {
 
     fn width(&self) -> usize {
         self.front.width()
+    }
+
+    fn start(&self, passage: usize) -> Option<Duration> {
+        self.clips.start(passage)
     }
 
     fn songs(&self) -> Songs {

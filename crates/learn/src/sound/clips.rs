@@ -1,5 +1,7 @@
 //! [`Clips`]: where disturbed training clips come from.
 
+use std::time::Duration;
+
 use ndarray::Array2;
 use rand_chacha::ChaCha8Rng;
 
@@ -14,6 +16,11 @@ pub trait Clips: Sync {
     /// Which passages have rows of their own, as classes with their track as label: by default one for every track.
     fn passages(&self) -> Classes {
         Classes::one_per_label(self.tracks())
+    }
+
+    /// Where in its track `passage` begins; by default that is not said.
+    fn start(&self, _passage: usize) -> Option<Duration> {
+        None
     }
 
     /// Which tracks are copies of each other; none by default.

@@ -25,6 +25,11 @@ pub(crate) fn starts(last: usize, passage: usize, count: usize) -> RangeInclusiv
     first..=end
 }
 
+/// The middle of them: the centre of the passage.
+pub(crate) fn centre(last: usize, passage: usize, count: usize) -> usize {
+    if count <= 1 { last / 2 } else { passage * last / (count - 1) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,10 +46,14 @@ mod tests {
     fn passages_cover_all_starts() {
         assert_eq!(starts(626, 0, 1), 0..=626);
         assert_eq!([0, 1, 2].map(|i| starts(626, i, 3)), [0..=156, 156..=469, 469..=626]);
+        assert_eq!([0, 1, 2].map(|i| centre(626, i, 3)), [0, 313, 626]);
         for (last, count) in [(0, 2), (1, 3), (5, 9), (1_000, 7)] {
             assert_eq!((*starts(last, 0, count).start(), *starts(last, count - 1, count).end()), (0, last));
             for i in 1..count {
                 assert_eq!(starts(last, i - 1, count).end(), starts(last, i, count).start());
+            }
+            for i in 0..count {
+                assert!(starts(last, i, count).contains(&centre(last, i, count)));
             }
         }
     }

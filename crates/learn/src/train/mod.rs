@@ -106,7 +106,8 @@ fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -
     let flat = flat.map(|flat| (calibration.threshold(&flat, &all), flat)).map(|(threshold, flat)| (flat, threshold));
     run.end_of("thresholds")?;
     let stages = routers.into_iter().map(|router| router.stage).chain([last]).collect();
-    Ok(FloatModel { config: config.clone(), front, classes, songs, tree, stages, threshold, flat })
+    let starts = (0..classes.len()).map(|class| examples.start(class)).collect();
+    Ok(FloatModel { config: config.clone(), front, classes, starts, songs, tree, stages, threshold, flat })
 }
 
 /// What is added to the scores of every class's row: its hubness taken off, as far as `strength` says.

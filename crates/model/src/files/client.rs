@@ -59,6 +59,9 @@ struct HeadDescription {
 struct OutlineDescription {
     heads: Vec<usize>,
     stages: HierarchyShape,
+    /// Whether there is a tensor of where passages begin.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    starts: bool,
     /// Absent where there is no such test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lead: Option<Lead>,
@@ -169,8 +172,13 @@ fn take_steps(reader: &mut Reader<'_>, part: &str, steps: Vec<StepDescription>) 
 fn put_outline(writer: &mut Writer, part: &str, outline: &ClientHierarchy) -> OutlineDescription {
     let slots = outline.slots();
     writer.put_slice(format!("{part}.slots"), vec![slots.len()], &mut slots.iter().copied());
+    let starts = outline.starts();
+    if !starts.is_empty() {
+        writer.put_slice(format!("{part}.starts"), vec![starts.len()], &mut starts.iter().copied());
+    }
     let lead = Some(outline.lead().clone()).filter(|lead| *lead != Lead::default());
-    OutlineDescription { heads: outline.heads().to_vec(), stages: outline.shape().clone(), lead }
+    let (heads, stages) = (outline.heads().to_vec(), outline.shape().clone());
+    OutlineDescription { heads, stages, starts: !starts.is_empty(), lead }
 }
 
 fn take_outline(
@@ -179,7 +187,12 @@ fn take_outline(
     outline: OutlineDescription,
 ) -> Result<ClientHierarchy, FileError> {
     let slots: Array1<u32> = reader.take(&format!("{part}.slots"))?;
-    Ok(ClientHierarchy::new(outline.stages, outline.heads, slots.to_vec())?.with_lead(outline.lead.unwrap_or_default()))
+    let mut hierarchy = ClientHierarchy::new(outline.stages, outline.heads, slots.to_vec())?;
+    if outline.starts {
+        let starts: Array1<u32> = reader.take(&format!("{part}.starts"))?;
+        hierarchy = hierarchy.with_starts(starts.to_vec())?;
+    }
+    Ok(hierarchy.with_lead(outline.lead.unwrap_or_default()))
 }
 
 impl ClientModel {

@@ -1,11 +1,14 @@
 //! [`ClientModel`]: the half that the listener holds, public to every client.
 
+use std::ops::Range;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use sordino_front::{Front, FrontError, VectorBound};
 use thiserror::Error;
 
 use crate::stage::{HierarchyShape, StageShape};
-use crate::{Lead, ModelHash, Protocol, Routing, ServerModel};
+use crate::{Lead, Match, ModelHash, Protocol, Routing, ServerModel};
 
 /// What is said about a track when it has been named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +107,9 @@ pub struct ClientHierarchy {
     heads: Vec<usize>,
     slots: Vec<u32>,
     /// Where the used slots of each group of the last stage start in `slots`.
-    starts: Vec<usize>,
+    firsts: Vec<usize>,
+    /// Where in its track the passage of every used slot begins, in milliseconds; empty where that is not said.
+    starts: Vec<u32>,
     lead: Lead,
 }
 
@@ -122,13 +127,24 @@ impl ClientHierarchy {
         if slots.len() != shape.last().used() {
             return length("slots", slots.len(), shape.last().used());
         }
-        let starts = shape.last().counts().iter().scan(0, |next, used| {
+        let firsts = shape.last().counts().iter().scan(0, |next, used| {
             let start = *next;
             *next += used;
             Some(start)
         });
-        let starts = starts.collect();
-        Ok(Self { shape, heads, slots, starts, lead: Lead::default() })
+        let firsts = firsts.collect();
+        Ok(Self { shape, heads, slots, firsts, starts: Vec::new(), lead: Lead::default() })
+    }
+
+    /// The same that says where in its track the passage of every *used* slot of the last stage begins, in milliseconds.
+    ///
+    /// # Errors
+    /// [`ClientError::Length`] where there is not one of them for each slot.
+    pub fn with_starts(self, starts: Vec<u32>) -> Result<Self, ClientError> {
+        if starts.len() != self.slots.len() {
+            return Err(ClientError::Length { table: "starts", found: starts.len(), expected: self.slots.len() });
+        }
+        Ok(Self { starts, ..self })
     }
 
     /// The same with another test of whether a track is known.
@@ -156,16 +172,43 @@ impl ClientHierarchy {
         &self.slots
     }
 
+    /// Where in its track the passage of every used slot begins, in milliseconds, group after group; empty where that is not said.
+    pub fn starts(&self) -> &[u32] {
+        &self.starts
+    }
+
     /// The label of one slot of the last stage; `None` for padding and slots that do not exist.
     pub fn label(&self, group: usize, slot: usize) -> Option<usize> {
+        Some(self.slots[self.used(group, slot)?] as usize)
+    }
+
+    /// Where in its track the passage of one slot begins; `None` where that is not said.
+    pub fn start(&self, group: usize, slot: usize) -> Option<Duration> {
+        let start = self.starts.get(self.used(group, slot)?)?;
+        Some(Duration::from_millis(u64::from(*start)))
+    }
+
+    /// The place of a slot among the used ones.
+    fn used(&self, group: usize, slot: usize) -> Option<usize> {
         let used = *self.shape.last().counts().get(group)?;
-        (slot < used).then(|| self.slots[self.starts[group] + slot] as usize)
+        (slot < used).then(|| self.firsts[group] + slot)
     }
 
     /// The same by the slot's number among those of all groups, used or not: group times slots of a group, plus slot.
     pub fn label_at(&self, place: usize) -> Option<usize> {
+        let (group, slot) = self.split(place);
+        self.label(group, slot)
+    }
+
+    /// Where in its track the passage of a slot begins, by the same number.
+    pub fn start_at(&self, place: usize) -> Option<Duration> {
+        let (group, slot) = self.split(place);
+        self.start(group, slot)
+    }
+
+    fn split(&self, place: usize) -> (usize, usize) {
         let slots = self.shape.last().outputs();
-        self.label(place / slots, place % slots)
+        (place / slots, place % slots)
     }
 
     /// One stage's shape.
@@ -264,6 +307,12 @@ impl ClientModel {
     /// The tracks that can be named.
     pub fn labels(&self) -> &[Label] {
         &self.labels
+    }
+
+    /// Where in its track lies what was found: the passage, as long as a query. `None` where the model does not say.
+    pub fn passage(&self, found: &Match) -> Option<Range<Duration>> {
+        let length = Duration::try_from_secs_f32(self.front.spec().ok()?.query_seconds).ok()?;
+        found.start.map(|start| start..start + length)
     }
 
     /// Hash of the server half.

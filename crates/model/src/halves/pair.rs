@@ -76,7 +76,7 @@ impl<'a> Pair<'a> {
                     // Every reply of this circuit is an answer.
                     _ => None,
                 });
-                Ok(Answer::of_labels(paths.filter_map(|path| outline.label_at(path))))
+                Ok(Answer::of_slots(outline, paths))
             }
         }
     }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rand::RngExt;
 use sordino_model::answer::{GroupScores, Next, Ranked, Ranking, Shortlist, Trips};
 use sordino_model::stage::{HierarchyShape, StageShape};
-use sordino_model::{ClientError, ClientHierarchy, Lead};
+use sordino_model::{Answer, ClientError, ClientHierarchy, Lead};
 
 use crate::sample::{bound, rng};
 
@@ -21,7 +21,7 @@ fn scored(group: usize, scores: &[i64]) -> GroupScores {
 }
 
 fn pairs(ranking: &Ranking) -> Vec<(usize, i64)> {
-    ranking.tracks.iter().map(|Ranked { label, score }| (*label, *score)).collect()
+    ranking.tracks.iter().map(|Ranked { label, score, .. }| (*label, *score)).collect()
 }
 
 #[test]
@@ -45,11 +45,11 @@ fn a_track_with_two_slots_is_ranked_once_by_the_better() {
 fn known_means_above_zero() {
     let best = |scores: &[i64]| outline().rank(&[scored(0, scores)]).unwrap();
     assert_eq!(best(&[0, -3]).known(), None);
-    assert_eq!(best(&[0, -3]).best(), Some(Ranked { label: 0, score: 0 }));
-    assert_eq!(best(&[1, -3]).known(), Some(Ranked { label: 0, score: 1 }));
+    assert_eq!(best(&[0, -3]).best(), Some(Ranked { label: 0, score: 0, start: None }));
+    assert_eq!(best(&[1, -3]).known(), Some(Ranked { label: 0, score: 1, start: None }));
     assert_eq!(Ranking::default().known(), None);
     let outline = outline().with_lead(Lead { above: Some(4), ..Lead::default() });
-    let known = |scores: [i64; 3]| outline.rank_top(&[scored(1, &scores)], 1).unwrap().known;
+    let known = |scores: [i64; 3]| outline.rank_top(&[scored(1, &scores)], 1).unwrap().known().is_some();
     assert!(known([-9, 0, -5]) && !known([5, 9, 6]), "scores in three songs are told by their lead");
 }
 
@@ -148,4 +148,22 @@ proptest! {
             prop_assert!(all.clone().any(|found| found == (label, score)));
         }
     }
+}
+
+#[test]
+fn an_answer_says_where_in_the_track() {
+    let outline = outline().with_starts(vec![0, 0, 10_000, 500, 7, 9_999]).unwrap();
+    let ranking = outline.rank(&[scored(0, &[3, -4]), scored(1, &[5, 3, 0])]).unwrap();
+    let starts: Vec<_> = ranking.tracks.iter().map(|track| track.start.unwrap().as_millis()).collect();
+    // Track 1 is found by its second slot.
+    assert_eq!(starts, [10_000, 0, 500, 7]);
+    // Slots of the last stage are numbered three to a group.
+    let answer = Answer::of_slots(&outline, [3, 1, 6, 2, 99]);
+    let found: Vec<_> = answer.matches.iter().map(|m| (m.label, m.start.unwrap().as_millis())).collect();
+    assert_eq!((answer.known, found), (true, vec![(1, 10_000), (4, 9_999)]));
+    // Passages of one track are no rivals where the server decides, but another track is another answer.
+    let agrees = |slots: [usize; 2]| answer.agrees_with(&Answer::of_slots(&outline, slots));
+    assert!(agrees([1, 6]) && !agrees([0, 6]) && !agrees([6, 1]));
+    let error = outline.with_starts(vec![0; 5]).unwrap_err();
+    assert_eq!(error, ClientError::Length { table: "starts", found: 5, expected: 6 });
 }

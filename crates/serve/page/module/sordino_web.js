@@ -19,15 +19,29 @@ export class Evaluation {
         wasm.__wbg_evaluation_free(ptr, 0);
     }
     /**
-     * Makes the key. `progress` is called with the fraction done.
+     * Makes the key in one thread. `progress` is called with the fraction done.
+     *
+     * # Errors
+     * None that this version knows.
      * @param {Key} key
      * @param {Function} progress
      * @returns {Evaluation}
      */
     static generate(key, progress) {
-        _assertClass(key, Key);
-        const ret = wasm.evaluation_generate(key.__wbg_ptr, progress);
-        return Evaluation.__wrap(ret);
+        try {
+            const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
+            _assertClass(key, Key);
+            wasm.evaluation_generate(retptr, key.__wbg_ptr, progress);
+            var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
+            var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
+            var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
+            if (r2) {
+                throw takeFromExternrefTable0(r1);
+            }
+            return Evaluation.__wrap(r0);
+        } finally {
+            wasm.__wbindgen_add_to_stack_pointer(16);
+        }
     }
     /**
      * The name under which the server keeps it: 64 hexadecimal digits.
@@ -46,7 +60,7 @@ export class Evaluation {
             return getStringFromWasm0(r0, r1);
         } finally {
             wasm.__wbindgen_add_to_stack_pointer(16);
-            wasm.__wbindgen_export3(deferred1_0, deferred1_1, 1);
+            wasm.__wbindgen_export4(deferred1_0, deferred1_1, 1);
         }
     }
     /**
@@ -138,7 +152,7 @@ export class Key {
             var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
             var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
             var v1 = getArrayU8FromWasm0(r0, r1).slice();
-            wasm.__wbindgen_export3(r0, r1 * 1, 1);
+            wasm.__wbindgen_export4(r0, r1 * 1, 1);
             return v1;
         } finally {
             wasm.__wbindgen_add_to_stack_pointer(16);
@@ -184,8 +198,8 @@ export class Listener {
                 ptr1 = passArray8ToWasm0(hello, wasm.__wbindgen_export5);
                 len1 = WASM_VECTOR_LEN;
             } catch (e) {
-                if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-                if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+                if (ptr1) { wasm.__wbindgen_export4(ptr1, len1 * 1, 1); }
+                if (ptr0) { wasm.__wbindgen_export4(ptr0, len0 * 1, 1); }
                 throw e;
             }
             wasm.listener_new(retptr, model.__wbg_ptr, key.__wbg_ptr, ptr0, len0, ptr1, len1);
@@ -257,7 +271,7 @@ export class Listener {
                 throw takeFromExternrefTable0(r2);
             }
             var v2 = getArrayU8FromWasm0(r0, r1).slice();
-            wasm.__wbindgen_export3(r0, r1 * 1, 1);
+            wasm.__wbindgen_export4(r0, r1 * 1, 1);
             return v2;
         } finally {
             wasm.__wbindgen_add_to_stack_pointer(16);
@@ -311,7 +325,7 @@ export class Model {
                 throw takeFromExternrefTable0(r2);
             }
             var v3 = getArrayF32FromWasm0(r0, r1).slice();
-            wasm.__wbindgen_export3(r0, r1 * 4, 4);
+            wasm.__wbindgen_export4(r0, r1 * 4, 4);
             return v3;
         } finally {
             wasm.__wbindgen_add_to_stack_pointer(16);
@@ -359,7 +373,7 @@ export class Model {
             return getStringFromWasm0(r0, r1);
         } finally {
             wasm.__wbindgen_add_to_stack_pointer(16);
-            wasm.__wbindgen_export3(deferred1_0, deferred1_1, 1);
+            wasm.__wbindgen_export4(deferred1_0, deferred1_1, 1);
         }
     }
     /**
@@ -401,7 +415,7 @@ export class Model {
             return getStringFromWasm0(r0, r1);
         } finally {
             wasm.__wbindgen_add_to_stack_pointer(16);
-            wasm.__wbindgen_export3(deferred1_0, deferred1_1, 1);
+            wasm.__wbindgen_export4(deferred1_0, deferred1_1, 1);
         }
     }
     /**
@@ -414,6 +428,108 @@ export class Model {
     }
 }
 if (Symbol.dispose) Model.prototype[Symbol.dispose] = Model.prototype.free;
+
+/**
+ * An evaluation key in the making.
+ */
+export class Pieces {
+    __destroy_into_raw() {
+        const ptr = this.__wbg_ptr;
+        this.__wbg_ptr = 0;
+        PiecesFinalization.unregister(this);
+        return ptr;
+    }
+    free() {
+        const ptr = this.__destroy_into_raw();
+        wasm.__wbg_pieces_free(ptr, 0);
+    }
+    /**
+     * Takes a piece, wherever it was made.
+     * @param {number} index
+     * @param {Uint8Array | number[]} bytes
+     */
+    add(index, bytes) {
+        const val2 = +index;
+        const ptr0 = passArray8ToWasm0(bytes, wasm.__wbindgen_export5);
+        const len0 = WASM_VECTOR_LEN;
+        wasm.pieces_add(this.__wbg_ptr, val2, ptr0, len0);
+    }
+    /**
+     * How many pieces a key has. The last ones take longest.
+     * @returns {number}
+     */
+    static count() {
+        const ret = wasm.pieces_count();
+        return ret >>> 0;
+    }
+    /**
+     * The whole key.
+     *
+     * # Errors
+     * Where pieces are missing, or are not those of a key.
+     * @returns {Evaluation}
+     */
+    finish() {
+        try {
+            let ptr, retptr;
+            try {
+                ptr = this.__destroy_into_raw();
+                retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
+            } catch (e) {
+                if (ptr) wasm.__wbg_pieces_free(ptr, 1);
+                throw e;
+            }
+            wasm.pieces_finish(retptr, ptr);
+            var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
+            var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
+            var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
+            if (r2) {
+                throw takeFromExternrefTable0(r1);
+            }
+            return Evaluation.__wrap(r0);
+        } finally {
+            wasm.__wbindgen_add_to_stack_pointer(16);
+        }
+    }
+    /**
+     * Makes one piece of an evaluation key of `key`, from the browser's randomness.
+     *
+     * # Errors
+     * For a number that there is not.
+     * @param {Key} key
+     * @param {number} index
+     * @returns {Uint8Array}
+     */
+    static make(key, index) {
+        try {
+            const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
+            _assertClass(key, Key);
+            wasm.pieces_make(retptr, key.__wbg_ptr, index);
+            var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
+            var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
+            var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
+            var r3 = getDataViewMemory0().getInt32(retptr + 4 * 3, true);
+            if (r3) {
+                throw takeFromExternrefTable0(r2);
+            }
+            var v1 = getArrayU8FromWasm0(r0, r1).slice();
+            wasm.__wbindgen_export4(r0, r1 * 1, 1);
+            return v1;
+        } finally {
+            wasm.__wbindgen_add_to_stack_pointer(16);
+        }
+    }
+    /**
+     * A key of which nothing was made yet.
+     */
+    constructor() {
+        const ret = wasm.pieces_new();
+        this.__wbg_ptr = ret;
+        PiecesFinalization.register(this, this.__wbg_ptr, this);
+        return this;
+    }
+}
+if (Symbol.dispose) Pieces.prototype[Symbol.dispose] = Pieces.prototype.free;
 
 /**
  * What follows a reply: another message for the server, or the answer.
@@ -436,8 +552,9 @@ export class Step {
         wasm.__wbg_step_free(ptr, 0);
     }
     /**
-     * The answer as JSON: `{"known", "matches": [{"label", "track_id", "artist", "title", "album", "score"}]}`, the best first. It must
-     * not travel to the server, nor anything that follows from it.
+     * The answer as JSON: `{"known", "matches": [{"label", "track_id", "artist", "title", "album", "score", "from_seconds",
+     * "to_seconds"}], "evidence": {"measure": "lead" or "score", "found", "above"}}`, the best first; what the client cannot see or the
+     * model does not say is null. It must not travel to the server, nor anything that follows from it.
      * @returns {string | undefined}
      */
     get answer() {
@@ -449,7 +566,7 @@ export class Step {
             let v1;
             if (r0 !== 0) {
                 v1 = getStringFromWasm0(r0, r1);
-                wasm.__wbindgen_export3(r0, r1 * 1, 1);
+                wasm.__wbindgen_export4(r0, r1 * 1, 1);
             }
             return v1;
         } finally {
@@ -469,7 +586,7 @@ export class Step {
             let v1;
             if (r0 !== 0) {
                 v1 = getArrayU8FromWasm0(r0, r1).slice();
-                wasm.__wbindgen_export3(r0, r1 * 1, 1);
+                wasm.__wbindgen_export4(r0, r1 * 1, 1);
             }
             return v1;
         } finally {
@@ -477,8 +594,9 @@ export class Step {
         }
     }
     /**
-     * The answer as JSON: `{"known", "matches": [{"label", "track_id", "artist", "title", "album", "score"}]}`, the best first. It must
-     * not travel to the server, nor anything that follows from it.
+     * The answer as JSON: `{"known", "matches": [{"label", "track_id", "artist", "title", "album", "score", "from_seconds",
+     * "to_seconds"}], "evidence": {"measure": "lead" or "score", "found", "above"}}`, the best first; what the client cannot see or the
+     * model does not say is null. It must not travel to the server, nor anything that follows from it.
      * @param {string | null} [arg0]
      */
     set answer(arg0) {
@@ -634,6 +752,9 @@ const ListenerFinalization = (typeof FinalizationRegistry === 'undefined')
 const ModelFinalization = (typeof FinalizationRegistry === 'undefined')
     ? { register: () => {}, unregister: () => {} }
     : new FinalizationRegistry(ptr => wasm.__wbg_model_free(ptr, 1));
+const PiecesFinalization = (typeof FinalizationRegistry === 'undefined')
+    ? { register: () => {}, unregister: () => {} }
+    : new FinalizationRegistry(ptr => wasm.__wbg_pieces_free(ptr, 1));
 const StepFinalization = (typeof FinalizationRegistry === 'undefined')
     ? { register: () => {}, unregister: () => {} }
     : new FinalizationRegistry(ptr => wasm.__wbg_step_free(ptr, 1));
@@ -755,7 +876,7 @@ function passStringToWasm0(arg, malloc, realloc) {
 
 function takeFromExternrefTable0(idx) {
     const value = wasm.__wbindgen_externrefs.get(idx);
-    wasm.__wbindgen_export4(idx);
+    wasm.__wbindgen_export3(idx);
     return value;
 }
 

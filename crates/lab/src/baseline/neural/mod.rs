@@ -312,8 +312,8 @@ impl System for NeuralFingerprint {
                 let best = self.sequences(&query, &neighbours);
                 let offset = best.first().map(|&(_, begin)| begin as f32 * self.embedder.hop_seconds);
                 let known = !best.is_empty();
-                let answer = Answer { tracks: best.into_iter().map(|(track, _)| track).collect(), known };
-                Ok(Response { place: offset, ..answer.into() })
+                let tracks = best.into_iter().map(|(track, _)| track).collect();
+                Ok(Answer { tracks, known, start: offset }.into())
             }
         }
     }
