@@ -34,7 +34,7 @@ pub(crate) fn measure(arguments: &[String]) -> Result<(), Failure> {
         Some("finest") => Resolution::Finest,
         _ => Resolution::Standard,
     };
-    let options = Options { resolution, probes: number(3, 1)?, answers: number(4, 1)?, ..Options::default() };
+    let options = Options::new(number(3, 1)?, number(4, 1)?, resolution);
     let (secret, key) = keys()?;
     let threads = rayon::current_num_threads();
 

@@ -53,7 +53,8 @@ impl ServerArgs {
             }
             (None, None) => None,
         };
-        let options = Options { token, certificates: self.ca.clone(), ..Options::default() };
+        let mut options = Options::default();
+        (options.token, options.certificates) = (token, self.ca.clone());
         Ok(Remote::connect(address, options)?)
     }
 }

@@ -29,6 +29,11 @@ pub enum CropSplit {
 }
 
 impl QuerySpec {
+    /// One crop of every track, anywhere in it, under each of these conditions.
+    pub fn new(seconds: f32, conditions: Vec<Condition>, seed: u64) -> Self {
+        Self { seconds, conditions, crops: 1, split: CropSplit::UnseenOffset, seed }
+    }
+
     /// Most crops of a track: more of one are the same music over and over.
     pub const MOST_CROPS: usize = 1_000;
 }
@@ -73,6 +78,7 @@ impl CropSplit {
 
 /// What is asked of every track.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct QuerySpec {
     /// Length of a query in seconds.
     pub seconds: f32,

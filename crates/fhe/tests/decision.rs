@@ -181,7 +181,7 @@ fn leads_are_those_of_the_clear_scores() {
     let last = Stage::new(3, input, [20, 8, 30].repeat(3), vec![-100; 9], vec![3; 3]).unwrap();
     let model = Hierarchy::new(vec![first, last]).unwrap();
     let leads = |probes, answers| {
-        let options = Options { probes, answers, ..Options::default() };
+        let options = Options::new(probes, answers, Resolution::Standard);
         let plan = Plan::new(&STANDARD, &model, options).unwrap();
         plan.leads(&model, &[vec![5], vec![7]], |_| None).unwrap()
     };
@@ -243,14 +243,14 @@ fn a_track_may_lose_to_itself() {
 fn finer_resolution_is_certain_more_often() {
     let model = hierarchy(&[11, 7], 24, false, 3);
     let margins_at = |resolution| {
-        let options = Options { resolution, ..Options::default() };
+        let options = Options::new(1, 1, resolution);
         Plan::new(&STANDARD, &model, options).unwrap().margins(model.shape()).unwrap()
     };
     let (standard, fine) = (margins_at(Resolution::Standard), margins_at(Resolution::Fine));
     for (standard, fine) in standard.relative.iter().zip(&fine.relative) {
         assert!(fine < &(0.7 * standard), "{fine} {standard}");
     }
-    let options = Options { resolution: Resolution::Fine, ..Options::default() };
+    let options = Options::new(1, 1, Resolution::Fine);
     let (sure, _) = agree(&KEYS[0], &[11, 7], false, options, 6, 3);
     assert!(sure >= 3);
 }
@@ -260,7 +260,7 @@ fn probes_and_runners_up_are_found() {
     for (k, keys) in KEYS.iter().enumerate().take(3) {
         let model = hierarchy(&[6, 5], 24, false, 90 + k as u64);
         for (probes, answers) in [(3, 1), (1, 3), (2, 2)] {
-            let options = Options { probes, answers, ..Options::default() };
+            let options = Options::new(probes, answers, Resolution::Standard);
             let mut session = Session::new(keys, &model, options, 3);
             let mut rng = ChaCha8Rng::seed_from_u64(5 + k as u64);
             for _ in 0..2 {
@@ -282,7 +282,7 @@ fn runners_up_follow_the_winner_where_they_are_far_apart() {
     let weights = vec![10, 40, -20, 30, 20, -40];
     let stage = Stage::new(6, input, weights, vec![-465; 6], vec![6]).unwrap();
     let model = Hierarchy::new(vec![stage]).unwrap();
-    let options = Options { answers: 4, ..Options::default() };
+    let options = Options::new(1, 4, Resolution::Standard);
     for keys in KEYS.iter() {
         let mut session = Session::new(keys, &model, options, 1);
         assert_eq!(session.encrypted(&[vec![31]]), [Some(1), Some(3), Some(4), None]);

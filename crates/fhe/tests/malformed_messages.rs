@@ -182,7 +182,8 @@ fn messages_for_something_else_say_what_differs() {
     );
 
     // Another plan of the same model.
-    let options = PlannerOptions { hiding: 2, ..PlannerOptions::default() };
+    let mut options = PlannerOptions::default();
+    options.hiding = 2;
     let replanned = Plan::routed(&INSECURE_N256, &setup.hierarchy, 2, options).unwrap();
     assert_ne!(replanned.digest(), plan.digest());
     let mut outdated = Client::new(setup.key.clone(), replanned, MODEL, shape).unwrap().with_insecure_seed(3);

@@ -25,6 +25,7 @@ pub(crate) const MOST_HELLO: u64 = 32 << 10;
 
 /// How a server is spoken to.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options {
     /// What the server knows the client by. Everything about keys needs one, and so does `decided`. One that was made up here is shown
     /// for nothing else.

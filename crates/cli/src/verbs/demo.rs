@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 use sordino_corpus::{
-    Catalogue, Condition, CropSplit, Holdout, IndexOptions, MelTable, QuerySet, QuerySpec, SoundOptions, folder, index,
+    Catalogue, Condition, Holdout, IndexOptions, MelTable, QuerySet, QuerySpec, SoundOptions, folder, index,
     split_unknown, synth,
 };
 use sordino_fhe::{ClientKey, SecretKey, params};
@@ -105,13 +105,7 @@ impl Demo {
         clock.lap("train");
 
         let conditions = vec![Condition::noise(SNR_DB)];
-        let questions = QuerySpec {
-            seconds: spec.query_seconds,
-            conditions,
-            crops: 1,
-            split: CropSplit::UnseenOffset,
-            seed: self.seed,
-        };
+        let questions = QuerySpec::new(spec.query_seconds, conditions, self.seed);
         let known = spread(&table.catalogue(), KNOWN);
         let mut clips = Vec::new();
         for (catalogue, inside) in [(&known, true), (&strangers, false)] {

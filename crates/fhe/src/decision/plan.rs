@@ -26,6 +26,7 @@ const MAX_CHOICES: usize = 64;
 
 /// What a decided plan aims at.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Options {
     /// Groups of every stage that are followed to the next.
     pub probes: usize,

@@ -16,6 +16,7 @@ use crate::wire::encoding::Encoding;
 
 /// What the planner aims at.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct PlannerOptions {
     /// Base-2 logarithm of the largest probability that a query is answered wrongly.
     pub failure_log2: f64,

@@ -73,8 +73,8 @@ impl Queries<'_> {
         map: impl Fn(&[f32]) -> T + Sync,
     ) -> Result<Vec<(Query, T)>, LabError> {
         let conditions = self.conditions.iter().map(|text| text.parse()).collect::<Result<Vec<Condition>, _>>()?;
-        let (seconds, crops, split, seed) = (self.seconds, self.crops, self.split, self.seed);
-        let wanted = QuerySpec { seconds, conditions, crops, split, seed };
+        let mut wanted = QuerySpec::new(self.seconds, conditions, self.seed);
+        (wanted.crops, wanted.split) = (self.crops, self.split);
         let disturbances = self.disturbances.at(spec.sample_rate, self.monitor)?;
         let (noise, impulses) = (&disturbances.queries.noise, &disturbances.queries.impulses);
         let set = QuerySet::new(self.asked, spec, &wanted, noise, impulses, SoundOptions::default())?;

@@ -48,6 +48,7 @@ pub struct Clear<'a> {
 
 /// Why the [`Clear`] machine stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ClearError {
     /// The program is not well formed.
     #[error(transparent)]

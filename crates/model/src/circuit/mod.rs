@@ -93,6 +93,7 @@ pub struct Circuit {
 
 /// A circuit that cannot be walked.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum CircuitError {
     /// The caller gave the wrong number of inputs.
     #[error("circuit: {found} inputs given, expected {expected}")]

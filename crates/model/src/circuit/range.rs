@@ -48,6 +48,7 @@ pub struct Range<'a> {
 
 /// Why a circuit is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum RangeError {
     /// The program is not well formed.
     #[error(transparent)]

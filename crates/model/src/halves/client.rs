@@ -28,6 +28,7 @@ pub struct Label {
 
 /// Parts that do not make a [`ClientModel`], or do not fit a server half.
 #[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
 pub enum ClientError {
     /// The front end refuses.
     #[error(transparent)]

@@ -14,6 +14,7 @@ const BATCH: usize = 128;
 
 /// What can go wrong when both halves are at hand.
 #[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
 pub enum PairError {
     /// The halves do not belong together, or the features are not what the client half takes.
     #[error(transparent)]

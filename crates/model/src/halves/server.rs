@@ -16,6 +16,7 @@ pub const MAX_SCORE: u64 = 1 << 20;
 
 /// Parts that do not make a [`ServerModel`].
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ServerError {
     /// A score could leave the message space.
     #[error(transparent)]

@@ -37,6 +37,7 @@ struct RawPacking {
 
 /// Numbers that make no [`Packing`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum PackingError {
     /// The ring degree is no power of two, or too small.
     #[error("packing: ring degree {found}, expected a power of two of at least 2")]

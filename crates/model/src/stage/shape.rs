@@ -6,6 +6,7 @@ use thiserror::Error;
 
 /// Parts that do not make a stage or a hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum StageError {
     /// A table has the wrong number of entries.
     #[error("stage: {table} has {found} entries, expected {expected}")]

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 use sordino_fhe::params::INSECURE_N512;
 use sordino_fhe::{ClientKey, FheError, ServerKey};
 use sordino_model::{Decider, Pair, Protocol};
-use sordino_remote::{Options, RemoteError};
+use sordino_remote::RemoteError;
 use sordino_service::{Server, ServiceError};
 
 use crate::common::{CLUSTERS, KEYS, TRACKS, features};
 use crate::stand_in::{Answer, Request, StandIn};
-use crate::{PROTOCOLS, library, models, offer, options, remote, token};
+use crate::{PROTOCOLS, changed, library, models, offer, options, remote, token};
 
 /// What a server does with requests, without a network.
 struct Host {
@@ -83,7 +83,7 @@ fn host(faults: Vec<Answer>) -> StandIn {
 fn names(server: &StandIn, protocols: &[Protocol], tracks: &[Option<usize>]) {
     let (half, model) = library();
     let pair = Pair::new(&half, &model).unwrap();
-    let remote = remote(&server.url, Options { token: Some(token()), ..options(None) });
+    let remote = remote(&server.url, changed(|options| options.token = Some(token())));
     let offer = remote.model(Some("library")).unwrap();
     let fetched = Arc::new(remote.client_half(&offer).unwrap());
     assert_eq!(*fetched, *half);

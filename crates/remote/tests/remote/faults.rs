@@ -4,10 +4,10 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sordino_remote::{Address, Options, Remote, RemoteError};
+use sordino_remote::{Address, Remote, RemoteError};
 
 use crate::stand_in::{Answer, StandIn};
-use crate::{library, models, offer, options, remote, timeouts};
+use crate::{changed, library, models, offer, options, remote, timeouts};
 
 /// A server that gives these answers in order, and then the list of no models.
 fn scripted(answers: Vec<Answer>) -> StandIn {
@@ -22,7 +22,7 @@ fn impatient(url: &str, wait: u64) -> Remote {
     let mut timeouts = timeouts();
     (timeouts.answer, timeouts.connect) = (Duration::from_millis(wait), Duration::from_millis(wait));
     timeouts.patience = Duration::ZERO;
-    remote(url, Options { timeouts, ..options(None) })
+    remote(url, changed(|options| options.timeouts = timeouts))
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn patience_ends() {
     let server = StandIn::new(|_| Answer::problem(503, "busy", "the queue is full"));
     let mut timeouts = timeouts();
     timeouts.patience = Duration::from_millis(500);
-    let error = remote(&server.url, Options { timeouts, ..options(None) }).models().unwrap_err();
+    let error = remote(&server.url, changed(|options| options.timeouts = timeouts)).models().unwrap_err();
     assert!(matches!(error, RemoteError::Refused { .. }), "{error}");
     assert_eq!(server.lines().len(), 2, "at 0 and 200 ms; the next would be at 600 ms");
 }
@@ -125,7 +125,7 @@ fn certificates_are_read_or_refused() {
     let path = home.path().join("ca.pem");
     let address = Address::parse("https://localhost:1", false).unwrap();
     let connect = || {
-        Remote::connect(address.clone(), Options { certificates: Some(path.clone()), ..options(None) }).err().unwrap()
+        Remote::connect(address.clone(), changed(|options| options.certificates = Some(path.clone()))).err().unwrap()
     };
     assert!(matches!(connect(), RemoteError::File { .. }));
     for text in ["", "no certificate", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {

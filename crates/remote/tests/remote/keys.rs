@@ -2,11 +2,11 @@
 
 use std::sync::Mutex;
 
-use sordino_remote::{Address, Options, RemoteError, Token};
+use sordino_remote::{Address, RemoteError, Token};
 
 use crate::common::KEYS;
 use crate::stand_in::{Answer, StandIn};
-use crate::{library, models, offer, options, remote, token};
+use crate::{changed, library, models, offer, remote, token};
 
 /// A server that keeps the names of keys.
 fn keeper() -> StandIn {
@@ -43,7 +43,7 @@ fn keeper() -> StandIn {
 #[test]
 fn an_evaluation_key_is_sent_once_and_forgotten_when_asked() {
     let server = keeper();
-    let remote = remote(&server.url, Options { token: Some(token()), ..options(None) });
+    let remote = remote(&server.url, changed(|options| options.token = Some(token())));
     let key = &KEYS[0].1;
     for _ in 0..2 {
         assert_eq!(remote.register(key, &mut |_| ()).unwrap().key, key.id().hex());
@@ -70,7 +70,7 @@ fn a_refusal_is_heard_before_the_key_is_sent() {
         "GET" => Answer::problem(404, "not-found", "no key of that name"),
         _ => Answer::problem(507, "quota", "this token has 2 keys, and may have 2: forget one"),
     });
-    let remote = remote(&server.url, Options { token: Some(token()), ..options(None) });
+    let remote = remote(&server.url, changed(|options| options.token = Some(token())));
     let mut sent = 0;
     let error = remote.register(&KEYS[0].1, &mut |bytes| sent = bytes).unwrap_err();
     assert!(error.to_string().contains("forget one"), "{error}");
@@ -88,7 +88,7 @@ fn a_token_that_was_made_here_is_shown_only_where_it_must_be() {
     let home = tempfile::tempdir().unwrap();
     let address = Address::parse(&server.url, false).unwrap();
     let made = Token::kept(&home.path().join("token"), &address).unwrap();
-    let with = |token| remote(&server.url, Options { token, ..options(None) });
+    let with = |token| remote(&server.url, changed(|options| options.token = token));
     with(Some(made)).models().unwrap();
     with(Some(token())).models().unwrap();
     let shown: Vec<bool> = server.asked().iter().map(|request| request.header("authorization").is_some()).collect();

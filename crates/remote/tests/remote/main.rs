@@ -28,7 +28,15 @@ fn timeouts() -> Timeouts {
 }
 
 fn options(cache: Option<&Path>) -> Options {
-    Options { cache: cache.map(Path::to_owned), timeouts: timeouts(), ..Options::default() }
+    let mut options = Options::default();
+    (options.cache, options.timeouts) = (cache.map(Path::to_owned), timeouts());
+    options
+}
+
+fn changed(change: impl FnOnce(&mut Options)) -> Options {
+    let mut options = options(None);
+    change(&mut options);
+    options
 }
 
 fn remote(url: &str, options: Options) -> Remote {
