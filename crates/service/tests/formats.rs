@@ -12,7 +12,7 @@ use sordino_fhe::params::INSECURE_N512;
 use sordino_model::{Pair, Protocol, Resolution};
 use sordino_service::{Client, Server, Step};
 
-const DECODER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/decoder.py");
+const DECODER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/formats/decoder.py");
 
 /// Runs the second decoder on a folder; `None` where there is no Python.
 fn decoded(folder: &Path) -> Option<Value> {

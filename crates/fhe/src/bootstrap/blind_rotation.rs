@@ -176,6 +176,11 @@ impl Exponents {
 
 #[cfg(test)]
 impl Exponents {
+    /// The powers: those of the mask, then that of the body.
+    pub(crate) fn powers(&self) -> Vec<u32> {
+        self.mask.iter().copied().chain([self.body]).collect()
+    }
+
     /// The index, for the holder of the key, modulo `2^v 2N` or more.
     pub(crate) fn phase(&self, bits: &[u64]) -> u64 {
         let masked = self.mask.iter().zip(bits).fold(0u64, |sum, (a, s)| sum + u64::from(*a) * s);

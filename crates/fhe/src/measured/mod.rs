@@ -1,6 +1,7 @@
 //! Encrypted decisions against clear ones, and every noise formula against what is measured, on several keys.
 
 mod decisions;
+mod exact;
 mod malicious;
 mod scores;
 mod tournaments;
