@@ -37,6 +37,9 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Examples of every label: disturbed clips of every track, or vectors.
     pub clips_per_track: usize,
+    /// Fewest examples of all labels together: where labels are few, each has more of them. How clips scatter is learned for every
+    /// direction of over a thousand features, and takes several times as many clips, however few the tracks.
+    pub least_clips: usize,
     /// Of sound: how many seconds from the start of every track are heard; all where there is no number. With a number, queries from
     /// behind it ask for music that was never heard.
     pub train_seconds: Option<f32>,
@@ -102,6 +105,7 @@ impl TrainConfig {
         Self {
             seed: 1,
             clips_per_track,
+            least_clips: 9_000,
             train_seconds: None,
             passage_hop: 1.0,
             statistics: true,
@@ -121,6 +125,11 @@ impl TrainConfig {
             tracks: LastStageSettings { descent: track_descent, ..tracks },
             unknown: UnknownSettings { clips: held_out, ..unknown },
         }
+    }
+
+    /// Examples of every one of so many labels.
+    pub fn clips(&self, labels: usize) -> usize {
+        self.clips_per_track.max(self.least_clips.div_ceil(labels.max(1)))
     }
 
     /// Slots of every routing stage for a library of so many classes.
@@ -173,5 +182,16 @@ impl TrainConfig {
         self.router.validate()?;
         self.tracks.validate()?;
         self.unknown.validate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_library_has_more_clips_of_every_track() {
+        let config = TrainConfig { clips_per_track: 40, least_clips: 1_000, ..TrainConfig::default() };
+        assert_eq!([0, 1, 7, 25, 26, 1_000].map(|labels| config.clips(labels)), [1_000, 1_000, 143, 40, 40, 40]);
     }
 }

@@ -14,6 +14,7 @@ use self::figure::Figure;
 pub use self::grid::Grid;
 use crate::LabError;
 use crate::evaluate::Table;
+use crate::system::Sordino;
 
 /// How much of an experiment to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,13 @@ fn sized(mut table: toml::Table, size: Size) -> Result<Grid, String> {
             Some(value) => return Err(format!("{} is {value}, expected a table of a grid's fields", other.name())),
         }
     }
+    if size == Size::Smoke {
+        // A smoke run asks whether everything runs, not how well a small library is learned.
+        let nothing = || toml::Value::Table(toml::Table::new());
+        let settings = table.entry("settings").or_insert_with(nothing).as_table_mut();
+        let ours = settings.and_then(|all| all.entry(Sordino::NAME).or_insert_with(nothing).as_table_mut());
+        ours.into_iter().for_each(|ours| _ = ours.entry("least_clips").or_insert(0.into()));
+    }
     toml::Value::Table(table).try_into().map_err(|error: toml::de::Error| error.to_string())
 }
 
@@ -139,6 +147,8 @@ mod tests {
         assert_eq!(units[1].columns, [("bits".to_owned(), "6".to_owned())]);
         let smoke = Question::parse(TEXT, Size::Smoke).unwrap();
         assert_eq!((smoke.grids[0].tracks.clone(), smoke.grids[0].effort.clone()), (vec![30], vec![Effort::Quick]));
+        let config: TrainConfig = smoke.grids[0].units().unwrap()[0].system.settings.clone().try_into().unwrap();
+        assert_eq!(config.clips(30), config.clips_per_track);
     }
 
     #[test]

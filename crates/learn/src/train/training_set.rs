@@ -28,7 +28,7 @@ pub(super) struct TrainingSet {
 }
 
 impl TrainingSet {
-    /// Draws examples of every class, `config.clips_per_track` of every label, fits the whitening to as many of them as fit in
+    /// Draws examples of every class, [`TrainConfig::clips`] of every label, fits the whitening to as many of them as fit in
     /// memory, and keeps what it makes of them.
     pub(super) fn draw(
         examples: &dyn Examples,
@@ -39,7 +39,8 @@ impl TrainingSet {
         const LEAST: usize = 4;
         let classes = examples.classes();
         let class_count = classes.len();
-        let wanted = classes.rounds(config.clips_per_track, LEAST.min(config.clips_per_track));
+        let clips = config.clips(classes.labels());
+        let wanted = classes.rounds(clips, LEAST.min(clips));
         // Two examples of a class are the fewest that show how its examples differ.
         let of = wanted.min(examples.distinct_rounds()).max(2);
         let at_once = (AT_ONCE / class_count).clamp(2, of);

@@ -79,7 +79,8 @@ impl Clips for InPassages {
 
 /// Settings small enough for a test.
 pub(crate) fn config() -> TrainConfig {
-    let mut config = TrainConfig { clips_per_track: 24, width: 24, checkpoint_every: 4, ..TrainConfig::default() };
+    let mut config = TrainConfig { clips_per_track: 24, least_clips: 0, width: 24, ..TrainConfig::default() };
+    config.checkpoint_every = 4;
     config.router.directions = 24;
     config.router.hidden = vec![64];
     config.router.bottleneck = 16;

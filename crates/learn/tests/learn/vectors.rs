@@ -44,7 +44,7 @@ impl Planted {
 }
 
 fn config() -> TrainConfig {
-    let mut config = TrainConfig { clips_per_track: 16, width: 32, ..TrainConfig::default() };
+    let mut config = TrainConfig { clips_per_track: 16, least_clips: 0, width: 32, ..TrainConfig::default() };
     config.router.directions = 32;
     config.router.hidden = vec![64];
     config.router.bottleneck = 24;
