@@ -2,6 +2,9 @@
 
 use sordino_fhe::params::INSECURE_N256;
 
+#[path = "../examples/client_trace.rs"]
+#[allow(dead_code)]
+mod client_trace;
 #[path = "../examples/cost_25k.rs"]
 #[allow(dead_code)]
 mod cost_25k;
@@ -11,6 +14,21 @@ mod decided;
 #[path = "../examples/wrong_winners.rs"]
 #[allow(dead_code)]
 mod wrong_winners;
+
+#[test]
+fn what_is_traced_encrypts_and_decrypts() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |arguments: &str, folder: &str| {
+        let folder = home.path().join(folder).to_str().unwrap().to_owned();
+        client_trace::run(&arguments.split(' ').chain([&*folder]).map(String::from).collect::<Vec<_>>())
+    };
+    run("prepare", "").unwrap();
+    for protocol in ["flat", "decided"] {
+        run(&format!("query {protocol}"), "1-2").unwrap();
+        run(&format!("reply {protocol}"), "3-1").unwrap();
+    }
+    assert!(run("reply routed", "1-1").is_err());
+}
 
 #[test]
 fn cost_25k_compares_every_reply() {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Server, browse, compose, kept, newEdition, noisy, shoot, sordino, visit } from './support.js';
 
@@ -78,6 +78,28 @@ test('a song of no library is unknown', limit, () =>
     assert.match(await page.locator('#sure').textContent(), /leads the third by .* More than [\d,]+ counts as known/);
     await shoot(page, 'unknown');
   }));
+
+test('a server that answers only tokens asks for one', limit, async () => {
+  const closed = await Server.start('--only-tokens');
+  const { token } = await sordino('store', 'grant', 'alice', '--store', join(closed.home, 'store'));
+  const context = await browse();
+  try {
+    const page = await visit(context, closed);
+    await page.locator('#file').setInputFiles(tracks[2].path);
+    const field = page.getByLabel('Your token');
+    await field.fill('x'.repeat(32));
+    await page.getByRole('button', { name: 'Use it' }).click();
+    await page.getByText('does not know this token').waitFor();
+    await shoot(page, 'token');
+    await field.fill(token);
+    await page.getByRole('button', { name: 'Use it' }).click();
+    assert.equal(await named(page), tracks[2].title);
+    assert.equal(await page.locator('#token-form').isVisible(), false);
+  } finally {
+    await context.close();
+    await closed.down();
+  }
+});
 
 test('what is no sound is said to be none', limit, () =>
   alone({}, async (page) => {

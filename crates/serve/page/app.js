@@ -89,6 +89,7 @@ function status(text) {
 /** A fault, and what can be done about it. */
 function fail(text, again) {
   const place = at('failure');
+  at('token-form').hidden = true;
   place.replaceChildren(...(text ? [element('p', text)] : []));
   if (again) {
     const button = element('button', texts.again);
@@ -118,9 +119,25 @@ function explain({ kind, message, wait, decrypted }, again) {
     failed: () => texts.microphoneFailed(message),
     undecodable: () => texts.undecodable,
     forgotten: () => texts.forgottenMeanwhile,
+    'token-missing': () => texts.tokenMissing,
+    'token-unknown': () => texts.tokenUnknown,
   }[kind];
   const passing = ['away', 'busy', 'deadline', 'stopping', 'too-many'].includes(kind);
   fail(said ? said() : wait ? texts.later(message, wait) : message, passing && !decrypted ? again : undefined);
+  if (kind === 'token-missing' || kind === 'token-unknown') askToken(again);
+}
+
+/** Asks for a token that the operator gave out, and goes on with it. */
+function askToken(again) {
+  const form = at('token-form');
+  form.hidden = false;
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    await call('give', at('token').value);
+    at('token').value = '';
+    fail('');
+    again?.();
+  };
 }
 
 // The choice.

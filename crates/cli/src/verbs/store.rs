@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use sordino_remote::places;
 
-use crate::report::{self, say};
+use crate::report::{self, note, say};
 
 /// Where a server keeps keys, tokens and budgets.
 #[derive(Args, Clone, Debug)]
@@ -95,7 +95,8 @@ struct Removed {
 
 impl Store {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        let store = sordino_serve::Store::open(&self.store.place()?)?;
+        let place = self.store.place()?;
+        let store = sordino_serve::Store::open(&place)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             match self.task {
@@ -116,7 +117,7 @@ impl Store {
                             say!("token {} for {}", &owner[..owner.len().min(16)], record.name);
                         }
                         if listed.keys.is_empty() && listed.tokens.is_empty() {
-                            say!("nothing is kept");
+                            say!("nothing is kept in {place}");
                         }
                     })
                 }
@@ -127,6 +128,7 @@ impl Store {
                 }
                 Task::Grant { name } => {
                     let token = store.grant(&name).await?;
+                    note!("kept in {place}, for a server with that --store");
                     report::print(json, &Granted { token }, |granted| say!("{}", granted.token))
                 }
                 Task::Withdraw { name } => {

@@ -1,5 +1,5 @@
-// What a browser keeps between visits, in IndexedDB: `key`, which is the secret key and the name of its registered evaluation key, and
-// `token`.
+// What a browser keeps between visits, in IndexedDB: `key`, which is the secret key and the name of its registered evaluation key,
+// `token`, and `given` where the operator gave that out.
 
 const DATABASE = 'sordino';
 const STORE = 'me';

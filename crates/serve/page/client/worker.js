@@ -46,7 +46,10 @@ async function key() {
   return secret;
 }
 
-/** Names this browser to this server, and to nobody else. Only evaluation keys and what uses them need it. */
+/**
+ * Names this browser to this server, and to nobody else: made up here, or given out by the operator. Unless it was given out, only
+ * evaluation keys and what uses them need it.
+ */
 function token() {
   const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
   return store.update('token', (kept) => kept ?? hex(crypto.getRandomValues(new Uint8Array(32))));
@@ -148,7 +151,7 @@ async function query({ samples, rate, name, protocol }) {
   const features = timed('features', () => public_.features(samples, rate));
   tell('features', { count: features.length, milliseconds: spent.features });
   const asker = await listener(model, protocol);
-  const mine = needsKey(model, protocol) ? await token() : null;
+  const mine = needsKey(model, protocol) || (await store.get('given')) ? await token() : null;
   const trips = model.protocols.find((described) => described.name === protocol)?.trips ?? 1;
   tell('stage', { stage: 'encrypting' });
   let message = timed('encrypt', () => asker.start(features));
@@ -194,13 +197,20 @@ const calls = {
     }
   },
   prepare: registered,
+  /** Takes a token that the operator gave out. Keys that were registered with another one are not this one's. */
+  async give(given) {
+    drop();
+    await store.update('token', () => given);
+    await store.update('given', () => true);
+    await store.update('key', (kept) => kept && { ...kept, evaluation: null });
+  },
   /** Forgets what the server knows. The page has deleted the key. */
   async forget() {
     drop();
     const mine = await store.get('token');
     // The token goes last: without it, nobody could delete the keys on the server.
     if (mine) await server.ask('keys', 'DELETE', 'keys', { token: mine, attempts: 2 });
-    await store.remove('token');
+    await store.remove('token', 'given');
   },
 };
 
