@@ -1,7 +1,7 @@
 //! What a client does with its secret key, for a tool that records every instruction and every address: `tests/timing/run`.
 //!
 //! ```text
-//! client_trace prepare FOLDER             writes a folder for every key and clip, 1-1, 2-1 to 4-1 and 1-2 to 1-4
+//! client_trace prepare [COUNT] FOLDER     writes a folder for every key and clip, 1-1, 2-1 to 4-1 and 1-2 to 1-4
 //! client_trace query PROTOCOL FOLDER      encrypts the clip of one of those folders under its key
 //! client_trace reply PROTOCOL FOLDER      the same, and decrypts the reply to it
 //! ```
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use sordino_benches::decided::Tree;
 use sordino_benches::{Failure, rng};
 use sordino_fhe::params::STANDARD;
-use sordino_fhe::{ClientKey, EvaluationKey, KeyId, SecretKey, decision, scores};
+use sordino_fhe::{ClientKey, EvaluationKey, KeyId, SecretKey, ServerKey, decision, scores};
 use sordino_model::ModelHash;
 use sordino_model::stage::Hierarchy;
 
@@ -32,7 +32,8 @@ fn main() -> Result<(), Failure> {
 /// What the arguments ask for.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["prepare", folder] => prepare(Path::new(folder)),
+        ["prepare", folder] => prepare(COUNT, Path::new(folder)),
+        ["prepare", count, folder] => prepare(count.parse()?, Path::new(folder)),
         ["query", protocol, folder] => Asking::new(protocol, Path::new(folder))?.query().map(drop),
         ["reply", protocol, folder] => {
             let mut asking = Asking::new(protocol, Path::new(folder))?;
@@ -99,33 +100,39 @@ fn tree(protocol: &str) -> Result<Tree, Failure> {
     }
 }
 
-fn prepare(folder: &Path) -> Result<(), Failure> {
-    let keys: Vec<SecretKey> = (0..COUNT).map(|_| SecretKey::generate(&STANDARD)).collect();
-    for (key, clip) in (1..=COUNT).map(|key| (key, 1)).chain((2..=COUNT).map(|clip| (1, clip))) {
-        let folder = folder.join(format!("{key}-{clip}"));
-        fs::create_dir_all(&folder)?;
-        let secret = &keys[key as usize - 1];
-        let evaluation = EvaluationKey::generate(secret, |_| ());
-        fs::write(folder.join("secret"), secret.to_bytes())?;
-        fs::write(folder.join("name"), evaluation.id().0)?;
+fn prepare(count: u64, folder: &Path) -> Result<(), Failure> {
+    for key in 1..=count {
+        let secret = SecretKey::generate(&STANDARD);
+        let evaluation = EvaluationKey::generate(&secret, |_| ());
         let server_key = evaluation.expand();
-        for protocol in PROTOCOLS {
-            let tree = tree(protocol)?;
-            let vectors = tree.planted(&tree.model()?, 1, &mut rng(clip)).concat();
-            let bytes: Vec<u8> = vectors.into_iter().map(|number| number as i8 as u8).collect();
-            fs::write(folder.join(format!("clip-{protocol}")), bytes)?;
-            let mut asking = Asking::new(protocol, &folder)?;
-            let query = asking.query()?;
-            let reply = match &asking.client {
-                Client::Flat(client) => {
-                    scores::Server::new(MODEL, &asking.model, client.plan().clone())?.answer(&query)?
-                }
-                Client::Decided(client) => {
-                    decision::Server::new(MODEL, &asking.model, client.plan().clone())?.answer(&server_key, &query)?
-                }
-            };
-            fs::write(folder.join(format!("reply-{protocol}")), reply)?;
+        // The first key is asked about every clip, the others about the first one.
+        for clip in 1..=if key == 1 { count } else { 1 } {
+            let folder = folder.join(format!("{key}-{clip}"));
+            fs::create_dir_all(&folder)?;
+            fs::write(folder.join("secret"), secret.to_bytes())?;
+            fs::write(folder.join("name"), evaluation.id().0)?;
+            reply(clip, &server_key, &folder)?;
         }
+    }
+    Ok(())
+}
+
+/// Writes a clip for every protocol, and what the server replies to it.
+fn reply(clip: u64, key: &ServerKey, folder: &Path) -> Result<(), Failure> {
+    for protocol in PROTOCOLS {
+        let tree = tree(protocol)?;
+        let vectors = tree.planted(&tree.model()?, 1, &mut rng(clip)).concat();
+        let bytes: Vec<u8> = vectors.into_iter().map(|number| number as i8 as u8).collect();
+        fs::write(folder.join(format!("clip-{protocol}")), bytes)?;
+        let mut asking = Asking::new(protocol, folder)?;
+        let query = asking.query()?;
+        let reply = match &asking.client {
+            Client::Flat(client) => scores::Server::new(MODEL, &asking.model, client.plan().clone())?.answer(&query)?,
+            Client::Decided(client) => {
+                decision::Server::new(MODEL, &asking.model, client.plan().clone())?.answer(key, &query)?
+            }
+        };
+        fs::write(folder.join(format!("reply-{protocol}")), reply)?;
     }
     Ok(())
 }

@@ -22,10 +22,10 @@ fn what_is_traced_encrypts_and_decrypts() {
         let folder = home.path().join(folder).to_str().unwrap().to_owned();
         client_trace::run(&arguments.split(' ').chain([&*folder]).map(String::from).collect::<Vec<_>>())
     };
-    run("prepare", "").unwrap();
+    run("prepare 2", "").unwrap();
     for protocol in ["flat", "decided"] {
         run(&format!("query {protocol}"), "1-2").unwrap();
-        run(&format!("reply {protocol}"), "3-1").unwrap();
+        run(&format!("reply {protocol}"), "2-1").unwrap();
     }
     assert!(run("reply routed", "1-1").is_err());
 }

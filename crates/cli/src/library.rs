@@ -1,10 +1,11 @@
 //! Where a library's tracks come from, as arguments: sound to index, and indexes to learn from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, ValueEnum};
 use sordino_corpus::{Catalogue, MelTable, Track, fma, folder, synth};
 use sordino_front::FeatureSpec;
+use sordino_model::FileError;
 
 /// Most tracks that are composed at once: their names alone fill a gigabyte of memory in a few millions.
 pub(crate) const MOST_COMPOSED: i64 = 1_000_000;
@@ -132,6 +133,16 @@ impl IndexArgs {
         let names: Vec<String> = self.index.iter().map(|index| index.display().to_string()).collect();
         format!("index {}", names.join(" + "))
     }
+}
+
+/// The model in a folder.
+pub(crate) fn open_model<T>(folder: &Path, load: impl FnOnce(&Path) -> Result<T, FileError>) -> anyhow::Result<T> {
+    anyhow::ensure!(
+        ["client", "server"].iter().any(|half| folder.join(half).is_dir()),
+        "there is no model in {}: expected a folder with `client` and `server` in it, as `sordino train --out` makes it",
+        folder.display()
+    );
+    Ok(load(folder)?)
 }
 
 /// Which tracks are asked about.

@@ -72,7 +72,10 @@ fn a_folder_of_music_is_named_step_by_step() {
     let again = json(&["index", "--music", text(&music), "--out", text(&index)]);
     assert_eq!(again["resumed"], 17, "finished tracks, and the rejected one, are not done again");
 
-    let trained = json(&["train", "--index", text(&index), "--out", text(&model), "--effort", "quick"]);
+    let config = home.path().join("few.toml");
+    std::fs::write(&config, "least_clips = 0\n").unwrap();
+    let train = ["train", "--index", text(&index), "--out", text(&model), "--effort", "quick", "--config", text(&config)];
+    let trained = json(&train);
     assert_eq!(trained["tracks"], 16);
 
     let inspected = json(&["inspect", text(&model)]);

@@ -168,11 +168,17 @@ fn a_key_is_named_and_so_is_whose_it_is() {
     }
 }
 
+/// Settings for a library that is to be learned quickly and not well.
+fn few_clips(home: &Path) {
+    fs::write(home.join("few.toml"), "least_clips = 0\n").unwrap();
+}
+
 /// A library of a few composed tracks as files, its index and a model, all by relative paths.
 fn library(home: &Path) {
+    few_clips(home);
     done(home, &["synth", "--tracks", "16", "--rate", "8000", "--out", "music"]);
     done(home, &["index", "--music", "music", "--out", "index"]);
-    done(home, &["train", "--index", "index", "--out", "models/m", "--effort", "quick"]);
+    done(home, &["train", "--index", "index", "--out", "models/m", "--effort", "quick", "--config", "few.toml"]);
 }
 
 #[test]
@@ -182,7 +188,7 @@ fn a_model_is_trained_again_in_its_place_and_measured_from_anywhere() {
     library(home);
     let sums = || fs::read(home.join("models/m/server/SHA256SUMS")).unwrap();
     let first = sums();
-    done(home, &["train", "--index", "index", "--out", "models/m", "--effort", "quick"]);
+    done(home, &["train", "--index", "index", "--out", "models/m", "--effort", "quick", "--config", "few.toml"]);
     assert_eq!(sums(), first);
     let mut names: Vec<_> = fs::read_dir(home.join("models/m")).unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
@@ -223,6 +229,7 @@ fn a_model_is_trained_again_in_its_place_and_measured_from_anywhere() {
 fn a_library_that_takes_every_stranger_is_not_saved() {
     use rand::{RngExt, SeedableRng};
     let home = tempfile::tempdir().unwrap();
+    few_clips(home.path());
     fs::create_dir(home.path().join("music")).unwrap();
     for track in 0..8 {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(track);
@@ -230,7 +237,7 @@ fn a_library_that_takes_every_stranger_is_not_saved() {
         synth::write_wav(&home.path().join(format!("music/{track}.wav")), &noise, 8_000).unwrap();
     }
     done(home.path(), &["index", "--music", "music", "--out", "index"]);
-    let errors = refusal(home.path(), &["train", "--index", "index", "--out", "m", "--effort", "quick"]);
+    let errors = refusal(home.path(), &["train", "--index", "index", "--out", "m", "--effort", "quick", "--config", "few.toml"]);
     assert!(errors.contains("of strangers would be taken") && errors.contains("nothing was saved"), "{errors}");
     assert!(!home.path().join("m").exists());
 }
@@ -240,6 +247,7 @@ fn a_library_that_takes_every_stranger_is_not_saved() {
 fn copies_do_not_make_strangers_known() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
+    few_clips(home);
     done(home, &["synth", "--tracks", "26", "--rate", "8000", "--out", "all"]);
     fs::create_dir(home.join("music")).unwrap();
     let mut files: Vec<PathBuf> = fs::read_dir(home.join("all")).unwrap().map(|e| e.unwrap().path()).collect();
@@ -253,7 +261,7 @@ fn copies_do_not_make_strangers_known() {
         synth::write_wav(&home.join(format!("music/copy {copy}.wav")), &cut, 8_000).unwrap();
     }
     done(home, &["index", "--music", "music", "--out", "index"]);
-    let trained = done(home, &["train", "--index", "index", "--out", "m", "--effort", "quick", "--json"]);
+    let trained = done(home, &["train", "--index", "index", "--out", "m", "--effort", "quick", "--config", "few.toml", "--json"]);
     let trained: serde_json::Value = serde_json::from_str(&trained).unwrap();
     let copies: Vec<(u64, u64)> = serde_json::from_value(trained["copies"].clone()).unwrap();
     assert_eq!(copies, (21..=26).map(|copy| (copy, 1)).collect::<Vec<_>>());
@@ -266,4 +274,16 @@ fn copies_do_not_make_strangers_known() {
     let mine = done(home, &["identify", "m", files[0].to_str().unwrap(), "--protocol", "flat", "--json"]);
     let mine: serde_json::Value = serde_json::from_str(&mine).unwrap();
     assert_eq!(mine["identified"][0]["known"], true, "{mine}");
+}
+
+#[test]
+fn what_is_not_there_is_said_to_be_missing() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("empty")).unwrap();
+    for verb in [&["inspect", "nope"][..], &["identify", "nope", "clip.wav"], &["inspect", "empty"]] {
+        let said = refusal(home.path(), verb);
+        assert!(said.contains("there is no model in") && said.contains("sordino train --out"), "{said}");
+    }
+    let said = refusal(home.path(), &["index", "--music", "empty", "--out", "index"]);
+    assert!(said.contains("no track to index"), "{said}");
 }

@@ -19,7 +19,7 @@ use sordino_model::{Label, Protocol, load_pair};
 
 use crate::calibration::Calibration;
 use crate::disturbances::DisturbanceArgs;
-use crate::library::{AskArg, IndexArgs};
+use crate::library::{AskArg, IndexArgs, open_model};
 use crate::protocol::{DecisionArgs, clusters, too_many_probes};
 use crate::report::{self, Terminal, note, say};
 use crate::verbs::train::{self, SettingArgs};
@@ -117,7 +117,7 @@ impl Evaluate {
         };
         match &self.model {
             Some(folder) => {
-                let (client, server) = load_pair(folder)?;
+                let (client, server) = open_model(folder, load_pair)?;
                 self.library.check_query_seconds(client.front().spec()?.query_seconds)?;
                 ask(&Sordino::new(client, server, None)?, 0, CropSplit::UnseenOffset)?;
             }

@@ -17,6 +17,7 @@ use crate::keys::KeyArgs;
 use crate::listener::{self, Identified, Listener, STANDARD_INPUT};
 use crate::live::Live;
 use crate::protocol::{ProtocolArgs, clusters, too_many_probes};
+use crate::library::open_model;
 use crate::report::{self, note};
 
 /// Level below which a microphone is taken to be off, in dB relative to full scale.
@@ -85,7 +86,7 @@ impl Identify {
                 self.hear(Listener::distant(distant), json)
             }
             (None, Some(folder)) => {
-                let (client, model) = load_pair(folder)?;
+                let (client, model) = open_model(folder, load_pair)?;
                 let secret = self.keys.secret()?;
                 let server = Server::new(&model, protocol, &params::STANDARD)?;
                 // The two of `routed` may be more than there are where nobody asked for them.

@@ -44,6 +44,7 @@ impl Index {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let spec = FeatureSpec { query_seconds: self.query_seconds, ..FeatureSpec::default() };
         let catalogue = self.library.catalogue()?;
+        anyhow::ensure!(!catalogue.tracks.is_empty(), "there is no track to index: expected sound files there");
         let bar = report::bar(catalogue.tracks.len() as u64, "indexing");
         let done = index::build(&catalogue, &spec, &self.out, &IndexOptions::for_spec(&spec), &bar)?;
         bar.finish_and_clear();

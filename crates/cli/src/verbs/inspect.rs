@@ -12,6 +12,7 @@ use sordino_model::{Decider, MAX_SCORE, Protocol, ServerModel, load_server};
 
 use crate::calibration::{Calibration, cores};
 use crate::protocol::DecisionArgs;
+use crate::library::open_model;
 use crate::report::{self, say};
 
 /// Print a model's proven ranges and its cost in every protocol, before anyone pays for them.
@@ -90,7 +91,7 @@ struct MarginOutcome {
 
 impl Inspect {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        let server = load_server(&self.model)?;
+        let server = open_model(&self.model, load_server)?;
         let calibration = Calibration::load();
         let (mut protocols, mut refused) = (Vec::new(), Vec::new());
         let routed = Protocol::Routed { probes: self.probes };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sordino_corpus::MelTable;
 use sordino_fhe::decision::{Options, Plan};
 use sordino_fhe::params;
-use sordino_lab::Disturbances;
+use sordino_lab::{Disturbances, overlay};
 use sordino_learn::run::{Bars, Stopwatch};
 use sordino_learn::unknown::{Cut, Threshold, UnknownSettings};
 use sordino_learn::{Effort, FloatModel, TrainConfig};
@@ -47,8 +47,8 @@ pub(crate) struct SettingArgs {
     /// Preset of all settings.
     #[arg(long, value_enum, default_value_t)]
     effort: EffortArg,
-    /// A TOML file with settings; what it does not name keeps the value of the standard preset.
-    #[arg(long, value_name = "TOML", conflicts_with = "effort")]
+    /// A TOML file with settings; what it does not name keeps the value of the preset.
+    #[arg(long, value_name = "TOML")]
     config: Option<PathBuf>,
     /// Slots of every routing stage, e.g. `40` or `20,20`; 0 balances the stages, `flat` trains no hierarchy.
     #[arg(long, value_name = "K[,K]")]
@@ -70,13 +70,17 @@ impl SettingArgs {
     }
 
     pub(crate) fn config(&self) -> anyhow::Result<TrainConfig> {
-        let mut config = match &self.config {
-            Some(path) => {
-                let text = read_text(path, 1 << 20).with_context(|| format!("cannot read {}", path.display()))?;
-                toml::from_str(&text).with_context(|| format!("{} is no training configuration", path.display()))?
-            }
-            None => TrainConfig::effort(self.effort.into()),
-        };
+        let mut config = TrainConfig::effort(self.effort.into());
+        if let Some(path) = &self.config {
+            let text = read_text(path, 1 << 20).with_context(|| format!("cannot read {}", path.display()))?;
+            let laid = || -> Result<TrainConfig, toml::de::Error> {
+                let over: toml::Table = toml::from_str(&text)?;
+                let mut settings = toml::Table::try_from(&config).map_err(serde::de::Error::custom)?;
+                overlay(&mut settings, &over);
+                settings.try_into()
+            };
+            config = laid().with_context(|| format!("{} is no training configuration", path.display()))?;
+        }
         if let Some(clusters) = &self.clusters {
             config.stages = parse_clusters(clusters)?;
         }

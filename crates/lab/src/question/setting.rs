@@ -37,7 +37,7 @@ pub(crate) fn combinations(settings: &Table, varied: &[Setting]) -> Result<Vec<(
 }
 
 /// Lays a table over settings: tables within tables are laid over each other, everything else is replaced.
-pub(crate) fn overlay(settings: &mut Table, over: &Table) {
+pub fn overlay(settings: &mut Table, over: &Table) {
     for (name, value) in over {
         match (settings.get_mut(name), value) {
             (Some(Value::Table(inner)), Value::Table(over)) => overlay(inner, over),
