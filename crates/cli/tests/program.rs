@@ -74,7 +74,8 @@ fn a_folder_of_music_is_named_step_by_step() {
 
     let config = home.path().join("few.toml");
     std::fs::write(&config, "least_clips = 0\n").unwrap();
-    let train = ["train", "--index", text(&index), "--out", text(&model), "--effort", "quick", "--config", text(&config)];
+    let train =
+        ["train", "--index", text(&index), "--out", text(&model), "--effort", "quick", "--config", text(&config)];
     let trained = json(&train);
     assert_eq!(trained["tracks"], 16);
 

@@ -237,7 +237,8 @@ fn a_library_that_takes_every_stranger_is_not_saved() {
         synth::write_wav(&home.path().join(format!("music/{track}.wav")), &noise, 8_000).unwrap();
     }
     done(home.path(), &["index", "--music", "music", "--out", "index"]);
-    let errors = refusal(home.path(), &["train", "--index", "index", "--out", "m", "--effort", "quick", "--config", "few.toml"]);
+    let errors =
+        refusal(home.path(), &["train", "--index", "index", "--out", "m", "--effort", "quick", "--config", "few.toml"]);
     assert!(errors.contains("of strangers would be taken") && errors.contains("nothing was saved"), "{errors}");
     assert!(!home.path().join("m").exists());
 }
@@ -261,7 +262,8 @@ fn copies_do_not_make_strangers_known() {
         synth::write_wav(&home.join(format!("music/copy {copy}.wav")), &cut, 8_000).unwrap();
     }
     done(home, &["index", "--music", "music", "--out", "index"]);
-    let trained = done(home, &["train", "--index", "index", "--out", "m", "--effort", "quick", "--config", "few.toml", "--json"]);
+    let trained =
+        done(home, &["train", "--index", "index", "--out", "m", "--effort", "quick", "--config", "few.toml", "--json"]);
     let trained: serde_json::Value = serde_json::from_str(&trained).unwrap();
     let copies: Vec<(u64, u64)> = serde_json::from_value(trained["copies"].clone()).unwrap();
     assert_eq!(copies, (21..=26).map(|copy| (copy, 1)).collect::<Vec<_>>());

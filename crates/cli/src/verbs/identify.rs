@@ -14,10 +14,10 @@ use sordino_service::Server;
 
 use crate::distant::{Distant, ServerArgs};
 use crate::keys::KeyArgs;
+use crate::library::open_model;
 use crate::listener::{self, Identified, Listener, STANDARD_INPUT};
 use crate::live::Live;
 use crate::protocol::{ProtocolArgs, clusters, too_many_probes};
-use crate::library::open_model;
 use crate::report::{self, note};
 
 /// Level below which a microphone is taken to be off, in dB relative to full scale.

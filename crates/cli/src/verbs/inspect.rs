@@ -11,8 +11,8 @@ use sordino_model::cost::CostReport;
 use sordino_model::{Decider, MAX_SCORE, Protocol, ServerModel, load_server};
 
 use crate::calibration::{Calibration, cores};
-use crate::protocol::DecisionArgs;
 use crate::library::open_model;
+use crate::protocol::DecisionArgs;
 use crate::report::{self, say};
 
 /// Print a model's proven ranges and its cost in every protocol, before anyone pays for them.
