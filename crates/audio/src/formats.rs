@@ -32,7 +32,7 @@ const fn known(
 
 static MP3: SoundFormat = decoded("MP3", &["mp3", "mp2", "mp1", "mpa", "mpga"], &[&[(0, b"ID3")]]);
 
-static FORMATS: [SoundFormat; 26] = [
+static FORMATS: [SoundFormat; 27] = [
     decoded("AAC", &["aac", "adts"], &[]),
     decoded("FLAC", &["flac", "fla"], &[&[(0, b"fLaC")]]),
     // Before the container that it comes in.
@@ -59,7 +59,18 @@ static FORMATS: [SoundFormat; 26] = [
     known("TAK", &["tak"], &[&[(0, b"tBaK")]]),
     known("AMR", &["amr", "awb"], &[&[(0, b"#!AMR")]]),
     known("RealAudio", &["ra", "rm", "ram"], &[&[(0, b".ra\xfd")], &[(0, b".RMF")]]),
-    known("Dolby Digital or DTS", &["ac3", "ec3", "eac3", "dts"], &[]),
+    // Frames begin with these words (ETSI TS 102 366 and TS 102 114; DTS in either order of bytes, of 16 bits or 14).
+    known("Dolby Digital", &["ac3", "ec3", "eac3"], &[&[(0, b"\x0b\x77")]]),
+    known(
+        "DTS",
+        &["dts"],
+        &[
+            &[(0, b"\x7f\xfe\x80\x01")],
+            &[(0, b"\xfe\x7f\x01\x80")],
+            &[(0, b"\x1f\xff\xe8\x00")],
+            &[(0, b"\xff\x1f\x00\xe8")],
+        ],
+    ),
     known("Sun Audio", &["au", "snd"], &[&[(0, b".snd")]]),
     known("Creative Voice", &["voc"], &[&[(0, b"Creative Voice File")]]),
     known("ATRAC or Audible", &["oma", "aa3", "at3", "aa", "aax"], &[]),

@@ -143,21 +143,20 @@ fn pcm(bytes: fn(i16) -> [u8; 2]) -> Vec<u8> {
     (0..12_000).map(sine(RATE, 300.0)).flat_map(|x| bytes((x * 32_767.0).round() as i16)).collect()
 }
 
+/// A common chunk and a sound chunk of 16 bits at 8,000 Hz.
+fn aiff(kind: &[u8; 4], codec: &[u8], data: &[u8]) -> Vec<u8> {
+    // The rate as the 80-bit float that AIFF wants.
+    let rate = [0x40, 0x0b, 0xfa, 0, 0, 0, 0, 0, 0, 0];
+    let common = [&[0, 1][..], &(data.len() as u32 / 2).to_be_bytes(), &[0, 16], &rate, codec].concat();
+    let sound = [&[0; 8], data].concat();
+    chunk(b"FORM", &[&kind[..], &chunk(b"COMM", &common), &chunk(b"SSND", &sound)].concat())
+}
+
 #[test]
 fn aiff_and_caf_are_decoded_as_wav_is() {
     let expected = decode(&wav(RATE, 1, 12_000, sine(RATE, 300.0))).unwrap();
-    // 8,000 Hz as the 80-bit float that AIFF wants.
-    let rate = [0x40, 0x0b, 0xfa, 0, 0, 0, 0, 0, 0, 0];
-    let common = [&[0, 1][..], &12_000_u32.to_be_bytes(), &[0, 16], &rate].concat();
-    let form = |kind: &[u8; 4], common: &[u8], data: &[u8]| {
-        let ssnd = atom(b"SSND", &[&[0; 8], data]);
-        let chunks = [&kind[..], &chunk(b"COMM", common), &chunk(b"SSND", &ssnd[8..])].concat();
-        chunk(b"FORM", &chunks)
-    };
-    let aiff = form(b"AIFF", &common, &pcm(i16::to_be_bytes));
-    assert_eq!(decode(&aiff).unwrap(), expected);
-    let aifc = form(b"AIFC", &[&common[..], b"sowt\0\0"].concat(), &pcm(i16::to_le_bytes));
-    assert_eq!(decode(&aifc).unwrap(), expected);
+    assert_eq!(decode(&aiff(b"AIFF", b"", &pcm(i16::to_be_bytes))).unwrap(), expected);
+    assert_eq!(decode(&aiff(b"AIFC", b"sowt\0\0", &pcm(i16::to_le_bytes))).unwrap(), expected);
 
     let description = [
         &8_000_f64.to_be_bytes()[..],
@@ -205,6 +204,39 @@ fn headers_of_wav_that_lie_do_not_matter() {
     // Sound that is not there is not made up.
     assert_eq!(decode(&good[..44 + 16_000]).unwrap().data, expected.data[..8_000]);
     assert_eq!(cause(decode(&[&good[..40], &[0; 4], b"LIST\x04\0\0\0INFO"].concat())), "corrupt");
+}
+
+#[test]
+fn headers_of_aiff_that_lie_do_not_matter() {
+    let kinds = [aiff(b"AIFF", b"", &pcm(i16::to_be_bytes)), aiff(b"AIFC", b"sowt\0\0", &pcm(i16::to_le_bytes))];
+    for good in kinds {
+        let expected = decode(&good).unwrap();
+        let place = |name: &[u8]| good.windows(4).position(|found| found == name).unwrap();
+        let (frames, sound) = (place(b"COMM") + 10, place(b"SSND") + 4);
+        let (form_size, sound_size) = (good.len() as u32 - 8, 24_008);
+        let with = |form: u32, stated: u32, data: u32| {
+            let mut bytes = good.clone();
+            bytes[4..8].copy_from_slice(&form.to_be_bytes());
+            bytes[frames..frames + 4].copy_from_slice(&stated.to_be_bytes());
+            bytes[sound..sound + 4].copy_from_slice(&data.to_be_bytes());
+            bytes
+        };
+        for (what, bytes) in [
+            ("sizes of zero", with(0, 12_000, 0)),
+            ("sizes of a stream", with(u32::MAX, u32::MAX, u32::MAX)),
+            ("FORM eight too short", with(form_size - 8, 12_000, sound_size)),
+            ("FORM of twice", with(2 * form_size, 12_000, sound_size)),
+            ("twice the sound", with(form_size, 12_000, 2 * sound_size)),
+            ("twice of everything", with(2 * form_size, 24_000, 2 * sound_size)),
+            ("three times the frames", with(form_size, 36_000, sound_size)),
+        ] {
+            assert_eq!(decode(&bytes).unwrap_or_else(|e| panic!("{what}: {e}")), expected, "{what}");
+        }
+        // Sound that is not there is not made up, and an end within a sample is none.
+        for cut in [16_000, 16_001] {
+            assert_eq!(decode(&good[..sound + 12 + cut]).unwrap().data, expected.data[..8_000]);
+        }
+    }
 }
 
 #[test]
@@ -315,6 +347,8 @@ fn what_is_not_decoded_is_refused_by_name() {
         (b"DSD \x1c\0\0\0".repeat(2_000), "DSD"),
         ([&b"OggS\0\x02"[..], &[0; 22], b"Speex   1.2"].concat(), "Speex"),
         (b"RIFX\0\0\0\0WAVEfmt ".repeat(1_000), "big-endian WAV"),
+        (b"\x0b\x77\x7a\x58\x1e\x40".repeat(2_000), "Dolby Digital"),
+        (b"\x7f\xfe\x80\x01\xfc\x7d".repeat(2_000), "DTS"),
     ] {
         match decode(&bytes) {
             Err(AudioError::UnsupportedCodec(found)) => assert!(found.contains(name), "{found}: {name}"),
@@ -322,7 +356,8 @@ fn what_is_not_decoded_is_refused_by_name() {
         }
     }
     let surround = mp4(&[vec![0; 100]], &[0x12, 0x30], 44_100);
-    assert!(decode(&surround).unwrap_err().to_string().contains("Advanced Audio Coding"), "{:?}", decode(&surround));
+    let refused = decode(&surround).unwrap_err().to_string();
+    assert!(refused.contains("not AAC-LC of one or two channels"), "{refused}");
 }
 
 #[test]

@@ -78,6 +78,9 @@ fn decoder(params: &AudioCodecParameters, container: &str) -> Result<Box<dyn Aud
     CODECS.make_audio_decoder(params, &AudioDecoderOptions::default()).map_err(|error| {
         let name = name();
         AudioError::UnsupportedCodec(match CODECS.get_audio_decoder(params.codec) {
+            Some(_) if params.codec == CODEC_ID_AAC => {
+                format!("AAC in {container} that is not AAC-LC of one or two channels ({error})")
+            }
             Some(_) => format!("{name} in {container} ({error})"),
             None => format!("{name} in {container}"),
         })

@@ -14,6 +14,7 @@
 //! AAC is AAC-LC of one or two channels. Of HE-AAC the AAC-LC core is decoded: right in pitch, level and length, and without
 //! the octave that its second layer makes up, which for music begins at 8 to 12 kHz.
 
+mod aiff;
 mod codec;
 mod limits;
 mod live;
@@ -187,7 +188,9 @@ where
     let wave = wave::inspect(reader, length).map_err(AudioError::Unreadable)?;
     let view = match &wave {
         Some(wave) => wave.view.clone(),
-        None => mpeg::view(reader, length).map_err(AudioError::Unreadable)?,
+        None => aiff::view(reader, length)
+            .and_then(|found| if found.is_some() { Ok(found) } else { mpeg::view(reader, length) })
+            .map_err(AudioError::Unreadable)?,
     };
     let view = view.unwrap_or(View { head: Vec::new(), start: 0, length });
     let mut pass = |only| {
