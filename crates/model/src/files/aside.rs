@@ -1,5 +1,6 @@
 //! [`Aside`]: a file that is written under another name, and gets its own when it is whole.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Error, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -8,10 +9,12 @@ use std::path::{Path, PathBuf};
 ///
 /// [`Aside::publish`] waits until it is on the disk and renames it into place: whoever looks, also after a kill or a power cut at
 /// any moment, finds all of the old file or all of the new one. Dropped without that, it is removed and its place is as before.
+/// What a kill leaves under the hidden name is removed by whoever next writes this place.
 /// Several files that belong together can all be written before the first gets its name.
 #[derive(Debug)]
 pub struct Aside {
     file: File,
+    _held: Option<File>,
     /// Where it is; nowhere once it has its name.
     here: Option<PathBuf>,
     place: PathBuf,
@@ -45,21 +48,12 @@ impl Aside {
         if let Ok(found) = fs::metadata(&place) {
             refuse_unless_regular(&found)?;
         }
-        let name = place.file_name().ok_or_else(|| Error::new(ErrorKind::InvalidInput, "it names no file"))?;
+        let prefix =
+            hidden_prefix(&place, "part").ok_or_else(|| Error::new(ErrorKind::InvalidInput, "it names no file"))?;
+        clear_left(&place, &prefix);
         options.write(true).create_new(true);
-        let mut number = 0_u32;
-        loop {
-            let mut hidden = std::ffi::OsString::from(".");
-            hidden.push(name);
-            hidden.push(format!(".part-{}-{number}", std::process::id()));
-            let here = place.with_file_name(hidden);
-            match options.open(&here) {
-                Ok(file) => return Ok(Self { file, here: Some(here), place }),
-                // Left by a process that was killed and had this one's number.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
-                Err(error) => return Err(error),
-            }
-        }
+        let (here, file, held) = unused(&place, &prefix, |here| options.open(here))?;
+        Ok(Self { file, _held: held, here: Some(here), place })
     }
 
     /// Gives the file its name, in the place of one that may be there.
@@ -110,6 +104,65 @@ impl Drop for Aside {
         if let Some(here) = &self.here {
             // Best effort: what kept it from its name is the error worth reporting.
             let _ = fs::remove_file(here);
+        }
+    }
+}
+
+/// `.<name>.<purpose>-`, with which the hidden names beside a place begin; nothing where the place ends in no name.
+pub(crate) fn hidden_prefix(place: &Path, purpose: &str) -> Option<OsString> {
+    let mut prefix = OsString::from(".");
+    prefix.push(place.file_name()?);
+    prefix.push(format!(".{purpose}-"));
+    Some(prefix)
+}
+
+/// Makes something under a hidden name beside a place that nobody else uses, and takes hold of it: see [`clear_left`].
+///
+/// # Errors
+/// Those of `make`, which must fail with [`ErrorKind::AlreadyExists`] where the name is taken.
+pub(crate) fn unused<T>(
+    place: &Path,
+    prefix: &OsStr,
+    mut make: impl FnMut(&Path) -> io::Result<T>,
+) -> io::Result<(PathBuf, T, Option<File>)> {
+    let mut number = 0_u32;
+    loop {
+        let mut name = prefix.to_owned();
+        name.push(format!("{}-{number}", std::process::id()));
+        let here = place.with_file_name(name);
+        number += 1;
+        match make(&here) {
+            Ok(made) => {
+                // Not every file system has locks, nor every system folders that can be opened: then what a kill leaves stays.
+                let held = File::open(&here).ok().filter(|file| file.lock().is_ok());
+                // Whoever clears up may have come between making and holding.
+                if here.try_exists()? {
+                    return Ok((here, made, held));
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Removes files and folders of this prefix beside a place that no living process holds: a lock ends with who took it.
+///
+/// Best effort: what cannot be looked at or removed stays.
+pub(crate) fn clear_left(place: &Path, prefix: &OsStr) {
+    let folder = place.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let numbers = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes());
+        let ours = numbers.is_some_and(|rest| rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-'));
+        // Neither a link, which would lead elsewhere, nor a pipe, which would be waited for.
+        let Some(kind) = entry.file_type().ok().filter(|kind| ours && (kind.is_file() || kind.is_dir())) else {
+            continue;
+        };
+        let left = File::open(entry.path()).ok().filter(|file| file.try_lock().is_ok());
+        if left.is_some() {
+            let _ = if kind.is_dir() { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
         }
     }
 }
@@ -225,6 +278,24 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn what_a_kill_left_is_cleared_and_what_is_being_written_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        let place = home.path().join("key");
+        let writing = Aside::create(&place).unwrap();
+        let [left, another, stranger] = [".key.part-1-0", ".other.part-1-0", ".key.part-mine"];
+        for name in [left, another, stranger] {
+            fs::write(home.path().join(name), b"half a key").unwrap();
+        }
+        write_file(&place, b"whole").unwrap();
+        let held = writing.here.as_ref().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+        let mut expected = [held.as_str(), another, stranger, "key"];
+        expected.sort_unstable();
+        assert_eq!(names(home.path()), expected);
+        writing.publish().unwrap();
+        assert_eq!(fs::read(&place).unwrap(), b"");
     }
 
     #[cfg(unix)]

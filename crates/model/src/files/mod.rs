@@ -53,7 +53,7 @@ pub fn save(dir: &Path, client: &ClientModel, server: &ServerModel, card: &Card)
     client.check_server(server)?;
     server.prove(MAX_SCORE)?;
     let place = Place::find(dir)?;
-    let new = place.scratch()?;
+    let (new, _held) = place.scratch()?;
     let written = write_and_read_back(&new, client, server, card);
     let saved = written.and_then(|()| place.swap(&new));
     if saved.is_err() {
@@ -70,7 +70,7 @@ pub fn save(dir: &Path, client: &ClientModel, server: &ServerModel, card: &Card)
 /// [`FileError::Io`] where the disk refuses.
 pub fn check_place(dir: &Path) -> Result<(), FileError> {
     let place = Place::find(dir)?;
-    let new = place.scratch()?;
+    let (new, _held) = place.scratch()?;
     fs::remove_dir(&new).map_err(FileError::io("remove", &new))
 }
 
@@ -122,17 +122,17 @@ pub fn load_pair(dir: &Path) -> Result<(ClientModel, ServerModel), FileError> {
 ///
 /// Nothing is moved here. A save that is still running would find its place taken.
 fn standing(dir: &Path) -> PathBuf {
-    match beside(dir, "old").filter(|_| !dir.exists()) {
+    match stepped_aside(dir).filter(|_| !dir.exists()) {
         Some(old) if old.exists() => old,
         _ => dir.to_owned(),
     }
 }
 
-/// `.<name>.<purpose>` beside `dir`; nothing where `dir` ends in no name.
-fn beside(dir: &Path, purpose: &str) -> Option<PathBuf> {
+/// `.<name>.old` beside `dir`, where a model steps aside for another; nothing where `dir` ends in no name.
+fn stepped_aside(dir: &Path) -> Option<PathBuf> {
     let mut hidden = OsString::from(".");
     hidden.push(dir.file_name()?);
-    hidden.push(format!(".{purpose}"));
+    hidden.push(".old");
     Some(dir.with_file_name(hidden))
 }
 
@@ -170,7 +170,7 @@ impl<'a> Place<'a> {
     /// Looks whether a model may be saved as `dir`, makes the folder that it will be in, and clears up after a save that was
     /// killed.
     fn find(dir: &'a Path) -> Result<Self, FileError> {
-        let old = beside(dir, "old").ok_or_else(|| FileError::Unnamed { path: dir.into() })?;
+        let old = stepped_aside(dir).ok_or_else(|| FileError::Unnamed { path: dir.into() })?;
         let parent = dir.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
         fs::create_dir_all(parent).map_err(FileError::io("create", parent))?;
         if check_vacant(&old)? {
@@ -184,19 +184,14 @@ impl<'a> Place<'a> {
         Ok(Self { dir, old, taken: check_vacant(dir)? })
     }
 
-    /// An empty folder beside `dir`, under a name that nobody else uses.
-    fn scratch(&self) -> Result<PathBuf, FileError> {
-        let mut number = 0_u32;
-        loop {
-            let purpose = format!("new-{}-{number}", std::process::id());
-            let path = beside(self.dir, &purpose).ok_or_else(|| FileError::Unnamed { path: self.dir.into() })?;
-            match fs::create_dir(&path) {
-                Ok(()) => return Ok(path),
-                // Left by a process that was killed and had this one's number.
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
-                Err(error) => return Err(FileError::io("create", &path)(error)),
-            }
-        }
+    /// An empty folder beside `dir`, under a name that nobody else uses, and what keeps others from clearing it away.
+    fn scratch(&self) -> Result<(PathBuf, Option<fs::File>), FileError> {
+        let prefix =
+            aside::hidden_prefix(self.dir, "new").ok_or_else(|| FileError::Unnamed { path: self.dir.into() })?;
+        aside::clear_left(self.dir, &prefix);
+        let found = aside::unused(self.dir, &prefix, |path| fs::create_dir(path));
+        let (path, (), held) = found.map_err(FileError::io("create a folder beside", self.dir))?;
+        Ok((path, held))
     }
 
     /// Puts the folder `new` in the place of `dir`. Where a model is there, it steps aside first and is put back if that fails.

@@ -147,6 +147,21 @@ fn a_model_replaces_a_model_and_nothing_else() {
 }
 
 #[test]
+fn what_a_killed_save_left_is_cleared() {
+    let temp = tempfile::tempdir().unwrap();
+    let (client, server) = model(1, &[3, 2]);
+    // Half a model of a process that is no more, that of another model, and a folder of somebody's.
+    for left in [".m.new-1-0/client", ".n.new-1-0", ".m.new-mine"] {
+        fs::create_dir_all(temp.path().join(left)).unwrap();
+    }
+    check_place(&temp.path().join("m")).unwrap();
+    assert_eq!(names(temp.path()), [".m.new-mine", ".n.new-1-0"]);
+    fs::create_dir_all(temp.path().join(".m.new-1-0/client")).unwrap();
+    save(&temp.path().join("m"), &client, &server, &Card::default()).unwrap();
+    assert_eq!(names(temp.path()), [".m.new-mine", ".n.new-1-0", "m"]);
+}
+
+#[test]
 fn a_failed_save_leaves_the_old_model() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("m");
