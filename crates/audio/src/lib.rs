@@ -17,7 +17,7 @@ mod resample;
 
 #[cfg(feature = "decode")]
 pub use augment::{
-    AugmentSpec, BankClip, Chance, Colour, ImpulseBank, ImpulseMel, Level, MelAugment, NoiseBank, NoiseKind,
+    AugmentSpec, BankClip, Chance, Colour, ImpulseBank, ImpulseMel, Level, MelAugment, NoiseBank, NoiseKind, Phone,
     RejectedFile, Span, WaveAugment, add_gaussian_noise, bank_files, convolve, gain_db, invert_polarity, item_rng,
     mix_at_snr, pitch_shift, power, time_stretch,
 };

@@ -141,6 +141,14 @@ fn speed_tempo_and_pitch() {
 }
 
 #[test]
+fn codec() {
+    for below_db in [4.0, 10.0] {
+        let coded = AugmentSpec { codec: Chance::new(1.0, below_db, below_db), ..AugmentSpec::clean() };
+        assert_close("codec", &coded, 1.0, 0.08);
+    }
+}
+
+#[test]
 fn everything_at_once() {
     assert_close("medium level", &AugmentSpec::level(sordino_audio::Level::Medium), 1.5, 0.08);
 }

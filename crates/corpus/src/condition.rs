@@ -3,11 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sordino_audio::Phone;
+
 use crate::CorpusError;
 
-/// What happens to a query on its way to the listener: the player's speed first, then the room, noise, and the line.
+/// What happens to a query on its way to the listener: the player's speed first and its loudspeaker, then the room, noise, the
+/// telephone, and the line.
 ///
-/// Written `clean`, or joined with `+`: `4%fast` or `2%slow`, `5dB`, `reverb`, `300-3400Hz`; for instance `5dB+reverb`.
+/// Written `clean`, or joined with `+`: `4%fast` or `2%slow`, `5dB`, `reverb`, `phone`, `300-3400Hz`; for instance `5dB+reverb`.
+/// `phone` is `loudspeaker+microphone+codec`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Condition {
     /// By how many per cent it is played too fast, and so too high; negative for too slow.
@@ -16,13 +20,16 @@ pub struct Condition {
     pub noise_db: Option<f32>,
     /// Convolution with an impulse response.
     pub reverb: bool,
+    /// Parts of a telephone's chain.
+    pub phone: Phone,
     /// Band limits in Hz.
     pub band_hz: Option<(f32, f32)>,
 }
 
 impl Condition {
     /// The clip itself.
-    pub const CLEAN: Self = Self { fast_percent: None, noise_db: None, reverb: false, band_hz: None };
+    pub const CLEAN: Self =
+        Self { fast_percent: None, noise_db: None, reverb: false, phone: Phone::NONE, band_hz: None };
 
     /// Background noise at a signal-to-noise ratio in dB.
     pub const fn noise(snr_db: f32) -> Self {
@@ -44,6 +51,11 @@ impl Condition {
         Self { reverb: true, ..self }
     }
 
+    /// The same through these parts of a telephone's chain.
+    pub const fn with_phone(self, phone: Phone) -> Self {
+        Self { phone, ..self }
+    }
+
     /// The same through a line that passes this band, in Hz.
     pub const fn with_band(self, low: f32, high: f32) -> Self {
         Self { band_hz: Some((low, high)), ..self }
@@ -57,7 +69,8 @@ impl fmt::Display for Condition {
         let noise = self.noise_db.map(|db| format!("{db}dB"));
         let reverb = self.reverb.then(|| "reverb".to_owned());
         let band = self.band_hz.map(|(low, high)| format!("{low}-{high}Hz"));
-        let parts: Vec<String> = [speed, noise, reverb, band].into_iter().flatten().collect();
+        let phone = (self.phone != Phone::NONE).then(|| self.phone.to_string());
+        let parts: Vec<String> = [speed, noise, reverb, phone, band].into_iter().flatten().collect();
         f.write_str(if parts.is_empty() { "clean".into() } else { parts.join("+") }.as_str())
     }
 }
@@ -69,7 +82,7 @@ impl FromStr for Condition {
         let bad = || CorpusError::Setting {
             setting: "condition",
             found: format!("\"{text}\""),
-            expected: "clean, or parts such as 4%fast, 5dB, reverb, 300-3400Hz joined with +".into(),
+            expected: "clean, or parts such as 4%fast, 5dB, reverb, phone, 300-3400Hz joined with +".into(),
         };
         let number = |text: &str| text.trim().parse::<f32>().ok().filter(|x| x.is_finite()).ok_or_else(bad);
         let mut condition = Self::CLEAN;
@@ -77,6 +90,7 @@ impl FromStr for Condition {
             let lower = part.to_ascii_lowercase();
             if lower == "reverb" && !condition.reverb {
                 condition.reverb = true;
+            } else if condition.phone.add(&lower) {
             } else if let Some((percent, way)) = lower.split_once('%').filter(|_| condition.fast_percent.is_none()) {
                 let percent = number(percent)?;
                 let signed = match way.trim() {
@@ -121,10 +135,14 @@ mod tests {
             "200-3000Hz",
             "4%fast+5dB",
             "1.5%slow",
+            "5dB+reverb+phone",
+            "loudspeaker+codec",
+            "microphone+300-3400Hz",
         ] {
             assert_eq!(text.parse::<Condition>().unwrap().to_string(), text);
         }
         assert_eq!(" 5 dB + Reverb ".parse::<Condition>().unwrap(), Condition::noise(5.0).with_reverb());
+        assert_eq!("codec+microphone+loudspeaker".parse::<Condition>().unwrap().to_string(), "phone");
         for text in [
             "",
             "loud",
@@ -140,6 +158,9 @@ mod tests {
             "-4%fast",
             "4%fast+2%slow",
             "60%slow",
+            "phone+codec",
+            "codec+phone",
+            "telephone",
         ] {
             assert!(text.parse::<Condition>().is_err(), "{text}");
         }

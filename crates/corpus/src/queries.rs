@@ -256,19 +256,21 @@ impl<'a> QuerySet<'a> {
     }
 }
 
-/// Where one crop is listened to: a place in the noise and a room, whether or not a condition uses them.
+/// Where one crop is listened to: a place in the noise, a room and a telephone, whether or not a condition uses them.
 struct Ears<'a> {
     noise: Vec<f32>,
     room: Option<&'a BankClip>,
+    telephone: u64,
 }
 
 impl<'a> Ears<'a> {
     fn draw(set: &QuerySet<'a>, length: usize, rng: &mut ChaCha8Rng) -> Self {
         // From seeds of their own: another noise bank must not move the room.
-        let (noise, room): (u64, u64) = (rng.random(), rng.random());
+        let (noise, room, telephone): (u64, u64, u64) = (rng.random(), rng.random(), rng.random());
         Self {
             noise: set.noise.draw(length, &mut seed::rng(noise, 0)),
             room: set.impulses.pick(&mut seed::rng(room, 0)),
+            telephone,
         }
     }
 
@@ -290,16 +292,18 @@ impl<'a> Ears<'a> {
             Some((played, start)) => (played.as_slice(), *start),
             None => (&sound[..start + length], start),
         };
-        let mut heard = match self.room {
-            Some(room) if condition.reverb => {
-                let before = start.saturating_sub(room.samples.len());
-                convolve(&sound[before..], &room.samples).split_off(start - before)
-            }
-            _ => sound[start..].to_vec(),
-        };
+        let room = self.room.filter(|_| condition.reverb);
+        let before = room.map_or(start, |room| start.saturating_sub(room.samples.len()));
+        let mut heard = sound[before..].to_vec();
+        condition.phone.play(features, self.telephone, &mut heard);
+        if let Some(room) = room {
+            heard = convolve(&heard, &room.samples);
+        }
+        heard.drain(..start - before);
         if let Some(snr) = condition.noise_db {
             mix_at_snr(&mut heard, &self.noise, snr);
         }
+        condition.phone.hear(features, self.telephone, &mut heard);
         if let Some((low, high)) = condition.band_hz {
             let line = Colour { knots: Vec::new(), low_cut_hz: Some(low), high_cut_hz: Some(high) };
             line.filter(features, &mut heard);

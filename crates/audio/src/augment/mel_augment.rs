@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use sordino_front::{MelFrontEnd, MelPower};
 
 use super::warp::Warp;
-use super::{AugmentSpec, Colour, ImpulseBank, ImpulseMel, NoiseBank, NoiseKind, item_rng};
+use super::{AugmentSpec, Colour, ImpulseBank, ImpulseMel, NoiseBank, NoiseKind, item_rng, phone};
 use crate::AudioError;
 
 /// Frames of the interference table.
@@ -162,6 +162,9 @@ impl MelAugment {
         let limits = Colour::draw_limits(&self.spec, rng);
         let gain = 10_f32.powf(self.spec.gain_db.draw(rng) / 10.0);
         multiply(&mut out, &self.gains(&limits, gain));
+        if let Some(below_db) = self.spec.codec.draw(rng) {
+            self.code(&mut out, below_db, rng);
+        }
         Ok(MelPower(Array2::from_shape_vec((frames, bands), out).unwrap_or_default()))
     }
 
@@ -241,6 +244,20 @@ impl MelAugment {
         let at = rng.random_range(0..TABLE_FRAMES);
         for (frame, row) in out.chunks_exact_mut(bands).enumerate() {
             interfere(row, noise_row(frame), gain, table_row(&self.coherence, at + frame));
+        }
+    }
+
+    /// Adds the noise of a lossy codec to every frame, and takes away what it loses.
+    fn code(&self, out: &mut [f32], below_db: f32, rng: &mut impl Rng) {
+        let (from, at) = (rng.random_range(0..TABLE_FRAMES), rng.random_range(0..TABLE_FRAMES));
+        let mut coded = Vec::new();
+        for (frame, row) in out.chunks_exact_mut(self.weights.len()).enumerate() {
+            phone::code_power(row, below_db, &mut coded);
+            let (kept, noise): (Vec<f32>, Vec<f32>) = coded.iter().copied().unzip();
+            row.copy_from_slice(&kept);
+            let noise: Vec<f32> =
+                noise.iter().zip(table_row(&self.speckle, from + frame)).map(|(n, s)| n * s).collect();
+            interfere(row, &noise, 1.0, table_row(&self.coherence, at + frame));
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! One [`AugmentSpec`] drives two machines: [`WaveAugment`] on samples, for queries, and [`MelAugment`] on mel power, for
 //! training epochs, hundreds of times cheaper. Both walk the same chain: speed, time stretch, pitch shift → (polarity: samples
-//! only) → equaliser → reverberation → background noise → Gaussian noise → band limits → gain. A test compares them.
+//! only) → equaliser → reverberation → background noise → Gaussian noise → band limits → gain → codec. A test compares them.
 //!
 //! Everything random comes from the `ChaCha8Rng` that the caller passes; [`item_rng`] derives one per item, so that
 //! results do not depend on the number of threads.
@@ -14,6 +14,7 @@ mod impulse_mel;
 mod mel_augment;
 mod mix;
 mod noise;
+mod phone;
 mod spec;
 mod stretch;
 mod synth;
@@ -32,6 +33,7 @@ pub use impulse_mel::ImpulseMel;
 pub use mel_augment::MelAugment;
 pub use mix::{add_gaussian_noise, gain_db, invert_polarity, mix_at_snr, power};
 pub use noise::NoiseBank;
+pub use phone::Phone;
 pub use spec::{AugmentSpec, Chance, Level, Span};
 pub use stretch::{pitch_shift, time_stretch};
 pub use synth::NoiseKind;

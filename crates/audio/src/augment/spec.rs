@@ -94,11 +94,14 @@ pub struct AugmentSpec {
     pub low_cut_hz: Chance,
     /// Low-pass corner in Hz (4th-order Butterworth magnitude).
     pub high_cut_hz: Chance,
+    /// A lossy codec: quantisation noise so many dB below what masks it.
+    #[serde(default = "never")]
+    pub codec: Chance,
     /// Gain in dB.
     pub gain_db: Span,
 }
 
-/// The speed of models from before it could be set.
+/// What models from before it could be set had.
 fn never() -> Chance {
     Chance::NEVER
 }
@@ -121,6 +124,7 @@ impl AugmentSpec {
             gaussian: Chance::NEVER,
             low_cut_hz: Chance::NEVER,
             high_cut_hz: Chance::NEVER,
+            codec: Chance::NEVER,
             gain_db: Span(0.0, 0.0),
         }
     }
@@ -153,6 +157,7 @@ impl AugmentSpec {
                 gaussian: Chance::new(0.2, 20.0, 40.0),
                 low_cut_hz: Chance::new(0.2, 60.0, 150.0),
                 high_cut_hz: Chance::new(0.2, 3_000.0, 4_000.0),
+                codec: Chance::new(0.1, 8.0, 16.0),
                 gain_db: Span(-6.0, 6.0),
                 ..Self::clean()
             },
@@ -170,6 +175,7 @@ impl AugmentSpec {
                 gaussian: Chance::new(0.2, 10.0, 40.0),
                 low_cut_hz: Chance::new(0.3, 60.0, 300.0),
                 high_cut_hz: Chance::new(0.3, 2_500.0, 4_000.0),
+                codec: Chance::new(0.3, 4.0, 16.0),
                 gain_db: Span(-12.0, 6.0),
                 ..Self::clean()
             },
@@ -187,6 +193,7 @@ impl AugmentSpec {
                 gaussian: Chance::new(0.4, 5.0, 30.0),
                 low_cut_hz: Chance::new(0.5, 80.0, 500.0),
                 high_cut_hz: Chance::new(0.5, 1_800.0, 3_800.0),
+                codec: Chance::new(0.5, 2.0, 12.0),
                 gain_db: Span(-24.0, 12.0),
                 ..Self::clean()
             },
@@ -208,6 +215,7 @@ impl AugmentSpec {
             ("gaussian", self.gaussian, -40.0, 120.0, "a probability, and -40 to 120 dB"),
             ("low_cut_hz", self.low_cut_hz, 1.0, 96_000.0, "a probability, and 1 to 96,000 Hz"),
             ("high_cut_hz", self.high_cut_hz, 1.0, 96_000.0, "a probability, and 1 to 96,000 Hz"),
+            ("codec", self.codec, -10.0, 120.0, "a probability, and -10 to 120 dB"),
         ];
         for (what, chance, low, high, expected) in chances {
             let used = chance.probability > 0.0;

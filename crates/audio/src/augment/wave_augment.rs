@@ -6,7 +6,7 @@ use sordino_front::FeatureSpec;
 use super::impulse::exponential_decay;
 use super::{
     AugmentSpec, Colour, ImpulseBank, NoiseBank, add_gaussian_noise, convolve, gain_db, invert_polarity, mix_at_snr,
-    pitch_shift, time_stretch,
+    phone, pitch_shift, time_stretch,
 };
 use crate::AudioError;
 use crate::resample::play_at;
@@ -107,6 +107,9 @@ impl<'a> WaveAugment<'a> {
         }
         Colour::draw_limits(spec, rng).filter(&self.features, &mut clip);
         gain_db(&mut clip, spec.gain_db.draw(rng));
+        if let Some(below_db) = spec.codec.draw(rng) {
+            phone::code(&mut clip, self.features.sample_rate, below_db, rng);
+        }
         Ok(clip)
     }
 

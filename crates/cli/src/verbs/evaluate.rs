@@ -45,7 +45,7 @@ pub(crate) struct Evaluate {
     /// Which tracks of the library to ask about.
     #[arg(long, value_enum, default_value_t)]
     ask: AskArg,
-    /// Conditions: `clean`, or parts such as `4%fast`, `2%slow`, `5dB`, `reverb`, `300-3400Hz` joined with `+`.
+    /// Conditions: `clean`, or parts such as `4%fast`, `2%slow`, `5dB`, `reverb`, `phone`, `300-3400Hz` joined with `+`.
     #[arg(long, value_delimiter = ',', default_value = "clean,10dB,5dB,0dB,5dB+reverb")]
     conditions: Vec<Condition>,
     /// Random excerpts per track, at most a thousand.

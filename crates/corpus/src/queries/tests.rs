@@ -1,4 +1,4 @@
-use sordino_audio::{Span, power};
+use sordino_audio::{Phone, Span, power};
 
 use super::*;
 use crate::{Source, synth};
@@ -64,18 +64,20 @@ fn noise_has_the_ratio_asked_for_and_rooms_keep_the_crop_in_place() {
         Condition::noise(3.0),
         Condition::CLEAN.with_reverb(),
         Condition::CLEAN.with_band(300.0, 3_400.0),
+        Condition::noise(3.0).with_reverb().with_phone(Phone::WHOLE),
     ];
     let spec = spec(conditions, CropSplit::UnseenOffset);
     let set = QuerySet::new(&catalogue, &features, &spec, &noise, &impulses, sound()).unwrap();
     let (queries, _) = set.map(|query| query.samples);
-    for heard in queries.chunks(4) {
-        let [clean, noisy, room, line] = heard else { panic!("four conditions") };
+    for heard in queries.chunks(5) {
+        let [clean, noisy, room, line, phone] = heard else { panic!("five conditions") };
         let added: Vec<f32> = noisy.iter().zip(clean).map(|(a, b)| a - b).collect();
         let ratio = 10.0 * (power(clean) / power(&added)).log10();
         assert!((ratio - 3.0).abs() < 0.01, "{ratio} dB");
         let correlation: f64 = room.iter().zip(clean).map(|(a, b)| f64::from(a * b)).sum();
         assert!(correlation / (room.len() as f64 * (power(room) * power(clean)).sqrt()) > 0.2);
         assert_ne!(line, clean);
+        assert!(phone != room && phone.iter().all(|x| x.is_finite()));
         assert!(heard.iter().all(|samples| samples.len() == 32_000));
     }
 }

@@ -221,13 +221,10 @@ fn leads(records: &[&Record]) -> String {
 /// What a condition is, in columns.
 fn disturbance(condition: &str) -> (Option<f32>, String) {
     let Ok(parsed) = condition.parse::<Condition>() else { return (None, condition.to_owned()) };
-    let parts = [
-        parsed.fast_percent.map(|_| "speed"),
-        parsed.noise_db.map(|_| "noise"),
-        parsed.reverb.then_some("reverb"),
-        parsed.band_hz.map(|_| "band"),
-    ];
-    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    let before =
+        [parsed.fast_percent.map(|_| "speed"), parsed.noise_db.map(|_| "noise"), parsed.reverb.then_some("reverb")];
+    let phone = parsed.phone.parts().chain(parsed.band_hz.map(|_| "band"));
+    let parts: Vec<&str> = before.into_iter().flatten().chain(phone).collect();
     (parsed.noise_db, if parts.is_empty() { "clean".into() } else { parts.join("+") })
 }
 
@@ -282,5 +279,6 @@ mod tests {
         assert_eq!(disturbance(MIXED), (None, MIXED.into()));
         assert_eq!(disturbance("-5dB+reverb"), (Some(-5.0), "noise+reverb".into()));
         assert_eq!(disturbance("0dB+300-3400Hz"), (Some(0.0), "noise+band".into()));
+        assert_eq!(disturbance("5dB+codec+loudspeaker"), (Some(5.0), "noise+loudspeaker+codec".into()));
     }
 }
