@@ -51,3 +51,59 @@ fn a_composed_clip_is_named_encrypted() {
         assert_eq!((found["known"].as_bool(), found["best"][0]["track_id"].as_u64()), (Some(true), Some(5)), "{found}");
     }
 }
+
+#[test]
+fn tracks_come_and_go_without_a_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // Another composer's songs, and one that is there already.
+    sordino(&[Path::new("synth"), Path::new("--tracks=3"), Path::new("--seed=77"), Path::new("--out"), &at("new")]);
+    sordino(&[Path::new("synth"), Path::new("--tracks=1"), Path::new("--out"), &at("old")]);
+    let songs =
+        |name: &str| std::fs::read_dir(at(name)).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let song = songs("new")[0].clone();
+    std::fs::rename(&songs("old")[0], at("new/there already.wav")).unwrap();
+    let copy = at("model");
+    for half in ["client", "server"] {
+        std::fs::create_dir_all(copy.join(half)).unwrap();
+        for file in std::fs::read_dir(model().join(half)).unwrap().map(|entry| entry.unwrap().path()) {
+            std::fs::copy(&file, copy.join(half).join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    for file in ["card.md", "train.toml"] {
+        std::fs::copy(model().join(file), copy.join(file)).unwrap();
+    }
+    let library = |task: &str, rest: &[&str]| {
+        let words = rest.iter().map(Path::new);
+        sordino(&[Path::new("library"), Path::new(task), &copy].into_iter().chain(words).collect::<Vec<_>>())
+    };
+    let known = |protocol: &str| {
+        let words =
+            [Path::new("identify"), &copy, &song, Path::new("--at=4"), Path::new("--protocol"), Path::new(protocol)];
+        sordino(&words)["identified"][0].clone()
+    };
+    assert_eq!(known("flat")["known"], false);
+
+    let added = library("add", &["--music", at("new").to_str().unwrap()]);
+    let ids: Vec<u64> = added["changed"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap()).collect();
+    assert_eq!((ids.len(), added["tracks"].as_u64()), (3, Some(27)), "{added}");
+    assert!(added["known"][0][0].as_str().unwrap().contains("there already"), "{added}");
+    for protocol in ["flat", "routed"] {
+        let found = known(protocol);
+        assert_eq!(found["known"], true, "{found}");
+        assert!(ids.contains(&found["best"][0]["track_id"].as_u64().unwrap()), "{found}");
+    }
+
+    library("rename", &[&ids[0].to_string(), "--title", "A new name"]);
+    let listed = library("list", &[]);
+    let renamed = listed.as_array().unwrap().iter().find(|track| track["track_id"] == ids[0]).unwrap();
+    assert_eq!((renamed["title"].as_str(), renamed["passages"].as_u64()), (Some("A new name"), Some(3)));
+    assert_eq!(library("check", &[])["without_rows"], serde_json::json!([]));
+
+    let words: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    library("remove", &words.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(known("flat")["known"], false);
+    assert_eq!(load_pair(&copy).unwrap(), load_pair(&model()).unwrap());
+    let card = std::fs::read_to_string(copy.join("card.md")).unwrap();
+    assert!(card.contains("since training 3 tracks added and 3 taken out"), "{card}");
+}

@@ -94,6 +94,9 @@ pub enum LearnError {
     /// A client half that does not fit together.
     #[error(transparent)]
     Client(#[from] sordino_model::ClientError),
+    /// A library that does not take a change.
+    #[error(transparent)]
+    Library(#[from] sordino_model::LibraryError),
     /// The two halves do not identify together.
     #[error(transparent)]
     Pair(#[from] sordino_model::PairError),

@@ -24,6 +24,13 @@ pub struct Card {
 }
 
 impl Card {
+    /// What a card in Markdown says of where the tracks came from and how unknown songs were calibrated; nothing of what it does not say.
+    pub fn read(markdown: &str) -> Self {
+        let after = |start: &str| markdown.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_default();
+        let source = after("- Library: ").split_once(" tracks; ").map_or("", |(_, source)| source);
+        Self { source: source.into(), unknown: after("- Unknown songs: ").into(), ..Self::default() }
+    }
+
     /// The card of a model, as Markdown.
     pub fn markdown(&self, client: &ClientModel, server: &ServerModel) -> String {
         let mut text = String::new();
@@ -130,4 +137,18 @@ impl Card {
 fn weight_bits(weights: &[i8]) -> u32 {
     let largest = weights.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0);
     (1 + u8::BITS - largest.leading_zeros()).min(u8::BITS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_is_read_as_it_is_written() {
+        let written =
+            "# Model card: m\n\n- Library: 12 tracks; index a; b\n- Slots a track: 3.00\n- Unknown songs: few lost\n";
+        let card = Card::read(written);
+        assert_eq!((card.source.as_str(), card.unknown.as_str()), ("index a; b", "few lost"));
+        assert_eq!(Card::read("nothing"), Card::default());
+    }
 }

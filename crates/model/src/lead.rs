@@ -63,7 +63,7 @@ impl Lead {
     }
 
     /// The first label of a label's song.
-    fn song(&self, label: usize) -> usize {
+    pub(crate) fn song(&self, label: usize) -> usize {
         let copy = self.copies.binary_search_by_key(&label, |&(copy, _)| copy as usize);
         copy.map_or(label, |place| self.copies[place].1 as usize)
     }

@@ -262,7 +262,7 @@ pub(crate) fn export(
 }
 
 /// From which margins on `decided` decides as plain integers would, for the model card.
-fn decisions(server: &ServerModel) -> String {
+pub(super) fn decisions(server: &ServerModel) -> String {
     let hierarchy = server.hierarchy();
     let margins =
         Plan::new(&params::STANDARD, hierarchy, Options::default()).and_then(|plan| plan.margins(hierarchy.shape()));

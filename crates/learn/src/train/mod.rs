@@ -1,6 +1,7 @@
 //! The whole of learning, in order: [`train`] for indexed music, [`train_on`] for clips from anywhere, [`train_vectors`] for
-//! vectors that are no sound at all.
+//! vectors that are no sound at all; [`add_tracks`] for a few more tracks afterwards.
 
+mod added;
 mod front_heads;
 mod leaves;
 mod sound;
@@ -21,6 +22,7 @@ use crate::unknown::threshold::Calibration;
 use crate::{FloatModel, LearnError, TrainConfig};
 use training_set::TrainingSet;
 
+pub use added::{Added, add_tracks};
 pub use sound::{train, train_on};
 pub use vectors::train_vectors;
 

@@ -8,6 +8,7 @@ mod decisions;
 mod files;
 mod fixture;
 mod hostile;
+mod libraries;
 mod pairs;
 mod sample;
 mod stages;

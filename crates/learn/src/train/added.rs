@@ -1,0 +1,321 @@
+//! [`add_tracks`]: new tracks for a model that is trained, without training it again.
+//!
+//! The space, the trunk and the routing stay as they are. A new passage gets a row as `quick` makes them, the mean of its disturbed clips,
+//! and lives in the clusters that the router leads those clips to. Its bias follows from the rows that are there: how much a row
+//! resembles the others says, along a line, how much of a hub it is, and what is taken off for that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+use sordino_audio::{AugmentSpec, ImpulseBank, NoiseBank};
+use sordino_corpus::MelTable;
+use sordino_model::stage::{Hierarchy, Stage};
+use sordino_model::{ClientModel, Library, NewRow, Pair, Protocol, Row, ServerModel};
+
+use crate::examples::{Examples, Purpose, rounds};
+use crate::math::grid::UniformGrid;
+use crate::math::matrix::times_transposed;
+use crate::run::checkpoint::Checkpoints;
+use crate::run::progress::Progress;
+use crate::run::training_run::TrainingRun;
+use crate::sound::clip_examples::ClipExamples;
+use crate::sound::{AugmentedClips, Clips, labels};
+use crate::{LearnError, TrainConfig, model::integer_answers};
+
+/// What became of new tracks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Added {
+    /// Ids of those that were added.
+    pub tracks: Vec<u32>,
+    /// Those that are in the library already by their sound: their place in the table, and the id of the track that each is.
+    pub known: Vec<(u32, u32)>,
+    /// Rows that found no room in the clusters they belong to, so that all clusters have more slots now.
+    pub crowded: usize,
+}
+
+/// Adds the tracks of a table to a library. Clips are drawn with `config`, which should be the one that the model was trained with. A track
+/// that the model names by most of its passages, undisturbed, is there already: it is added only where `copies` says so, as a copy.
+///
+/// # Errors
+/// [`LearnError`] for settings, sound or banks that do not suit, a model of other features, ids that are taken, or where `progress` asks to
+/// stop.
+#[allow(clippy::too_many_arguments)]
+pub fn add_tracks(
+    client: &ClientModel,
+    server: &ServerModel,
+    table: &MelTable,
+    noise: &NoiseBank,
+    impulses: &ImpulseBank,
+    config: &TrainConfig,
+    copies: bool,
+    progress: &dyn Progress,
+) -> Result<(Library, Added), LearnError> {
+    config.validate()?;
+    let mut library = Library::of(client, server)?;
+    let run = TrainingRun {
+        device: config.device.open()?,
+        // Other clips than those of training, should it be a track of training.
+        seed: config.seed ^ 0x0add,
+        checkpoints: Checkpoints::none(),
+        progress,
+    };
+    let clips = |augment: &AugmentSpec| {
+        AugmentedClips::new(table, noise, impulses, augment, config.split())?.with_passages(config.passage_hop)
+    };
+    let network = client.front().network();
+    let undisturbed = clips(&AugmentSpec::clean())?;
+    let clean = ClipExamples::new(&undisturbed, table.spec(), config.statistics, network.cloned())?;
+    if clean.width() != client.front().width() {
+        let (found, expected) = (vec![clean.width()], vec![client.front().width()]);
+        return Err(LearnError::Shape { what: "features of the new tracks", found, expected });
+    }
+    let known = known(client, server, &clean, &run)?;
+    let songs = undisturbed.songs();
+
+    let disturbed = clips(&config.augment)?;
+    let examples = ClipExamples::new(&disturbed, table.spec(), config.statistics, network.cloned())?;
+    let classes = examples.classes();
+    let of = classes.rounds(config.clips_per_track, 4);
+    let features = rounds::draw(&examples, Purpose::Training, 0..of, of, &run)?;
+    let rows = rows(client, server, features.view(), classes.len(), config)?;
+    let places = Places::of(client, server.hierarchy(), features.view(), classes.len(), config)?;
+
+    let mut added = Added::default();
+    let raised = raised(&library, table);
+    let ids: Vec<u32> = table.tracks().iter().map(|track| track.id.saturating_add(raised)).collect();
+    for (track, mut label) in labels(table).into_iter().enumerate() {
+        label.track_id = ids[track];
+        let there = known.get(&(track as u32)).copied();
+        if let Some(there) = there.filter(|_| !copies) {
+            added.known.push((track as u32, there));
+            continue;
+        }
+        let passages = (0..classes.len()).filter(|&class| classes.label(class) as usize == track);
+        let mut new = Vec::new();
+        let mut taken = BTreeMap::new();
+        for class in passages {
+            let start = examples.start(class).map_or(0, |start| u32::try_from(start.as_millis()).unwrap_or(u32::MAX));
+            let groups = places.choose(class, config.spill, |group| {
+                library.room(group).saturating_sub(taken.get(&group).copied().unwrap_or(0))
+            });
+            added.crowded += usize::from(!groups.1);
+            for &group in &groups.0 {
+                *taken.entry(group).or_insert(0) += 1;
+            }
+            let (weights, bias, flat_bias) = rows[class].clone();
+            new.push(NewRow { row: Row { weights, bias, start }, groups: groups.0, flat_bias });
+        }
+        let first = songs.of(track as u32) as usize;
+        let copy_of = there.or_else(|| (first != track && added.tracks.contains(&ids[first])).then(|| ids[first]));
+        added.tracks.push(label.track_id);
+        library.add(label, &new, copy_of)?;
+    }
+    Ok((library, added))
+}
+
+/// What is added to the ids of new tracks: nothing, or where one of them is taken, the least multiple of a million that leaves all free.
+fn raised(library: &Library, table: &MelTable) -> u32 {
+    const STEP: u32 = 1_000_000;
+    let taken: BTreeSet<u32> = library.labels().iter().map(|label| label.track_id).collect();
+    let free = |raised: &u32| table.tracks().iter().all(|track| !taken.contains(&track.id.saturating_add(*raised)));
+    (0..u32::MAX / STEP).map(|step| step * STEP).find(free).unwrap_or(0)
+}
+
+/// New tracks by their places that the model names by most of their passages, each with the id of the track it takes them for.
+fn known(
+    client: &ClientModel,
+    server: &ServerModel,
+    clean: &ClipExamples<'_>,
+    run: &TrainingRun<'_>,
+) -> Result<BTreeMap<u32, u32>, LearnError> {
+    let classes = clean.classes();
+    let features = rounds::draw(clean, Purpose::Calibration, 0..1, 1, run)?;
+    let answers = integer_answers(&Pair::new(client, server)?, Protocol::Flat, features.view())?;
+    let mut votes: BTreeMap<(u32, u32), usize> = BTreeMap::new();
+    for (class, answer) in answers.iter().enumerate().filter(|(_, answer)| answer.known) {
+        if let Some(&label) = answer.tracks.first() {
+            *votes.entry((classes.label(class), label)).or_default() += 1;
+        }
+    }
+    let most = |((track, label), votes): ((u32, u32), usize)| {
+        let passages = classes.all().iter().filter(|&&other| other == track).count();
+        (2 * votes > passages).then(|| (track, client.labels()[label as usize].track_id))
+    };
+    Ok(votes.into_iter().filter_map(most).collect())
+}
+
+/// The row of every class: integer weights, and its bias in the hierarchy and in `flat`.
+fn rows(
+    client: &ClientModel,
+    server: &ServerModel,
+    features: ArrayView2<f32>,
+    classes: usize,
+    config: &TrainConfig,
+) -> Result<Vec<(Vec<i8>, i32, i32)>, LearnError> {
+    let head = client.front().head(client.hierarchy().heads()[client.hierarchy().heads().len() - 1])?;
+    let vectors = head.embed_batch(features)?;
+    let mut prototypes = Array2::<f32>::zeros((classes, vectors.ncols()));
+    for (i, vector) in vectors.rows().into_iter().enumerate() {
+        prototypes.row_mut(i % classes).scaled_add(1.0, &vector);
+    }
+    for mut row in prototypes.rows_mut() {
+        let norm = row.dot(&row).sqrt().max(f32::MIN_POSITIVE);
+        row /= norm;
+    }
+    let grid = UniformGrid::for_unit_vectors(config.tracks.weight_bits, vectors.ncols())?;
+    let integers = prototypes.mapv(|w| grid.integer(w) as f32);
+    let last = Line::fit(server.hierarchy().last());
+    let flat = server.own_flat().map(|flat| Line::fit(flat.last()));
+    let rows = integers.rows().into_iter().map(|row| {
+        // A grid of at most 8 bits gives at most 127.
+        let weights = row.iter().map(|&w| w as i8).collect();
+        (
+            weights,
+            last.bias(row.view().insert_axis(Axis(0))),
+            flat.as_ref().map_or(0, |flat| flat.bias(row.insert_axis(Axis(0)))),
+        )
+    });
+    Ok(rows.collect())
+}
+
+/// How the biases of a stage's rows follow from how much each resembles the others: along a line of least squares.
+struct Line {
+    rows: Array2<f32>,
+    at_zero: f32,
+    slope: f32,
+}
+
+impl Line {
+    /// Share of the other rows that count: those which resemble a row most, as where biases are learned.
+    const SHARE: f32 = 0.1;
+    /// Most rows that the line is fitted to.
+    const ROWS: usize = 4_096;
+
+    fn fit(stage: &Stage) -> Self {
+        let slots: Vec<(usize, usize)> =
+            (0..stage.groups()).flat_map(|group| (0..stage.count(group)).map(move |slot| (group, slot))).collect();
+        let step = slots.len().div_ceil(Self::ROWS).max(1);
+        let some: Vec<(usize, usize)> = slots.into_iter().step_by(step).collect();
+        let weight = |(row, i): (usize, usize)| f32::from(stage.row(some[row].0, some[row].1)[i]);
+        let rows = Array2::from_shape_fn((some.len(), stage.input().width), weight);
+        let likeness = Self::likeness(rows.view(), rows.view());
+        let biases: Array1<f32> = some.iter().map(|&(group, slot)| stage.bias(group, slot) as f32).collect();
+        let (mean_x, mean_y) = (likeness.mean().unwrap_or(0.0), biases.mean().unwrap_or(0.0));
+        let (mut covariance, mut variance) = (0.0, 0.0);
+        for (x, y) in likeness.iter().zip(&biases) {
+            covariance += (x - mean_x) * (y - mean_y);
+            variance += (x - mean_x) * (x - mean_x);
+        }
+        let slope = if variance > 0.0 { covariance / variance } else { 0.0 };
+        Self { rows, at_zero: mean_y - slope * mean_x, slope }
+    }
+
+    /// The mean product of each row with those others that it resembles most. A row that is among the others does not count itself.
+    fn likeness(rows: ArrayView2<f32>, others: ArrayView2<f32>) -> Array1<f32> {
+        let products = times_transposed(rows, others);
+        let mean = |(row, products): (usize, ndarray::ArrayView1<f32>)| {
+            let itself = |other: usize| rows.row(row) == others.row(other);
+            let mut kept: Vec<f32> =
+                products.iter().enumerate().filter(|(other, _)| !itself(*other)).map(|(_, &product)| product).collect();
+            let count = (Self::SHARE * kept.len() as f32).ceil() as usize;
+            if count == 0 {
+                return 0.0;
+            }
+            kept.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
+            kept[..count].iter().sum::<f32>() / count as f32
+        };
+        products.rows().into_iter().enumerate().map(mean).collect()
+    }
+
+    fn bias(&self, row: ArrayView2<f32>) -> i32 {
+        let likeness = Self::likeness(row, self.rows.view());
+        (self.at_zero + self.slope * likeness[0]).round() as i32
+    }
+}
+
+/// Where the router leads the clips of every class.
+struct Places {
+    /// Share of the clips that go to each group of the last stage, and their mean score there to tell equals apart.
+    shares: Vec<BTreeMap<usize, (f32, f32)>>,
+    groups: usize,
+}
+
+impl Places {
+    /// Groups that are tried for room, beyond those that a row lives in.
+    const MORE: usize = 4;
+
+    fn of(
+        client: &ClientModel,
+        hierarchy: &Hierarchy,
+        features: ArrayView2<f32>,
+        classes: usize,
+        config: &TrainConfig,
+    ) -> Result<Self, LearnError> {
+        const AT_ONCE: usize = 1_024;
+        let keep = config.spill + Self::MORE;
+        let stages = hierarchy.stages();
+        let mut shares = vec![BTreeMap::<usize, (f32, f32)>::new(); classes];
+        let rounds = (features.nrows() / classes.max(1)).max(1) as f32;
+        for (chunk, features) in features.axis_chunks_iter(Axis(0), AT_ONCE).enumerate() {
+            let scores = stages[..stages.len() - 1].iter().zip(client.hierarchy().heads()).map(|(stage, &head)| {
+                let inputs = client.front().head(head)?.input_batch(features)?.mapv(|x| x as f32);
+                Ok(stage_scores(stage, inputs.view()))
+            });
+            let scores: Vec<Array2<f32>> = scores.collect::<Result<_, LearnError>>()?;
+            for clip in 0..features.nrows() {
+                let class = (chunk * AT_ONCE + clip) % classes;
+                // The best paths, as a client that probes so many would take them.
+                let paths =
+                    scores.iter().zip(stages).fold(vec![(0, 0.0)], |paths: Vec<(usize, f32)>, (scores, stage)| {
+                        let below = |&(group, so_far): &(usize, f32)| {
+                            let slots = 0..stage.count(group);
+                            let place = group * stage.outputs();
+                            slots
+                                .map(move |slot| (place + slot, so_far + scores[(clip, place + slot)]))
+                                .collect::<Vec<_>>()
+                        };
+                        let mut next: Vec<(usize, f32)> = paths.iter().flat_map(below).collect();
+                        next.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+                        next.truncate(keep);
+                        next
+                    });
+                for (rank, (group, score)) in paths.into_iter().enumerate() {
+                    let place = shares[class].entry(group).or_default();
+                    // The first choice counts; the others say where to go when there is no room.
+                    place.0 += 0.25_f32.powi(rank as i32) / rounds;
+                    place.1 += score / rounds;
+                }
+            }
+        }
+        Ok(Self { shares, groups: hierarchy.last().groups() })
+    }
+
+    /// The `spill` likeliest groups for a class that have room, and whether all of them had. Where none of the likeliest has, it
+    /// goes to the likeliest all the same.
+    fn choose(&self, class: usize, spill: usize, room: impl Fn(usize) -> usize) -> (Vec<usize>, bool) {
+        let mut likeliest: Vec<(usize, (f32, f32))> =
+            self.shares[class].iter().map(|(&g, &share)| (g, share)).collect();
+        likeliest.sort_by(|a, b| b.1.0.total_cmp(&a.1.0).then(b.1.1.total_cmp(&a.1.1)).then(a.0.cmp(&b.0)));
+        let wanted = spill.clamp(1, self.groups.max(1));
+        likeliest.truncate(wanted + Self::MORE);
+        let groups = || likeliest.iter().map(|&(group, _)| group);
+        let mut chosen: Vec<usize> = groups().filter(|&group| room(group) > 0).take(wanted).collect();
+        let fits = chosen.len() == wanted.min(likeliest.len());
+        let have: BTreeSet<usize> = chosen.iter().copied().collect();
+        let missing = wanted.saturating_sub(chosen.len());
+        chosen.extend(groups().filter(|group| !have.contains(group)).take(missing));
+        (chosen, fits)
+    }
+}
+
+/// Scores of integer vectors in every slot, `[n, groups * outputs]`.
+fn stage_scores(stage: &Stage, inputs: ArrayView2<f32>) -> Array2<f32> {
+    let (slots, width) = (stage.groups() * stage.outputs(), stage.input().width);
+    let weights = stage.weights();
+    let rows = Array2::from_shape_fn((slots, width), |(row, i)| f32::from(weights[row * width + i]));
+    let mut scores = times_transposed(inputs, rows.view());
+    for mut row in scores.rows_mut() {
+        row.iter_mut().zip(stage.biases()).for_each(|(score, &bias)| *score += bias as f32);
+    }
+    scores
+}
