@@ -13,18 +13,27 @@ mod verbs;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 
 /// Name a piece of music under encryption: the server learns neither the clip, nor the cluster, nor the answer.
 #[derive(Parser)]
 #[command(name = "sordino", version, propagate_version = true, max_term_width = 110)]
-#[command(after_help = "Start with `sordino demo`, which composes a library and does everything below in one go.")]
+#[command(
+    after_help = "Start with `sordino demo`, which composes a library and does everything below in one go.\n\nExit codes: 0 done, 1 failed, \
+    2 not understood, 3 unknown song (`identify --fail-unknown`), 141 nobody read the output."
+)]
 struct Program {
     #[command(subcommand)]
     verb: Verb,
     /// Print the result as JSON on standard output (progress and notes go to standard error).
     #[arg(long, global = true)]
     json: bool,
+    /// No notes and no progress: results and errors alone.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more on standard error; twice for everything. SORDINO_LOG chooses by module.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
     /// Threads to use, at most 1,024; 0 means one per core.
     #[arg(long, global = true, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u16).range(..=1_024))]
     threads: u16,
@@ -45,6 +54,8 @@ enum Verb {
     Evaluate(verbs::evaluate::Evaluate),
     Lab(verbs::lab::Lab),
     Demo(verbs::demo::Demo),
+    Completions(verbs::manual::Completions),
+    Man(verbs::manual::Man),
 }
 
 impl Verb {
@@ -63,6 +74,8 @@ impl Verb {
             Self::Evaluate(verb) => verb.run(json),
             Self::Lab(verb) => verb.run(json),
             Self::Demo(verb) => verb.run(json),
+            Self::Completions(verb) => verb.run(Program::command()),
+            Self::Man(verb) => verb.run(Program::command()),
         }
     }
 }
@@ -72,7 +85,15 @@ fn main() -> ExitCode {
     // What the decoders complain of comes back as an error for each file; rejected tracks are listed by `index`.
     let quiet = "warn,symphonia=off,sordino_corpus=error";
     let serves = matches!(program.verb, Verb::Serve(_));
-    let usual = if serves { "info" } else { quiet };
+    let usual = match (program.verbose, serves) {
+        _ if program.quiet => "error,symphonia=off",
+        (0, false) => quiet,
+        (0, true) | (1, false) => "info,symphonia=off",
+        _ => "debug,symphonia=off",
+    };
+    if program.quiet {
+        report::be_quiet();
+    }
     let log = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("SORDINO_LOG").unwrap_or_else(|_| usual.into()))
         .with_writer(|| report::Remarks)
@@ -93,8 +114,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // As a shell reports a program that such a pipe has ended: 128 and the number of the signal.
         Err(error) if report::is_hang_up(&error) => ExitCode::from(128 + 13),
+        Err(error) if error.is::<report::UnknownSong>() => ExitCode::from(3),
         Err(error) => {
-            report::note!("sordino: {}", report::sentence(&error));
+            report::complain(format_args!("sordino: {}", report::sentence(&error)));
             ExitCode::FAILURE
         }
     }

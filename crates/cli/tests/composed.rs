@@ -50,6 +50,31 @@ fn a_composed_clip_is_named_encrypted() {
         let found = &sordino(&arguments)["identified"][0];
         assert_eq!((found["known"].as_bool(), found["best"][0]["track_id"].as_u64()), (Some(true), Some(5)), "{found}");
     }
+    // An exit code tells an unknown song only where it is asked to.
+    let stranger = folder.path().join("stranger.wav");
+    sordino(
+        &["synth", "--tracks=1", "--seed=9", "--out"]
+            .map(Path::new)
+            .into_iter()
+            .chain([folder.path()])
+            .collect::<Vec<_>>(),
+    );
+    let made = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    std::fs::rename(made.max_by_key(|path| path.metadata().unwrap().modified().unwrap()).unwrap(), &stranger).unwrap();
+    let code = |clip: &Path, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sordino"));
+        command
+            .arg("identify")
+            .args([&model(), clip])
+            .args(["--protocol", "flat"])
+            .args(more)
+            .output()
+            .unwrap()
+            .status
+            .code()
+    };
+    assert_eq!((code(&stranger, &[]), code(&stranger, &["--fail-unknown"])), (Some(0), Some(3)));
+    assert_eq!(code(&clip, &["--fail-unknown"]), Some(0));
 }
 
 #[test]

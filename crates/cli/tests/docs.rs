@@ -92,6 +92,35 @@ fn every_relative_link_leads_somewhere() {
     assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
 }
 
+/// Every Rust file below `folder`.
+fn rust(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            rust(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_test_that_a_page_relies_on_is_there() {
+    let mut files = Vec::new();
+    ["crates", "fuzz"].iter().for_each(|folder| rust(&root().join(folder), &mut files));
+    let sources: String = files.iter().map(|path| read(path)).collect();
+    for page in ["SECURITY.md", "experiments/security/findings.md"] {
+        let text = read(&root().join(page));
+        // A name in code of at least four words is that of a test.
+        let is_test =
+            |name: &&str| name.matches('_').count() >= 3 && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
+        let names: Vec<&str> = text.split('`').skip(1).step_by(2).filter(is_test).collect();
+        assert!(names.len() >= 10, "{page} names {} tests", names.len());
+        let missing: Vec<&&str> = names.iter().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+        assert!(missing.is_empty(), "{page} relies on tests that are not there: {missing:?}");
+    }
+}
+
 #[test]
 fn the_book_holds_every_chapter() {
     let docs = root().join("docs");

@@ -41,6 +41,7 @@ fn every_verb_explains_itself_with_an_example() {
         "synth",
         "index",
         "train",
+        "library",
         "calibrate",
         "inspect",
         "keygen",
@@ -50,10 +51,37 @@ fn every_verb_explains_itself_with_an_example() {
         "evaluate",
         "lab",
         "demo",
+        "completions",
+        "man",
     ] {
         let help = String::from_utf8(sordino(&[verb, "--help"]).stdout).unwrap();
         assert!(help.contains("Example") && help.contains(&format!("sordino {verb}")), "{verb}: {help}");
     }
+}
+
+#[test]
+fn a_shell_and_a_manual_know_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = String::from_utf8(sordino(&["completions", "bash"]).stdout).unwrap();
+    assert!(script.contains("complete -F") && script.contains("identify") && script.contains("--fail-unknown"));
+    let page = String::from_utf8(sordino(&["man"]).stdout).unwrap();
+    assert!(page.contains(".TH sordino 1") && page.contains("Exit codes"), "{page}");
+    assert!(sordino(&["man", "--out", text(folder.path())]).status.success());
+    for verb in ["index", "identify", "library-add", "lab-run"] {
+        assert!(folder.path().join(format!("sordino-{verb}.1")).is_file(), "{verb}");
+    }
+}
+
+#[test]
+fn quiet_is_silent_but_for_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let music = folder.path().join("music");
+    let done = sordino(&["synth", "--tracks", "2", "--seconds", "12", "--quiet", "--out", text(&music)]);
+    assert!(done.status.success() && done.stderr.is_empty() && !done.stdout.is_empty());
+    // Errors are told all the same.
+    let failed = sordino(&["inspect", "-q", text(&music)]);
+    assert!(failed.status.code() == Some(1) && String::from_utf8_lossy(&failed.stderr).starts_with("sordino: "));
+    assert_eq!(sordino(&["synth", "-q", "-v", "--tracks", "2", "--out", text(&music)]).status.code(), Some(2));
 }
 
 #[test]

@@ -51,6 +51,10 @@ pub(crate) struct Identify {
     /// Listen with the machine's microphone, and no FILE.
     #[arg(long)]
     listen: bool,
+    /// Exit with 3 where a song is unknown. Keep it from the server: whoever sees what follows from an answer, such as another call, learns
+    /// of it.
+    #[arg(long, conflicts_with = "continuous")]
+    fail_unknown: bool,
     /// Go on listening, to the microphone or to WAV on standard input, and print each new song once; with --json, one line for each.
     #[arg(long)]
     continuous: bool,
@@ -150,9 +154,15 @@ impl Identify {
                 );
                 let answer = listener.samples(live.name().into(), &samples)?;
                 let outcome = Outcome { identified: vec![answer], failed: Vec::new() };
-                report::print(json, &outcome, |o| listener::human("", &o.identified[0]))
+                report::print(json, &outcome, |o| listener::human("", &o.identified[0]))?;
+                self.judge(!outcome.identified[0].known)
             }
         }
+    }
+
+    /// An unknown song is an answer like others, unless the exit code is to tell it.
+    fn judge(&self, unknown: bool) -> anyhow::Result<()> {
+        if unknown && self.fail_unknown { Err(report::UnknownSong.into()) } else { Ok(()) }
     }
 
     fn files(&self, mut listener: Listener<'_>, json: bool) -> anyhow::Result<()> {
@@ -175,11 +185,12 @@ impl Identify {
             }
         }
         let (done, all) = (identified.len(), self.clips.len());
+        let unknown = identified.iter().any(|answer| !answer.known);
         if json {
             report::print(true, &Outcome { identified, failed }, |_| ())?;
         }
         anyhow::ensure!(done == all, "{} of {all} clips could not be identified", all - done);
-        Ok(())
+        self.judge(unknown)
     }
 }
 

@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
 use sordino_corpus::{IndexOptions, MelTable, index};
 use sordino_front::FeatureSpec;
-use sordino_learn::run::{Bars, Stopwatch};
+use sordino_learn::run::Stopwatch;
 use sordino_learn::{TrainConfig, add_tracks};
 use sordino_model::files::read_text;
 use sordino_model::{Card, ClientModel, Label, Library, MAX_SCORE, ServerModel, load_pair, save};
@@ -151,7 +151,7 @@ impl Add {
         let scratch = tempfile::tempdir().context("no folder for an index of the new songs")?;
         let table = self.table(&spec, scratch.path())?;
         let (training, _) = self.disturbances.load(spec.sample_rate)?;
-        let bars = Bars::new();
+        let bars = report::bars();
         let progress = Stopwatch::new(&bars);
         let (noise, impulses) = (&training.noise, &training.impulses);
         let (library, added) = add_tracks(&client, &server, &table, noise, impulses, &config, self.copies, &progress)?;

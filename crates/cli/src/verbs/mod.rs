@@ -9,6 +9,7 @@ pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod lab;
 pub(crate) mod library;
+pub(crate) mod manual;
 pub(crate) mod serve;
 pub(crate) mod store;
 pub(crate) mod synth;

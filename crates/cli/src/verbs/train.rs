@@ -9,7 +9,7 @@ use sordino_corpus::MelTable;
 use sordino_fhe::decision::{Options, Plan};
 use sordino_fhe::params;
 use sordino_lab::{Disturbances, overlay};
-use sordino_learn::run::{Bars, Stopwatch};
+use sordino_learn::run::Stopwatch;
 use sordino_learn::unknown::{Cut, Threshold, UnknownSettings};
 use sordino_learn::{Effort, FloatModel, TrainConfig};
 use sordino_model::files::{check_place, read_text};
@@ -188,7 +188,7 @@ pub(crate) fn train(
     config: &TrainConfig,
     checkpoints: Option<&Path>,
 ) -> anyhow::Result<(FloatModel, Vec<(String, f64)>)> {
-    let bars = Bars::new();
+    let bars = report::bars();
     let stopwatch = Stopwatch::new(&bars);
     let model = sordino_learn::train(table, &training.noise, &training.impulses, config, checkpoints, &stopwatch)?;
     Ok((model, stopwatch.phases().into_iter().map(|(phase, time)| (phase, time.as_secs_f64())).collect()))

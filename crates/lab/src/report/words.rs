@@ -107,9 +107,8 @@ pub(crate) fn series_part(column: &str, value: &Value) -> String {
             "3" => "three stages".into(),
             _ => value_text,
         },
-        "row" | "column" | "system" | "grid" | "protocol" | "precision" | "condition" | "disturbance" | "effort" => {
-            value_text
-        }
+        "row" | "column" | "system" | "grid" | "protocol" | "precision" | "condition" | "disturbance" | "effort"
+        | "kind" | "how" => value_text,
         _ => format!("{} {value_text}", column.replace('_', " ")),
     }
 }

@@ -93,6 +93,11 @@ impl Bars {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// Bars elsewhere.
+    pub fn on(all: MultiProgress) -> Self {
+        Self { all, bars: Mutex::default() }
+    }
 }
 
 impl Progress for Bars {

@@ -1,15 +1,16 @@
 //! What the program prints: plain lines for people, one JSON value for scripts.
 
+mod progress;
+
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+pub(crate) use progress::{Terminal, bar, bars};
 use serde::Serialize;
 use sordino_corpus::is_unprintable;
-use sordino_lab::Monitor;
-use sordino_learn::run::{Bars, Progress};
 
 /// A line of a result, on standard output. What stands in the way of it is told by [`heard`], once.
 macro_rules! say {
@@ -39,6 +40,18 @@ macro_rules! note {
 }
 pub(crate) use note;
 
+/// Whether notes and progress were declined.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Declines notes and progress from now on. Results and errors are told all the same.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// Why standard output takes no more.
 static DEAF: OnceLock<io::Error> = OnceLock::new();
 
@@ -53,6 +66,13 @@ pub(crate) fn line(text: fmt::Arguments<'_>) {
 
 /// Does what `note!` says. Where nobody hears of notes, they are not worth stopping for.
 pub(crate) fn remark(text: fmt::Arguments<'_>) {
+    if !is_quiet() {
+        complain(text);
+    }
+}
+
+/// A line on standard error, whether or not notes were declined: what ended the program.
+pub(crate) fn complain(text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{}", plain(&text.to_string()));
 }
 
@@ -74,6 +94,11 @@ pub(crate) fn heard() -> anyhow::Result<()> {
 pub(crate) fn is_hang_up(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
+
+/// A song that was not named, where that was to be told by the exit code. It has been told in words.
+#[derive(Debug, thiserror::Error)]
+#[error("a song is unknown")]
+pub(crate) struct UnknownSong;
 
 /// Text as a terminal shows it and does nothing else: names come from files, tags and models that anybody may have made.
 pub(crate) fn plain(text: &str) -> String {
@@ -128,31 +153,6 @@ impl io::Write for Remarks {
 /// The command as it was given, for results that say how they were made.
 pub(crate) fn command() -> Vec<String> {
     std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
-}
-
-/// A progress bar on standard error, hidden where that is no terminal.
-pub(crate) fn bar(length: u64, what: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix:16} [{bar:30}] {pos}/{len} {eta:>5} {msg}");
-    let bar = ProgressBar::new(length).with_prefix(what);
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
-}
-
-/// Tells the terminal how evaluations and experiments go on.
-pub(crate) struct Terminal;
-
-impl Monitor for Terminal {
-    fn note(&self, line: &str) {
-        note!("{line}");
-    }
-
-    fn bar(&self, length: u64, what: &'static str) -> ProgressBar {
-        bar(length, what)
-    }
-
-    fn training(&self) -> Box<dyn Progress> {
-        Box::new(Bars::new())
-    }
 }
 
 /// Bytes in the unit that reads best (powers of 1,000).
