@@ -78,6 +78,7 @@ def clips(number, track, noises, rooms, place):
     controlled.unlink()
 
 
+SOUND = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a"}
 CONDITIONS = ["clean", *FILTERS, *CODECS, "noise", "loudspeaker, room", "loudspeaker, room, noise"]
 CONDITIONS.append("loudspeaker, room, noise, gain control, Opus")
 
@@ -92,7 +93,7 @@ def main():
     parser.add_argument("--tracks", type=int, default=120)
     parser.add_argument("--sordino", default="sordino", help="the program")
     options = parser.parse_args()
-    files = lambda folder: sorted(path for path in folder.rglob("*") if path.is_file())
+    files = lambda folder: sorted(path for path in folder.rglob("*") if path.suffix in SOUND)
     tracks = [path for path in files(options.music) if path.stem.isdigit()]
     random.Random(5).shuffle(tracks)
     place = options.out / "clips"

@@ -164,7 +164,8 @@ class Contest:
         gate = digits * (self.fresh + self.truncation(48)) + self.fourier(digits)
         return n * gate + ones * (1 + self.weight) * self.truncation(base * levels)
 
-    def __init__(self, selected, norm_squared, body_bits):
+    def __init__(self, selected, norm_squared, body_bits, positions):
+        self.positions = positions
         compare, refresh = self.small(918, 45), self.small(720, 50)
         self.keyswitch = RING * 6 * self.digit(3) * compare[2]
         switch = (compare[0] / 4 + 1) * (2.0**64 / 4096) ** 2 / 12
@@ -205,19 +206,26 @@ class Contest:
         tails = self.tails(margin, exact)
         ones = lambda i, below: bin(i & ((1 << below) - 1)).count("1")
         worst = 0.0
-        for winner in range(SLOTS):
+        for winner in self.positions:
             total = 0.0
-            for other in range(SLOTS):
+            for other in self.positions:
                 if other != winner:
                     below = (winner ^ other).bit_length() - 1
                     total += tails[below, ones(winner, below) + ones(other, below)]
             worst = max(worst, total)
-        return log2(worst)
+        return log2(worst) if worst > 0 else float("-inf")
+
+
+def lightest(count):
+    """The words of the fewest set bits, of as few bits as count them."""
+    words = range(1 << (count - 1).bit_length())
+    return sorted(words, key=lambda word: (bin(word).count("1"), word))[:count]
 
 
 def tournament():
+    # A group of the second stage fills its column, so a position is the word of a column, or of a slot.
     for stage, selected in (("first", 0), ("second", 8)):
-        contest = Contest(selected, 2.0**20, 37)
+        contest = Contest(selected, 2.0**20, 37, lightest(SLOTS))
         step = 2.0**52
         number(f"contest.{stage}.comparison", sqrt(contest.comparison) / step, "deviation of a comparison, in steps of 2^-12 of the torus")
         number(f"contest.{stage}.gate", sqrt(contest.gate) / step, "deviation of a gate, in steps of 2^-12 of the torus")
@@ -225,7 +233,8 @@ def tournament():
         for _ in range(30):
             middle = (low + high) / 2
             low, high = (low, middle) if contest.failure(middle, False) <= -43 else (middle, high)
-        furthest = 2 * contest.input + 15 * contest.comparison + 14 * contest.compare_rotation + 8 * contest.gate
+        heaviest = min(7, max(bin(position).count("1") for position in lightest(SLOTS)))
+        furthest = 2 * contest.input + (2 * heaviest + 1) * contest.comparison + 14 * contest.compare_rotation + 8 * contest.gate
         slack = sqrt(2 * furthest * log(2) * (43 + log2(2 * (SLOTS + 8))))
         number(f"contest.{stage}.margin", high / (2.0**62 - slack), "margin for a failure of 2^-43, as a part of the largest difference: inspect prints it")
         number(f"contest.{stage}.product", contest.failure(high, True) - contest.failure(high, False), "bits more at that margin for a given key, by Lemmas 1 and 2")

@@ -149,7 +149,7 @@ def plan(data):
             trips.append(trip)
         reader.end()
         return {"set": number, "trips": trips}
-    if data.startswith(b"SRDN1TP\x01"):
+    if data.startswith(b"SRDN1TP\x02"):
         number, probes, answers, resolution, failure = reader.numbers("H3Id")
         stages = []
         for _ in range(reader.number("Q")):

@@ -153,7 +153,7 @@ impl<'a> DecisionMachine<'a> {
         let layout = self.layout.stage(choice.stage + 1);
         let set = self.before(columns, choice);
         let (column_bits, block_bits) = self.split(choice).1.split_at(layout.column_bits());
-        let column = self.evaluator.select(set.iter().map(Some), column_bits);
+        let column = self.evaluator.select(layout.at_words(set.iter()), column_bits);
         let mut column = column.unwrap_or_else(|| Glwe::zero(self.evaluator.size()));
         for (j, bit) in block_bits.iter().rev().enumerate() {
             let rotated = column.divide_by_monomial(layout.outputs() << j);

@@ -17,7 +17,7 @@ use crate::params::{ParameterId, ParameterSet};
 use crate::wire::bits::packed_len;
 use crate::wire::seeded::seeded_len;
 
-pub(crate) const MAGIC: &[u8; 8] = b"SRDN1TP\x01";
+pub(crate) const MAGIC: &[u8; 8] = b"SRDN1TP\x02";
 /// Largest serialised plan: a stage is below 100 bytes.
 const MAX_BYTES: usize = 1 << 13;
 /// Most stages, groups followed and answers that a plan may have.

@@ -121,7 +121,9 @@ fn raised(library: &Library, table: &MelTable) -> u32 {
     (0..u32::MAX / STEP).map(|step| step * STEP).find(free).unwrap_or(0)
 }
 
-/// New tracks by their places that the model names by most of their passages, each with the id of the track it takes them for.
+/// New tracks by their places that the model names by three quarters of their passages or more, all as far into the track that it takes
+/// them for as they are into their own, give or take half a query; each with that track's id. Other parts of the same music are named too,
+/// but not in step.
 fn known(
     client: &ClientModel,
     server: &ServerModel,
@@ -131,17 +133,23 @@ fn known(
     let classes = clean.classes();
     let features = rounds::draw(clean, Purpose::Calibration, 0..1, 1, run)?;
     let answers = integer_answers(&Pair::new(client, server)?, Protocol::Flat, features.view())?;
-    let mut votes: BTreeMap<(u32, u32), usize> = BTreeMap::new();
+    let reach = client.front().spec()?.query_seconds / 2.0;
+    // How far what was found lies behind what was asked, for every track that was named; all alike where the model tells no places.
+    let mut lags: BTreeMap<(u32, u32), Vec<f32>> = BTreeMap::new();
     for (class, answer) in answers.iter().enumerate().filter(|(_, answer)| answer.known) {
         if let Some(&label) = answer.tracks.first() {
-            *votes.entry((classes.label(class), label)).or_default() += 1;
+            let own = clean.start(class).map_or(0.0, |start| start.as_secs_f32());
+            lags.entry((classes.label(class), label)).or_default().push(answer.start.map_or(0.0, |found| found - own));
         }
     }
-    let most = |((track, label), votes): ((u32, u32), usize)| {
+    let same = |((track, label), mut lags): ((u32, u32), Vec<f32>)| {
         let passages = classes.all().iter().filter(|&&other| other == track).count();
-        (2 * votes > passages).then(|| (track, client.labels()[label as usize].track_id))
+        lags.sort_by(f32::total_cmp);
+        let median = lags[lags.len() / 2];
+        let in_step = lags.iter().filter(|lag| (*lag - median).abs() <= reach).count();
+        (4 * in_step >= 3 * passages).then(|| (track, client.labels()[label as usize].track_id))
     };
-    Ok(votes.into_iter().filter_map(most).collect())
+    Ok(lags.into_iter().filter_map(same).collect())
 }
 
 /// The row of every class: integer weights, and its bias in the hierarchy and in `flat`.

@@ -1,9 +1,12 @@
 //! [`TournamentLayout`]: where the scores of every stage are, so that the bits of a found position select the next stage's group.
 //!
 //! A tournament yields the bits of a *position*. The groups below one group of a stage lie in columns (ciphertexts) of `blocks`
-//! groups each, and the position of a slot is `column 2^b + block`: its high bits drive a tree of gates over the columns, its
+//! groups each, and the position of a slot is `word(column) 2^b + block`: its high bits drive a tree of gates over the columns, its
 //! low bits rotate the block into place. A third stage has such a set of columns for every slot of the first, chosen by the bits of
 //! the first position, and so on.
+//!
+//! Which word stands for which column, and in the last stage for which slot, is free. A score takes up noise only in a match that it wins
+//! from the right, where its position has a set bit. So the words are those of the fewest set bits ([`lightest`]).
 
 use crate::layout::bits_below;
 use crate::layout::{Packing, PackingError, Tournament};
@@ -32,6 +35,18 @@ pub struct TournamentStage {
     columns: usize,
     /// Groups in a column.
     blocks: usize,
+    /// The word of every column of a set.
+    column_words: Vec<usize>,
+    /// The word of every slot of a group, which is its position in the last stage.
+    slot_words: Vec<usize>,
+}
+
+/// The `count` numbers of as few bits as count them that have the fewest set bits, lighter ones first, smaller ones first among equals.
+fn lightest(count: usize) -> Vec<usize> {
+    let mut words: Vec<usize> = (0..1 << bits_below(count)).collect();
+    words.sort_by_key(|word| (word.count_ones(), *word));
+    words.truncate(count);
+    words
 }
 
 impl TournamentLayout {
@@ -83,8 +98,8 @@ impl TournamentLayout {
     /// The position of a slot of `stage`.
     pub fn position(&self, stage: usize, slot: usize) -> usize {
         match self.stages.get(stage + 1) {
-            Some(below) => ((slot / below.blocks) << below.block_bits()) | (slot % below.blocks),
-            None => slot,
+            Some(below) => (below.column_words[slot / below.blocks] << below.block_bits()) | (slot % below.blocks),
+            None => self.stages[stage].slot_words[slot],
         }
     }
 
@@ -121,7 +136,8 @@ impl TournamentStage {
         let uncountable = PackingError::Shape { groups: sets, outputs, width };
         let packing = Packing::checked(ring, features, width, groups.ok_or(uncountable)?, outputs)?;
         let used = stage.counts().iter().copied().max().unwrap_or(0);
-        Ok(Self { packing, outputs, used, fan, sets, columns, blocks })
+        let (column_words, slot_words) = (lightest(columns), lightest(outputs));
+        Ok(Self { packing, outputs, used, fan, sets, columns, blocks, column_words, slot_words })
     }
 
     /// The packing of the stage with its groups moved apart.
@@ -142,6 +158,15 @@ impl TournamentStage {
     /// Bits that choose a column of a set.
     pub fn column_bits(&self) -> usize {
         bits_below(self.columns)
+    }
+
+    /// The columns of a set at their words, for the gates that choose one: nothing where no column has a word.
+    pub fn at_words<T>(&self, columns: impl IntoIterator<Item = T>) -> Vec<Option<T>> {
+        let mut at: Vec<Option<T>> = (0..1 << self.column_bits()).map(|_| None).collect();
+        for (column, &word) in columns.into_iter().zip(&self.column_words) {
+            at[word] = Some(column);
+        }
+        at
     }
 
     /// Bits that choose a block of a column.
@@ -214,6 +239,22 @@ mod tests {
                 assert_eq!(tournament.candidates(), 3 * outputs);
                 assert_eq!(tournament.rounds(), layout.position_bits(stage) + 2);
             }
+        }
+    }
+
+    #[test]
+    fn words_are_the_lightest_that_there_are() {
+        assert_eq!(lightest(1), [0]);
+        assert_eq!(lightest(6), [0, 1, 2, 4, 3, 5]);
+        let words = lightest(158);
+        assert!(words.iter().all(|word| *word < 256 && word.count_ones() <= 4));
+        let layout = TournamentLayout::new(64, &shape(&[20, 11]), &[1, 2]).expect("groups fit");
+        let below = layout.stage(1);
+        assert_eq!((below.columns, below.blocks), (10, 2));
+        let at = below.at_words(0..10);
+        // The column of a slot stands where its position's high bits say.
+        for slot in 0..20 {
+            assert_eq!(at[layout.position(0, slot) >> below.block_bits()], Some(slot / 2));
         }
     }
 
