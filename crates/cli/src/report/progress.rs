@@ -1,7 +1,7 @@
 //! Where progress is shown: bars on a terminal, a line now and then in a pipe or a log, nothing where quiet was asked for.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
@@ -30,7 +30,7 @@ fn target() -> ProgressDrawTarget {
     match io::stderr().is_terminal() {
         _ if is_quiet() => ProgressDrawTarget::hidden(),
         true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::term_like_with_hz(Box::new(Lines(Mutex::new(Instant::now()))), 1),
+        false => ProgressDrawTarget::term_like_with_hz(Box::new(Lines::new()), 1),
     }
 }
 
@@ -51,9 +51,21 @@ impl Monitor for Terminal {
     }
 }
 
-/// A terminal without a cursor: what is drawn becomes a line, at most every [`EVERY`].
+/// A terminal without a cursor: of what is drawn, the last line is written, at most every [`EVERY`]. That is the phase at hand.
 #[derive(Debug)]
-struct Lines(Mutex<Instant>);
+struct Lines(Mutex<(Instant, String)>);
+
+impl Lines {
+    fn new() -> Self {
+        Self(Mutex::new((Instant::now(), String::new())))
+    }
+
+    /// When a line was last written, and the line that is drawn.
+    fn state(&self) -> MutexGuard<'_, (Instant, String)> {
+        // A poisoned lock means that another writer panicked; what it holds is still good.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl TermLike for Lines {
     fn width(&self) -> u16 {
@@ -81,13 +93,10 @@ impl TermLike for Lines {
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        // A poisoned lock means that another writer panicked; the time in it is still good.
-        let mut last = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if text.trim().is_empty() || last.elapsed() < EVERY {
-            return Ok(());
+        if !text.trim().is_empty() {
+            text.trim_end().clone_into(&mut self.state().1);
         }
-        *last = Instant::now();
-        writeln!(io::stderr().lock(), "{}", plain(text.trim_end()))
+        Ok(())
     }
 
     fn clear_line(&self) -> io::Result<()> {
@@ -95,6 +104,12 @@ impl TermLike for Lines {
     }
 
     fn flush(&self) -> io::Result<()> {
-        io::stderr().lock().flush()
+        let mut state = self.state();
+        if state.1.is_empty() || state.0.elapsed() < EVERY {
+            return Ok(());
+        }
+        let line = std::mem::take(&mut state.1);
+        state.0 = Instant::now();
+        writeln!(io::stderr().lock(), "{}", plain(&line))
     }
 }

@@ -160,11 +160,11 @@ impl Add {
         if !added.tracks.is_empty() {
             write(&self.model, &library, added.tracks.len(), 0)?;
         }
-        if added.crowded > 0 {
+        let (slots, more) = added.slots;
+        if more > slots {
             note!(
-                "{} passages found their clusters full: every cluster has more slots now, and queries may cost more. Training anew \
-                 would balance them",
-                added.crowded
+                "every cluster has {more} slots now in place of {slots}, as the router has not learned the new songs: training anew would \
+                 balance them"
             );
         }
         let seconds = start.elapsed().as_secs_f64();
@@ -310,6 +310,11 @@ fn write(model: &Path, library: &Library, added: usize, removed: usize) -> anyho
     let card = Card::read(&read("card.md"));
     let (source, earlier) = since(&card.source);
     let (added, removed) = (earlier.0 + added, earlier.1 + removed);
+    if added * ADVISE > library.labels().len() {
+        note!(
+            "{added} tracks were added since training: trained anew, the model would name more of them, and route more rightly"
+        );
+    }
     let source = match (added, removed) {
         (0, 0) => source.to_owned(),
         _ => format!("{source}{SINCE}{added} tracks added and {removed} taken out"),
@@ -318,6 +323,9 @@ fn write(model: &Path, library: &Library, added: usize, removed: usize) -> anyho
     save(model, &client, &server, &card)?;
     Ok((client, server))
 }
+
+/// One track in so many is new where training anew is advised: `experiments/additions`.
+const ADVISE: usize = 4;
 
 /// Between where a card says the tracks came from and how many came and went.
 const SINCE: &str = "; since training ";

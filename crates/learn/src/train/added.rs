@@ -1,7 +1,7 @@
 //! [`add_tracks`]: new tracks for a model that is trained, without training it again.
 //!
 //! The space, the trunk and the routing stay as they are. A new passage gets a row as `quick` makes them, the mean of its disturbed clips,
-//! and lives in the clusters that the router leads those clips to. Its bias follows from the rows that are there: how much a row
+//! and lives in the clusters that the router leads nearly all of those clips to. Its bias follows from the rows that are there: how much a row
 //! resembles the others says, along a line, how much of a hub it is, and what is taken off for that.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +29,8 @@ pub struct Added {
     pub tracks: Vec<u32>,
     /// Those that are in the library already by their sound: their place in the table, and the id of the track that each is.
     pub known: Vec<(u32, u32)>,
-    /// Rows that found no room in the clusters they belong to, so that all clusters have more slots now.
-    pub crowded: usize,
+    /// Slots of every cluster before and after: more where the new rows filled one.
+    pub slots: (usize, usize),
 }
 
 /// Adds the tracks of a table to a library. Clips are drawn with `config`, which should be the one that the model was trained with. A track
@@ -80,7 +80,7 @@ pub fn add_tracks(
     let rows = rows(client, server, features.view(), classes.len(), config)?;
     let places = Places::of(client, server.hierarchy(), features.view(), classes.len(), config)?;
 
-    let mut added = Added::default();
+    let mut added = Added { slots: (library.slots(), library.slots()), ..Added::default() };
     let raised = raised(&library, table);
     let ids: Vec<u32> = table.tracks().iter().map(|track| track.id.saturating_add(raised)).collect();
     for (track, mut label) in labels(table).into_iter().enumerate() {
@@ -91,25 +91,20 @@ pub fn add_tracks(
             continue;
         }
         let passages = (0..classes.len()).filter(|&class| classes.label(class) as usize == track);
-        let mut new = Vec::new();
-        let mut taken = BTreeMap::new();
-        for class in passages {
-            let start = examples.start(class).map_or(0, |start| u32::try_from(start.as_millis()).unwrap_or(u32::MAX));
-            let groups = places.choose(class, config.spill, |group| {
-                library.room(group).saturating_sub(taken.get(&group).copied().unwrap_or(0))
-            });
-            added.crowded += usize::from(!groups.1);
-            for &group in &groups.0 {
-                *taken.entry(group).or_insert(0) += 1;
-            }
-            let (weights, bias, flat_bias) = rows[class].clone();
-            new.push(NewRow { row: Row { weights, bias, start }, groups: groups.0, flat_bias });
-        }
+        let new: Vec<NewRow> = passages
+            .map(|class| {
+                let start =
+                    examples.start(class).map_or(0, |start| u32::try_from(start.as_millis()).unwrap_or(u32::MAX));
+                let (weights, bias, flat_bias) = rows[class].clone();
+                NewRow { row: Row { weights, bias, start }, groups: places.of_class(class, config.spill), flat_bias }
+            })
+            .collect();
         let first = songs.of(track as u32) as usize;
         let copy_of = there.or_else(|| (first != track && added.tracks.contains(&ids[first])).then(|| ids[first]));
         added.tracks.push(label.track_id);
         library.add(label, &new, copy_of)?;
     }
+    added.slots.1 = library.slots();
     Ok((library, added))
 }
 
@@ -243,14 +238,15 @@ impl Line {
 
 /// Where the router leads the clips of every class.
 struct Places {
-    /// Share of the clips that go to each group of the last stage, and their mean score there to tell equals apart.
+    /// Share of the clips that go to each group of the last stage first, and their mean score there to tell equals apart.
     shares: Vec<BTreeMap<usize, (f32, f32)>>,
-    groups: usize,
 }
 
 impl Places {
-    /// Groups that are tried for room, beyond those that a row lives in.
-    const MORE: usize = 4;
+    /// Share of a class's clips whose first choice holds its row. The router has not learned the class, so they scatter.
+    const COVERED: f32 = 0.9;
+    /// Groups that a row may live in for that, beyond those that every row lives in.
+    const MORE: usize = 3;
 
     fn of(
         client: &ClientModel,
@@ -289,30 +285,27 @@ impl Places {
                     });
                 for (rank, (group, score)) in paths.into_iter().enumerate() {
                     let place = shares[class].entry(group).or_default();
-                    // The first choice counts; the others say where to go when there is no room.
-                    place.0 += 0.25_f32.powi(rank as i32) / rounds;
+                    place.0 += if rank == 0 { 1.0 / rounds } else { 0.0 };
                     place.1 += score / rounds;
                 }
             }
         }
-        Ok(Self { shares, groups: hierarchy.last().groups() })
+        Ok(Self { shares })
     }
 
-    /// The `spill` likeliest groups for a class that have room, and whether all of them had. Where none of the likeliest has, it
-    /// goes to the likeliest all the same.
-    fn choose(&self, class: usize, spill: usize, room: impl Fn(usize) -> usize) -> (Vec<usize>, bool) {
+    /// The likeliest groups for a class: `spill` of them, or more until they cover nearly all of its clips.
+    fn of_class(&self, class: usize, spill: usize) -> Vec<usize> {
         let mut likeliest: Vec<(usize, (f32, f32))> =
             self.shares[class].iter().map(|(&g, &share)| (g, share)).collect();
         likeliest.sort_by(|a, b| b.1.0.total_cmp(&a.1.0).then(b.1.1.total_cmp(&a.1.1)).then(a.0.cmp(&b.0)));
-        let wanted = spill.clamp(1, self.groups.max(1));
-        likeliest.truncate(wanted + Self::MORE);
-        let groups = || likeliest.iter().map(|&(group, _)| group);
-        let mut chosen: Vec<usize> = groups().filter(|&group| room(group) > 0).take(wanted).collect();
-        let fits = chosen.len() == wanted.min(likeliest.len());
-        let have: BTreeSet<usize> = chosen.iter().copied().collect();
-        let missing = wanted.saturating_sub(chosen.len());
-        chosen.extend(groups().filter(|group| !have.contains(group)).take(missing));
-        (chosen, fits)
+        likeliest.truncate(spill.max(1) + Self::MORE);
+        let mut covered = 0.0;
+        let enough = |(place, (group, (share, _))): (usize, (usize, (f32, f32)))| {
+            let wanted = place < spill.max(1) || covered < Self::COVERED && share > 0.0;
+            covered += share;
+            wanted.then_some(group)
+        };
+        likeliest.into_iter().enumerate().map_while(enough).collect()
     }
 }
 

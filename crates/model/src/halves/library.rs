@@ -291,10 +291,9 @@ impl Library {
         Ok(())
     }
 
-    /// Rows that a group of the last stage has room for, without one more slot for all of them.
-    pub fn room(&self, group: usize) -> usize {
-        let slots = self.hierarchy.outputs.max(self.hierarchy.most());
-        self.hierarchy.groups.get(group).map_or(0, |rows| slots.saturating_sub(rows.len()))
+    /// Slots of every group of the last stage: as many as the fullest needs, or more.
+    pub fn slots(&self) -> usize {
+        self.hierarchy.outputs.max(self.hierarchy.most())
     }
 
     /// The two halves. Both have other hashes than those of the library before a change.

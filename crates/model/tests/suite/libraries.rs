@@ -53,7 +53,7 @@ fn what_comes_is_named_and_goes_again() {
         let (client, server) = model(seed, &[4, 5]);
         let library = Library::of(&client, &server).unwrap();
         let counts = server.hierarchy().last().counts();
-        let group = (0..counts.len()).find(|&group| counts[group] > 0 && library.room(group) > 0)?;
+        let group = (0..counts.len()).find(|&group| (1..library.slots()).contains(&counts[group]))?;
         Some((client, server, library, group))
     };
     let (client, server, mut library, group) = (1..20).find_map(with_room).unwrap();
@@ -80,6 +80,7 @@ fn a_full_group_makes_room_for_one_more() {
     let mut library = Library::of(&client, &server).unwrap();
     let row = new_row(&[0]);
     library.add(label(100), &vec![row; slots], None).unwrap();
+    assert_eq!(library.slots(), server.hierarchy().last().count(0) + slots);
     let (_, larger) = library.halves().unwrap();
     assert_eq!(larger.hierarchy().last().outputs(), server.hierarchy().last().count(0) + slots);
 }
