@@ -355,6 +355,12 @@ fn what_is_not_decoded_is_refused_by_name() {
             other => panic!("{name}: {other:?}"),
         }
     }
+    for channels in [0_u16, 53_506] {
+        let mut lie = wav(RATE, 1, 16_000, sine(RATE, 440.0));
+        lie[22..24].copy_from_slice(&channels.to_le_bytes());
+        let refused = decode(&lie).unwrap_err().to_string();
+        assert!(refused.contains(&format!("{channels} channels in WAV")), "{refused}");
+    }
     let surround = mp4(&[vec![0; 100]], &[0x12, 0x30], 44_100);
     let refused = decode(&surround).unwrap_err().to_string();
     assert!(refused.contains("not AAC-LC of one or two channels"), "{refused}");

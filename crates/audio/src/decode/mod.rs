@@ -186,6 +186,9 @@ where
         return Err(AudioError::UnsupportedCodec(format.name.into()));
     }
     let wave = wave::inspect(reader, length).map_err(AudioError::Unreadable)?;
+    if let Some(refusal) = wave.as_ref().and_then(wave::Wave::refusal) {
+        return Err(AudioError::UnsupportedCodec(refusal));
+    }
     let view = match &wave {
         Some(wave) => wave.view.clone(),
         None => aiff::view(reader, length)

@@ -9,6 +9,8 @@ use super::source::View;
 
 /// Chunks looked at before the data; a file of zeros would have half a billion.
 const CHUNKS: usize = 1_000;
+/// Most channels: more are a lie, and counts of bytes that follow from them overflow.
+const CHANNELS: u16 = 1_024;
 /// Longest format chunk taken over.
 const FORMAT: u64 = 4_096;
 /// The rest of the GUID behind "riff" and behind every other chunk's name in W64.
@@ -22,11 +24,18 @@ pub(super) struct Wave {
     pub(super) container: &'static str,
     /// The format tag of the format chunk.
     pub(super) tag: u16,
+    /// Channels that it states.
+    channels: u16,
     /// What to decode in place of the whole file; `None` where the header tells the truth.
     pub(super) view: Option<View>,
 }
 
 impl Wave {
+    /// What makes the file none that is decoded, in words.
+    pub(super) fn refusal(&self) -> Option<String> {
+        (!(1..=CHANNELS).contains(&self.channels)).then(|| format!("{} channels in {}", self.channels, self.container))
+    }
+
     /// The codec that the format tag stands for (RFC 2361, and Microsoft's `mmreg.h`).
     pub(super) fn codec(&self) -> String {
         let name = match self.tag {
@@ -107,8 +116,8 @@ pub(super) fn inspect<R: Read + Seek>(reader: &mut R, length: u64) -> io::Result
                 let held = if (1..=left).contains(&stated) || empty { stated } else { left };
                 let honest = container == "WAV" && held == stated && body + held <= stated_end;
                 let view = (!honest).then(|| View { head: header(&format, held), start: body, length: held });
-                let tag = u16::from_le_bytes([format[0], format[1]]);
-                return Ok(Some(Wave { container, tag, view }));
+                let number = |at: usize| u16::from_le_bytes([format[at], format[at + 1]]);
+                return Ok(Some(Wave { container, tag: number(0), channels: number(2), view }));
             }
             _ => {}
         }
