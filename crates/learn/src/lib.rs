@@ -16,4 +16,4 @@ pub mod unknown;
 pub use config::{Effort, TrainConfig};
 pub use error::LearnError;
 pub use model::{Answer, FloatModel, Match, float_answers, integer_answers};
-pub use train::{Added, add_tracks, train, train_on, train_vectors};
+pub use train::{Added, NewTracks, add_tracks, train, train_on, train_vectors};

@@ -10,14 +10,12 @@
 mod bank;
 mod colour;
 mod impulse;
-mod impulse_mel;
 mod mel_augment;
 mod mix;
 mod noise;
 mod phone;
 mod spec;
 mod stretch;
-mod synth;
 mod warp;
 mod wave_augment;
 
@@ -28,15 +26,13 @@ use crate::AudioError;
 
 pub use bank::{BankClip, RejectedFile, bank_files};
 pub use colour::Colour;
-pub use impulse::{ImpulseBank, convolve};
-pub use impulse_mel::ImpulseMel;
+pub use impulse::{ImpulseBank, ImpulseMel, convolve};
 pub use mel_augment::MelAugment;
 pub use mix::{add_gaussian_noise, gain_db, invert_polarity, mix_at_snr, power};
-pub use noise::NoiseBank;
+pub use noise::{NoiseBank, NoiseKind};
 pub use phone::Phone;
 pub use spec::{AugmentSpec, Chance, Level, Span};
 pub use stretch::{pitch_shift, time_stretch};
-pub use synth::NoiseKind;
 pub use wave_augment::WaveAugment;
 
 /// The random generator of one item: the same for the same seed and item, whatever else runs.

@@ -8,8 +8,9 @@ use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
 use sordino_corpus::{IndexOptions, MelTable, index};
 use sordino_front::FeatureSpec;
+use sordino_lab::Disturbances;
 use sordino_learn::run::Stopwatch;
-use sordino_learn::{TrainConfig, add_tracks};
+use sordino_learn::{NewTracks, TrainConfig, add_tracks};
 use sordino_model::files::read_text;
 use sordino_model::{Card, ClientModel, Label, Library, MAX_SCORE, ServerModel, load_pair, save};
 
@@ -153,8 +154,9 @@ impl Add {
         let (training, _) = self.disturbances.load(spec.sample_rate)?;
         let bars = report::bars();
         let progress = Stopwatch::new(&bars);
-        let (noise, impulses) = (&training.noise, &training.impulses);
-        let (library, added) = add_tracks(&client, &server, &table, noise, impulses, &config, self.copies, &progress)?;
+        let Disturbances { noise, impulses } = &training;
+        let new = NewTracks { table: &table, noise, impulses, config: &config, copies: self.copies };
+        let (library, added) = add_tracks(&client, &server, &new, &progress)?;
         let known = added.known.iter().map(|&(place, id)| (table.track(place as usize).source.to_string(), id));
         let known: Vec<(String, u32)> = known.collect();
         if !added.tracks.is_empty() {

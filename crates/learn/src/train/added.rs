@@ -33,23 +33,33 @@ pub struct Added {
     pub slots: (usize, usize),
 }
 
-/// Adds the tracks of a table to a library. Clips are drawn with `config`, which should be the one that the model was trained with. A track
-/// that the model names by most of its passages, undisturbed, is there already: it is added only where `copies` says so, as a copy.
+/// Tracks that a library does not have, and how training clips of them are made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewTracks<'a> {
+    /// Their sound.
+    pub table: &'a MelTable,
+    /// The training part of the noise.
+    pub noise: &'a NoiseBank,
+    /// The training part of the rooms.
+    pub impulses: &'a ImpulseBank,
+    /// What the model was trained with.
+    pub config: &'a TrainConfig,
+    /// Whether a track that is there already is added too, as a copy.
+    pub copies: bool,
+}
+
+/// Adds tracks to the library of a model. A track that the model names by nearly all its passages in step, undisturbed, is there already.
+/// Where an id is taken, all new ids are raised by a multiple of a million.
 ///
 /// # Errors
-/// [`LearnError`] for settings, sound or banks that do not suit, a model of other features, ids that are taken, or where `progress` asks to
-/// stop.
-#[allow(clippy::too_many_arguments)]
+/// [`LearnError`] for settings, sound or banks that do not suit, a model of other features, or where `progress` asks to stop.
 pub fn add_tracks(
     client: &ClientModel,
     server: &ServerModel,
-    table: &MelTable,
-    noise: &NoiseBank,
-    impulses: &ImpulseBank,
-    config: &TrainConfig,
-    copies: bool,
+    new: &NewTracks<'_>,
     progress: &dyn Progress,
 ) -> Result<(Library, Added), LearnError> {
+    let NewTracks { table, noise, impulses, config, copies } = *new;
     config.validate()?;
     let mut library = Library::of(client, server)?;
     let run = TrainingRun {

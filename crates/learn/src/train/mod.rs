@@ -22,7 +22,7 @@ use crate::unknown::threshold::Calibration;
 use crate::{FloatModel, LearnError, TrainConfig};
 use training_set::TrainingSet;
 
-pub use added::{Added, add_tracks};
+pub use added::{Added, NewTracks, add_tracks};
 pub use sound::{train, train_on};
 pub use vectors::train_vectors;
 

@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView2};
 use sordino_front::{MelFrontEnd, SpecError};
 
-use super::impulse::direct_samples;
+use super::direct_samples;
 
 /// Energy of the tail's end that is cut, as a fraction of the response's energy.
 const CUT: f32 = 1e-4;
@@ -13,7 +13,7 @@ const CUT: f32 = 1e-4;
 /// For sound whose phases are unrelated between delays, the expected power of band `b` at frame `t` is the sum over
 /// delays of the power that the band had then, weighted by the response's energy in that band at that delay. A
 /// delay between two frames is shared between them linearly. Interference between the direct sound and the tail, which has no
-/// expectation but makes power fluctuate, is added by [`super::MelAugment`].
+/// expectation but makes power fluctuate, is added by [`crate::MelAugment`].
 #[derive(Clone, Debug)]
 pub struct ImpulseMel {
     /// Energy of the first 10 ms, `[bands]`, relative to a unit impulse.

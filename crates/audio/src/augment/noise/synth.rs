@@ -5,7 +5,7 @@ use std::f32::consts::TAU;
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
-use super::{Span, power};
+use crate::augment::{Span, power};
 
 /// A kind of procedural noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! [`ImpulseBank`]: impulse responses of rooms and devices.
 
+mod mel;
+
 use std::path::Path;
 
 use rand::{Rng, RngExt};
@@ -7,8 +9,10 @@ use rand_distr::StandardNormal;
 use rayon::prelude::*;
 use realfft::RealFftPlanner;
 
-use super::bank::{self, BankClip, RejectedFile};
-use super::{Span, item_rng};
+pub use mel::ImpulseMel;
+
+use crate::augment::bank::{self, BankClip, RejectedFile};
+use crate::augment::{Span, item_rng};
 use crate::{AudioError, DecodeLimits, Overlong};
 
 /// Longest response kept, in seconds.
@@ -54,7 +58,7 @@ impl ImpulseBank {
         Self { rate, clips: clips.collect() }
     }
 
-    /// Splits into training and test parts that share no recording, as [`super::NoiseBank::split`] does.
+    /// Splits into training and test parts that share no recording, as [`crate::NoiseBank::split`] does.
     pub fn split(self, test_fraction: f32, seed: u64) -> (Self, Self) {
         let rate = self.rate;
         let (train, test) = bank::split(self.clips, test_fraction, seed);
@@ -83,7 +87,7 @@ impl ImpulseBank {
         let Some(clip) = self.pick(rng) else { return Vec::new() };
         let mut response = clip.samples.clone();
         let direct = direct_samples(self.rate).min(response.len());
-        super::gain_db(&mut response[direct..], tail_db);
+        crate::augment::gain_db(&mut response[direct..], tail_db);
         response
     }
 

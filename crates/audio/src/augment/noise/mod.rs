@@ -1,12 +1,16 @@
 //! [`NoiseBank`]: background noise to mix into clips.
 
+mod synth;
+
 use std::path::Path;
 
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
-use super::bank::{self, BankClip, RejectedFile};
-use super::{NoiseKind, item_rng, power};
+pub use synth::NoiseKind;
+
+use crate::augment::bank::{self, BankClip, RejectedFile};
+use crate::augment::{item_rng, power};
 use crate::{AudioError, DecodeLimits, Overlong};
 
 /// Longest piece of one noise file that is kept, in seconds.
