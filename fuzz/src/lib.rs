@@ -8,6 +8,7 @@
 #[allow(dead_code, unreachable_pub, reason = "the tests of the service use the rest")]
 mod common;
 mod corpus;
+mod flips;
 mod mutation;
 
 use std::io::{Cursor, Read, Write};
@@ -22,6 +23,7 @@ use sordino_model::{ClientModel, Protocol, Resolution, ServerModel};
 use sordino_service::{Client, Hello, Message, Server};
 
 pub use corpus::seeds;
+pub use flips::{Flips, flips};
 pub use mutation::mutated;
 
 /// A parser to be fed.

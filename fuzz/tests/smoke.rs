@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use sordino_fuzz::{TARGETS, mutated, seeds};
+use sordino_fuzz::{TARGETS, flips, mutated, seeds};
 
 /// Mutations of each target: what a test may take, or what `SORDINO_FUZZ` asks for, as in `plan=1000000 audio=20000`. A target that
 /// it does not name is then left out.
@@ -33,4 +33,11 @@ fn no_bytes_make_a_parser_panic() {
             target(&mutated(seed, &mut rng));
         }
     }
+}
+
+#[test]
+fn no_changed_bit_is_believed() {
+    let found = flips(300);
+    assert_eq!(found.len(), 13, "{found:?}");
+    assert!(found.iter().all(|artefact| artefact.refused > 0 && artefact.believed() == 0), "{found:?}");
 }
