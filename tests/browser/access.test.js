@@ -81,7 +81,10 @@ test('a keyboard is enough', limit, async () => {
     await page.keyboard.press('Shift+Tab');
     await page.keyboard.press('ArrowDown');
     assert.equal(await focused(), 'routed');
+    // While the page gets ready for another protocol, nothing can be chosen.
+    await page.locator('#file:enabled').waitFor();
     await page.keyboard.press('Shift+Tab');
+    assert.equal(await focused(), 'file');
     const chooser = page.waitForEvent('filechooser');
     await page.keyboard.press('Space');
     await chooser;
