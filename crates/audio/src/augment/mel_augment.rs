@@ -250,13 +250,10 @@ impl MelAugment {
     /// Adds the noise of a lossy codec to every frame, and takes away what it loses.
     fn code(&self, out: &mut [f32], below_db: f32, rng: &mut impl Rng) {
         let (from, at) = (rng.random_range(0..TABLE_FRAMES), rng.random_range(0..TABLE_FRAMES));
-        let mut coded = Vec::new();
         for (frame, row) in out.chunks_exact_mut(self.weights.len()).enumerate() {
-            phone::code_power(row, below_db, &mut coded);
-            let (kept, noise): (Vec<f32>, Vec<f32>) = coded.iter().copied().unzip();
+            let (kept, mut noise) = phone::code_power(row, below_db);
             row.copy_from_slice(&kept);
-            let noise: Vec<f32> =
-                noise.iter().zip(table_row(&self.speckle, from + frame)).map(|(n, s)| n * s).collect();
+            noise.iter_mut().zip(table_row(&self.speckle, from + frame)).for_each(|(n, s)| *n *= s);
             interfere(row, &noise, 1.0, table_row(&self.coherence, at + frame));
         }
     }

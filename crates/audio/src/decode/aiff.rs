@@ -3,9 +3,9 @@
 //! A recording that was cut off, or written as a stream, states sizes that the file does not have. The sound is there all the
 //! same: from the sound chunk to its end, or to the end of the file.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
 
-use super::source::View;
+use super::source::{View, read_at};
 
 /// Chunks looked at before the sound; a file of zeros would have half a billion.
 const CHUNKS: usize = 1_000;
@@ -57,11 +57,6 @@ pub(super) fn view<R: Read + Seek>(reader: &mut R, length: u64) -> io::Result<Op
         at = (body + size).next_multiple_of(2);
     }
     Ok(None)
-}
-
-fn read_at<R: Read + Seek>(reader: &mut R, at: u64, buf: &mut [u8]) -> io::Result<()> {
-    reader.seek(SeekFrom::Start(at))?;
-    reader.read_exact(buf)
 }
 
 /// Lowers the number of frames that a common chunk states to what so many bytes of samples can hold.

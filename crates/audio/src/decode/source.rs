@@ -39,6 +39,12 @@ fn describe(_: FileType) -> &'static str {
     "something else"
 }
 
+/// Fills `buf` with what stands at a place.
+pub(super) fn read_at<R: Read + Seek>(reader: &mut R, at: u64, buf: &mut [u8]) -> io::Result<()> {
+    reader.seek(SeekFrom::Start(at))?;
+    reader.read_exact(buf)
+}
+
 /// A stretch of a seekable reader, with bytes of our own before it: a file whose header was written anew, or without the
 /// tags around its sound.
 pub(super) struct Source<R> {

@@ -5,7 +5,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::source::View;
+use super::source::{View, read_at};
 
 /// Chunks looked at before the data; a file of zeros would have half a billion.
 const CHUNKS: usize = 1_000;
@@ -163,11 +163,6 @@ fn is_name<R: Read + Seek>(reader: &mut R, at: u64, length: u64) -> io::Result<b
     }
     read_at(reader, at, &mut name)?;
     Ok(name.iter().all(|&byte| byte == b' ' || byte.is_ascii_alphanumeric()))
-}
-
-fn read_at<R: Read + Seek>(reader: &mut R, at: u64, buf: &mut [u8]) -> io::Result<()> {
-    reader.seek(SeekFrom::Start(at))?;
-    reader.read_exact(buf)
 }
 
 /// A header for so many bytes of data. Sizes beyond 32 bits become the value that stands for "to the end".

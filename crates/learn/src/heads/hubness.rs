@@ -22,9 +22,13 @@ pub(crate) fn sample(examples: usize) -> Vec<usize> {
     (0..count).map(|i| i * examples / count.max(1)).collect()
 }
 
-/// The mean of every row's best scores with examples, `[rows, width]` and `[examples, width]`, all of unit length.
+/// The mean of every row's best scores with examples, `[rows, width]` and `[examples, width]`, all of one length.
 /// `own(row, example)` says that an example has the row's label and does not count. 0 where no example does.
-fn hubness(rows: ArrayView2<f32>, examples: ArrayView2<f32>, own: impl Fn(usize, usize) -> bool + Sync) -> Vec<f32> {
+pub(crate) fn hubness(
+    rows: ArrayView2<f32>,
+    examples: ArrayView2<f32>,
+    own: impl Fn(usize, usize) -> bool + Sync,
+) -> Vec<f32> {
     const AT_ONCE: usize = 1_024;
     let mut found = Vec::with_capacity(rows.nrows());
     for (chunk, rows) in rows.axis_chunks_iter(Axis(0), AT_ONCE).enumerate() {

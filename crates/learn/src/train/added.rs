@@ -6,20 +6,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use sordino_audio::{AugmentSpec, ImpulseBank, NoiseBank};
 use sordino_corpus::MelTable;
+use sordino_model::circuit::{Clear, StageId};
 use sordino_model::stage::{Hierarchy, Stage};
-use sordino_model::{ClientModel, Library, NewRow, Pair, Protocol, Row, ServerModel};
+use sordino_model::{ClientModel, Library, NewRow, Pair, PairError, Protocol, Row, ServerModel};
 
 use crate::examples::{Examples, Purpose, rounds};
+use crate::heads::hubness::hubness;
 use crate::math::grid::UniformGrid;
-use crate::math::matrix::times_transposed;
 use crate::run::checkpoint::Checkpoints;
 use crate::run::progress::Progress;
 use crate::run::training_run::TrainingRun;
 use crate::sound::clip_examples::ClipExamples;
 use crate::sound::{AugmentedClips, Clips, labels};
+use crate::space::unit_vectors::prototypes;
 use crate::{LearnError, TrainConfig, model::integer_answers};
 
 /// What became of new tracks.
@@ -167,28 +169,18 @@ fn rows(
 ) -> Result<Vec<(Vec<i8>, i32, i32)>, LearnError> {
     let head = client.front().head(client.hierarchy().heads()[client.hierarchy().heads().len() - 1])?;
     let vectors = head.embed_batch(features)?;
-    let mut prototypes = Array2::<f32>::zeros((classes, vectors.ncols()));
-    for (i, vector) in vectors.rows().into_iter().enumerate() {
-        prototypes.row_mut(i % classes).scaled_add(1.0, &vector);
-    }
-    for mut row in prototypes.rows_mut() {
-        let norm = row.dot(&row).sqrt().max(f32::MIN_POSITIVE);
-        row /= norm;
-    }
+    let of: Vec<u32> = (0..vectors.nrows()).map(|i| (i % classes) as u32).collect();
+    let prototypes = prototypes(vectors.view(), &of, classes);
     let grid = UniformGrid::for_unit_vectors(config.tracks.weight_bits, vectors.ncols())?;
     let integers = prototypes.mapv(|w| grid.integer(w) as f32);
-    let last = Line::fit(server.hierarchy().last());
-    let flat = server.own_flat().map(|flat| Line::fit(flat.last()));
-    let rows = integers.rows().into_iter().map(|row| {
+    let last = Line::fit(server.hierarchy().last()).biases(integers.view());
+    let flat = server.own_flat().map(|flat| Line::fit(flat.last()).biases(integers.view()));
+    let row = |class: usize| {
         // A grid of at most 8 bits gives at most 127.
-        let weights = row.iter().map(|&w| w as i8).collect();
-        (
-            weights,
-            last.bias(row.view().insert_axis(Axis(0))),
-            flat.as_ref().map_or(0, |flat| flat.bias(row.insert_axis(Axis(0)))),
-        )
-    });
-    Ok(rows.collect())
+        let weights = integers.row(class).iter().map(|&w| w as i8).collect();
+        (weights, last[class], flat.as_ref().map_or(0, |flat| flat[class]))
+    };
+    Ok((0..classes).map(row).collect())
 }
 
 /// How the biases of a stage's rows follow from how much each resembles the others: along a line of least squares.
@@ -199,8 +191,6 @@ struct Line {
 }
 
 impl Line {
-    /// Share of the other rows that count: those which resemble a row most, as where biases are learned.
-    const SHARE: f32 = 0.1;
     /// Most rows that the line is fitted to.
     const ROWS: usize = 4_096;
 
@@ -212,8 +202,9 @@ impl Line {
         let weight = |(row, i): (usize, usize)| f32::from(stage.row(some[row].0, some[row].1)[i]);
         let rows = Array2::from_shape_fn((some.len(), stage.input().width), weight);
         let likeness = Self::likeness(rows.view(), rows.view());
-        let biases: Array1<f32> = some.iter().map(|&(group, slot)| stage.bias(group, slot) as f32).collect();
-        let (mean_x, mean_y) = (likeness.mean().unwrap_or(0.0), biases.mean().unwrap_or(0.0));
+        let biases: Vec<f32> = some.iter().map(|&(group, slot)| stage.bias(group, slot) as f32).collect();
+        let mean = |x: &[f32]| x.iter().sum::<f32>() / x.len().max(1) as f32;
+        let (mean_x, mean_y) = (mean(&likeness), mean(&biases));
         let (mut covariance, mut variance) = (0.0, 0.0);
         for (x, y) in likeness.iter().zip(&biases) {
             covariance += (x - mean_x) * (y - mean_y);
@@ -223,26 +214,14 @@ impl Line {
         Self { rows, at_zero: mean_y - slope * mean_x, slope }
     }
 
-    /// The mean product of each row with those others that it resembles most. A row that is among the others does not count itself.
-    fn likeness(rows: ArrayView2<f32>, others: ArrayView2<f32>) -> Array1<f32> {
-        let products = times_transposed(rows, others);
-        let mean = |(row, products): (usize, ndarray::ArrayView1<f32>)| {
-            let itself = |other: usize| rows.row(row) == others.row(other);
-            let mut kept: Vec<f32> =
-                products.iter().enumerate().filter(|(other, _)| !itself(*other)).map(|(_, &product)| product).collect();
-            let count = (Self::SHARE * kept.len() as f32).ceil() as usize;
-            if count == 0 {
-                return 0.0;
-            }
-            kept.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
-            kept[..count].iter().sum::<f32>() / count as f32
-        };
-        products.rows().into_iter().enumerate().map(mean).collect()
+    /// How much of a hub each row is among the others. One that is among them does not count itself.
+    fn likeness(rows: ArrayView2<f32>, others: ArrayView2<f32>) -> Vec<f32> {
+        hubness(rows, others, |row, other| rows.row(row) == others.row(other))
     }
 
-    fn bias(&self, row: ArrayView2<f32>) -> i32 {
-        let likeness = Self::likeness(row, self.rows.view());
-        (self.at_zero + self.slope * likeness[0]).round() as i32
+    fn biases(&self, rows: ArrayView2<f32>) -> Vec<i32> {
+        let bias = |likeness: f32| (self.at_zero + self.slope * likeness).round() as i32;
+        Self::likeness(rows, self.rows.view()).into_iter().map(bias).collect()
     }
 }
 
@@ -267,15 +246,15 @@ impl Places {
     ) -> Result<Self, LearnError> {
         const AT_ONCE: usize = 1_024;
         let keep = config.spill + Self::MORE;
-        let stages = hierarchy.stages();
+        let (stages, clear) = (hierarchy.stages(), Clear::new(hierarchy));
         let mut shares = vec![BTreeMap::<usize, (f32, f32)>::new(); classes];
         let rounds = (features.nrows() / classes.max(1)).max(1) as f32;
         for (chunk, features) in features.axis_chunks_iter(Axis(0), AT_ONCE).enumerate() {
-            let scores = stages[..stages.len() - 1].iter().zip(client.hierarchy().heads()).map(|(stage, &head)| {
-                let inputs = client.front().head(head)?.input_batch(features)?.mapv(|x| x as f32);
-                Ok(stage_scores(stage, inputs.view()))
+            let scores = client.hierarchy().heads()[..stages.len() - 1].iter().enumerate().map(|(stage, &head)| {
+                let inputs = client.front().head(head)?.input_batch(features)?;
+                Ok(clear.linear_batch(StageId(stage), inputs.view()).map_err(PairError::from)?)
             });
-            let scores: Vec<Array2<f32>> = scores.collect::<Result<_, LearnError>>()?;
+            let scores: Vec<Array2<i64>> = scores.collect::<Result<_, LearnError>>()?;
             for clip in 0..features.nrows() {
                 let class = (chunk * AT_ONCE + clip) % classes;
                 // The best paths, as a client that probes so many would take them.
@@ -285,7 +264,7 @@ impl Places {
                             let slots = 0..stage.count(group);
                             let place = group * stage.outputs();
                             slots
-                                .map(move |slot| (place + slot, so_far + scores[(clip, place + slot)]))
+                                .map(move |slot| (place + slot, so_far + scores[(clip, place + slot)] as f32))
                                 .collect::<Vec<_>>()
                         };
                         let mut next: Vec<(usize, f32)> = paths.iter().flat_map(below).collect();
@@ -317,16 +296,4 @@ impl Places {
         };
         likeliest.into_iter().enumerate().map_while(enough).collect()
     }
-}
-
-/// Scores of integer vectors in every slot, `[n, groups * outputs]`.
-fn stage_scores(stage: &Stage, inputs: ArrayView2<f32>) -> Array2<f32> {
-    let (slots, width) = (stage.groups() * stage.outputs(), stage.input().width);
-    let weights = stage.weights();
-    let rows = Array2::from_shape_fn((slots, width), |(row, i)| f32::from(weights[row * width + i]));
-    let mut scores = times_transposed(inputs, rows.view());
-    for mut row in scores.rows_mut() {
-        row.iter_mut().zip(stage.biases()).for_each(|(score, &bias)| *score += bias as f32);
-    }
-    scores
 }

@@ -57,8 +57,8 @@ pub(in crate::augment) fn code(samples: &mut [f32], rate: u32, below_db: f32, rn
     lapped.synthesise(&coefficients, samples);
 }
 
-/// What such a codec makes of the power of a frame's mel bands: what it keeps of each, and what noise it adds.
-pub(in crate::augment) fn code_power(power: &[f32], below_db: f32, coded: &mut Vec<(f32, f32)>) {
+/// What such a codec makes of the power of a frame's mel bands: what it keeps of each, and the power of the noise that it adds.
+pub(in crate::augment) fn code_power(power: &[f32], below_db: f32) -> (Vec<f32>, Vec<f32>) {
     // A coder's bands are wider: what is heard and what is lost are both shared by all of one.
     let step = CRITICAL_BANDS / power.len() as f32;
     let reach = (0.5 / step).round() as usize;
@@ -74,11 +74,11 @@ pub(in crate::augment) fn code_power(power: &[f32], below_db: f32, coded: &mut V
         let (sum, count) = gone.fold((0.0, 0), |(sum, count), other| (sum + power[other], count + 1));
         mean(sum, count)
     };
-    coded.clear();
-    coded.extend((0..power.len()).map(|band| match power[band] < noise[band] {
+    let coded = (0..power.len()).map(|band| match power[band] < noise[band] {
         true => (0.0, lost(band).max(FILLED * noise[band])),
         false => (power[band], noise[band]),
-    }));
+    });
+    coded.unzip()
 }
 
 #[cfg(test)]
