@@ -12,6 +12,7 @@ use sordino_model::files::read_text;
 
 use self::figure::Figure;
 pub use self::grid::Grid;
+use self::setting::overlay;
 use crate::LabError;
 use crate::evaluate::Table;
 use crate::system::Sordino;
@@ -96,6 +97,9 @@ impl Question {
     }
 }
 
+/// Settings of this project's models at the size smoke, under those that the grid gives.
+const SMOKE: &str = "least_clips = 0\nclips_per_track = 12\nrouter.hidden = [64]";
+
 /// A grid's table without the tables of sizes, but with the fields of the one asked for.
 fn sized(mut table: toml::Table, size: Size) -> Result<Grid, String> {
     for other in Size::ALL {
@@ -107,10 +111,14 @@ fn sized(mut table: toml::Table, size: Size) -> Result<Grid, String> {
     }
     if size == Size::Smoke {
         // A smoke run asks whether everything runs, not how well a small library is learned.
-        let nothing = || toml::Value::Table(toml::Table::new());
-        let settings = table.entry("settings").or_insert_with(nothing).as_table_mut();
-        let ours = settings.and_then(|all| all.entry(Sordino::NAME).or_insert_with(nothing).as_table_mut());
-        ours.into_iter().for_each(|ours| _ = ours.entry("least_clips").or_insert(0.into()));
+        let ours = SMOKE.parse::<toml::Table>().map_err(|error| error.to_string())?;
+        let mut settings = toml::Table::from_iter([(Sordino::NAME.to_owned(), toml::Value::Table(ours))]);
+        match table.remove("settings") {
+            None => {}
+            Some(toml::Value::Table(given)) => overlay(&mut settings, &given),
+            Some(value) => return Err(format!("settings is {value}, expected a table of systems")),
+        }
+        table.insert("settings".into(), toml::Value::Table(settings));
     }
     toml::Value::Table(table).try_into().map_err(|error: toml::de::Error| error.to_string())
 }
