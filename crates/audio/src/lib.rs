@@ -24,7 +24,7 @@ pub use augment::{
 #[cfg(feature = "decode")]
 pub use decode::{
     DecodeLimits, LiveWave, Overlong, Samples, Window, decode_bytes, decode_file, decode_reader, decode_stream,
-    decode_window, decode_window_from, rms_dbfs,
+    decode_window, decode_window_from, encoded_sound, rms_dbfs,
 };
 pub use error::AudioError;
 #[cfg(feature = "decode")]

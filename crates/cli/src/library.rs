@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, ValueEnum};
-use sordino_corpus::{Catalogue, MelTable, Track, fma, folder, synth};
+use sordino_corpus::{Catalogue, MelTable, Sounds, Track, fma, folder, synth};
 use sordino_front::FeatureSpec;
 use sordino_model::FileError;
+
+use crate::report;
 
 /// Most tracks that are composed at once: their names alone fill a gigabyte of memory in a few millions.
 pub(crate) const MOST_COMPOSED: i64 = 1_000_000;
@@ -50,14 +52,17 @@ pub(crate) struct RecordedArgs {
 }
 
 impl RecordedArgs {
-    /// The tracks, and the entries refused before any sound was read; nothing where no music was given.
-    pub(crate) fn catalogue(&self) -> anyhow::Result<Catalogue> {
+    /// The tracks, and the entries refused before any sound was decoded; nothing where no music was given. Files that an index knows
+    /// and that have not been touched since are not read.
+    pub(crate) fn catalogue(&self, known: &Sounds) -> anyhow::Result<Catalogue> {
         let mut parts = Vec::new();
         if let (Some(audio), Some(csv)) = (&self.fma, &self.metadata) {
             parts.push(fma::load(audio, csv, self.subset.into())?);
         }
         if let Some(music) = &self.music {
-            parts.push(folder::load(music)?);
+            let bar = report::bar(0, "reading files");
+            parts.push(folder::load_known(music, known, &bar)?);
+            bar.finish_and_clear();
         }
         Ok(Catalogue::concat(parts)?)
     }
@@ -85,19 +90,19 @@ pub(crate) struct LibraryArgs {
 }
 
 impl LibraryArgs {
-    /// The tracks, and the entries refused before any sound was read. Of several sources the first keeps its ids: FMA,
-    /// then the folder, then composed music.
-    pub(crate) fn catalogue(&self) -> anyhow::Result<Catalogue> {
+    /// The tracks, and the entries refused before any sound was decoded. Of several sources the first keeps its ids: FMA, then the
+    /// folder, then composed music.
+    pub(crate) fn catalogue(&self, known: &Sounds) -> anyhow::Result<Catalogue> {
         let composed = self.synth.map(|count| synth::catalogue(count, self.seed)).unwrap_or_default();
-        Ok(Catalogue::concat([self.recorded.catalogue()?, composed])?)
+        Ok(Catalogue::concat([self.recorded.catalogue(known)?, composed])?)
     }
 }
 
 /// Indexes that together are one library.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct IndexArgs {
-    /// Folder that `sordino index` wrote. Given several times, the indexes are one library in this order; from the second on, ids
-    /// are raised by a multiple of 1,000,000.
+    /// Folder that `sordino index` wrote. Given several times, the indexes are one library; ids of FMA and of composed tracks that an
+    /// earlier one has too are raised by a multiple of 1,000,000.
     #[arg(long, value_name = "DIR", required = true)]
     index: Vec<PathBuf>,
     /// Only the first so many tracks.

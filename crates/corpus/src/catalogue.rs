@@ -1,6 +1,7 @@
 //! [`Catalogue`]: the tracks of a library and the files that were refused.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -8,9 +9,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::CorpusError;
+use crate::ids::part_ids;
+use crate::sounds::Sound;
+use crate::stamp::Stamp;
 
 /// Where a track's sound comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// An audio file.
@@ -39,7 +43,8 @@ impl fmt::Display for Source {
 /// One track of a library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Track {
-    /// Identity within the library; FMA's own track id for FMA. Never 0, which stands for "unknown" in answers.
+    /// Identity within the library: FMA's own track id, of a file in a folder one that follows from its sound, of a composed track its
+    /// number. Never 0, which stands for "unknown" in answers.
     pub id: u32,
     /// Artist, or empty.
     pub artist: String,
@@ -71,6 +76,9 @@ pub struct Catalogue {
     pub tracks: Vec<Track>,
     /// Entries refused.
     pub rejected: Vec<Rejected>,
+    /// Of files from a folder, by id: the recording, and the file's stamp when it was read.
+    #[serde(skip)]
+    pub(crate) sounds: BTreeMap<u32, (Sound, Option<Stamp>)>,
 }
 
 impl Catalogue {
@@ -80,24 +88,27 @@ impl Catalogue {
     /// [`CorpusError::Catalogue`] names the first track that breaks a rule.
     pub fn new(mut tracks: Vec<Track>, rejected: Vec<Rejected>) -> Result<Self, CorpusError> {
         tracks.sort_by_key(|track| track.id);
-        let catalogue = Self { tracks, rejected };
+        let catalogue = Self { tracks, rejected, sounds: BTreeMap::new() };
         catalogue.validate()?;
         Ok(catalogue)
     }
 
-    /// Several libraries in one, in this order. The first keeps its ids; every next one's are raised by the smallest multiple
-    /// of 1,000,000 that puts them above all before, so that they cannot collide and the old id can still be read.
+    /// Several libraries in one: the first keeps its ids, and those of every next one are parted from them by [`part_ids`].
     ///
     /// # Errors
-    /// [`CorpusError::Catalogue`] where ids would pass 2^32, and as [`Catalogue::new`].
+    /// As [`part_ids`] and [`Catalogue::new`].
     pub fn concat(parts: impl IntoIterator<Item = Self>) -> Result<Self, CorpusError> {
         let mut all = Self::default();
         for mut part in parts {
-            raise_ids(&all.tracks, &mut part.tracks)?;
+            let before: Vec<u32> = part.tracks.iter().map(|track| track.id).collect();
+            self::part(&all.tracks, &mut part.tracks)?;
+            for (old, track) in before.iter().zip(&part.tracks) {
+                all.sounds.extend(part.sounds.remove(old).map(|heard| (track.id, heard)));
+            }
             all.tracks.append(&mut part.tracks);
             all.rejected.append(&mut part.rejected);
         }
-        Self::new(all.tracks, all.rejected)
+        Ok(Self { sounds: all.sounds, ..Self::new(all.tracks, all.rejected)? })
     }
 
     /// Checks what [`Catalogue::new`] promises; the fields are public, so a catalogue may have changed since.
@@ -130,7 +141,10 @@ impl Catalogue {
         let mut positions: Vec<usize> = positions.iter().copied().filter(|&p| p < self.tracks.len()).collect();
         positions.sort_unstable();
         positions.dedup();
-        Self { tracks: positions.into_iter().map(|p| self.tracks[p].clone()).collect(), rejected: Vec::new() }
+        let tracks: Vec<Track> = positions.into_iter().map(|p| self.tracks[p].clone()).collect();
+        let heard = |track: &Track| self.sounds.get(&track.id).map(|heard| (track.id, heard.clone()));
+        let sounds = tracks.iter().filter_map(heard).collect();
+        Self { tracks, rejected: Vec::new(), sounds }
     }
 
     /// SHA-256 over every track's fields in order, in hexadecimal: two catalogues with one fingerprint list the same
@@ -154,16 +168,11 @@ impl Catalogue {
     }
 }
 
-/// Raises the ids of `next` above those of `before`, as [`Catalogue::concat`] says. Both are in ascending order.
-pub(crate) fn raise_ids(before: &[Track], next: &mut [Track]) -> Result<(), CorpusError> {
-    const STEP: u32 = 1_000_000;
-    let raise = before.last().map_or(0, |last| (last.id / STEP + 1).saturating_mul(STEP));
-    for track in next {
-        track.id = track.id.checked_add(raise).ok_or_else(|| CorpusError::Catalogue {
-            expected: "ids below 2^32 after putting libraries together; number them anew",
-            found: format!("{} raised by {raise}", track.id),
-        })?;
-    }
+/// Parts the ids of `next` from those of `before`, as [`part_ids`] does.
+pub(crate) fn part(before: &[Track], next: &mut [Track]) -> Result<(), CorpusError> {
+    let mut ids: Vec<u32> = next.iter().map(|track| track.id).collect();
+    part_ids(before.iter().map(|track| track.id), &mut ids)?;
+    next.iter_mut().zip(ids).for_each(|(track, id)| track.id = id);
     Ok(())
 }
 
@@ -241,11 +250,10 @@ mod tests {
     #[test]
     fn libraries_in_one_keep_their_ids_apart() {
         let part = |ids: &[u32]| Catalogue::new(ids.iter().map(|&id| track(id, "t")).collect(), vec![]).unwrap();
-        let all = Catalogue::concat([part(&[2, 155_320]), part(&[1, 2]), part(&[7])]).unwrap();
+        let all = Catalogue::concat([part(&[2, 155_320]), part(&[2, u32::MAX]), part(&[7])]).unwrap();
         let ids: Vec<u32> = all.tracks.iter().map(|t| t.id).collect();
-        assert_eq!(ids, [2, 155_320, 1_000_001, 1_000_002, 2_000_007]);
+        assert_eq!(ids, [2, 7, 155_320, 1_000_002, u32::MAX]);
         assert_eq!(Catalogue::concat([part(&[5])]).unwrap(), part(&[5]));
-        assert!(Catalogue::concat([part(&[u32::MAX]), part(&[1])]).is_err());
     }
 
     #[test]

@@ -7,12 +7,15 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use indicatif::ProgressBar;
 use rayon::prelude::*;
 use sordino_audio::SoundFormat;
 
 use self::tags::Tags;
 use crate::catalogue::tidy;
-use crate::{Catalogue, CorpusError, Rejected, Source, Track};
+use crate::sounds::Sound;
+use crate::stamp::Stamp;
+use crate::{Catalogue, CorpusError, Rejected, Sounds, Source, Track};
 
 /// Containers that hold films as a rule. Their sound is not looked for, and they are not listed.
 const FILMS: [&str; 6] = ["avi", "m4v", "mk3d", "mks", "mkv", "mov"];
@@ -20,42 +23,66 @@ const FILMS: [&str; 6] = ["avi", "m4v", "mk3d", "mks", "mkv", "mov"];
 /// Lists the music below `root`: every file with the extension of a sound file, or with the first bytes of one. What is
 /// sound and not decoded here is in [`Catalogue::rejected`], by the name of its format.
 ///
-/// Ids are 1, 2, ... in the order of the paths relative to `root` (compared folder by folder, by bytes), so they do not depend on the machine or on where
-/// the folder lies; adding or removing a file shifts the ids behind it. Hidden files are skipped, links followed once.
-/// No sound is decoded: files that turn out not to be audio are rejected by the index.
+/// Ids follow from the sound, from 1,000,000,000 on: they stay when files are added, removed, renamed, moved or tagged anew, and
+/// are the same on every machine. Files of the very same sound have ids that follow each other. Hidden files are skipped, links
+/// followed once. Every file is read once for its hash, and none is decoded: files that turn out not to be audio are rejected by
+/// the index.
 ///
 /// # Errors
 /// [`CorpusError::Io`] where `root` itself cannot be read. Whatever else is unreadable is in [`Catalogue::rejected`].
 pub fn load(root: &Path) -> Result<Catalogue, CorpusError> {
+    load_known(root, &Sounds::default(), &ProgressBar::hidden())
+}
+
+/// The same where an index knows most of the files: what has not been touched since is not read, and what has been moved keeps
+/// its id. `progress` gets the number of files as its length and advances by one a file.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_known(root: &Path, known: &Sounds, progress: &ProgressBar) -> Result<Catalogue, CorpusError> {
     let mut walk = Walk::default();
     let entries = std::fs::read_dir(root).map_err(CorpusError::io(root, "open the music folder"))?;
     walk.seen.extend(root.canonicalize().ok());
     walk.entries(root, entries);
     // Paths share the prefix `root`, and `Path` compares component by component: this is the order of relative paths.
     walk.files.sort();
-    let tracks: Vec<Track> = walk
-        .files
-        .into_par_iter()
-        .enumerate()
-        .map(|(position, path)| {
-            // A folder of more than 2^32 files is beyond every file system; the catalogue's check would see the repeat.
-            let id = position as u32 + 1;
-            let tags = Tags::read(&path);
-            let (artist, title) = from_file_name(&path);
-            let keep = |tag: Option<String>, fallback: String| tag.filter(|text| !text.is_empty()).unwrap_or(fallback);
-            // A name is taken whole from the tags or whole from the file: mixing them gives "Artist - Artist - Title".
-            let artist = if tags.title.as_ref().is_none_or(String::is_empty) { artist } else { String::new() };
-            Track {
-                id,
-                artist: keep(tags.artist, artist),
-                title: keep(tags.title, title),
-                album: tags.album.unwrap_or_default(),
-                licence: tags.licence.unwrap_or_default(),
-                source: Source::File(path),
-            }
+    progress.set_length(walk.files.len() as u64);
+    let read = |path: PathBuf| {
+        let (sound, stamp) = known.of(&path);
+        let track = track(path);
+        progress.inc(1);
+        (track, sound, stamp)
+    };
+    let mut files: Vec<(Track, Sound, Option<Stamp>)> = walk.files.into_par_iter().map(read).collect();
+    let heard: Vec<(&Path, &Sound)> = files
+        .iter()
+        .filter_map(|(track, sound, _)| match &track.source {
+            Source::File(path) => Some((path.as_path(), sound)),
+            Source::Synthetic(_) => None,
         })
         .collect();
-    Catalogue::new(tracks, walk.rejected)
+    let ids = known.ids(&heard);
+    files.iter_mut().zip(ids).for_each(|((track, ..), id)| track.id = id);
+    let sounds = files.iter().map(|(track, sound, stamp)| (track.id, (sound.clone(), *stamp))).collect();
+    let tracks = files.into_iter().map(|(track, ..)| track).collect();
+    Ok(Catalogue { sounds, ..Catalogue::new(tracks, walk.rejected)? })
+}
+
+/// A file as a track that has no id yet.
+fn track(path: PathBuf) -> Track {
+    let tags = Tags::read(&path);
+    let (artist, title) = from_file_name(&path);
+    let keep = |tag: Option<String>, fallback: String| tag.filter(|text| !text.is_empty()).unwrap_or(fallback);
+    // A name is taken whole from the tags or whole from the file: mixing them gives "Artist - Artist - Title".
+    let artist = if tags.title.as_ref().is_none_or(String::is_empty) { artist } else { String::new() };
+    Track {
+        id: 0,
+        artist: keep(tags.artist, artist),
+        title: keep(tags.title, title),
+        album: tags.album.unwrap_or_default(),
+        licence: tags.licence.unwrap_or_default(),
+        source: Source::File(path),
+    }
 }
 
 #[derive(Default)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::catalogue::hex;
-use crate::{Catalogue, Source};
+use crate::{Catalogue, Source, Track};
 
 /// A file's size and when it was last written, in seconds and nanoseconds since 1970: what `make` and `rsync` tell files apart by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,11 @@ impl Stamp {
 }
 
 impl Catalogue {
+    /// The stamp of a track's file: that which it had when its sound was hashed, where it was.
+    pub(crate) fn stamp(&self, track: &Track) -> Option<Stamp> {
+        self.sounds.get(&track.id).map_or_else(|| Stamp::of(&track.source), |(_, stamp)| *stamp)
+    }
+
     /// [`Catalogue::fingerprint`], and of every file its size and when it was last written: a file replaced under the same
     /// name gives another one. Composed music alone gives the fingerprint itself.
     pub fn state(&self) -> String {

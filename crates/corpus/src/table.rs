@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use sordino_front::{FeatureSpec, MelFrontEnd, MelPower};
 
-use crate::catalogue::raise_ids;
+use crate::catalogue::part;
 use crate::index::manifest::Manifest;
 use crate::index::measure;
 use crate::index::shard::{self, Row};
@@ -45,7 +45,7 @@ impl MelTable {
         Ok(Self { spec: manifest.feature_spec, tracks, mels })
     }
 
-    /// Reads several complete indexes as one library; ids are raised as [`Catalogue::concat`] raises them. With `limit`, only the
+    /// Reads several complete indexes as one library; ids are parted as [`Catalogue::concat`] parts them. With `limit`, only the
     /// first so many tracks, in the order of the indexes; shards behind them are not read.
     ///
     /// # Errors
@@ -82,10 +82,10 @@ impl MelTable {
         }
     }
 
-    /// Several tables as one library, in this order; ids are raised as [`Catalogue::concat`] raises them.
+    /// Several tables as one library; ids are parted as [`Catalogue::concat`] parts them.
     ///
     /// # Errors
-    /// [`CorpusError::Setting`] for no table, or tables of different specs; [`CorpusError::Catalogue`] for ids beyond 2^32.
+    /// [`CorpusError::Setting`] for no table, or tables of different specs; [`CorpusError::Catalogue`] for ids that do not fit.
     pub fn concat(parts: impl IntoIterator<Item = Self>) -> Result<Self, CorpusError> {
         let mut parts = parts.into_iter();
         let mut all = parts.next().ok_or_else(|| CorpusError::Setting {
@@ -93,19 +93,22 @@ impl MelTable {
             found: "0".into(),
             expected: "at least 1".into(),
         })?;
-        for mut part in parts {
-            if part.spec != all.spec {
+        for mut next in parts {
+            if next.spec != all.spec {
                 return Err(CorpusError::Setting {
                     setting: "feature spec of an index",
-                    found: format!("{:?}", part.spec),
+                    found: format!("{:?}", next.spec),
                     expected: format!("{:?}, as in the first; index again with the same settings", all.spec),
                 });
             }
-            raise_ids(&all.tracks, &mut part.tracks)?;
-            all.tracks.append(&mut part.tracks);
-            all.mels.append(&mut part.mels);
+            part(&all.tracks, &mut next.tracks)?;
+            all.tracks.append(&mut next.tracks);
+            all.mels.append(&mut next.mels);
         }
-        Ok(all)
+        let mut rows: Vec<(Track, CachedMel)> = all.tracks.into_iter().zip(all.mels).collect();
+        rows.sort_by_key(|(track, _)| track.id);
+        let (tracks, mels) = rows.into_iter().unzip();
+        Ok(Self { spec: all.spec, tracks, mels })
     }
 
     /// Measures a catalogue straight into memory, without an index on disk, and lists the tracks refused.
@@ -228,7 +231,7 @@ impl MelTable {
 
     /// The tracks as a catalogue, for splits and queries.
     pub fn catalogue(&self) -> Catalogue {
-        Catalogue { tracks: self.tracks.clone(), rejected: Vec::new() }
+        Catalogue { tracks: self.tracks.clone(), ..Catalogue::default() }
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::Path;
 use indicatif::ProgressBar;
 use sordino_audio::DecodeLimits;
 use sordino_corpus::{
-    Catalogue, CorpusError, IndexOptions, IndexReport, MelStream, MelTable, SoundOptions, Source, index, synth,
+    Catalogue, CorpusError, IndexOptions, IndexReport, MelStream, MelTable, SoundOptions, Sounds, Source, folder,
+    index, synth,
 };
 use sordino_front::{FeatureSpec, MelFrontEnd};
 
@@ -153,6 +154,8 @@ fn every_interrupted_state_is_finished_to_the_same_files() {
     };
     let remove = |name: &'static str| -> Damage { Box::new(move |dir| fs::remove_file(dir.join(name)).unwrap()) };
     let shard = whole["shard-00001.parquet"].clone();
+    let Source::Synthetic(seed) = catalogue().tracks[5].source else { panic!("a file") };
+    let staged: &str = format!("staging/{seed:016x}.track").leak();
     let unfinished = || write("index.json", interrupted(&whole["index.json"]));
     let states: Vec<(&str, usize, Vec<Damage>)> = vec![
         ("nothing happened since", 10, vec![]),
@@ -165,11 +168,11 @@ fn every_interrupted_state_is_finished_to_the_same_files() {
             6,
             vec![unfinished(), remove("shard-00001.parquet"), write("shard-00001.parquet.tmp", shard[..900].to_vec())],
         ),
-        ("while a track was staged", 10, vec![unfinished(), write("staging/00000005.track.tmp", b"sordm".to_vec())]),
+        ("while a track was staged", 10, vec![unfinished(), write("staging/5.track.tmp", b"sordm".to_vec())]),
         (
             "with a staged track lost to a power cut",
             6,
-            vec![unfinished(), remove("shard-00001.parquet"), write("staging/00000005.track", vec![])],
+            vec![unfinished(), remove("shard-00001.parquet"), write(staged, vec![])],
         ),
         (
             "with a shard lost to a power cut",
@@ -215,8 +218,11 @@ fn other_work_is_not_resumed() {
     let error = message(index::build(&catalogue(), &other_spec, dir, &options(), &hidden));
     assert!(error.contains("the feature spec") && error.contains("\"mel_bands\":32"), "{error}");
 
-    let error = message(index::build(&synth::catalogue(11, 3), &spec, dir, &options(), &hidden));
-    assert!(error.contains("catalogue") && error.contains("another folder"), "{error}");
+    let before = contents(dir);
+    let error = message(index::build(&synth::catalogue(11, 4), &spec, dir, &options(), &hidden));
+    assert!(error.contains("in common") && error.contains("another folder"), "{error}");
+    fs::remove_dir_all(dir.join("staging")).unwrap();
+    assert!(contents(dir) == before, "what is refused is left as it was");
 
     let other_span = options().with_shard_tracks(5);
     assert!(message(index::build(&catalogue(), &spec, dir, &other_span, &hidden)).contains("tracks per shard"));
@@ -224,6 +230,101 @@ fn other_work_is_not_resumed() {
     let elsewhere = tempfile::tempdir().unwrap();
     fs::write(elsewhere.path().join("holiday.jpg"), b"not ours").unwrap();
     assert!(message(build(elsewhere.path())).contains("holiday.jpg"));
+}
+
+#[test]
+fn an_index_follows_its_library_and_is_that_of_one_made_anew() {
+    let (spec, hidden) = (FeatureSpec::default(), ProgressBar::hidden());
+    let made = |catalogue: &Catalogue, dir: &Path| index::build(catalogue, &spec, dir, &options(), &hidden).unwrap();
+    let followed = tempfile::tempdir().unwrap();
+    let all = synth::catalogue(14, 3);
+    // Grown, shrunk at both ends, with a gap, and as it was: how many tracks are kept, and how many are gone.
+    let states: [(Vec<usize>, usize, usize); 4] = [
+        ((0..6).collect(), 0, 0),
+        ((0..14).collect(), 6, 0),
+        ((3..13).filter(|&i| i != 7).collect(), 9, 5),
+        ((0..14).collect(), 9, 0),
+    ];
+    for (tracks, kept, gone) in states {
+        let catalogue = all.select(&tracks);
+        let report = made(&catalogue, followed.path());
+        assert_eq!((report.indexed, report.resumed, report.gone, report.damaged), (tracks.len(), kept, gone, 0));
+        let anew = tempfile::tempdir().unwrap();
+        made(&catalogue, anew.path());
+        assert!(contents(followed.path()) == contents(anew.path()), "{tracks:?}");
+    }
+    // A kill after the tracks of the earlier library were staged and its manifest replaced, and before its shards were removed.
+    let old = contents(followed.path());
+    let next = all.select(&(2..12).collect::<Vec<_>>());
+    let anew = tempfile::tempdir().unwrap();
+    made(&next, anew.path());
+    let killed = tempfile::tempdir().unwrap();
+    for (name, bytes) in &old {
+        fs::write(killed.path().join(name), bytes).unwrap();
+    }
+    let mut manifest: serde_json::Value = serde_json::from_slice(&contents(anew.path())["index.json"]).unwrap();
+    manifest["complete"] = false.into();
+    manifest["shards"] = serde_json::json!([]);
+    manifest.as_object_mut().unwrap().remove("sha256");
+    fs::write(killed.path().join("index.json"), manifest.to_string()).unwrap();
+    made(&next, killed.path());
+    let (found, expected) = (contents(killed.path()), contents(anew.path()));
+    assert!(expected.iter().all(|(name, bytes)| found[name] == *bytes));
+    // What is left over of the larger library is no part of the index.
+    assert_eq!(MelTable::open(killed.path()).unwrap().len(), 10);
+}
+
+#[test]
+fn a_folder_may_be_moved_renamed_and_tagged() {
+    let (spec, hidden) = (FeatureSpec::default(), ProgressBar::hidden());
+    let (music, index) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let write = |name: &str, seed| {
+        let path = music.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        synth::write_wav(&path, &synth::render(seed, 8_000, 2.0), 8_000).unwrap();
+    };
+    for (name, seed) in [("a.wav", 1), ("b.wav", 2), ("c.wav", 3), ("d.wav", 3)] {
+        write(name, seed);
+    }
+    let update = || {
+        let catalogue = folder::load_known(music.path(), &Sounds::read(index.path()), &hidden).unwrap();
+        let report = index::build(&catalogue, &spec, index.path(), &options(), &hidden).unwrap();
+        let ids: BTreeMap<String, u32> = catalogue.tracks.iter().map(|track| (track.title.clone(), track.id)).collect();
+        (ids, report)
+    };
+    let (ids, report) = update();
+    assert_eq!((report.indexed, report.resumed), (4, 0));
+    assert!(ids.values().all(|&id| id >= 1_000_000_000) && ids["d"] == ids["c"] + 1, "{ids:?}");
+    assert_eq!(folder::load(music.path()).unwrap().tracks.iter().map(|t| t.id).collect::<Vec<_>>(), {
+        let mut all: Vec<u32> = ids.values().copied().collect();
+        all.sort_unstable();
+        all
+    });
+
+    // One moved and renamed, one tagged, one touched, one of two copies gone, one new: only that one is decoded.
+    fs::create_dir(music.path().join("deep")).unwrap();
+    fs::rename(music.path().join("a.wav"), music.path().join("deep/other.wav")).unwrap();
+    let mut tag = lofty::tag::Tag::new(lofty::tag::TagType::RiffInfo);
+    lofty::tag::Accessor::set_title(&mut tag, "Tagged".into());
+    lofty::tag::TagExt::save_to_path(&tag, music.path().join("b.wav"), lofty::config::WriteOptions::default()).unwrap();
+    fs::remove_file(music.path().join("c.wav")).unwrap();
+    write("new.wav", 9);
+    let (later, report) = update();
+    assert_eq!((report.indexed, report.resumed, report.replaced, report.gone), (4, 3, 0, 1));
+    assert_eq!((later["other"], later["Tagged"], later["d"]), (ids["a"], ids["b"], ids["d"]));
+    let table = MelTable::open(index.path()).unwrap();
+    let front = MelFrontEnd::new(&spec).unwrap();
+    for (title, seed) in [("other", 1), ("Tagged", 2), ("d", 3), ("new", 9)] {
+        let place = table.position(later[title]).unwrap();
+        assert_eq!(table.track(place).title, title);
+        assert_eq!(table.mel(place).0.dim(), front.mel_power(&synth::render(seed, 8_000, 2.0)).0.dim());
+    }
+
+    // Another sound under an old name is another track.
+    write("deep/other.wav", 11);
+    let (last, report) = update();
+    assert_eq!((report.indexed, report.resumed, report.replaced), (4, 3, 1));
+    assert_ne!(last["other"], ids["a"]);
 }
 
 #[test]

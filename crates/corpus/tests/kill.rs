@@ -11,20 +11,23 @@ use std::time::{Duration, Instant, SystemTime};
 
 use indicatif::ProgressBar;
 use sordino_audio::DecodeLimits;
-use sordino_corpus::{IndexOptions, IndexReport, MelTable, SoundOptions, index, synth};
+use sordino_corpus::{Catalogue, IndexOptions, IndexReport, MelTable, SoundOptions, Source, Track, index, synth};
 use sordino_front::FeatureSpec;
 
 const TRACKS: u32 = 60;
 /// Environment variable that names the folder to build in.
 const FOLDER: &str = "SORDINO_KILL_TEST_FOLDER";
 
+fn catalogue() -> Catalogue {
+    synth::catalogue(TRACKS, 9)
+}
+
 fn build(dir: &Path) -> IndexReport {
     let limits = DecodeLimits { min_seconds: 1.0, ..DecodeLimits::default() };
     let sound = SoundOptions::default().with_limits(limits).with_synthetic_seconds(15.0);
     let spec = FeatureSpec::default();
     let options = IndexOptions::for_spec(&spec).with_sound(sound).with_shard_tracks(7);
-    let catalogue = synth::catalogue(TRACKS, 9);
-    index::build(&catalogue, &spec, dir, &options, &ProgressBar::hidden()).unwrap()
+    index::build(&catalogue(), &spec, dir, &options, &ProgressBar::hidden()).unwrap()
 }
 
 fn main() {
@@ -110,7 +113,10 @@ fn whole_files(dir: &Path) -> BTreeMap<PathBuf, SystemTime> {
 
 /// Whether a finished file was kept: as it is, or (a staged track) within its shard.
 fn still_there(file: &Path, now: &BTreeMap<PathBuf, SystemTime>, dir: &Path) -> bool {
-    let position = || file.file_stem()?.to_str()?.parse::<usize>().ok();
+    // A composed track is staged under its seed.
+    let seed = || u64::from_str_radix(file.file_stem()?.to_str()?, 16).ok();
+    let is = |track: &Track| matches!(track.source, Source::Synthetic(own) if Some(own) == seed());
+    let position = || catalogue().tracks.iter().position(is);
     let shard = |position: usize| dir.join(format!("shard-{:05}.parquet", position / 7));
     now.contains_key(file) || position().is_some_and(|position| now.contains_key(&shard(position)))
 }

@@ -82,6 +82,9 @@ pub enum LearnError {
     /// Sound that cannot be used.
     #[error(transparent)]
     Audio(#[from] sordino_audio::AudioError),
+    /// Tracks whose ids do not fit beside those of the library.
+    #[error(transparent)]
+    Corpus(#[from] sordino_corpus::CorpusError),
     /// Weights that make no front end.
     #[error(transparent)]
     Front(#[from] sordino_front::FrontError),

@@ -21,6 +21,7 @@ mod live;
 mod mix;
 mod mpeg;
 mod opus;
+mod packets;
 mod source;
 mod stream;
 mod wave;
@@ -30,14 +31,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use symphonia::core::errors::Error as SymphoniaError;
-use symphonia::core::formats::FormatOptions;
 use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::{FormatOptions, FormatReader};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
 pub use self::limits::{DecodeLimits, Overlong, Window};
 pub use self::live::LiveWave;
 pub(crate) use self::mpeg::begins_with_mpeg;
+pub use self::packets::encoded_sound;
 use self::source::{Source, View};
 use self::stream::{Decoding, Outcome};
 use crate::resample::check_rate;
@@ -178,6 +180,26 @@ fn attempt<R>(
 where
     R: Read + Seek + Send + Sync,
 {
+    let (view, wave) = view(reader, length)?;
+    let mut pass = |only| Decoding::new(probe(&mut *reader, &view, limits)?, target_rate, limits, window, only)?.run();
+    let outcome = match pass(None) {
+        // Only a channel by itself is heard: decode again and keep that one. Two passes keep memory where it was.
+        Ok(Outcome::Cancelled(loudest)) => pass(Some(loudest)),
+        outcome => outcome,
+    };
+    match outcome {
+        Ok(Outcome::Samples(samples)) => Ok(samples),
+        // One channel by itself cancels nothing.
+        Ok(Outcome::Cancelled(_)) => Err(AudioError::NotAudio),
+        Err(AudioError::UnsupportedCodec(what)) => {
+            Err(AudioError::UnsupportedCodec(wave.map_or(what, |wave| wave.codec())))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What of a file is to be read, without the tags around its sound; and its header, where it is a WAV file.
+fn view<R: Read + Seek>(reader: &mut R, length: u64) -> Result<(View, Option<wave::Wave>), AudioError> {
     let mut head = Vec::new();
     reader.seek(SeekFrom::Start(0)).map_err(AudioError::Unreadable)?;
     reader.by_ref().take(1 << 13).read_to_end(&mut head).map_err(AudioError::Unreadable)?;
@@ -195,29 +217,19 @@ where
             .and_then(|found| if found.is_some() { Ok(found) } else { mpeg::view(reader, length) })
             .map_err(AudioError::Unreadable)?,
     };
-    let view = view.unwrap_or(View { head: Vec::new(), start: 0, length });
-    let mut pass = |only| {
-        let source = Source::new(&mut *reader, view.clone()).map_err(AudioError::Unreadable)?;
-        let stream = MediaSourceStream::new(Box::new(source), Default::default());
-        let format = symphonia::default::get_probe()
-            .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
-            .map_err(|e| probe_error(e, limits))?;
-        Decoding::new(format, target_rate, limits, window, only)?.run()
-    };
-    let outcome = match pass(None) {
-        // Only a channel by itself is heard: decode again and keep that one. Two passes keep memory where it was.
-        Ok(Outcome::Cancelled(loudest)) => pass(Some(loudest)),
-        outcome => outcome,
-    };
-    match outcome {
-        Ok(Outcome::Samples(samples)) => Ok(samples),
-        // One channel by itself cancels nothing.
-        Ok(Outcome::Cancelled(_)) => Err(AudioError::NotAudio),
-        Err(AudioError::UnsupportedCodec(what)) => {
-            Err(AudioError::UnsupportedCodec(wave.map_or(what, |wave| wave.codec())))
-        }
-        Err(error) => Err(error),
-    }
+    Ok((view.unwrap_or(View { head: Vec::new(), start: 0, length }), wave))
+}
+
+/// Opens the container.
+fn probe<'r, R>(reader: &'r mut R, view: &View, limits: &DecodeLimits) -> Result<Box<dyn FormatReader + 'r>, AudioError>
+where
+    R: Read + Seek + Send + Sync,
+{
+    let source = Source::new(reader, view.clone()).map_err(AudioError::Unreadable)?;
+    let stream = MediaSourceStream::new(Box::new(source), Default::default());
+    symphonia::default::get_probe()
+        .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
+        .map_err(|e| probe_error(e, limits))
 }
 
 /// Whether an error is the machine's. Symphonia reports the end of a packet or a nonsensical offset as I/O errors too.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
+use sordino_corpus::Sounds;
 use sordino_lab::{Drawing, Lab as Laboratory, Machine, Music, Question, Results, Size, Summary};
-
 use sordino_model::files::write_file;
 
 use crate::disturbances::DisturbanceArgs;
@@ -170,7 +170,7 @@ impl Run {
     fn run(self, json: bool) -> anyhow::Result<()> {
         let size = self.size.into();
         let question = Question::read(&self.experiment, size)?;
-        let recorded = self.recorded.catalogue()?;
+        let recorded = self.recorded.catalogue(&Sounds::default())?;
         let name = match recorded.tracks.len() {
             0 => "none".into(),
             count => format!("{count} of {}", self.recorded.describe()),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
-use sordino_corpus::{IndexOptions, MelTable, index};
+use sordino_corpus::{IndexOptions, MelTable, Sounds, index};
 use sordino_front::FeatureSpec;
 use sordino_lab::Disturbances;
 use sordino_learn::run::Stopwatch;
@@ -199,7 +199,7 @@ impl Add {
             let same = FeatureSpec { query_seconds: spec.query_seconds, ..table.spec().clone() };
             return Ok(table.with_spec(&same)?);
         }
-        let catalogue = self.recorded.catalogue()?;
+        let catalogue = self.recorded.catalogue(&Sounds::default())?;
         anyhow::ensure!(!catalogue.tracks.is_empty(), "there is no track to add: expected sound files there");
         let bar = report::bar(catalogue.tracks.len() as u64, "indexing");
         let done = index::build(&catalogue, spec, scratch, &IndexOptions::for_spec(spec), &bar)?;

@@ -126,8 +126,8 @@ impl Manifest {
         write_atomically(&path, |file| file.write_all(json.as_bytes()))
     }
 
-    /// Whether work for `wanted` may continue in `dir`, where this manifest was found.
-    pub(crate) fn check_same_work(&self, wanted: &Self, dir: &Path) -> Result<(), CorpusError> {
+    /// Whether tracks measured for this manifest, found in `dir`, may stand in an index like `wanted`.
+    pub(crate) fn check_same_settings(&self, wanted: &Self, dir: &Path) -> Result<(), CorpusError> {
         let advice = "index into another folder, or delete this one";
         let differ = |what: &str, expected: String, found: String| {
             Err(CorpusError::format(&dir.join(FILE_NAME), format!("{what} {expected}"), found, advice))
@@ -135,10 +135,6 @@ impl Manifest {
         let json = |spec: &FeatureSpec| serde_json::to_string(spec).unwrap_or_else(|_| format!("{spec:?}"));
         if self.feature_spec != wanted.feature_spec {
             return differ("the feature spec", json(&wanted.feature_spec), json(&self.feature_spec));
-        }
-        if self.catalogue != wanted.catalogue {
-            let found = format!("{} of another one with {} tracks", self.catalogue, self.listed);
-            return differ("the catalogue with fingerprint", wanted.catalogue.clone(), found);
         }
         if self.limits != wanted.limits {
             return differ("the limits", wanted.limits.clone(), self.limits.clone());

@@ -1,11 +1,15 @@
 //! Building an index: every track's mel power, measured once and kept in Parquet.
 //!
 //! An index is a folder: `index.json` (what it is of), `shard-00000.parquet` and so on (one row per track), `rejected.csv`
-//! (every entry left out, and why). While it is being built `staging/` holds the tracks whose shard is not full yet.
-//! Every file appears by renaming, and every step may be the last before a kill: the next run keeps what is whole.
-//! Whole is a shard whose hash is the one it was written with, and whose tracks' files have the size and the time that they had
-//! then; what is damaged, and what was replaced, is measured again.
+//! (every entry left out, and why), and of a folder of music `sounds.csv` (which file holds which recording). While it is being
+//! built `staging/` holds the tracks whose shard is not full yet. Every file appears by renaming, and every step may be the last
+//! before a kill: the next run keeps what is whole. Whole is a shard whose hash is the one it was written with, and whose tracks'
+//! files have the size and the time that they had then; what is damaged, and what was replaced, is measured again.
+//!
+//! A library that has changed is indexed into the same folder: what is new or another sound is measured, what is gone is dropped,
+//! and the files are those of an index made anew.
 
+mod adoption;
 mod columns;
 pub(crate) mod manifest;
 pub(crate) mod shard;
@@ -24,7 +28,8 @@ use sordino_front::{FeatureSpec, MelFrontEnd, MelScratch};
 
 use crate::files::write_atomically;
 use crate::stamp::Stamp;
-use crate::{CachedMel, Catalogue, CorpusError, Rejected, SoundOptions, Track};
+use crate::{CachedMel, Catalogue, CorpusError, Rejected, SoundOptions, Sounds, Source, Track};
+use adoption::{Adopted, Adoption};
 use manifest::{Manifest, ShardEntry};
 use shard::Row;
 use staging::{Outcome, Staging};
@@ -70,6 +75,8 @@ pub struct IndexReport {
     pub resumed: usize,
     /// Tracks that an earlier run had finished and whose file has been replaced since: they were read again.
     pub replaced: usize,
+    /// Tracks of an earlier run that the catalogue does not list any more.
+    pub gone: usize,
     /// Shards of an earlier run that are not what was written, or of which that is not known: their tracks were read again.
     pub damaged: usize,
     /// Seconds of sound measured by this run.
@@ -78,14 +85,16 @@ pub struct IndexReport {
     pub elapsed: Duration,
 }
 
-/// Measures every track of the catalogue on all threads of the current rayon pool and writes the index to `dir`, or
-/// finishes what an earlier run began there. The files depend on the arguments alone, not on threads or interruptions.
+/// Measures every track of the catalogue on all threads of the current rayon pool and writes the index to `dir`, finishes what an
+/// earlier run began there, or brings an index of an earlier state of the library up to date. The files depend on the arguments
+/// alone, not on threads, interruptions or what was there before.
 ///
 /// `progress` gets the number of tracks as its length and advances by one a track; pass [`ProgressBar::hidden`] for none.
 /// Memory: per thread one decoded track and one row group (32 MB, or one track if that is more).
 ///
 /// # Errors
-/// A track never is: it is rejected. [`CorpusError::Format`] where `dir` holds an index of something else, or other files;
+/// A track never is: it is rejected. [`CorpusError::Format`] where `dir` holds an index of other settings or of a library that has
+/// nothing in common with this one, or other files;
 /// [`CorpusError::Io`] where it cannot be written; [`CorpusError::Spec`], [`CorpusError::Setting`] and
 /// [`CorpusError::Catalogue`] for bad arguments.
 pub fn build(
@@ -105,8 +114,12 @@ pub fn build(
     }
     catalogue.validate()?;
     let front = MelFrontEnd::new(spec)?;
-    let (manifest, earlier, staging) = open(catalogue, spec, dir, options)?;
-    let stamps: Vec<Option<Stamp>> = catalogue.tracks.par_iter().map(|track| Stamp::of(&track.source)).collect();
+    progress.set_length(catalogue.tracks.len() as u64);
+    let stamps: Vec<Option<Stamp>> = catalogue.tracks.par_iter().map(|track| catalogue.stamp(track)).collect();
+    let wanted = Indexed { catalogue, stamps: &stamps };
+    let heard = Sounds::read(dir);
+    let Opened { manifest, earlier, staging, adopted } = open(wanted, spec, dir, options, &heard)?;
+    let adoption = Adoption::new(wanted, &heard, &staging);
     let builder = Builder {
         catalogue,
         stamps: &stamps,
@@ -115,6 +128,7 @@ pub fn build(
         manifest: &manifest,
         earlier: &earlier,
         staging: &staging,
+        adoption: &adoption,
         front: &front,
     };
     let Done { entries, resumed, replaced, damaged, sound_seconds } = builder.run(progress)?;
@@ -127,7 +141,8 @@ pub fn build(
     let indexed = entries.iter().map(|entry| entry.rows).sum();
     Manifest { shards: entries, complete: true, ..manifest }.write(dir)?;
     staging.close()?;
-    Ok(IndexReport { indexed, rejected, resumed, replaced, damaged, sound_seconds, elapsed: start.elapsed() })
+    let (replaced, gone) = (replaced + adopted.replaced, adopted.gone);
+    Ok(IndexReport { indexed, rejected, resumed, replaced, gone, damaged, sound_seconds, elapsed: start.elapsed() })
 }
 
 /// Mel power of one track, as [`build`] measures it.
@@ -148,22 +163,42 @@ pub(crate) fn measure(
     Ok((samples.data.len() as u64, CachedMel::new(&mel)))
 }
 
-/// Finds or writes the manifest, takes the lock, and clears what a killed run left half-written. Returns the manifest that is
-/// wanted, and the one that was there.
+/// The tracks that an index is to hold.
+#[derive(Clone, Copy)]
+struct Indexed<'a> {
+    catalogue: &'a Catalogue,
+    /// What the tracks' files are now, before any is measured: one that is replaced meanwhile is read again by the next run.
+    stamps: &'a [Option<Stamp>],
+}
+
+/// An index that may be worked on.
+struct Opened {
+    /// What is wanted.
+    manifest: Manifest,
+    /// The manifest that was there, if it was of the same catalogue.
+    earlier: Option<Manifest>,
+    staging: Staging,
+    /// What became of the tracks of another catalogue.
+    adopted: Adopted,
+}
+
+/// Finds or writes the manifest, takes the lock, and clears what a killed run left half-written. Of an index of another catalogue
+/// the tracks are staged that this one lists too.
 fn open(
-    catalogue: &Catalogue,
+    wanted: Indexed<'_>,
     spec: &FeatureSpec,
     dir: &Path,
     options: &IndexOptions,
-) -> Result<(Manifest, Option<Manifest>, Staging), CorpusError> {
+    heard: &Sounds,
+) -> Result<Opened, CorpusError> {
     fs::create_dir_all(dir).map_err(CorpusError::io(dir, "create the index folder"))?;
-    let wanted = Manifest::new(catalogue, spec, options);
-    let earlier = match dir.join(manifest::FILE_NAME).exists() {
+    let manifest = Manifest::new(wanted.catalogue, spec, options);
+    let mut earlier = match dir.join(manifest::FILE_NAME).exists() {
         true => Some(Manifest::read(dir)?),
         false => None,
     };
     match &earlier {
-        Some(earlier) => earlier.check_same_work(&wanted, dir)?,
+        Some(earlier) => earlier.check_same_settings(&manifest, dir)?,
         None => refuse_foreign_files(dir)?,
     }
     let staging = Staging::open(dir)?;
@@ -173,10 +208,54 @@ fn open(
             fs::remove_file(&path).map_err(CorpusError::io(&path, "remove"))?;
         }
     }
+    let other = earlier.take_if(|earlier| earlier.catalogue != manifest.catalogue);
+    let adoption = Adoption::new(wanted, heard, &staging);
+    let adopted = match &other {
+        Some(other) => adopt(other, dir, &adoption, &staging)?,
+        None => Adopted::default(),
+    };
     if earlier.is_none() {
-        wanted.write(dir)?;
+        manifest.write(dir)?;
     }
-    Ok((wanted, earlier, staging))
+    if let Some(other) = &other {
+        for shard in 0..other.shard_count() {
+            remove_shard(dir, shard)?;
+            staging.remove_entry(shard)?;
+        }
+    }
+    Sounds::write(wanted.catalogue, dir)?;
+    Ok(Opened { manifest, earlier, staging, adopted })
+}
+
+/// Stages what is still wanted of an index of another catalogue, and changes nothing of it.
+fn adopt(other: &Manifest, dir: &Path, adoption: &Adoption<'_>, staging: &Staging) -> Result<Adopted, CorpusError> {
+    let stage = |shard: usize| {
+        let path = dir.join(shard::file_name(shard));
+        let Some(entry) = other.shards.get(shard).cloned().or_else(|| staging.entry(shard)) else {
+            return Adopted::default();
+        };
+        adoption.stage(&path, other, shard, &entry).unwrap_or_else(|error| {
+            tracing::warn!(%error, "a shard of the earlier index cannot be used; its tracks are measured again");
+            Adopted::default()
+        })
+    };
+    let adopted: Adopted = (0..other.shard_count()).into_par_iter().map(stage).sum();
+    if adopted.kept == 0 && adopted.replaced + adopted.gone > 0 {
+        let expected = "an index that has a track in common with this library".to_owned();
+        let found = format!("one of {} other tracks", other.listed);
+        let advice = "index into another folder, or delete this one";
+        return Err(CorpusError::format(&dir.join(manifest::FILE_NAME), expected, found, advice));
+    }
+    tracing::info!(?adopted, "the library has changed");
+    Ok(adopted)
+}
+
+fn remove_shard(dir: &Path, shard: usize) -> Result<(), CorpusError> {
+    let path = dir.join(shard::file_name(shard));
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(CorpusError::io(&path, "remove")(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Without a manifest a folder may hold what a run killed in its first moments leaves, and nothing else.
@@ -198,7 +277,6 @@ fn is_temporary(path: &Path) -> bool {
 
 struct Builder<'a> {
     catalogue: &'a Catalogue,
-    /// What the tracks' files are now, before any is read: one that is replaced meanwhile is read again by the next run.
     stamps: &'a [Option<Stamp>],
     options: &'a IndexOptions,
     dir: &'a Path,
@@ -206,6 +284,7 @@ struct Builder<'a> {
     /// The manifest of an earlier run.
     earlier: &'a Option<Manifest>,
     staging: &'a Staging,
+    adoption: &'a Adoption<'a>,
     front: &'a MelFrontEnd,
 }
 
@@ -224,8 +303,8 @@ enum Standing {
     Absent,
     /// There, and not what was written, or nobody knows what was.
     Damaged,
-    /// As it was written, but files of its tracks have been replaced since. Holds what the files were.
-    Stale(ShardEntry, Vec<Option<Stamp>>),
+    /// As it was written, but files of its tracks have been touched since.
+    Stale(ShardEntry),
     /// As it should be.
     Whole(ShardEntry),
 }
@@ -234,7 +313,6 @@ impl Builder<'_> {
     /// Finishes every shard.
     fn run(&self, progress: &ProgressBar) -> Result<Done, CorpusError> {
         let total = self.catalogue.tracks.len();
-        progress.set_length(total as u64);
         let shards = self.manifest.shard_count();
         let standing: Vec<Standing> = (0..shards).into_par_iter().map(|shard| self.standing(shard)).collect();
         self.reopen(&standing)?;
@@ -267,7 +345,7 @@ impl Builder<'_> {
                         Outcome::Rejected(reason)
                     }
                 };
-                self.staging.put(position, self.stamps[position], &outcome)?;
+                self.staging.put(&track.source, self.stamps[position], &outcome)?;
                 if let Outcome::Indexed { samples, .. } = &outcome {
                     *lock(&seconds) += *samples as f64 / f64::from(self.front.spec().sample_rate);
                 }
@@ -289,6 +367,10 @@ impl Builder<'_> {
         shard * span..((shard + 1) * span).min(self.catalogue.tracks.len())
     }
 
+    fn source(&self, position: usize) -> &Source {
+        &self.catalogue.tracks[position].source
+    }
+
     /// How an earlier run left a shard. Changes nothing.
     fn standing(&self, shard: usize) -> Standing {
         let path = self.dir.join(shard::file_name(shard));
@@ -304,7 +386,7 @@ impl Builder<'_> {
                 let now = &self.stamps[positions.clone()];
                 let mut then = footer.stamps;
                 then.resize(positions.len(), None);
-                if then == now { Standing::Whole(entry) } else { Standing::Stale(entry, then) }
+                if then == now { Standing::Whole(entry) } else { Standing::Stale(entry) }
             }
             _ => Standing::Damaged,
         }
@@ -331,54 +413,25 @@ impl Builder<'_> {
             Standing::Absent => {}
             Standing::Whole(entry) => {
                 // A kill between the rename and here leaves the staged tracks behind.
-                self.positions(shard).try_for_each(|position| self.staging.remove(position))?;
+                self.positions(shard).try_for_each(|position| self.staging.remove(self.source(position)))?;
                 return Ok((Some(entry), Vec::new(), 0));
             }
             Standing::Damaged => {
                 tracing::warn!(shard = %path.display(), "the shard is damaged; its tracks are measured again");
                 fs::remove_file(&path).map_err(CorpusError::io(&path, "remove"))?;
             }
-            Standing::Stale(entry, stamps) => {
-                replaced = self.unpack(shard, &path, &entry, &stamps)?;
+            Standing::Stale(entry) => {
+                replaced = self.adoption.stage(&path, self.manifest, shard, &entry)?.replaced;
                 fs::remove_file(&path).map_err(CorpusError::io(&path, "remove"))?;
             }
         }
         let mut pending = Vec::new();
         for position in self.positions(shard) {
-            if self.staging.get(position, self.stamps[position])?.is_none() {
+            if self.staging.get(self.source(position), self.stamps[position])?.is_none() {
                 pending.push(position);
             }
         }
         Ok((None, pending, replaced))
-    }
-
-    /// Stages the tracks of a shard again whose files are the same as then; returns how many have been replaced.
-    fn unpack(
-        &self,
-        shard: usize,
-        path: &Path,
-        entry: &ShardEntry,
-        stamps: &[Option<Stamp>],
-    ) -> Result<usize, CorpusError> {
-        let refused = shard::check(path, self.manifest, shard, entry)?.rejected;
-        let rows = shard::read_as(path, self.manifest, shard, entry, &|_| true)?;
-        let mut replaced = 0;
-        for (position, &stamp) in self.positions(shard).zip(stamps) {
-            if stamp != self.stamps[position] {
-                // An index of 0.1.0 does not say what the files were.
-                replaced += usize::from(stamp.is_some());
-                continue;
-            }
-            let id = self.catalogue.tracks[position].id;
-            let row = rows.binary_search_by_key(&id, |row| row.track.id).ok().map(|place| &rows[place]);
-            let outcome = match (row, refused.iter().find(|entry| entry.id == Some(id))) {
-                (Some(Row { samples, mel, .. }), _) => Outcome::Indexed { samples: *samples, mel: mel.clone() },
-                (None, Some(entry)) => Outcome::Rejected(entry.reason.clone()),
-                (None, None) => continue,
-            };
-            self.staging.put(position, stamp, &outcome)?;
-        }
-        Ok(replaced)
     }
 
     /// Turns a shard's staged tracks into its Parquet file, then removes them. Does nothing where the shard exists.
@@ -389,7 +442,7 @@ impl Builder<'_> {
         }
         let get = |position: usize| {
             let lost = || CorpusError::format(self.dir, "every staged track", "one removed or changed", "run it again");
-            self.staging.get(position, self.stamps[position])?.ok_or_else(lost)
+            self.staging.get(self.source(position), self.stamps[position])?.ok_or_else(lost)
         };
         let entries = self.positions(shard).map(|position| {
             let track = &self.catalogue.tracks[position];
@@ -401,7 +454,7 @@ impl Builder<'_> {
         let stamps = &self.stamps[self.positions(shard)];
         let announce = |entry: &ShardEntry| self.staging.put_entry(shard, entry);
         *entry = Some(shard::write(self.dir, self.manifest, shard, stamps, entries, announce)?);
-        self.positions(shard).try_for_each(|position| self.staging.remove(position))
+        self.positions(shard).try_for_each(|position| self.staging.remove(self.source(position)))
     }
 }
 

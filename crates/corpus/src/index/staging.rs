@@ -1,8 +1,9 @@
 //! [`Staging`]: finished tracks between the worker that measured them and the shard that will hold them, and the hashes of
 //! shards until the manifest has them.
 //!
-//! One small file per track, written whole and renamed into place. It begins with the hash of the rest, so that what a kill or a
-//! power cut may have left half-written is recognised and measured again. So is a track whose file is another one by now.
+//! One small file per track, named after its source, written whole and renamed into place. It begins with the hash of the rest, so
+//! that what a kill or a power cut may have left half-written is recognised and measured again. So is a track whose file is
+//! another one by now.
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
@@ -14,9 +15,10 @@ use half::slice::HalfFloatSliceExt;
 use sha2::{Digest, Sha256};
 
 use super::manifest::ShardEntry;
+use crate::catalogue::hex;
 use crate::files::{temporary, write_atomically};
 use crate::stamp::Stamp;
-use crate::{CachedMel, CorpusError};
+use crate::{CachedMel, CorpusError, Source};
 
 /// What became of one track.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,14 +64,18 @@ impl Staging {
         }
     }
 
-    fn path(&self, position: usize) -> PathBuf {
-        self.folder.join(format!("{position:08}.track"))
+    fn path(&self, source: &Source) -> PathBuf {
+        let name = match source {
+            Source::File(path) => hex(&Sha256::digest(path.as_os_str().as_encoded_bytes())[..16]),
+            Source::Synthetic(seed) => format!("{seed:016x}"),
+        };
+        self.folder.join(format!("{name}.track"))
     }
 
-    /// Stores the outcome of a track whose file has this stamp under its catalogue position.
-    pub(crate) fn put(&self, position: usize, stamp: Option<Stamp>, outcome: &Outcome) -> Result<(), CorpusError> {
+    /// Stores the outcome of a track whose file has this stamp.
+    pub(crate) fn put(&self, source: &Source, stamp: Option<Stamp>, outcome: &Outcome) -> Result<(), CorpusError> {
         let body = encode(stamp, outcome);
-        let path = self.path(position);
+        let path = self.path(source);
         let unfinished = temporary(&path);
         let write = || {
             let mut file = File::create(&unfinished)?;
@@ -83,8 +89,8 @@ impl Staging {
     }
 
     /// Reads a staged outcome; `None` where there is no whole one, or only one of another file.
-    pub(crate) fn get(&self, position: usize, stamp: Option<Stamp>) -> Result<Option<Outcome>, CorpusError> {
-        let path = self.path(position);
+    pub(crate) fn get(&self, source: &Source, stamp: Option<Stamp>) -> Result<Option<Outcome>, CorpusError> {
+        let path = self.path(source);
         match fs::read(&path) {
             Ok(bytes) => Ok(verified(&bytes).and_then(|body| decode(body, stamp))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -109,10 +115,18 @@ impl Staging {
     }
 
     /// Removes a staged outcome once its shard is in place.
-    pub(crate) fn remove(&self, position: usize) -> Result<(), CorpusError> {
-        let path = self.path(position);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(CorpusError::io(&path, "remove")(error)),
+    pub(crate) fn remove(&self, source: &Source) -> Result<(), CorpusError> {
+        Self::remove_file(&self.path(source))
+    }
+
+    /// Forgets the hash of a shard that is no longer wanted.
+    pub(crate) fn remove_entry(&self, shard: usize) -> Result<(), CorpusError> {
+        Self::remove_file(&self.hash_path(shard))
+    }
+
+    fn remove_file(path: &Path) -> Result<(), CorpusError> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(CorpusError::io(path, "remove")(error)),
             _ => Ok(()),
         }
     }
@@ -184,6 +198,7 @@ mod tests {
 
     use super::*;
 
+    const THREE: Source = Source::Synthetic(3);
     const STAMP: Option<Stamp> = Some(Stamp(1, 2, 3));
 
     fn indexed() -> Outcome {
@@ -195,26 +210,29 @@ mod tests {
     fn outcomes_come_back_and_half_written_ones_do_not() {
         let folder = tempfile::tempdir().unwrap();
         let staging = Staging::open(folder.path()).unwrap();
-        staging.put(3, STAMP, &indexed()).unwrap();
-        staging.put(4, None, &Outcome::Rejected("too short".into())).unwrap();
-        assert_eq!(staging.get(3, STAMP).unwrap(), Some(indexed()));
-        assert_eq!(staging.get(4, None).unwrap(), Some(Outcome::Rejected("too short".into())));
-        assert_eq!(staging.get(5, None).unwrap(), None);
+        staging.put(&THREE, STAMP, &indexed()).unwrap();
+        staging.put(&Source::File("4.wav".into()), None, &Outcome::Rejected("too short".into())).unwrap();
+        assert_eq!(staging.get(&THREE, STAMP).unwrap(), Some(indexed()));
+        assert_eq!(
+            staging.get(&Source::File("4.wav".into()), None).unwrap(),
+            Some(Outcome::Rejected("too short".into()))
+        );
+        assert_eq!(staging.get(&Source::Synthetic(5), None).unwrap(), None);
 
         for other in [None, Some(Stamp(1, 2, 4)), Some(Stamp(0, 2, 3))] {
-            assert_eq!(staging.get(3, other).unwrap(), None, "another file by now");
+            assert_eq!(staging.get(&THREE, other).unwrap(), None, "another file by now");
         }
 
-        let path = staging.path(3);
+        let path = staging.path(&THREE);
         let whole = fs::read(&path).unwrap();
         for length in 0..whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
-            assert_eq!(staging.get(3, STAMP).unwrap(), None, "{length} bytes");
+            assert_eq!(staging.get(&THREE, STAMP).unwrap(), None, "{length} bytes");
         }
         let mut flipped = whole.clone();
         flipped[60] ^= 1;
         fs::write(&path, &flipped).unwrap();
-        assert_eq!(staging.get(3, STAMP).unwrap(), None);
+        assert_eq!(staging.get(&THREE, STAMP).unwrap(), None);
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub fn catalogue(count: u32, seed: u64) -> Catalogue {
             source: Source::Synthetic(track_seed),
         }
     };
-    Catalogue { tracks: (0..count).map(track).collect(), rejected: Vec::new() }
+    Catalogue { tracks: (0..count).map(track).collect(), ..Catalogue::default() }
 }
 
 /// The track of a seed: mono samples in -1..1 at `rate` Hz, `seconds` long.

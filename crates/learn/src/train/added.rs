@@ -4,11 +4,11 @@
 //! and lives in the clusters that the router leads nearly all of those clips to. Its bias follows from the rows that are there: how much a row
 //! resembles the others says, along a line, how much of a hub it is, and what is taken off for that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ndarray::{Array2, ArrayView2, Axis};
 use sordino_audio::{AugmentSpec, ImpulseBank, NoiseBank};
-use sordino_corpus::MelTable;
+use sordino_corpus::{MelTable, part_ids};
 use sordino_model::circuit::{Clear, StageId};
 use sordino_model::stage::{Hierarchy, Stage};
 use sordino_model::{ClientModel, Library, NewRow, Pair, PairError, Protocol, Row, ServerModel};
@@ -51,7 +51,7 @@ pub struct NewTracks<'a> {
 }
 
 /// Adds tracks to the library of a model. A track that the model names by nearly all its passages in step, undisturbed, is there already.
-/// Where an id is taken, all new ids are raised by a multiple of a million.
+/// Where ids are taken, the new ones are parted from them as [`part_ids`] does.
 ///
 /// # Errors
 /// [`LearnError`] for settings, sound or banks that do not suit, a model of other features, or where `progress` asks to stop.
@@ -93,8 +93,8 @@ pub fn add_tracks(
     let places = Places::of(client, server.hierarchy(), features.view(), classes.len(), config)?;
 
     let mut added = Added { slots: (library.slots(), library.slots()), ..Added::default() };
-    let raised = raised(&library, table);
-    let ids: Vec<u32> = table.tracks().iter().map(|track| track.id.saturating_add(raised)).collect();
+    let mut ids: Vec<u32> = table.tracks().iter().map(|track| track.id).collect();
+    part_ids(library.labels().iter().map(|label| label.track_id), &mut ids)?;
     for (track, mut label) in labels(table).into_iter().enumerate() {
         label.track_id = ids[track];
         let there = known.get(&(track as u32)).copied();
@@ -118,14 +118,6 @@ pub fn add_tracks(
     }
     added.slots.1 = library.slots();
     Ok((library, added))
-}
-
-/// What is added to the ids of new tracks: nothing, or where one of them is taken, the least multiple of a million that leaves all free.
-fn raised(library: &Library, table: &MelTable) -> u32 {
-    const STEP: u32 = 1_000_000;
-    let taken: BTreeSet<u32> = library.labels().iter().map(|label| label.track_id).collect();
-    let free = |raised: &u32| table.tracks().iter().all(|track| !taken.contains(&track.id.saturating_add(*raised)));
-    (0..u32::MAX / STEP).map(|step| step * STEP).find(free).unwrap_or(0)
 }
 
 /// New tracks by their places that the model names by three quarters of their passages or more, all as far into the track that it takes
