@@ -101,6 +101,11 @@ impl<'a> Distant<'a> {
         self.session.model()
     }
 
+    /// How it asks.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.session.protocol()
+    }
+
     /// Asks about a clip, whose features `features` takes with a client half.
     ///
     /// Where the server has swapped the model or lost the key, both are renewed and the clip is asked for once more. That follows from what

@@ -9,7 +9,7 @@ use serde::Serialize;
 use sordino_audio::{DecodeLimits, Samples, Window, decode_file, decode_stream, decode_window};
 use sordino_fhe::ClientKey;
 use sordino_front::{Crop, FeatureSpec};
-use sordino_model::{ClientModel, Evidence};
+use sordino_model::{Answer, ClientModel, Decider, Evidence, Label, Protocol, SHARES, Shade, Verdict};
 use sordino_service::{Client, Exchange, Server, Trip, exchange};
 
 use crate::calibration::Calibration;
@@ -27,6 +27,9 @@ pub(crate) const STANDARD_INPUT: &str = "-";
 pub(crate) struct Identified {
     pub(crate) clip: String,
     pub(crate) known: bool,
+    /// Named, probably or unknown, and how often such an answer comes about wrongly.
+    #[serde(flatten)]
+    pub(crate) verdict: Verdict,
     /// What speaks for the best, where the client decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) evidence: Option<Evidence>,
@@ -51,6 +54,9 @@ pub(crate) struct Match {
     /// Where in the track, if the model says.
     #[serde(flatten)]
     pub(crate) passage: Option<Passage>,
+    /// Other tracks of the same recording.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) copies: Vec<Label>,
 }
 
 /// A part of a track.
@@ -77,6 +83,8 @@ pub(crate) struct Phases {
 pub(crate) struct Listener<'a> {
     host: Host<'a>,
     predicted: Option<f64>,
+    /// Share of unknown songs that passes for known; as the model has it where there is none.
+    accepted: Option<f32>,
 }
 
 /// Who answers.
@@ -94,18 +102,40 @@ impl<'a> Listener<'a> {
         let predict = |c: Calibration| server.plan().predict(&shape, &c.timings, rayon::current_num_threads());
         let predicted = Calibration::load().map(predict).transpose()?.map(|time| time.as_secs_f64());
         let client = Box::new(Client::new(model, key, &server.hello())?);
-        Ok(Self { host: Host::Here { client, server }, predicted })
+        Ok(Self { host: Host::Here { client, server }, predicted, accepted: None })
     }
 
     /// The client of a server at the other end of a network.
     pub(crate) fn distant(distant: Distant<'a>) -> Self {
-        Self { predicted: distant.predicted, host: Host::There(distant.into()) }
+        Self { predicted: distant.predicted, host: Host::There(distant.into()), accepted: None }
+    }
+
+    /// The same that refuses such a share of unknown songs.
+    pub(crate) fn strict(self, refused: f32) -> anyhow::Result<Self> {
+        let protocol = self.protocol();
+        anyhow::ensure!(
+            protocol.decider() == Decider::Client,
+            "--strict is the client's to say, and in `{}` the server decides: ask with --protocol flat or routed",
+            protocol.name()
+        );
+        anyhow::ensure!(
+            self.model().stages_for(protocol).lead().scores.is_some(),
+            "the model does not say how far unknown songs reach, which --strict needs: train it with this version"
+        );
+        Ok(Self { accepted: Some(1.0 - refused), ..self })
     }
 
     fn model(&self) -> &ClientModel {
         match &self.host {
             Host::Here { client, .. } => client.model(),
             Host::There(distant) => distant.model(),
+        }
+    }
+
+    fn protocol(&self) -> Protocol {
+        match &self.host {
+            Host::Here { server, .. } => server.protocol(),
+            Host::There(distant) => distant.protocol(),
         }
     }
 
@@ -157,25 +187,31 @@ impl<'a> Listener<'a> {
             Host::There(distant) => distant.ask(&features)?,
         };
         let front = decoded + took.get();
-        Ok(self.describe(clip, front, &done))
+        // Where nothing was scored there is nothing to judge.
+        let judge = |accepted| self.model().judged(self.protocol(), done.answer.clone(), accepted);
+        let answer = self.accepted.and_then(judge).unwrap_or_else(|| done.answer.clone());
+        Ok(self.describe(clip, front, &done, answer))
     }
 
-    fn describe(&self, clip: String, front: Duration, done: &Exchange) -> Identified {
-        let best = done.answer.matches.iter().take(SHOWN).map(|found| {
-            let label = &self.model().labels()[found.label];
-            let (artist, title) = (label.artist.clone(), label.title.clone());
+    fn describe(&self, clip: String, front: Duration, done: &Exchange, answer: Answer) -> Identified {
+        let label = |label: usize| &self.model().labels()[label];
+        let verdict = self.model().verdict(self.protocol(), &answer);
+        let best = answer.matches.iter().take(SHOWN).map(|found| {
+            let Label { track_id, artist, title, .. } = label(found.label).clone();
             let passage = self.model().passage(found).map(|passage| Passage {
                 from_seconds: passage.start.as_secs_f64(),
                 to_seconds: passage.end.as_secs_f64(),
             });
-            Match { track_id: label.track_id, artist, title, score: found.score, passage }
+            let copies = self.model().copies(found.label).map(|copy| label(copy).clone()).collect();
+            Match { track_id, artist, title, score: found.score, passage, copies }
         });
         let sum = |phase: fn(&Trip) -> Duration| done.total(phase).as_secs_f64();
         let (bytes_up, bytes_down) = done.bytes();
         Identified {
             clip,
-            known: done.answer.known,
-            evidence: done.answer.evidence,
+            known: answer.known,
+            verdict,
+            evidence: answer.evidence,
             best: best.collect(),
             seconds: Phases {
                 features: front.as_secs_f64(),
@@ -214,15 +250,30 @@ pub(crate) fn human(mark: &str, answer: &Identified) {
         None => String::new(),
     };
     let score = |m: &Match| m.score.map(|score| format!(", score {score}")).unwrap_or_default();
+    let Verdict { shade, wrong } = answer.verdict;
     match answer.best.first() {
-        Some(best) if answer.known => {
-            say!("{mark}{}: {} (track {}{}{})", answer.clip, name(best), best.track_id, place(best), score(best));
+        Some(best) if shade != Shade::Unknown => {
+            let probably = if shade == Shade::Probably { "probably " } else { "" };
+            let (clip, track) = (&answer.clip, best.track_id);
+            say!("{mark}{clip}: {probably}{} (track {track}{}{})", name(best), place(best), score(best));
+            for Label { track_id, artist, title, album, .. } in &best.copies {
+                let parts = [artist, title, album].map(String::as_str);
+                let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+                say!("    the same recording: {} (track {track_id})", parts.join(" - "));
+            }
         }
         Some(best) => say!("{mark}{}: unknown (nearest {}{})", answer.clip, name(best), score(best)),
         None => say!("{mark}{}: unknown", answer.clip),
     }
-    for (place, other) in answer.best.iter().enumerate().skip(1).filter(|_| answer.known) {
+    for (place, other) in answer.best.iter().enumerate().skip(1).filter(|_| shade != Shade::Unknown) {
         say!("    {}. {} (track {}{})", place + 1, name(other), other.track_id, score(other));
+    }
+    if let Some(wrong) = wrong {
+        let (few, often) = if wrong <= SHARES[SHARES.len() - 1] { ("at most ", 1.0) } else { ("", 1000.0 * wrong) };
+        match shade {
+            Shade::Unknown => say!("    {few}{often:.0} in 1,000 clips of songs in the library say as little"),
+            _ => say!("    {few}{often:.0} in 1,000 clips of songs outside the library say as much"),
+        }
     }
     let time = |s: f64| report::seconds(Duration::from_secs_f64(s));
     let Phases { features, encrypt, server, server_predicted, decrypt } = &answer.seconds;

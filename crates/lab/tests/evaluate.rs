@@ -23,7 +23,7 @@ impl System for Stubborn {
 
     fn respond(&self, samples: &[f32]) -> Result<Response, LabError> {
         assert_eq!(samples.len(), 24_000, "three seconds at 8 kHz");
-        let answer = Answer { tracks: vec![0, 1], known: true, start: Some(0.0) };
+        let answer = Answer { tracks: vec![0, 1], known: true, start: Some(0.0), ..Answer::default() };
         Ok(Response { searched: Some(vec![0]), ..answer.into() })
     }
 }

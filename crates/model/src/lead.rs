@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Reach, Shade, Verdict};
+
 /// By how much the best song must lead the third-best one to be known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +18,12 @@ pub struct Lead {
     /// Labels that are copies, each with the first label of its song, in ascending order: copies are one song.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copies: Vec<(u32, u32)>,
+    /// How far leads reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leads: Option<Reach>,
+    /// How far best scores reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<Reach>,
 }
 
 /// What a track is known by.
@@ -60,6 +68,44 @@ impl Lead {
     /// Whether the best of these labels and scores is known.
     pub fn knows(&self, scored: impl IntoIterator<Item = (usize, i64)>) -> bool {
         self.evidence(scored).is_some_and(|evidence| evidence.suffices())
+    }
+
+    /// The same evidence before another threshold: one that such a share of strangers passes, from a thousandth to a half. `None` where
+    /// the model does not say how far they reach.
+    pub(crate) fn at(&self, evidence: Evidence, accepted: f32) -> Option<Evidence> {
+        Some(Evidence { above: self.reach(evidence.measure)?.refusing(accepted), ..evidence })
+    }
+
+    /// Share of strangers that reach as far.
+    pub(crate) fn doubt(&self, evidence: &Evidence) -> Option<f32> {
+        Some(self.reach(evidence.measure)?.strangers_above(evidence.found))
+    }
+
+    fn reach(&self, measure: Measure) -> Option<Reach> {
+        match measure {
+            Measure::Lead => self.leads,
+            Measure::Score => self.scores,
+        }
+    }
+
+    /// What an answer is worth: by its evidence, or where the server decided and showed none, by the threshold alone.
+    pub fn verdict(&self, known: bool, evidence: Option<&Evidence>) -> Verdict {
+        let reach = self.reach(evidence.map_or(Measure::Score, |evidence| evidence.measure));
+        let shade = if known { Shade::Named } else { Shade::Unknown };
+        match (reach, evidence) {
+            (Some(reach), Some(evidence)) => reach.verdict(evidence),
+            (Some(reach), None) if known => Verdict { shade, wrong: Some(reach.strangers_above(0)) },
+            (Some(reach), None) => Verdict { shade, wrong: Some(reach.known_below(0)) },
+            (None, _) => Verdict { shade, wrong: None },
+        }
+    }
+
+    /// The labels of a label's song but itself.
+    pub fn copies_of(&self, label: usize) -> impl Iterator<Item = usize> {
+        let song = self.song(label);
+        let copies =
+            self.copies.iter().filter(move |&&(_, first)| first as usize == song).map(|&(copy, _)| copy as usize);
+        std::iter::once(song).chain(copies).filter(move |&other| other != label)
     }
 
     /// The first label of a label's song.
@@ -142,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_best_must_lead_the_third_song() {
-        let lead = Lead { above: Some(10), copies: vec![(4, 1), (5, 1)] };
+        let lead = Lead { above: Some(10), copies: vec![(4, 1), (5, 1)], ..Lead::default() };
         assert!(lead.knows([(0, -80), (1, -60), (2, -71), (3, -75)]));
         assert!(!lead.knows([(0, 80), (1, 83), (2, 71), (3, 75)]));
         // A twin does not stand in the way, and copies of one song are one.

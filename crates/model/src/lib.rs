@@ -15,6 +15,7 @@ mod hash;
 pub mod layout;
 mod lead;
 mod protocol;
+mod reach;
 pub mod stage;
 
 pub use answer::{Answer, Match};
@@ -27,6 +28,7 @@ pub use halves::server::{MAX_SCORE, ServerError, ServerModel};
 pub use hash::{HashError, ModelHash};
 pub use lead::{Evidence, Lead, Measure, Podium};
 pub use protocol::{Decider, Learns, Protocol, Resolution, Routing, UnknownProtocol};
+pub use reach::{Reach, SHARES, Shade, Verdict};
 
 /// The README's example, compiled and run.
 #[cfg(doctest)]

@@ -280,15 +280,18 @@ async function ask({ samples, rate }) {
   show(answer);
 }
 
-function show({ known, matches, evidence }) {
+function show({ shade, wrong, matches, evidence }) {
   const [best] = matches;
-  at('answer-title').textContent = known ? best.title : texts.unknown;
-  at('artist').textContent = known ? best.artist && texts.by(best.artist) : texts.unknownWhy;
-  at('album').textContent = known && best.album ? texts.from(best.album) : '';
-  const placed = known && best.from_seconds != null;
+  const named = shade !== 'unknown';
+  at('answer-title').textContent = named ? texts.title[shade](best.title) : texts.unknown;
+  at('artist').textContent = named ? best.artist && texts.by(best.artist) : texts.unknownWhy;
+  at('album').textContent = named && best.album ? texts.from(best.album) : '';
+  at('copies').textContent = named && best.copies.length ? texts.copies(best.copies) : '';
+  const placed = named && best.from_seconds != null;
   at('where').textContent = placed ? texts.where(best.from_seconds, best.to_seconds) : '';
   at('sure').textContent = evidence ? texts.sure[evidence.measure](evidence.found, evidence.above) : texts.noScore;
-  at('answer').classList.toggle('unknown', !known);
+  at('chance').textContent = wrong == null ? '' : texts.chance(named, wrong);
+  at('answer').classList.toggle('unknown', !named);
   at('answer').hidden = false;
 }
 

@@ -64,15 +64,24 @@ export const texts = {
   noModels: 'The server has no library.',
   refused: (detail) => `The reply could not be used: ${detail}. It was not asked for again: that would tell the server something.`,
 
+  title: { named: (title) => title, probably: (title) => `Probably ${title}` },
   unknown: 'Unknown',
   unknownWhy: 'As far as this can tell, the music is not in this library.',
   by: (artist) => `by ${artist}`,
   from: (album) => `from ${album}`,
+  copies: (copies) =>
+    `The same recording: ${copies.map(({ title, artist, album }) => [title, artist, album].filter(Boolean).join(', ')).join('; ')}`,
   where: (from, to) => `near ${clock(from)} to ${clock(to)} of the track`,
   sure: {
     lead: (found, above) =>
       `The best track leads the third by ${number.format(found)} score points. More than ${number.format(above)} counts as known.`,
     score: (found, above) => `The best score is ${number.format(found)}. More than ${number.format(above)} counts as known.`,
+  },
+  chance: (named, wrong) => {
+    const clips = wrong <= 0.001 ? 'at most 1 gets' : `${number.format(Math.round(1000 * wrong))} get`;
+    return named
+      ? `Of 1,000 clips of other music, ${clips} as far as this one.`
+      : `Of 1,000 clips of songs in this library, ${clips} no further than this one.`;
   },
   noScore: 'The server compared the scores under encryption and returned the winner. Nobody saw a score, so there is none to show.',
 

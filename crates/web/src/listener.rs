@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use sordino_fhe::{ClientKey, KeyId};
-use sordino_model::{ClientModel, Decider, Evidence, ModelHash};
+use sordino_model::{ClientModel, Decider, Evidence, Label, ModelHash, Protocol, Verdict};
 use sordino_service::{Answer, Client};
 use wasm_bindgen::prelude::*;
 
@@ -22,15 +22,18 @@ pub struct Listener {
 pub struct Step {
     /// The next message, if another trip follows.
     pub message: Option<Vec<u8>>,
-    /// The answer as JSON: `{"known", "matches": [{"label", "track_id", "artist", "title", "album", "score", "from_seconds",
-    /// "to_seconds"}], "evidence": {"measure": "lead" or "score", "found", "above"}}`, the best first; what the client cannot see or the
-    /// model does not say is null. It must not travel to the server, nor anything that follows from it.
+    /// The answer as JSON: `{"known", "shade": "named", "probably" or "unknown", "wrong", "matches": [{"label", "track_id", "artist",
+    /// "title", "album", "score", "from_seconds", "to_seconds", "copies": [{"track_id", "artist", "title", "album", "licence"}]}], "evidence": {"measure": "lead" or "score", "found",
+    /// "above"}}`, the best first; what the client cannot see or the model does not say is null or missing. It must not travel to the
+    /// server, nor anything that follows from it.
     pub answer: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Found<'a> {
     known: bool,
+    #[serde(flatten)]
+    verdict: Verdict,
     matches: Vec<Named<'a>>,
     /// Where the client decides.
     evidence: Option<Evidence>,
@@ -48,6 +51,8 @@ struct Named<'a> {
     /// Where in the track, if the model says.
     from_seconds: Option<f64>,
     to_seconds: Option<f64>,
+    /// Other tracks of the same recording.
+    copies: Vec<&'a Label>,
 }
 
 #[wasm_bindgen]
@@ -92,7 +97,8 @@ impl Listener {
         match self.client.receive(reply).map_err(|error| sentence(&error))? {
             sordino_service::Step::Send(message) => Ok(Step { message: Some(message.bytes), answer: None }),
             sordino_service::Step::Done(answer) => {
-                let answer = json(self.client.model(), &answer).map_err(|error| sentence(&error))?;
+                let answer =
+                    json(self.client.model(), self.client.protocol(), &answer).map_err(|error| sentence(&error))?;
                 Ok(Step { message: None, answer: Some(answer) })
             }
         }
@@ -100,7 +106,7 @@ impl Listener {
 }
 
 /// What a page shows of an answer.
-fn json(model: &ClientModel, answer: &Answer) -> serde_json::Result<String> {
+fn json(model: &ClientModel, protocol: Protocol, answer: &Answer) -> serde_json::Result<String> {
     let matches = answer.matches.iter().take(SHOWN).map(|found| {
         let label = &model.labels()[found.label];
         let passage = model.passage(found);
@@ -113,7 +119,14 @@ fn json(model: &ClientModel, answer: &Answer) -> serde_json::Result<String> {
             score: found.score,
             from_seconds: passage.as_ref().map(|passage| passage.start.as_secs_f64()),
             to_seconds: passage.map(|passage| passage.end.as_secs_f64()),
+            copies: model.copies(found.label).map(|copy| &model.labels()[copy]).collect(),
         }
     });
-    serde_json::to_string(&Found { known: answer.known, matches: matches.collect(), evidence: answer.evidence })
+    let verdict = model.verdict(protocol, answer);
+    serde_json::to_string(&Found {
+        known: answer.known,
+        verdict,
+        matches: matches.collect(),
+        evidence: answer.evidence,
+    })
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use sordino_audio::rms_dbfs;
 use sordino_fhe::{ClientKey, params};
 use sordino_front::Crop;
-use sordino_model::{Decider, load_pair};
+use sordino_model::{Decider, SHARES, load_pair};
 use sordino_service::Server;
 
 use crate::distant::{Distant, ServerArgs};
@@ -31,6 +31,7 @@ const SILENT_DBFS: f32 = -75.0;
     after_help = "Examples:\n  sordino identify models/mine clip.mp3\n  \
     sordino identify models/mine clip.mp3 --protocol decided --answers 3 --resolution fine\n  \
     sordino identify models/mine a.wav b.ogg --protocol flat --key runs/client.key --json\n  \
+    sordino identify models/mine clip.mp3 --strict 0.999\n  \
     sordino identify --server https://music.example.org clip.mp3\n  \
     arecord -d 12 -f cd | sordino identify models/mine -\n  \
     arecord -f cd | sordino identify --server https://music.example.org --continuous -"
@@ -51,6 +52,10 @@ pub(crate) struct Identify {
     /// Listen with the machine's microphone, and no FILE.
     #[arg(long)]
     listen: bool,
+    /// Share of songs outside the library to refuse, where the client decides: 0.5 to 0.999. The more are refused, the more songs of the
+    /// library are taken for unknown too. As the model was made without it.
+    #[arg(long, value_name = "SHARE", value_parser = strictness)]
+    strict: Option<f32>,
     /// Exit with 3 where a song is unknown. Keep it from the server: whoever sees what follows from an answer, such as another call, learns
     /// of it.
     #[arg(long, conflicts_with = "continuous")]
@@ -135,7 +140,11 @@ impl Identify {
     }
 
     /// Hears what there is to hear.
-    fn hear(&self, mut listener: Listener<'_>, json: bool) -> anyhow::Result<()> {
+    fn hear(&self, listener: Listener<'_>, json: bool) -> anyhow::Result<()> {
+        let mut listener = match self.strict {
+            Some(refused) => listener.strict(refused)?,
+            None => listener,
+        };
         match (self.listen, self.continuous) {
             (false, false) => self.files(listener, json),
             (listen, true) => {
@@ -192,6 +201,13 @@ impl Identify {
         anyhow::ensure!(done == all, "{} of {all} clips could not be identified", all - done);
         self.judge(unknown)
     }
+}
+
+/// A share that models say something about.
+fn strictness(text: &str) -> Result<f32, String> {
+    let (least, most) = (1.0 - SHARES[0], 1.0 - SHARES[SHARES.len() - 1]);
+    let share = text.parse::<f32>().ok().filter(|share| (least..=most).contains(share));
+    share.ok_or_else(|| format!("expected a share from {least} to {most}"))
 }
 
 /// Asks about one window after the other, whatever the answers are: what is sent, and when, must not follow from them.

@@ -289,11 +289,13 @@ pub(super) fn decisions(server: &ServerModel) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sordino_model::Reach;
+
     use super::*;
 
     #[test]
     fn what_cannot_tell_strangers_is_not_saved() {
-        let cut = |accepted| Cut { above: 1, lost: 0.05, accepted };
+        let cut = |accepted| Cut { above: 1, lost: 0.05, accepted, reach: Reach::of(vec![], vec![]) };
         let found = |accepted| Threshold { score: cut(accepted), lead: Some(cut(accepted)) };
         let asked = |accepted| UnknownSettings { accepted, ..UnknownSettings::default() };
         assert!(promise(&found(0.01), &asked(0.01)).is_ok() && promise(&found(0.49), &asked(0.01)).is_ok());

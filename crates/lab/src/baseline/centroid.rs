@@ -215,6 +215,9 @@ impl System for CentroidRouting {
         let mut order: Vec<usize> = (0..scores.len()).collect();
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
         let tracks = order.into_iter().take(3).map(|slot| cluster.tracks[slot]).collect();
-        Ok(Response { searched: Some(cluster.tracks.clone()), ..Answer { tracks, known: true, start: None }.into() })
+        Ok(Response {
+            searched: Some(cluster.tracks.clone()),
+            ..Answer { tracks, known: true, ..Answer::default() }.into()
+        })
     }
 }

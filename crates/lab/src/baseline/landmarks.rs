@@ -199,6 +199,6 @@ impl System for Landmarks {
         let known = best.votes >= self.settings.least_votes && best.votes as f32 >= self.settings.least_lead * next;
         let offset = best.offset as f32 / FRAMES_PER_SECOND;
         let tracks = candidates.iter().map(|candidate| candidate.track).collect();
-        Ok(Answer { tracks, known, start: Some(offset) }.into())
+        Ok(Answer { tracks, known, start: Some(offset), ..Answer::default() }.into())
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn majority(votes: impl IntoIterator<Item = u32>, quorum: usize) -> A
     counts.sort_by_key(|&(track, count)| (std::cmp::Reverse(count), track));
     counts.truncate(3);
     let known = counts.first().is_some_and(|&(_, count)| count >= quorum);
-    Answer { tracks: counts.into_iter().map(|(track, _)| track).collect(), known, start: None }
+    Answer { tracks: counts.into_iter().map(|(track, _)| track).collect(), known, ..Answer::default() }
 }
 
 #[cfg(test)]
@@ -24,8 +24,8 @@ mod tests {
     #[test]
     fn most_votes_win_and_few_are_not_enough() {
         let answer = |votes: &[u32]| majority(votes.iter().copied(), 3);
-        assert_eq!(answer(&[7, 2, 7, 9, 2, 7, 1]), Answer { tracks: vec![7, 2, 1], known: true, start: None });
-        assert_eq!(answer(&[4, 3, 4, 3]), Answer { tracks: vec![3, 4], known: false, start: None });
-        assert_eq!(answer(&[]), Answer { tracks: vec![], known: false, start: None });
+        assert_eq!(answer(&[7, 2, 7, 9, 2, 7, 1]), Answer { tracks: vec![7, 2, 1], known: true, ..Answer::default() });
+        assert_eq!(answer(&[4, 3, 4, 3]), Answer { tracks: vec![3, 4], known: false, ..Answer::default() });
+        assert_eq!(answer(&[]), Answer { tracks: vec![], known: false, ..Answer::default() });
     }
 }

@@ -29,6 +29,8 @@ pub struct Record {
     pub top: Vec<u32>,
     /// Whether the best of them is reported known.
     pub reported_known: bool,
+    /// Share of strangers that reach as far, by the model's own word; none where it says none.
+    pub doubt: Option<f32>,
     /// Where a system tells where in the track a query lies: whether track and place, as finely as it divides tracks, are right.
     pub located: Option<bool>,
     /// Where a system tells in which part of the library it looked: whether the query's track is there.
@@ -70,7 +72,7 @@ pub struct Race {
 
 impl Record {
     /// Columns in the order of a table.
-    pub(crate) const COLUMNS: [&str; 27] = [
+    pub(crate) const COLUMNS: [&str; 28] = [
         "fold",
         "track",
         "crop",
@@ -85,6 +87,7 @@ impl Record {
         "precision",
         "top",
         "reported_known",
+        "doubt",
         "located",
         "routed",
         "key",

@@ -186,6 +186,7 @@ fn clear(comparison: &Comparison<'_>, method: Method, cost: &Cost, answers: &[An
         let mut record = Record {
             top: named(answer, comparison.ids),
             reported_known: answer.known,
+            doubt: answer.doubt,
             ..Record::new(comparison.fold, query, &method)
         };
         record.locate(query, answer.start, resolves);

@@ -17,6 +17,8 @@ pub struct Answer {
     pub known: bool,
     /// Where in the best track the query begins, in seconds, where that is said.
     pub start: Option<f32>,
+    /// Share of strangers that reach as far as the best track, where that is said.
+    pub doubt: Option<f32>,
 }
 
 impl From<sordino_model::Answer> for Answer {
@@ -25,6 +27,7 @@ impl From<sordino_model::Answer> for Answer {
             tracks: found.top(TOP).map(|label| label as u32).collect(),
             known: found.known,
             start: found.matches.first().and_then(|best| best.start).map(|start| start.as_secs_f32()),
+            doubt: None,
         }
     }
 }
@@ -46,7 +49,12 @@ pub fn float_answers(
     let enough = TOP + model.songs.copies().count();
     let answer = |ranked: Vec<crate::Match>| {
         let known = model.knows(probes.is_none(), &ranked)?;
-        Ok(Answer { tracks: ranked.iter().take(TOP).map(|scored| scored.label).collect(), known, start: None })
+        Ok(Answer {
+            tracks: ranked.iter().take(TOP).map(|scored| scored.label).collect(),
+            known,
+            start: None,
+            doubt: None,
+        })
     };
     model.rank(features, probes, enough)?.into_iter().map(answer).collect()
 }
@@ -60,5 +68,6 @@ pub fn integer_answers(
     protocol: Protocol,
     features: ArrayView2<f32>,
 ) -> Result<Vec<Answer>, LearnError> {
-    Ok(pair.identify_batch(protocol, features, TOP)?.into_iter().map(Answer::from).collect())
+    let answer = |found| Answer { doubt: pair.client().doubt(protocol, &found), ..found.into() };
+    Ok(pair.identify_batch(protocol, features, TOP)?.into_iter().map(answer).collect())
 }

@@ -109,7 +109,14 @@ impl FloatModel {
 
     /// The test of a client that sees scores.
     fn lead(&self, threshold: &Threshold) -> Lead {
-        Lead { above: threshold.lead.map(|lead| i64::from(lead.above)), copies: self.songs.copies().collect() }
+        let Threshold { score, lead } = threshold;
+        Lead {
+            above: lead.map(|lead| i64::from(lead.above)),
+            copies: self.songs.copies().collect(),
+            leads: lead.map(|lead| lead.reach),
+            // A score that the model gives has the threshold taken off.
+            scores: Some(score.reach.less(i64::from(score.above))),
+        }
     }
 
     /// The `top` best labels of every example in floating point, from base features `[examples, features]`: by the flat

@@ -6,7 +6,7 @@
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sordino_model::Podium;
+use sordino_model::{Podium, Reach};
 
 use crate::LearnError;
 use crate::examples::{Classes, Songs};
@@ -68,6 +68,8 @@ pub struct Cut {
     pub lost: f32,
     /// Share of imitated unknown examples that are above it.
     pub accepted: f32,
+    /// How far all of them reach.
+    pub reach: Reach,
 }
 
 /// What thresholds are chosen by.
@@ -175,6 +177,7 @@ fn cut(mut known: Vec<i64>, mut unknown: Vec<i64>, settings: &UnknownSettings) -
         above: above as i32,
         lost: share(known.iter().filter(|&&s| s <= above).count(), known.len()),
         accepted: share(unknown.iter().filter(|&&s| s > above).count(), unknown.len()),
+        reach: Reach::of(known, unknown),
     }
 }
 

@@ -8,7 +8,7 @@ use sordino_front::{Front, FrontError, VectorBound};
 use thiserror::Error;
 
 use crate::stage::{HierarchyShape, StageShape};
-use crate::{Lead, Match, ModelHash, Protocol, Routing, ServerModel};
+use crate::{Answer, Lead, Match, ModelHash, Protocol, Routing, ServerModel, Verdict};
 
 /// What is said about a track when it has been named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -308,6 +308,29 @@ impl ClientModel {
     /// The tracks that can be named.
     pub fn labels(&self) -> &[Label] {
         &self.labels
+    }
+
+    /// The other tracks of a track's recording, by their labels.
+    pub fn copies(&self, label: usize) -> impl Iterator<Item = usize> {
+        self.hierarchy.lead.copies_of(label)
+    }
+
+    /// What an answer is worth that a protocol gave.
+    pub fn verdict(&self, protocol: Protocol, answer: &Answer) -> Verdict {
+        self.stages_for(protocol).lead.verdict(answer.known, answer.evidence.as_ref())
+    }
+
+    /// Share of unknown songs that reach as far as an answer, from a thousandth to a half. `None` where the server decided, and where the
+    /// model does not say how far unknown songs reach.
+    pub fn doubt(&self, protocol: Protocol, answer: &Answer) -> Option<f32> {
+        self.stages_for(protocol).lead.doubt(answer.evidence.as_ref()?)
+    }
+
+    /// An answer of a protocol in which the client decides, judged so that such a share of unknown songs passes for known: from a
+    /// thousandth to a half. `None` where the server decided, and where the model does not say how far unknown songs reach.
+    pub fn judged(&self, protocol: Protocol, answer: Answer, accepted: f32) -> Option<Answer> {
+        let evidence = self.stages_for(protocol).lead.at(answer.evidence?, accepted)?;
+        Some(Answer { known: evidence.suffices(), evidence: Some(evidence), ..answer })
     }
 
     /// Where in its track lies what was found: the passage, as long as a query. `None` where the model does not say.

@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_song_whose_first_copy_goes_is_still_one_song() {
-        let lead = Lead { above: None, copies: vec![(2, 0), (3, 1), (4, 0)] };
+        let lead = Lead { copies: vec![(2, 0), (3, 1), (4, 0)], ..Lead::default() };
         let bound = VectorBound { width: 1, norm_squared: 1, max_abs: 1 };
         let (routing, heads, groups) = (Vec::new(), vec![0], Vec::new());
         let mut table = Table { routing, heads, input: bound, outputs: 1, groups, tells_starts: false, lead };

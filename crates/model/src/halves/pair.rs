@@ -41,6 +41,11 @@ impl<'a> Pair<'a> {
         Ok(Self { client, server })
     }
 
+    /// The client's half.
+    pub fn client(&self) -> &'a ClientModel {
+        self.client
+    }
+
     /// Names one clip from its base features, trip by trip, each a [`Circuit`] on the [`Clear`] machine: what the
     /// encrypted protocols must agree with.
     ///

@@ -123,7 +123,8 @@ pub(crate) fn model(seed: u64, outputs: &[usize]) -> (ClientModel, ServerModel) 
     let labels = (0..tracks as u32).map(label).collect();
     let outline = ClientHierarchy::new(hierarchy.shape().clone(), stage_heads, slots).unwrap();
     let flat_outline = ClientHierarchy::new(flat.shape().clone(), vec![2], (0..tracks as u32).collect()).unwrap();
-    let flat_outline = flat_outline.with_lead(Lead { above: Some(40), copies: vec![(tracks as u32 - 1, 0)] });
+    let flat_outline =
+        flat_outline.with_lead(Lead { above: Some(40), copies: vec![(tracks as u32 - 1, 0)], ..Lead::default() });
     let flat_outline = flat_outline.with_starts((0..tracks as u32).map(|i| 10_000 * i).collect()).unwrap();
     let server = ServerModel::new("sample", ModelHash::of_spec(&spec()), hierarchy, Some(flat)).unwrap();
     let client = ClientModel::new("sample", front, outline, Some(flat_outline), labels, server.hash()).unwrap();

@@ -552,9 +552,10 @@ export class Step {
         wasm.__wbg_step_free(ptr, 0);
     }
     /**
-     * The answer as JSON: `{"known", "matches": [{"label", "track_id", "artist", "title", "album", "score", "from_seconds",
-     * "to_seconds"}], "evidence": {"measure": "lead" or "score", "found", "above"}}`, the best first; what the client cannot see or the
-     * model does not say is null. It must not travel to the server, nor anything that follows from it.
+     * The answer as JSON: `{"known", "shade": "named", "probably" or "unknown", "wrong", "matches": [{"label", "track_id", "artist",
+     * "title", "album", "score", "from_seconds", "to_seconds", "copies": [{"track_id", "artist", "title", "album", "licence"}]}], "evidence": {"measure": "lead" or "score", "found",
+     * "above"}}`, the best first; what the client cannot see or the model does not say is null or missing. It must not travel to the
+     * server, nor anything that follows from it.
      * @returns {string | undefined}
      */
     get answer() {
@@ -594,9 +595,10 @@ export class Step {
         }
     }
     /**
-     * The answer as JSON: `{"known", "matches": [{"label", "track_id", "artist", "title", "album", "score", "from_seconds",
-     * "to_seconds"}], "evidence": {"measure": "lead" or "score", "found", "above"}}`, the best first; what the client cannot see or the
-     * model does not say is null. It must not travel to the server, nor anything that follows from it.
+     * The answer as JSON: `{"known", "shade": "named", "probably" or "unknown", "wrong", "matches": [{"label", "track_id", "artist",
+     * "title", "album", "score", "from_seconds", "to_seconds", "copies": [{"track_id", "artist", "title", "album", "licence"}]}], "evidence": {"measure": "lead" or "score", "found",
+     * "above"}}`, the best first; what the client cannot see or the model does not say is null or missing. It must not travel to the
+     * server, nor anything that follows from it.
      * @param {string | null} [arg0]
      */
     set answer(arg0) {

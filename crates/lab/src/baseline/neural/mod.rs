@@ -313,7 +313,7 @@ impl System for NeuralFingerprint {
                 let offset = best.first().map(|&(_, begin)| begin as f32 * self.embedder.hop_seconds);
                 let known = !best.is_empty();
                 let tracks = best.into_iter().map(|(track, _)| track).collect();
-                Ok(Answer { tracks, known, start: offset }.into())
+                Ok(Answer { tracks, known, start: offset, ..Answer::default() }.into())
             }
         }
     }
