@@ -48,8 +48,9 @@ impl Reach {
     pub fn of(mut known: Vec<i64>, mut strangers: Vec<i64>) -> Self {
         known.sort_unstable();
         strangers.sort_unstable_by(|a, b| b.cmp(a));
-        // So many may lie beyond: the next one is the first that must not.
-        let at = |values: &[i64], share: f32| values.get((f64::from(share) * values.len() as f64) as usize).copied();
+        // So many may lie beyond: the next one is the first that must not. A share like 0.02 is a little less than it says in binary.
+        let count = |share: f32, of: usize| (f64::from(share) * of as f64 * (1.0 + 1e-6)) as usize;
+        let at = |values: &[i64], share: f32| values.get(count(share, values.len())).copied();
         Self {
             known: SHARES.map(|share| at(&known, share).map_or(0, |value| value.saturating_sub(1))),
             strangers: SHARES.map(|share| at(&strangers, share).unwrap_or(0)),
