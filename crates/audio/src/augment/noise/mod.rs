@@ -1,6 +1,7 @@
 //! [`NoiseBank`]: background noise to mix into clips.
 
 mod synth;
+mod voice;
 
 use std::path::Path;
 

@@ -5,7 +5,9 @@ use std::f32::consts::TAU;
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
-use crate::augment::{Span, power};
+use super::voice::Voice;
+use crate::augment::impulse::exponential_decay;
+use crate::augment::{Span, convolve, power};
 
 /// A kind of procedural noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,15 +20,20 @@ pub enum NoiseKind {
     Rumble,
     /// Mains harmonics over a fan's hiss.
     Hum,
-    /// Several voices without words.
+    /// One voice without words, or two.
+    Speech,
+    /// Several of them.
     Babble,
+    /// Very many, in a room.
+    Crowd,
     /// Cutlery and steps: short resonant strokes at random times.
     Clatter,
 }
 
 impl NoiseKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::White, Self::Pink, Self::Rumble, Self::Hum, Self::Babble, Self::Clatter];
+    pub const ALL: [Self; 8] =
+        [Self::White, Self::Pink, Self::Rumble, Self::Hum, Self::Speech, Self::Babble, Self::Crowd, Self::Clatter];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -35,7 +42,9 @@ impl NoiseKind {
             Self::Pink => "pink",
             Self::Rumble => "rumble",
             Self::Hum => "hum",
+            Self::Speech => "speech",
             Self::Babble => "babble",
+            Self::Crowd => "crowd",
             Self::Clatter => "clatter",
         }
     }
@@ -48,7 +57,12 @@ impl NoiseKind {
             Self::Pink => pink(length, rng),
             Self::Rumble => rumble(length, rate as f32, rng),
             Self::Hum => hum(length, rate as f32, rng),
-            Self::Babble => babble(length, rate as f32, rng),
+            Self::Speech => voices(rng.random_range(1..3), length, rate as f32, rng),
+            Self::Babble => voices(rng.random_range(3..9), length, rate as f32, rng),
+            Self::Crowd => {
+                let voices = voices(rng.random_range(12..24), length, rate as f32, rng);
+                convolve(&voices, &exponential_decay(Span(0.4, 1.2).draw(rng), 0.0, rate, rng))
+            }
             Self::Clatter => clatter(length, rate as f32, rng),
         };
         let scale = (0.1 / power(&out).sqrt().max(1e-12)) as f32;
@@ -110,65 +124,12 @@ fn hum(length: usize, rate: f32, rng: &mut impl Rng) -> Vec<f32> {
         .collect()
 }
 
-/// A two-pole resonance of unit peak gain, roughly.
-#[derive(Clone, Copy, Default)]
-struct Resonator {
-    a: f32,
-    b: f32,
-    gain: f32,
-    y: [f32; 2],
-}
-
-impl Resonator {
-    fn tune(&mut self, hz: f32, width: f32, rate: f32) {
-        let radius = (-std::f32::consts::PI * width / rate).exp();
-        (self.a, self.b) = (2.0 * radius * (TAU * hz / rate).cos(), radius * radius);
-        self.gain = (1.0 - radius) * (1.0 - 2.0 * radius * (2.0 * TAU * hz / rate).cos() + self.b).sqrt();
-    }
-
-    fn step(&mut self, x: f32) -> f32 {
-        let y = self.gain * x + self.a * self.y[0] - self.b * self.y[1];
-        self.y = [y, self.y[0]];
-        y
-    }
-}
-
-/// Formants of five vowels in Hz (means of Peterson and Barney, 1952, for men, rounded).
-const VOWELS: [[f32; 3]; 5] = [
-    [730.0, 1090.0, 2440.0],
-    [530.0, 1840.0, 2480.0],
-    [270.0, 2290.0, 3010.0],
-    [570.0, 840.0, 2410.0],
-    [300.0, 870.0, 2240.0],
-];
-
-fn babble(length: usize, rate: f32, rng: &mut impl Rng) -> Vec<f32> {
+/// Voices that talk at once.
+fn voices(count: usize, length: usize, rate: f32, rng: &mut impl Rng) -> Vec<f32> {
     let mut out = vec![0.0; length];
-    for _ in 0..rng.random_range(3..9) {
-        let (pitch, size) = (Span(85.0, 230.0).draw(rng), Span(0.9, 1.2).draw(rng));
+    for _ in 0..count {
         let loudness = Span(0.3, 1.0).draw(rng);
-        let mut formants = [Resonator::default(); 3];
-        let (mut phase, mut start) = (0.0_f32, 0);
-        while start < length {
-            let syllable = (Span(0.12, 0.35).draw(rng) * rate) as usize + 1;
-            let speaks = rng.random::<f32>() < 0.8;
-            let vowel = VOWELS[rng.random_range(0..VOWELS.len())];
-            let (from, to) = (pitch * Span(0.85, 1.2).draw(rng), pitch * Span(0.8, 1.1).draw(rng));
-            let breath = Span(0.05, 0.4).draw(rng);
-            for (formant, hz) in formants.iter_mut().zip(vowel) {
-                formant.tune((hz * size).min(0.45 * rate), 0.08 * hz + 40.0, rate);
-            }
-            for (i, o) in out[start..].iter_mut().take(syllable).enumerate() {
-                let along = i as f32 / syllable as f32;
-                phase += (from + (to - from) * along) / rate;
-                let pulse = if phase >= 1.0 { 1.0 } else { 0.0 };
-                phase = phase.fract();
-                let source = pulse * 8.0 + breath * rng.sample::<f32, _>(StandardNormal);
-                let source = if speaks { source * (std::f32::consts::PI * along).sin() } else { 0.0 };
-                *o += loudness * formants.iter_mut().map(|f| f.step(source)).sum::<f32>();
-            }
-            start += syllable;
-        }
+        Voice::new(rate, rng).speak(&mut out, loudness, rng);
     }
     out
 }
