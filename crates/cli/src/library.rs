@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::{ArgGroup, Args, ValueEnum};
 use sordino_corpus::{Catalogue, MelTable, Sounds, Track, fma, folder, synth};
 use sordino_front::FeatureSpec;
-use sordino_model::FileError;
+use sordino_learn::TrainConfig;
+use sordino_model::files::read_text;
+use sordino_model::{Card, ClientModel, FileError};
 
 use crate::report;
 
@@ -149,6 +152,36 @@ pub(crate) fn open_model<T>(folder: &Path, load: impl FnOnce(&Path) -> Result<T,
     );
     Ok(load(folder)?)
 }
+
+/// An index as a model hears it: in queries of the model's length.
+pub(crate) fn heard_by(table: MelTable, model: &ClientModel) -> anyhow::Result<MelTable> {
+    let spec = model.front().spec().context("the model is for vectors, expected one for sound")?;
+    let same = FeatureSpec { query_seconds: spec.query_seconds, ..table.spec().clone() };
+    Ok(table.with_spec(&same)?)
+}
+
+/// The settings that a model was trained with.
+pub(crate) fn settings(model: &Path) -> anyhow::Result<TrainConfig> {
+    let path = model.join(SETTINGS);
+    let text = read_text(&path, MOST_TEXT).with_context(|| {
+        format!(
+            "{}: expected the settings that the model was trained with, as `sordino train` leaves them",
+            path.display()
+        )
+    })?;
+    toml::from_str(&text).with_context(|| format!("{} is no training configuration", path.display()))
+}
+
+/// What the card in a model's folder says, and the settings beside it.
+pub(crate) fn card(model: &Path) -> Card {
+    let read = |name: &str| read_text(&model.join(name), MOST_TEXT).unwrap_or_default();
+    Card { settings: read(SETTINGS), ..Card::read(&read("card.md")) }
+}
+
+/// The settings of training, beside the halves.
+const SETTINGS: &str = "train.toml";
+/// Most bytes of a text beside the halves.
+const MOST_TEXT: u64 = 1 << 20;
 
 /// Which tracks are asked about.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]

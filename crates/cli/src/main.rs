@@ -3,10 +3,9 @@
 mod calibration;
 mod distant;
 mod disturbances;
+mod hear;
 mod keys;
 mod library;
-mod listener;
-mod live;
 mod protocol;
 mod report;
 mod verbs;
@@ -45,6 +44,7 @@ enum Verb {
     Index(verbs::index::Index),
     Train(verbs::train::Train),
     Library(verbs::library::LibraryVerb),
+    Tune(verbs::tune::Tune),
     Calibrate(verbs::calibrate::Calibrate),
     Inspect(verbs::inspect::Inspect),
     Keygen(verbs::keygen::Keygen),
@@ -65,6 +65,7 @@ impl Verb {
             Self::Index(verb) => verb.run(json),
             Self::Train(verb) => verb.run(json),
             Self::Library(verb) => verb.run(json),
+            Self::Tune(verb) => verb.run(json),
             Self::Calibrate(verb) => verb.run(json),
             Self::Inspect(verb) => verb.run(json),
             Self::Keygen(verb) => verb.run(json),

@@ -78,6 +78,49 @@ fn a_composed_clip_is_named_encrypted() {
 }
 
 #[test]
+fn a_recording_of_several_songs_is_told_song_by_song() {
+    let folder = tempfile::tempdir().unwrap();
+    let rate = 8_000;
+    let seconds = |from: usize, to: usize| from * rate..to * rate;
+    // Half a minute of a song of the library, one of another composer's, and another song of the library.
+    let sound = |seed: u64, place: usize| {
+        let track = synth::catalogue(8, seed).tracks[place].clone();
+        track.samples(rate as u32, &Default::default()).unwrap().data
+    };
+    let (first, stranger, second) = (sound(1, 4), sound(77, 3), sound(1, 2));
+    let parts = [&first[seconds(0, 28)], &stranger[seconds(2, 26)], &second[seconds(0, 28)]];
+    let mix = folder.path().join("mix.wav");
+    synth::write_wav(&mix, &parts.concat(), rate as u32).unwrap();
+    let asked = [Path::new("identify"), &model(), &mix, Path::new("--windows"), Path::new("--protocol=flat")];
+    let heard = sordino(&asked)["identified"][0].clone();
+    assert_eq!((heard["windows"].as_u64(), heard["seconds"].as_f64()), (Some(15), Some(80.0)), "{heard}");
+    let songs = heard["songs"].as_array().unwrap();
+    let sure: Vec<_> = songs.iter().filter(|song| song["shade"] == "named").collect();
+    let told = |song: &serde_json::Value| {
+        (
+            song["track_id"].as_u64().unwrap(),
+            song["from_seconds"].as_f64().unwrap(),
+            song["to_seconds"].as_f64().unwrap(),
+        )
+    };
+    let places: Vec<_> = sure.iter().map(|song| told(song)).collect();
+    assert_eq!(places.len(), 2, "{heard}");
+    // Half a window is as near as it is told.
+    for ((id, from, to), (is, begins, ends)) in places.into_iter().zip([(5, 0.0, 28.0), (3, 52.0, 80.0)]) {
+        assert_eq!(id, is);
+        assert!((from - begins).abs() <= 5.0 && (to - ends).abs() <= 5.0, "{heard}");
+    }
+    // A clip that is too short is refused with what would take it.
+    synth::write_wav(&mix, &first[seconds(0, 6)], rate as u32).unwrap();
+    for more in [&[][..], &["--windows"]] {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_sordino")).arg("identify").args([&model(), &mix]).args(more).output();
+        let errors = String::from_utf8(output.unwrap().stderr).unwrap();
+        assert!(errors.contains("too short: 6.00 s") && errors.contains("--query-seconds"), "{errors}");
+    }
+}
+
+#[test]
 fn tracks_come_and_go_without_a_training() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

@@ -42,6 +42,7 @@ fn every_verb_explains_itself_with_an_example() {
         "index",
         "train",
         "library",
+        "tune",
         "calibrate",
         "inspect",
         "keygen",
@@ -224,14 +225,41 @@ fn a_folder_of_music_is_named_step_by_step() {
     for file in ["rows.csv", "queries.csv"] {
         assert!(out.join(file).exists(), "{file}");
     }
+
+    // Thresholds by other shares: the halves still fit, more strangers pass, and the model names what it named.
+    let tuned = json(&["tune", text(&model), "--index", text(&index), "--accepted", "0.2", "--lost", "0.02"]);
+    let share = |who: &str, what: &str| tuned[who][what].as_f64().unwrap();
+    for (before, after) in [("client_before", "client"), ("server_before", "server")] {
+        assert!(share(after, "unknown_accepted") <= 0.25 && share(after, "known_lost") <= 0.05, "{tuned}");
+        assert!((0.001..=0.5).contains(&share(before, "known_lost")), "{tuned}");
+    }
+    assert!(std::fs::read_to_string(model.join("card.md")).unwrap().contains("tuned, on held-out"));
+    json(&["library", "check", text(&model)]);
+    for protocol in ["flat", "decided"] {
+        let arguments = ["identify", text(&model), text(&clips[9]), "--key", text(&key), "--protocol", protocol];
+        let answer = json(&arguments);
+        assert!(answer["identified"][0]["known"].as_bool().unwrap(), "{answer}");
+    }
+    let elsewhere = path("elsewhere");
+    json(&["index", "--synth", "6", "--out", text(&elsewhere)]);
+    let refused = refusal(&["tune", text(&model), "--index", text(&elsewhere)]);
+    assert!(refused.contains("is not in the index"), "{refused}");
 }
 
 #[test]
 fn the_demo_names_its_own_music() {
-    let answer = json(&["demo", "--tracks", "24"]);
+    let home = tempfile::tempdir().unwrap();
+    let kept = |name: &str| home.path().join(name);
+    let answer = json(&["demo", "--tracks", "24", "--out", text(home.path())]);
     let (right, asked) = (answer["right"].as_u64().unwrap(), answer["asked"].as_u64().unwrap());
     assert_eq!(asked, 21, "five known and two unknown clips in three protocols");
     assert!(right >= 18, "{right} of {asked}: {answer}");
+    // Everything is kept, and what the demo suggests works.
+    let clips = std::fs::read_dir(kept("clips")).unwrap().count();
+    assert!(clips == 7 && kept("client.eval").exists() && kept("model/train.toml").exists() && kept("index").is_dir());
+    let clip = kept("clips/known-1.wav");
+    let again = json(&["identify", text(&kept("model")), text(&clip), "--key", text(&kept("client.key"))]);
+    assert_eq!(again["identified"][0]["best"][0]["track_id"], answer["answers"][0]["best"][0]["track_id"]);
 }
 
 #[test]

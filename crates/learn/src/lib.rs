@@ -16,4 +16,6 @@ pub mod unknown;
 pub use config::{Effort, TrainConfig};
 pub use error::LearnError;
 pub use model::{Answer, FloatModel, Match, float_answers, integer_answers};
-pub use train::{Added, NewTracks, add_tracks, train, train_on, train_vectors};
+pub use train::{
+    Added, Change, NewTracks, Shares, Surroundings, Tuned, add_tracks, train, train_on, train_vectors, tune,
+};

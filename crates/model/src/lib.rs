@@ -22,7 +22,7 @@ pub use answer::{Answer, Match};
 pub use card::Card;
 pub use files::{Bundle, FileError, load_client, load_pair, load_server, save};
 pub use halves::client::{ClientError, ClientHierarchy, ClientModel, Label};
-pub use halves::library::{Library, LibraryError, NewRow, Row};
+pub use halves::library::{Library, LibraryError, NewRow, Row, Tuning};
 pub use halves::pair::{Pair, PairError};
 pub use halves::server::{MAX_SCORE, ServerError, ServerModel};
 pub use hash::{HashError, ModelHash};

@@ -1,24 +1,25 @@
 //! `sordino demo`: everything in one go, on composed music or on a folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 use sordino_corpus::{
-    Catalogue, Condition, Holdout, IndexOptions, MelTable, QuerySet, QuerySpec, SoundOptions, folder, index,
-    split_unknown, synth,
+    Catalogue, Condition, Holdout, IndexOptions, MelTable, Query, QuerySet, QuerySpec, SoundOptions, Track, folder,
+    index, split_unknown, synth,
 };
-use sordino_fhe::{ClientKey, SecretKey, params};
+use sordino_fhe::{ClientKey, EvaluationKey, SecretKey, params};
 use sordino_front::FeatureSpec;
 use sordino_model::{Decider, Protocol};
 use sordino_service::Server;
 
 use crate::disturbances::DisturbanceArgs;
+use crate::hear::{Identified, Listener, human};
 use crate::keys;
 use crate::library::MOST_COMPOSED;
-use crate::listener::{self, Identified, Listener};
 use crate::report::{self, note, say};
 use crate::verbs::train::{self, EffortArg, SettingArgs};
 
@@ -48,7 +49,7 @@ pub(crate) struct Demo {
         value_parser = clap::value_parser!(u32).range(..=MOST_COMPOSED)
     )]
     tracks: u32,
-    /// Folder for the index, the model and the key; a temporary one without it.
+    /// Folder that keeps the index, the model, the keys and the clips; a temporary one without it.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Seed of the music, the split and the queries.
@@ -101,7 +102,8 @@ impl Demo {
         let (training, hearing) = self.disturbances.load(spec.sample_rate)?;
         let config = SettingArgs::new(EffortArg::Quick).config()?;
         let (model, _) = train::train(&table, &training, &config, None)?;
-        let (client, server) = train::export(&model, &table, &home.join("model"), &self.source(), String::new())?;
+        let settings = toml::to_string_pretty(&config)?;
+        let (client, server) = train::export(&model, &table, &home.join("model"), &self.source(), settings)?;
         clock.lap("train");
 
         let conditions = vec![Condition::noise(SNR_DB)];
@@ -117,11 +119,16 @@ impl Demo {
         }
         clock.lap("queries");
 
-        let key = Arc::new(SecretKey::generate(&params::STANDARD));
+        let secret = home.join("client.key");
+        let key = Arc::new(match secret.try_exists()? {
+            true => SecretKey::load(&secret)?,
+            false => SecretKey::generate(&params::STANDARD),
+        });
         clock.lap("keygen");
         let mut answers = Vec::new();
         let evaluation = keys::evaluation_key(&key);
         clock.lap("evaluation key");
+        let kept = self.out.as_ref().map(|_| keep(&home, spec.sample_rate, &key, &evaluation, &clips)).transpose()?;
         let client = Arc::new(client);
         for protocol in Protocol::ALL {
             let (name, host) = (protocol.name(), Server::new(&server, protocol, &params::STANDARD)?);
@@ -140,7 +147,7 @@ impl Demo {
                 let best = answer.best.first().map(|m| m.track_id);
                 let right = if *inside { answer.known && best == Some(track.id) } else { !answer.known };
                 if !json {
-                    listener::human(if right { "  right " } else { "  WRONG " }, &answer);
+                    human(if right { "  right " } else { "  WRONG " }, &answer);
                     report::heard()?;
                 }
                 answers.push(Asked { protocol: name, expected: inside.then_some(track.id), right, answer });
@@ -153,8 +160,14 @@ impl Demo {
         report::print(json, &outcome, |o| {
             let laps: Vec<String> = o.seconds.iter().map(|(what, s)| format!("{what} {s:.1} s")).collect();
             say!("\n{} of {} right; {} tracks; {}", o.right, o.asked, o.tracks, laps.join(", "));
-            if let Some(out) = &self.out {
-                say!("index and model are in {}", out.display());
+            match (&self.out, &kept) {
+                (Some(out), Some(clip)) => {
+                    let at = |name: &str| out.join(name).display().to_string();
+                    say!("index, model, keys and clips are in {}; go on with", out.display());
+                    say!("  sordino identify {} {} --key {}", at("model"), clip.display(), at("client.key"));
+                    say!("  sordino serve {}", at("model"));
+                }
+                _ => say!("nothing is kept; `sordino demo --out runs/demo` keeps all of it"),
             }
         })
     }
@@ -183,6 +196,31 @@ impl Demo {
             None => format!("{} tracks composed from seed {}", self.tracks, self.seed),
         }
     }
+}
+
+/// Keeps the keys and the clips that are asked about; returns the path of the first clip.
+fn keep(
+    home: &Path,
+    rate: u32,
+    key: &SecretKey,
+    evaluation: &EvaluationKey,
+    clips: &[(Track, bool, Query)],
+) -> anyhow::Result<PathBuf> {
+    let (secret, public) = (home.join("client.key"), home.join("client.eval"));
+    if !secret.try_exists()? {
+        key.save(&secret)?;
+    }
+    if !public.try_exists()? {
+        evaluation.save(&public)?;
+    }
+    let folder = home.join("clips");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let path =
+        |number: usize, inside: bool| folder.join(format!("{}-{number}.wav", if inside { "known" } else { "unknown" }));
+    for (number, (_, inside, query)) in (1..).zip(clips) {
+        synth::write_wav(&path(number, *inside), &query.samples, rate)?;
+    }
+    Ok(path(1, true))
 }
 
 /// `count` tracks spread evenly over a catalogue.

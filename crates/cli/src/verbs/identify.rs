@@ -13,10 +13,9 @@ use sordino_model::{Decider, SHARES, load_pair};
 use sordino_service::Server;
 
 use crate::distant::{Distant, ServerArgs};
+use crate::hear::{Identified, Listener, Live, Recording, STANDARD_INPUT, human, name};
 use crate::keys::KeyArgs;
 use crate::library::open_model;
-use crate::listener::{self, Identified, Listener, STANDARD_INPUT};
-use crate::live::Live;
 use crate::protocol::{ProtocolArgs, clusters, too_many_probes};
 use crate::report::{self, note};
 
@@ -32,6 +31,7 @@ const SILENT_DBFS: f32 = -75.0;
     sordino identify models/mine clip.mp3 --protocol decided --answers 3 --resolution fine\n  \
     sordino identify models/mine a.wav b.ogg --protocol flat --key runs/client.key --json\n  \
     sordino identify models/mine clip.mp3 --strict 0.999\n  \
+    sordino identify models/mine mix.mp3 --windows\n  \
     sordino identify --server https://music.example.org clip.mp3\n  \
     arecord -d 12 -f cd | sordino identify models/mine -\n  \
     arecord -f cd | sordino identify --server https://music.example.org --continuous -"
@@ -49,6 +49,9 @@ pub(crate) struct Identify {
     /// Where in a longer clip the query starts, in seconds; the middle without it.
     #[arg(long, value_name = "S", conflicts_with_all = ["listen", "continuous"])]
     at: Option<f32>,
+    /// Ask about all of every FILE, window after window, and list its songs with their times. The server learns how long FILE is.
+    #[arg(long, conflicts_with_all = ["at", "listen", "continuous"])]
+    windows: bool,
     /// Listen with the machine's microphone, and no FILE.
     #[arg(long)]
     listen: bool,
@@ -73,10 +76,34 @@ struct Failed {
     error: String,
 }
 
+/// What was heard of one file.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Heard {
+    Clip(Box<Identified>),
+    Recording(Recording),
+}
+
 #[derive(Serialize)]
 struct Outcome {
-    identified: Vec<Identified>,
+    identified: Vec<Heard>,
     failed: Vec<Failed>,
+}
+
+impl Heard {
+    fn human(&self) {
+        match self {
+            Self::Clip(answer) => human("", answer),
+            Self::Recording(recording) => recording.human(),
+        }
+    }
+
+    fn is_known(&self) -> bool {
+        match self {
+            Self::Clip(answer) => answer.known,
+            Self::Recording(recording) => !recording.songs.is_empty(),
+        }
+    }
 }
 
 impl Identify {
@@ -162,9 +189,9 @@ impl Identify {
                     "the microphone hears nothing ({level:.0} dB, expected at least {SILENT_DBFS:.0}): is it muted?"
                 );
                 let answer = listener.samples(live.name().into(), &samples)?;
-                let outcome = Outcome { identified: vec![answer], failed: Vec::new() };
-                report::print(json, &outcome, |o| listener::human("", &o.identified[0]))?;
-                self.judge(!outcome.identified[0].known)
+                let outcome = Outcome { identified: vec![Heard::Clip(answer.into())], failed: Vec::new() };
+                report::print(json, &outcome, |o| o.identified[0].human())?;
+                self.judge(!outcome.identified[0].is_known())
             }
         }
     }
@@ -178,23 +205,27 @@ impl Identify {
         let crop = self.at.map_or(Crop::Middle, Crop::At);
         let (mut identified, mut failed) = (Vec::new(), Vec::new());
         for clip in &self.clips {
-            match listener.file(clip, crop) {
-                Ok(answer) => {
+            let heard = match self.windows {
+                true => Recording::hear(&mut listener, clip).map(Heard::Recording),
+                false => listener.file(clip, crop).map(|answer| Heard::Clip(answer.into())),
+            };
+            match heard {
+                Ok(heard) => {
                     if !json {
-                        listener::human("", &answer);
+                        heard.human();
                         report::heard()?;
                     }
-                    identified.push(answer);
+                    identified.push(heard);
                 }
                 Err(error) => {
-                    let (clip, error) = (listener::name(clip), report::sentence(&error));
+                    let (clip, error) = (name(clip), report::sentence(&error));
                     note!("{clip}: {error}");
                     failed.push(Failed { clip, error });
                 }
             }
         }
         let (done, all) = (identified.len(), self.clips.len());
-        let unknown = identified.iter().any(|answer| !answer.known);
+        let unknown = identified.iter().any(|heard| !heard.is_known());
         if json {
             report::print(true, &Outcome { identified, failed }, |_| ())?;
         }
@@ -222,7 +253,7 @@ fn follow(mut live: Live, mut listener: Listener<'_>, json: bool) -> anyhow::Res
         if song.is_some_and(|song| heard.insert(song)) {
             match json {
                 true => report::json_line(&answer)?,
-                false => listener::human("", &answer),
+                false => human("", &answer),
             }
             report::heard()?;
         }

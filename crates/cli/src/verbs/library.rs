@@ -10,13 +10,12 @@ use sordino_corpus::{IndexOptions, MelTable, Sounds, index};
 use sordino_front::FeatureSpec;
 use sordino_lab::Disturbances;
 use sordino_learn::run::Stopwatch;
-use sordino_learn::{NewTracks, TrainConfig, add_tracks};
-use sordino_model::files::read_text;
+use sordino_learn::{NewTracks, add_tracks};
 use sordino_model::{Card, ClientModel, Label, Library, MAX_SCORE, ServerModel, load_pair, save};
 
 use super::train::decisions;
 use crate::disturbances::DisturbanceArgs;
-use crate::library::{RecordedArgs, open_model};
+use crate::library::{RecordedArgs, card, heard_by, open_model, settings};
 use crate::report::{self, note, say};
 
 /// Change the tracks of a trained model: new songs in seconds, not a training. A server that runs takes the change up by itself.
@@ -147,10 +146,10 @@ impl Add {
     fn run(self, json: bool) -> anyhow::Result<()> {
         let start = std::time::Instant::now();
         let (client, server) = open_model(&self.model, load_pair)?;
-        let config = self.config()?;
+        let config = settings(&self.model)?;
         let spec = client.front().spec().context("the model is for vectors, expected one for sound")?.clone();
         let scratch = tempfile::tempdir().context("no folder for an index of the new songs")?;
-        let table = self.table(&spec, scratch.path())?;
+        let table = self.table(&client, &spec, scratch.path())?;
         let (training, _) = self.disturbances.load(spec.sample_rate)?;
         let bars = report::bars();
         let progress = Stopwatch::new(&bars);
@@ -180,24 +179,10 @@ impl Add {
         })
     }
 
-    /// The settings that the model was trained with.
-    fn config(&self) -> anyhow::Result<TrainConfig> {
-        let path = self.model.join("train.toml");
-        let text = read_text(&path, 1 << 20).with_context(|| {
-            format!(
-                "{}: expected the settings that the model was trained with, as `sordino train` leaves them",
-                path.display()
-            )
-        })?;
-        toml::from_str(&text).with_context(|| format!("{} is no training configuration", path.display()))
-    }
-
     /// The new songs as the model hears them.
-    fn table(&self, spec: &FeatureSpec, scratch: &Path) -> anyhow::Result<MelTable> {
+    fn table(&self, client: &ClientModel, spec: &FeatureSpec, scratch: &Path) -> anyhow::Result<MelTable> {
         if let Some(index) = &self.index {
-            let table = MelTable::open(index)?;
-            let same = FeatureSpec { query_seconds: spec.query_seconds, ..table.spec().clone() };
-            return Ok(table.with_spec(&same)?);
+            return heard_by(MelTable::open(index)?, client);
         }
         let catalogue = self.recorded.catalogue(&Sounds::default())?;
         anyhow::ensure!(!catalogue.tracks.is_empty(), "there is no track to add: expected sound files there");
@@ -308,8 +293,7 @@ fn change(
 /// Writes a changed library in place of the model. What its card says of training stays; accuracy was that of other tracks.
 fn write(model: &Path, library: &Library, added: usize, removed: usize) -> anyhow::Result<(ClientModel, ServerModel)> {
     let (client, server) = library.halves()?;
-    let read = |name: &str| read_text(&model.join(name), 1 << 20).unwrap_or_default();
-    let card = Card::read(&read("card.md"));
+    let card = card(model);
     let (source, earlier) = since(&card.source);
     let (added, removed) = (earlier.0 + added, earlier.1 + removed);
     if added * ADVISE > library.labels().len() {
@@ -321,7 +305,7 @@ fn write(model: &Path, library: &Library, added: usize, removed: usize) -> anyho
         (0, 0) => source.to_owned(),
         _ => format!("{source}{SINCE}{added} tracks added and {removed} taken out"),
     };
-    let card = Card { source, decisions: decisions(&server), settings: read("train.toml"), ..card };
+    let card = Card { source, decisions: decisions(&server), ..card };
     save(model, &client, &server, &card)?;
     Ok((client, server))
 }

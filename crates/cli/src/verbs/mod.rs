@@ -14,3 +14,4 @@ pub(crate) mod serve;
 pub(crate) mod store;
 pub(crate) mod synth;
 pub(crate) mod train;
+pub(crate) mod tune;

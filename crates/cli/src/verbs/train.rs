@@ -195,7 +195,7 @@ pub(crate) fn train(
 }
 
 /// What the two tests promise, in words.
-fn tests(found: &Threshold) -> String {
+pub(super) fn tests(found: &Threshold) -> String {
     let shares = |cut: &Cut| {
         let (lost, accepted) = (100.0 * cut.lost, 100.0 * cut.accepted);
         format!("{lost:.1} % of known ones lost and {accepted:.1} % of strangers accepted")
@@ -213,7 +213,7 @@ fn tests(found: &Threshold) -> String {
 ///
 /// The threshold gives way where it would lose too many known clips, so it keeps to the first share and not to the second. A model
 /// that answers "known" to every other song would be saved as if it could tell.
-fn promise(found: &Threshold, asked: &UnknownSettings) -> anyhow::Result<()> {
+pub(super) fn promise(found: &Threshold, asked: &UnknownSettings) -> anyhow::Result<()> {
     /// Share of strangers above which there is no model.
     const MOST: f32 = 0.5;
     /// Times the share asked for above which there is a warning.

@@ -22,6 +22,20 @@ pub struct FloatStage {
 }
 
 impl FloatStage {
+    /// A stage whose rows are integers already, of a weight grid and for inputs of `scale` steps to one.
+    pub(crate) fn of(stage: &Stage, grid: UniformGrid, scale: f32) -> Self {
+        let (groups, slots, width) = (stage.groups(), stage.outputs(), stage.input().width);
+        let weight =
+            |(group, slot, i): (usize, usize, usize)| f32::from(stage.weights()[(group * slots + slot) * width + i]);
+        let bias = |(group, slot): (usize, usize)| stage.biases()[group * slots + slot] as f32;
+        Self {
+            rows: Array3::from_shape_fn((groups, slots, width), |place| weight(place) / grid.scale()),
+            biases: Array2::from_shape_fn((groups, slots), |place| bias(place) / (scale * grid.scale())),
+            counts: stage.counts().to_vec(),
+            grid,
+        }
+    }
+
     /// Scores of unit vectors `z`, shape `[n, width]`, in every group before rounding, cosines plus biases: `[n, groups * slots]`.
     /// Unused slots score minus infinity.
     pub fn scores(&self, z: ArrayView2<f32>) -> Array2<f32> {

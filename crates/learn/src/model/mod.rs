@@ -109,14 +109,7 @@ impl FloatModel {
 
     /// The test of a client that sees scores.
     fn lead(&self, threshold: &Threshold) -> Lead {
-        let Threshold { score, lead } = threshold;
-        Lead {
-            above: lead.map(|lead| i64::from(lead.above)),
-            copies: self.songs.copies().collect(),
-            leads: lead.map(|lead| lead.reach),
-            // A score that the model gives has the threshold taken off.
-            scores: Some(score.reach.less(i64::from(score.above))),
-        }
+        Lead { copies: self.songs.copies().collect(), ..threshold.tuning().lead }
     }
 
     /// The `top` best labels of every example in floating point, from base features `[examples, features]`: by the flat

@@ -1,11 +1,12 @@
 //! The whole of learning, in order: [`train`] for indexed music, [`train_on`] for clips from anywhere, [`train_vectors`] for
-//! vectors that are no sound at all; [`add_tracks`] for a few more tracks afterwards.
+//! vectors that are no sound at all; afterwards [`add_tracks`] for a few more tracks, and [`tune`] for other surroundings.
 
 mod added;
 mod front_heads;
 mod leaves;
 mod sound;
 mod training_set;
+mod tuned;
 mod vectors;
 
 use ndarray::{Array2, ArrayView2, Axis};
@@ -24,6 +25,7 @@ use training_set::TrainingSet;
 
 pub use added::{Added, NewTracks, add_tracks};
 pub use sound::{train, train_on};
+pub use tuned::{Change, Shares, Surroundings, Tuned, tune};
 pub use vectors::train_vectors;
 
 /// The fewest labels that can be learned: of fewer, none can be left out to imitate unknown ones.

@@ -6,7 +6,7 @@
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sordino_model::{Podium, Reach};
+use sordino_model::{Lead, Podium, Reach, Tuning};
 
 use crate::LearnError;
 use crate::examples::{Classes, Songs};
@@ -56,6 +56,21 @@ impl Threshold {
     /// The test of a client that sees several scores.
     pub fn of_client(&self) -> Cut {
         self.lead.unwrap_or(self.score)
+    }
+
+    /// What it makes of the halves of a model.
+    pub(crate) fn tuning(&self) -> Tuning {
+        let Self { score, lead } = self;
+        Tuning {
+            above: score.above,
+            lead: Lead {
+                above: lead.map(|lead| i64::from(lead.above)),
+                copies: Vec::new(),
+                leads: lead.map(|lead| lead.reach),
+                // A score that the model gives has the threshold taken off.
+                scores: Some(score.reach.less(i64::from(score.above))),
+            },
+        }
     }
 }
 

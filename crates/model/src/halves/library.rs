@@ -87,6 +87,15 @@ pub struct NewRow {
     pub flat_bias: i32,
 }
 
+/// Another unknown threshold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// What is taken off every score, in score units: what is above it is known where the best score decides alone.
+    pub above: i32,
+    /// The test of a client that sees scores. Its copies mean nothing.
+    pub lead: Lead,
+}
+
 /// The rows of one last stage by groups, each with the place of its track among the labels.
 #[derive(Clone, Debug, PartialEq)]
 struct Table {
@@ -149,6 +158,13 @@ impl Table {
             outline = outline.with_starts(rows().map(|(_, row)| row.start).collect())?;
         }
         Ok(outline.with_lead(self.lead.clone()))
+    }
+
+    fn tune(&mut self, tuning: &Tuning) {
+        for (_, row) in self.groups.iter_mut().flatten() {
+            row.bias -= tuning.above;
+        }
+        self.lead = Lead { copies: std::mem::take(&mut self.lead.copies), ..tuning.lead.clone() };
     }
 
     /// Keeps the rows of labels that have a new number, and gives them that. Slots that no group needs any more are gone, too.
@@ -289,6 +305,14 @@ impl Library {
             }
         }
         Ok(())
+    }
+
+    /// Takes more off every score of the hierarchy, and of a separately trained `flat` where there is one.
+    pub fn tune(&mut self, hierarchy: &Tuning, flat: Option<&Tuning>) {
+        self.hierarchy.tune(hierarchy);
+        if let Some((table, tuning)) = self.flat.as_mut().zip(flat) {
+            table.tune(tuning);
+        }
     }
 
     /// Slots of every group of the last stage: as many as the fullest needs, or more.

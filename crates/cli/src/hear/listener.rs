@@ -1,12 +1,13 @@
 //! [`Listener`]: who asks, a server here or elsewhere, and what is shown of the answer.
 
 use std::cell::Cell;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use sordino_audio::{DecodeLimits, Samples, Window, decode_file, decode_stream, decode_window};
+use sordino_audio::{AudioError, DecodeLimits, Samples, Window, decode_file, decode_stream, decode_window};
 use sordino_fhe::ClientKey;
 use sordino_front::{Crop, FeatureSpec};
 use sordino_model::{Answer, ClientModel, Decider, Evidence, Label, Protocol, SHARES, Shade, Verdict};
@@ -14,10 +15,13 @@ use sordino_service::{Client, Exchange, Server, Trip, exchange};
 
 use crate::calibration::Calibration;
 use crate::distant::Distant;
-use crate::report::{self, say};
+use crate::report::{self, note, say};
 
 /// Tracks that are shown where the client sees the scores of many.
 const SHOWN: usize = 3;
+
+/// Lengths of a query from which on a clip may well hold more than one song.
+const LONG: f32 = 6.0;
 
 /// The path that stands for standard input.
 pub(crate) const STANDARD_INPUT: &str = "-";
@@ -43,7 +47,7 @@ pub(crate) struct Identified {
 }
 
 /// A track and its score.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(crate) struct Match {
     pub(crate) track_id: u32,
     pub(crate) artist: String,
@@ -149,14 +153,19 @@ impl<'a> Listener<'a> {
         let start = Instant::now();
         let spec = self.spec()?;
         let limits = DecodeLimits::for_spec(&spec);
-        let (samples, crop) = match crop {
+        let decoded = match crop {
             // Of a recording of hours, no more than the query is decoded; a little more, for the rounding of its length.
             Crop::At(start) if path != Path::new(STANDARD_INPUT) => {
                 let window = Window { start_seconds: start.into(), seconds: spec.query_seconds + 0.1 };
-                (decode_window(path, spec.sample_rate, window, &limits)?, Crop::At(0.0))
+                decode_window(path, spec.sample_rate, window, &limits).map(|samples| (samples, Crop::At(0.0)))
             }
-            crop => (samples(path, spec.sample_rate, &limits)?, crop),
+            crop => samples(path, spec.sample_rate, &limits).map(|samples| (samples, crop)),
         };
+        let (samples, crop) = decoded.map_err(lengthened)?;
+        if crop == Crop::Middle && samples.seconds() > LONG * spec.query_seconds {
+            let (asked, all) = (spec.query_seconds, report::clock(samples.seconds().into()));
+            note!("{}: of {all}, the middle {asked} s are asked about; --windows asks about all of it", name(path));
+        }
         self.ask(name(path), start, &samples.data, crop)
     }
 
@@ -233,22 +242,38 @@ pub(crate) fn name(clip: &Path) -> String {
 }
 
 /// The sound of a clip.
-fn samples(clip: &Path, rate: u32, limits: &DecodeLimits) -> anyhow::Result<Samples> {
-    Ok(match clip == Path::new(STANDARD_INPUT) {
-        true => decode_stream(std::io::stdin().lock(), rate, limits)?,
-        false => decode_file(clip, rate, limits)?,
-    })
+pub(super) fn samples(clip: &Path, rate: u32, limits: &DecodeLimits) -> Result<Samples, AudioError> {
+    match clip == Path::new(STANDARD_INPUT) {
+        true => decode_stream(std::io::stdin().lock(), rate, limits),
+        false => decode_file(clip, rate, limits),
+    }
+}
+
+/// An error of decoding; of a clip that is too short, with what would take it.
+pub(super) fn lengthened(error: AudioError) -> anyhow::Error {
+    match error {
+        AudioError::TooShort { .. } => anyhow::anyhow!(
+            "{error}; a model hears clips of one length: `sordino train --query-seconds` makes one for others"
+        ),
+        error => error.into(),
+    }
+}
+
+impl fmt::Display for Passage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", report::clock(self.from_seconds), report::clock(self.to_seconds))
+    }
+}
+
+/// A song's name.
+pub(super) fn title(artist: &str, title: &str) -> String {
+    if artist.is_empty() { title.into() } else { format!("{artist} - {title}") }
 }
 
 /// Prints one answer, `mark` before its first line.
 pub(crate) fn human(mark: &str, answer: &Identified) {
-    let name = |m: &Match| if m.artist.is_empty() { m.title.clone() } else { format!("{} - {}", m.artist, m.title) };
-    let place = |m: &Match| match m.passage {
-        Some(Passage { from_seconds, to_seconds }) => {
-            format!(", near {}-{}", report::clock(from_seconds), report::clock(to_seconds))
-        }
-        None => String::new(),
-    };
+    let name = |m: &Match| title(&m.artist, &m.title);
+    let place = |m: &Match| m.passage.map(|passage| format!(", near {passage}")).unwrap_or_default();
     let score = |m: &Match| m.score.map(|score| format!(", score {score}")).unwrap_or_default();
     let Verdict { shade, wrong } = answer.verdict;
     match answer.best.first() {
