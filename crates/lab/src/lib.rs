@@ -21,7 +21,9 @@ pub use music::disturbances::{DisturbanceCache, DisturbanceSource, Disturbances,
 pub use question::figure::{Figure, Kind, Scale};
 pub use question::setting::{Setting, overlay};
 pub use question::{Grid, Question, Size};
+pub use report::comparison::{Chosen, Comparison, Difference};
 pub use report::drawing::Drawing;
+pub use report::export::{Format, export};
 pub use report::results::Results;
 pub use report::summary::Summary;
-pub use run::Lab;
+pub use run::{Lab, Part, Plan, Planned};

@@ -1,6 +1,7 @@
 //! [`Machine`]: on what and with what results were made.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -22,6 +23,10 @@ pub struct Machine {
     pub version: String,
     /// `release`, or `development`.
     pub build: String,
+    /// The day, in UTC: `2026-11-20`.
+    pub date: String,
+    /// The commit of the sources that it was built from, where those are still there and kept by Git.
+    pub commit: Option<String>,
 }
 
 impl Machine {
@@ -40,16 +45,34 @@ impl Machine {
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             version: env!("CARGO_PKG_VERSION").into(),
             build: if cfg!(debug_assertions) { "development" } else { "release" }.into(),
+            date: today(),
+            commit: commit(),
         }
     }
 
     /// A name for a folder of results of this size made today: `2026-11-20-2core`, and what is not full says so.
     pub fn results_name(&self, size: Size) -> String {
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
-        let (year, month, day) = civil(seconds / 86_400);
         let part = if size == Size::Full { String::new() } else { format!("-{}", size.name()) };
-        format!("{year}-{month:02}-{day:02}-{}core{part}", self.threads)
+        format!("{}-{}core{part}", self.date, self.threads)
     }
+}
+
+/// The date in UTC.
+fn today() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
+    let (year, month, day) = civil(seconds / 86_400);
+    format!("{year}-{month:02}-{day:02}")
+}
+
+/// What Git says of the folder of the sources, if there is one.
+fn commit() -> Option<String> {
+    let asked = Command::new("git")
+        .args(["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"])
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let said = String::from_utf8(asked.stdout).ok()?;
+    (asked.status.success() && !said.trim().is_empty()).then(|| said.trim().to_owned())
 }
 
 /// The date (UTC) of a day since 1970-01-01, in the proleptic Gregorian calendar: years begin in March, so that the leap

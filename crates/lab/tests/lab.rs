@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::ProgressBar;
 use sordino_lab::evaluate::{Finding, Row};
-use sordino_lab::{Lab, Monitor, Music, Question, Results, Silent, Size};
+use sordino_lab::{Lab, Monitor, Music, Part, Question, Results, Silent, Size};
 use sordino_learn::run::{Progress, Quiet};
 
 const RUN: &str = r#"
@@ -137,10 +137,8 @@ fn a_figure_of_a_column_that_does_not_exist_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let text = RUN.replace("x = \"condition\"", "x = \"weather\"").replace("encrypted = 1", "encrypted = 0");
     std::fs::write(folder.path().join("run.toml"), text).unwrap();
-    let question = Question::read(folder.path(), Size::Full).unwrap();
-    let results = Results::new(Vec::new(), Size::Full, Default::default(), Vec::new());
-    let error = results.write(&folder.path().join("results"), &question).unwrap_err().to_string();
-    assert!(error.contains("weather"), "{error}");
+    let error = Question::read(folder.path(), Size::Full).unwrap_err().to_string();
+    assert!(error.contains("weather") && error.contains("condition"), "{error}");
 }
 
 /// Every experiment of the project, at its smallest: does it run, and can its figures be drawn?
@@ -167,4 +165,114 @@ fn every_experiment_runs_at_its_smallest() {
         run += 1;
     }
     assert!(run >= 8, "{run} experiments");
+}
+
+/// The records of findings and what they are of, without what no two runs share: times and memory.
+fn timeless(findings: Vec<Finding>) -> Vec<Finding> {
+    let blank = |mut finding: Finding| {
+        finding.subject.training_seconds = None;
+        finding.subject.training_gigabytes = None;
+        for record in finding.evaluation.answers.iter_mut().flat_map(|answers| &mut answers.records) {
+            (record.server_milliseconds, record.client_milliseconds) = (None, None);
+        }
+        finding
+    };
+    findings.into_iter().map(blank).collect()
+}
+
+const CHEAP: &str = r#"
+    question = "Who is cheap?"
+    [[grid]]
+    title = "cheap"
+    tracks = [8]
+    asked = 4
+    systems = ["landmarks", "mfcc-pairs", "mfcc-tree"]
+    seconds = [5.0]
+    conditions = ["clean"]
+    crops = 1
+"#;
+
+#[test]
+fn parts_merged_are_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("run.toml"), CHEAP).unwrap();
+    let question = Question::read(folder.path(), Size::Full).unwrap();
+    let (music, watch) = (Music::default(), Counting::default());
+    let (apart, whole) = (folder.path().join("apart"), folder.path().join("whole"));
+    let parts = Lab::new(&music, &apart, &watch);
+
+    let plan = parts.plan(&question).unwrap();
+    let done = |plan: &sordino_lab::Plan| plan.units.iter().filter(|unit| unit.done).count();
+    assert_eq!((plan.units.len(), done(&plan), plan.unpredicted), (3, 0, 3));
+    let part = |text: &str| text.parse::<Part>().unwrap();
+    assert_eq!(parts.run_part(&question, part("1/2")).unwrap(), 2);
+    let plan = parts.plan(&question).unwrap();
+    assert_eq!((done(&plan), plan.unpredicted), (2, 1));
+    assert!(plan.units[0].seconds.unwrap() > 0.0 && plan.disk_gigabytes > 0.0);
+    let early = parts.merge(&question).unwrap_err().to_string();
+    assert!(early.contains("1 of 3") && early.contains("mfcc-pairs"), "{early}");
+    assert_eq!(parts.run_part(&question, part("2/2")).unwrap(), 1);
+
+    let merged = parts.merge(&question).unwrap();
+    // What is merged is what a run over the same results says, to the byte.
+    let write = |findings: &[Finding], name: &str| {
+        let out = folder.path().join(name);
+        Results::new(Vec::new(), Size::Full, music.sources(), findings.to_vec()).write(&out, &question).unwrap();
+        std::fs::read(out.join("rows.csv")).unwrap()
+    };
+    assert_eq!(write(&merged, "merged"), write(&parts.run(&question).unwrap(), "run"));
+    // And what one run says that was never parted, but for times and memory.
+    let once = Lab::new(&music, &whole, &Silent).run(&question).unwrap();
+    let (merged, once) = (timeless(merged), timeless(once));
+    assert_eq!(write(&merged, "merged"), write(&once, "once"));
+    assert_eq!(merged, once);
+    // All three know a clean clip, or nearly.
+    assert!(once.iter().flat_map(Finding::rows).all(|row| row.top_1.unwrap() >= 75.0));
+}
+
+#[test]
+fn a_question_may_name_a_program() {
+    let folder = tempfile::tempdir().unwrap();
+    // Names the first track whatever it hears.
+    let program = r#"
+        read -r library
+        first=$(printf '%s' "$library" | sed 's/^{"library":\[{"track":\([0-9]*\),.*/\1/')
+        test -f "$(printf '%s' "$library" | sed 's/^[^}]*"file":"\([^"]*\)".*/\1/')" || exit 3
+        echo '{"progress": 0.5}'
+        echo '{"ready": true, "index_bytes": 7}'
+        while read -r query; do echo "{\"tracks\": [$first], \"known\": true, \"start\": 1.5}"; done
+    "#;
+    std::fs::write(folder.path().join("mine.sh"), program).unwrap();
+    let text = CHEAP.replace(r#"["landmarks", "mfcc-pairs", "mfcc-tree"]"#, r#"["mine"]"#)
+        + "[[system]]\nname = \"mine\"\ncommand = [\"sh\", \"mine.sh\"]\n";
+    let run = |text: &str, cache: &str| {
+        std::fs::write(folder.path().join("run.toml"), text).unwrap();
+        let question = Question::read(folder.path(), Size::Full).map_err(|error| error.to_string())?;
+        let music = Music::default();
+        let lab = Lab::new(&music, &folder.path().join(cache), &Silent);
+        lab.run(&question).map_err(|error| error.to_string())
+    };
+    let findings = run(&text, "cache").unwrap();
+    let row = &findings[0].rows()[0];
+    assert_eq!((row.subject.system.as_str(), row.queries, row.subject.index_bytes), ("mine", 4, Some(7)));
+    assert_eq!((row.top_1, row.lost), (Some(25.0), Some(0.0)));
+    assert!(row.server_seconds.is_some());
+
+    // What goes wrong is said, whoever's fault it is.
+    let wrong = |program: &str| {
+        std::fs::write(folder.path().join("mine.sh"), program).unwrap();
+        run(&text, "cache").unwrap_err()
+    };
+    let early = wrong("read -r library; exit 5");
+    assert!(early.contains("mine") && early.contains("ended early") && early.contains('5'), "{early}");
+    let garbled = wrong("read -r library; echo hello; cat > /dev/null");
+    assert!(garbled.contains("`hello`"), "{garbled}");
+    let stranger = wrong(
+        "read -r library; echo '{\"ready\": true}'; while read -r q; do echo '{\"tracks\": [99], \"known\": true}'; done",
+    );
+    assert!(stranger.contains("naming track 99"), "{stranger}");
+    let missing = run(&text.replace("\"sh\"", "\"no such program\""), "cache").unwrap_err();
+    assert!(missing.contains("no such program"), "{missing}");
+    let taken = run(&text.replace("name = \"mine\"", "name = \"landmarks\""), "cache").unwrap_err();
+    assert!(taken.contains("landmarks") && taken.contains("no other system"), "{taken}");
 }

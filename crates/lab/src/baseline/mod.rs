@@ -11,6 +11,7 @@ mod vote;
 pub use centroid::{CentroidRouting, CentroidSettings};
 pub use cepstral::MfccSettings;
 pub use cepstral::encrypted::{EncryptedClip, EncryptedRegression};
+pub use cepstral::pairs::{PairRegression, PairSettings};
 pub use cepstral::regression::{FlatRegression, RegressionSettings};
 pub use cepstral::tree::{DecisionTree, TreeSettings};
 pub use landmarks::{LandmarkSettings, Landmarks};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A way of answering.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Method {
-    /// A protocol by its name, or what a baseline does.
+    /// A protocol by its name; empty for a system that has none.
     pub protocol: String,
     /// Clusters followed; 0 where there are none.
     pub probes: usize,

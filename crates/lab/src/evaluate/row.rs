@@ -1,5 +1,7 @@
 //! [`Row`]: one line of the results.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use sordino_corpus::Condition;
 
@@ -38,6 +40,8 @@ pub struct Row {
     pub top_3: Option<f64>,
     /// Standard error of `top_1` in points, over queries; noise and impulse responses are a sample too, and not counted in it.
     pub top_1_error: Option<f64>,
+    /// The same over impulse responses, where queries were heard through three or more.
+    pub top_1_rooms_error: Option<f64>,
     /// Per cent of those whose best track is right and reported known.
     pub named: Option<f64>,
     /// Per cent of those reported unknown.
@@ -85,7 +89,7 @@ pub(crate) const MIXED: &str = "mixed";
 
 impl Row {
     /// Columns in the order of a table; what varies within a grid comes after the second of them.
-    pub(crate) const COLUMNS: [&str; 48] = [
+    pub(crate) const COLUMNS: [&str; 49] = [
         "grid",
         "system",
         "tracks",
@@ -108,6 +112,7 @@ impl Row {
         "queries",
         "top_1",
         "top_1_error",
+        "top_1_rooms_error",
         "top_3",
         "named",
         "lost",
@@ -180,6 +185,7 @@ impl Row {
             top_1: percent(score.top_1, score.known).filter(|_| ranked),
             top_3: percent(score.top_3, score.known).filter(|_| ranked),
             top_1_error: standard_error(score.top_1, score.known).filter(|_| ranked),
+            top_1_rooms_error: rooms_error(records).filter(|_| ranked),
             named: percent(score.named, score.known),
             lost: percent(score.lost, score.known),
             unknown_queries: score.unknown,
@@ -206,6 +212,22 @@ impl Row {
 fn promised(promises: &[Promise], share: fn(&Promise) -> f32) -> Option<f64> {
     let sum: f64 = promises.iter().map(|promise| f64::from(share(promise))).sum();
     (!promises.is_empty()).then(|| (1_000.0 * sum / promises.len() as f64).round() / 10.0)
+}
+
+/// The standard error of the share of queries whose best track is right, in points, where the impulse responses are the sample: what each of
+/// them adds to the share is one draw. Nothing of fewer than three.
+fn rooms_error(records: &[&Record]) -> Option<f64> {
+    let known = || records.iter().filter(|record| record.in_library);
+    let count = known().count() as f64;
+    let right = |record: &Record| f64::from(u8::from(record.names(&record.top)));
+    let mean = known().map(|record| right(record)).sum::<f64>() / count.max(1.0);
+    let mut rooms = BTreeMap::<&str, f64>::new();
+    for record in known() {
+        *rooms.entry(&record.room).or_default() += right(record) - mean;
+    }
+    let n = rooms.len() as f64;
+    let variance = n / (n - 1.0) * rooms.values().map(|residue| residue * residue).sum::<f64>();
+    (rooms.len() >= 3).then(|| (1_000.0 * variance.sqrt() / count).round() / 10.0)
 }
 
 /// The median lead of every stage.
@@ -259,6 +281,17 @@ mod tests {
     }
 
     #[test]
+    fn every_column_has_a_meaning() {
+        let dictionary = include_str!("../../../../experiments/columns.md");
+        for column in Row::COLUMNS.iter().chain(&Record::COLUMNS) {
+            assert!(
+                dictionary.contains(&format!("`{column}`")),
+                "experiments/columns.md does not say what {column} is"
+            );
+        }
+    }
+
+    #[test]
     fn records_are_grouped_by_condition_or_by_room() {
         let finding = Finding {
             subject: Subject::default(),
@@ -269,6 +302,11 @@ mod tests {
         let rooms = finding.rooms();
         let shares: Vec<_> = rooms.iter().map(|row| (row.room.as_deref().unwrap(), row.queries, row.top_1)).collect();
         assert_eq!(shares, [("cave", 1, Some(0.0)), ("hall", 2, Some(100.0))]);
+        // Halls 2 of 2, cave 0 of 1, and a third room: residues 2/2, -1/2 and -1/2 of a mean of a half, over four queries.
+        let mut four = answers().records;
+        four.push(Record { room: "attic".into(), ..four[1].clone() });
+        let over_rooms = rooms_error(&four.iter().collect::<Vec<_>>());
+        assert_eq!((over_rooms, row.top_1_rooms_error), (Some((1_000.0 * 2.25_f64.sqrt() / 4.0).round() / 10.0), None));
         let records = &answers().records;
         assert_eq!(leads(&records.iter().collect::<Vec<_>>()), "7");
     }

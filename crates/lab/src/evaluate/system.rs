@@ -1,6 +1,6 @@
 //! [`System`]: whatever names clips, a model of this project or a baseline.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use sordino_learn::Answer;
@@ -17,11 +17,13 @@ pub struct Response {
     pub answer: Answer,
     /// Tracks of the part of the library that it looked in, by their place, if it picks one.
     pub searched: Option<Vec<u32>>,
+    /// How long it took, where that is not the time of the call: a system that answers one query at a time has them wait.
+    pub took: Option<Duration>,
 }
 
 impl From<Answer> for Response {
     fn from(answer: Answer) -> Self {
-        Self { answer, searched: None }
+        Self { answer, searched: None, took: None }
     }
 }
 
@@ -60,7 +62,7 @@ impl Default for AnswerSettings {
 /// A system that names clips.
 pub trait System: Sync {
     /// Its name, as questions and results have it.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// What each side learns, were it asked over a network.
     fn learns(&self) -> Learns;
@@ -109,11 +111,12 @@ pub(crate) fn in_the_clear<S: System + ?Sized>(
     respond: impl Fn(&[f32]) -> Result<Response, LabError> + Sync,
 ) -> Result<Answers, LabError> {
     let spec = queries.spec_at(system.rate());
-    let method = Method { protocol: system.name().into(), precision: precision.into(), ..Method::default() };
+    let method = Method { precision: precision.into(), ..Method::default() };
     let rendered = queries.render(&spec, |samples| {
         let start = Instant::now();
         let response = respond(samples).unwrap_or_else(|_| Response::nothing());
-        (response, start.elapsed().as_secs_f64())
+        let seconds = response.took.unwrap_or_else(|| start.elapsed()).as_secs_f64();
+        (response, seconds)
     })?;
     let record = |(query, (response, seconds)): (super::Query, (Response, f64))| {
         let mut record = Record::new(queries.fold, &query, &method);

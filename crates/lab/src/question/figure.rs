@@ -75,3 +75,10 @@ pub struct Figure {
     #[serde(default)]
     pub note: String,
 }
+
+impl Figure {
+    /// The columns that it is drawn from.
+    pub(crate) fn columns_of_rows(&self) -> impl Iterator<Item = &String> {
+        [&self.x, &self.y].into_iter().chain(&self.series).chain(self.only.keys())
+    }
+}

@@ -1,11 +1,11 @@
 //! [`Grid`]: a part of an experiment, all combinations of the lists in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use sordino_audio::{AugmentSpec, Level};
 use sordino_corpus::{Condition, QuerySpec};
-use sordino_learn::Effort;
+use sordino_learn::{Effort, TrainConfig};
 use sordino_model::{Protocol, Resolution};
 use toml::{Table, Value};
 
@@ -14,7 +14,11 @@ use super::unit::{QuerySettings, SystemSettings, Unit};
 use crate::evaluate::AnswerSettings;
 use crate::music::library::LibrarySettings;
 use crate::system::Sordino;
+use crate::system::external::Program;
 use crate::system::registry::Recipe;
+
+/// The column of results that says how hard training clips are disturbed.
+const AUGMENTATION: &str = "augmentation";
 
 /// All combinations of the lists in it. Everything but `title` has a default.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -69,6 +73,9 @@ pub struct Grid {
     /// Further settings that vary, each with its values: of this project's models where the grid has them, else of every system.
     #[serde(alias = "knob")]
     pub setting: Vec<Setting>,
+    /// Programs that the question names.
+    #[serde(skip)]
+    pub(super) programs: Vec<Program>,
 }
 
 impl Default for Grid {
@@ -97,11 +104,34 @@ impl Default for Grid {
             keys: 3,
             settings: BTreeMap::new(),
             setting: Vec::new(),
+            programs: Vec::new(),
         }
     }
 }
 
 impl Grid {
+    /// The same with every condition as results write it.
+    ///
+    /// # Errors
+    /// A sentence about a condition that is none, or is there twice.
+    pub(super) fn canonical(mut self) -> Result<Self, String> {
+        let mut seen = BTreeSet::new();
+        for text in &mut self.conditions {
+            let condition = text.parse::<Condition>().map_err(|error| format!("grid \"{}\": {error}", self.title))?;
+            *text = condition.to_string();
+            if !seen.insert(text.clone()) {
+                return Err(format!("grid \"{}\": conditions have {text} twice", self.title));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Columns of results that tell its settings apart.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+        let level = (!self.augmentation.is_empty()).then_some(AUGMENTATION);
+        self.setting.iter().map(|setting| setting.name.as_str()).chain(level)
+    }
+
     pub(super) fn validate(&self) -> Result<(), String> {
         let wrong = |what: String| Err(format!("grid \"{}\": {what}", self.title));
         let lists = [
@@ -119,7 +149,7 @@ impl Grid {
         {
             return wrong(format!("setting {} needs paths and values", setting.name));
         }
-        for name in self.settings.keys() {
+        for name in self.settings.keys().filter(|name| self.programs.iter().all(|program| program.name != **name)) {
             Recipe::find(name, None).map_err(|reason| format!("grid \"{}\": settings: {reason}", self.title))?;
         }
         let probes = self.probes.contains(&0) || self.decided_probes.contains(&0);
@@ -134,9 +164,6 @@ impl Grid {
         }
         if self.aligned && self.heard_seconds.is_some() {
             return wrong("queries that are aligned lie where systems hear, so heard_seconds must not be set".into());
-        }
-        for condition in &self.conditions {
-            condition.parse::<Condition>().map_err(|error| format!("grid \"{}\": {error}", self.title))?;
         }
         // Every combination must give settings that can be trained with; better now than after an hour.
         self.units().map(|_| ())
@@ -161,6 +188,7 @@ impl Grid {
                         aligned: self.aligned,
                     };
                     for (system, columns) in self.systems()? {
+                        self.fits(&system, tracks)?;
                         units.push(Unit {
                             grid: self.title.clone(),
                             library: library.clone(),
@@ -174,6 +202,16 @@ impl Grid {
             }
         }
         Ok(units)
+    }
+
+    /// Refuses more clusters than a library has rows, where a track has one row.
+    fn fits(&self, system: &SystemSettings, tracks: usize) -> Result<(), String> {
+        let Ok(config) = system.settings.clone().try_into::<TrainConfig>() else { return Ok(()) };
+        let clusters: usize = config.stages.iter().product();
+        if config.passage_hop == 0.0 && clusters > tracks {
+            return Err(format!("grid \"{}\": {clusters} clusters of {tracks} tracks, expected fewer", self.title));
+        }
+        Ok(())
     }
 
     /// In which ways systems answer; every fold draws the queries that are asked encrypted anew.
@@ -208,7 +246,11 @@ impl Grid {
             // Presets and stages are those of this project's own models.
             let efforts = if sordino { self.effort.iter().copied().map(Some).collect() } else { vec![None] };
             for effort in efforts {
-                let recipe = Recipe::find(name, effort)?;
+                let program = self.programs.iter().find(|program| program.name == *name).cloned();
+                let recipe = match &program {
+                    Some(program) => Recipe::of_program(program),
+                    None => Recipe::find(name, effort)?,
+                };
                 let wrong = |reason: String| format!("grid \"{}\": {name}: {reason}", self.title);
                 let mut settings = recipe.settings.clone().map_err(wrong)?;
                 if let Some(over) = self.settings.get(name) {
@@ -219,7 +261,7 @@ impl Grid {
                 for (settings, level) in staged {
                     for (settings, columns) in combinations(&settings, varied).map_err(wrong)? {
                         recipe.check(&settings).map_err(wrong)?;
-                        let system = SystemSettings { name: name.clone(), effort, settings };
+                        let system = SystemSettings { name: name.clone(), effort, settings, program: program.clone() };
                         systems.push((system, [level.clone(), columns].concat()));
                     }
                 }
@@ -246,7 +288,7 @@ impl Grid {
                 let augment = Value::try_from(AugmentSpec::level(level)).map_err(text)?;
                 let mut settings = settings.clone();
                 settings.insert("augment".into(), augment);
-                all.push((settings, vec![("augmentation".into(), format!("{level:?}").to_lowercase())]));
+                all.push((settings, vec![(AUGMENTATION.into(), format!("{level:?}").to_lowercase())]));
             }
         }
         Ok(all)

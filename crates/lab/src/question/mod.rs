@@ -5,6 +5,7 @@ mod grid;
 pub(crate) mod setting;
 pub(crate) mod unit;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -14,8 +15,9 @@ use self::figure::Figure;
 pub use self::grid::Grid;
 use self::setting::overlay;
 use crate::LabError;
-use crate::evaluate::Table;
+use crate::evaluate::{Row, Table};
 use crate::system::Sordino;
+use crate::system::external::Program;
 
 /// How much of an experiment to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,8 @@ struct Document {
     question: String,
     grid: Vec<toml::Table>,
     #[serde(default)]
+    system: Vec<Program>,
+    #[serde(default)]
     tables: Vec<Table>,
     #[serde(default)]
     figure: Vec<Figure>,
@@ -82,18 +86,34 @@ impl Question {
             });
         }
         let text = read_text(&path, 1 << 20).map_err(LabError::io(&path, "read the experiment"))?;
-        Self::parse(&text, size).map_err(|reason| LabError::Format { path, reason })
+        Self::parse(&text, size, folder).map_err(|reason| LabError::Format { path, reason })
     }
 
-    fn parse(text: &str, size: Size) -> Result<Self, String> {
+    fn parse(text: &str, size: Size, folder: &Path) -> Result<Self, String> {
         let document: Document = toml::from_str(text).map_err(|error| error.to_string())?;
-        let grids: Vec<Grid> =
-            document.grid.into_iter().map(|table| sized(table, size)).collect::<Result<_, String>>()?;
+        let programs: Vec<Program> =
+            document.system.into_iter().map(|program| program.found_in(folder)).collect::<Result<_, String>>()?;
+        let grid = |table| Ok(Grid { programs: programs.clone(), ..sized(table, size)? });
+        let grids: Vec<Grid> = document.grid.into_iter().map(grid).collect::<Result<_, String>>()?;
         if grids.is_empty() {
             return Err("no [[grid]]: expected at least one".into());
         }
         grids.iter().try_for_each(Grid::validate)?;
+        document.figure.iter().try_for_each(|figure| drawable(figure, &grids))?;
         Ok(Self { question: document.question, grids, tables: document.tables, figures: document.figure })
+    }
+}
+
+/// Whether every column that a figure is drawn from is one that rows may have.
+fn drawable(figure: &Figure, grids: &[Grid]) -> Result<(), String> {
+    let varied: BTreeSet<&str> = grids.iter().flat_map(Grid::columns).collect();
+    let has = |column: &&String| varied.contains(column.as_str()) || Row::COLUMNS.contains(&column.as_str());
+    match figure.columns_of_rows().find(|column| !has(column)) {
+        None => Ok(()),
+        Some(column) => {
+            let known: Vec<&str> = varied.iter().copied().chain(Row::COLUMNS).collect();
+            Err(format!("the figure \"{}\" needs {column}, expected columns of {}", figure.title, known.join(", ")))
+        }
     }
 }
 
@@ -120,7 +140,8 @@ fn sized(mut table: toml::Table, size: Size) -> Result<Grid, String> {
         }
         table.insert("settings".into(), toml::Value::Table(settings));
     }
-    toml::Value::Table(table).try_into().map_err(|error: toml::de::Error| error.to_string())
+    let grid: Grid = toml::Value::Table(table).try_into().map_err(|error: toml::de::Error| error.to_string())?;
+    grid.canonical()
 }
 
 #[cfg(test)]
@@ -144,16 +165,20 @@ mod tests {
         conditions = ["clean"]
     "#;
 
+    fn parse(text: &str, size: Size) -> Result<Question, String> {
+        Question::parse(text, size, Path::new("."))
+    }
+
     #[test]
     fn grids_are_all_combinations_and_sizes_are_laid_over() {
-        let full = Question::parse(TEXT, Size::Full).unwrap();
+        let full = parse(TEXT, Size::Full).unwrap();
         let units = full.grids[0].units().unwrap();
         assert_eq!(units.len(), 4);
         assert_eq!((units[0].library.tracks, units[2].library.tracks), (400, 800));
         let config: TrainConfig = units[1].system.settings.clone().try_into().unwrap();
         assert_eq!((config.router.input_bits, config.tracks.input_bits), (6, 6));
         assert_eq!(units[1].columns, [("bits".to_owned(), "6".to_owned())]);
-        let smoke = Question::parse(TEXT, Size::Smoke).unwrap();
+        let smoke = parse(TEXT, Size::Smoke).unwrap();
         assert_eq!((smoke.grids[0].tracks.clone(), smoke.grids[0].effort.clone()), (vec![30], vec![Effort::Quick]));
         let config: TrainConfig = smoke.grids[0].units().unwrap()[0].system.settings.clone().try_into().unwrap();
         assert_eq!(config.clips(30), config.clips_per_track);
@@ -162,7 +187,7 @@ mod tests {
     #[test]
     fn settings_of_a_system_are_laid_over_its_defaults() {
         let laid = TEXT.replace("tracks = [400, 800]", "settings.sordino = { router = { hidden = [7] }, spill = 2 }");
-        let units = Question::parse(&laid, Size::Full).unwrap().grids[0].units().unwrap();
+        let units = parse(&laid, Size::Full).unwrap().grids[0].units().unwrap();
         let config: TrainConfig = units[0].system.settings.clone().try_into().unwrap();
         let mut expected = TrainConfig { stages: vec![0], spill: 2, ..TrainConfig::effort(Effort::Standard) };
         expected.router.hidden = vec![7];
@@ -172,11 +197,16 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_before_anything_runs() {
-        let wrong = |from: &str, to: &str| Question::parse(&TEXT.replace(from, to), Size::Smoke).unwrap_err();
+        let wrong = |from: &str, to: &str| parse(&TEXT.replace(from, to), Size::Smoke).unwrap_err();
         assert!(wrong("router.input_bits", "router.bits").contains("bits"));
         assert!(wrong("router.input_bits", "rooter.input_bits").contains("rooter"));
         assert!(wrong("values = [4, 6]", "values = []").contains("values"));
         assert!(wrong("[\"clean\"]", "[\"loud\"]").contains("loud"));
+        assert!(wrong("[\"clean\"]", "[\"5dB\", \"5 db\"]").contains("5dB twice"));
+        assert!(
+            wrong("tracks = [30]", "tracks = [30]\nstages = [[40]]\nsettings.sordino.passage_hop = 0.0")
+                .contains("40 clusters")
+        );
         assert!(wrong("tracks = [30]", "trackz = [30]").contains("trackz"));
         assert!(wrong("tracks = [30]", "systems = [\"magic\"]").contains("magic"));
         assert!(wrong("values = [4, 6]", "values = [99]").contains("99"));

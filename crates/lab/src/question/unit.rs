@@ -8,6 +8,8 @@ use super::setting::Columns;
 use crate::evaluate::AnswerSettings;
 use crate::music::library::LibrarySettings;
 use crate::system::Sordino;
+use crate::system::external::Program;
+use crate::system::registry::Recipe;
 
 /// One system on one library, and what it is asked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -61,9 +63,23 @@ pub(crate) struct SystemSettings {
     pub(crate) effort: Option<Effort>,
     /// All settings.
     pub(crate) settings: toml::Table,
+    /// The program, where it is one that the question names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) program: Option<Program>,
 }
 
 impl SystemSettings {
+    /// How it is built.
+    ///
+    /// # Errors
+    /// A sentence about a name that is not known.
+    pub(crate) fn recipe(&self) -> Result<Recipe, String> {
+        match &self.program {
+            Some(program) => Ok(Recipe::of_program(program)),
+            None => Recipe::find(&self.name, self.effort),
+        }
+    }
+
     /// What the column `effort` says.
     pub(crate) fn effort(&self) -> String {
         self.effort.map_or_else(String::new, |effort| format!("{effort:?}").to_lowercase())

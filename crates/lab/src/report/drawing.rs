@@ -8,7 +8,7 @@ use serde_json::Value;
 use sordino_model::files::{read_text, write_file};
 
 use super::figure::Columns;
-use super::picture::picture;
+use super::picture::{Panel, picture};
 use super::read::{MOST, read_rows};
 use super::summary::Summary;
 use super::words::same;
@@ -24,6 +24,14 @@ pub struct Drawing {
     rows: Vec<Source>,
     /// Plots, one below the other.
     figure: Vec<Figure>,
+}
+
+/// What is to be painted, and from what.
+pub(super) struct Sketch {
+    pub(super) panels: Vec<Panel>,
+    pub(super) rows: Vec<Columns>,
+    /// The folders that the rows lie in.
+    pub(super) folders: Vec<PathBuf>,
 }
 
 /// Rows of one file, and how they become like those of the others.
@@ -100,6 +108,12 @@ impl Drawing {
     /// [`LabError`] where a file is missing or not as expected, or nothing is left to draw.
     pub fn draw(path: &Path) -> Result<String, LabError> {
         let wrong = |reason: String| LabError::Format { path: path.to_owned(), reason };
+        picture(&Self::sketch(path)?.panels).map_err(|error| wrong(error.to_string()))
+    }
+
+    /// What a file says is to be painted.
+    pub(super) fn sketch(path: &Path) -> Result<Sketch, LabError> {
+        let wrong = |reason: String| LabError::Format { path: path.to_owned(), reason };
         let text = read_text(path, MOST).map_err(LabError::io(path, "read the drawing"))?;
         let drawing: Self = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
@@ -115,7 +129,8 @@ impl Drawing {
             let nothing = || wrong(format!("no row belongs in the figure \"{}\"", figure.title));
             panels.push(figure.panel(&rows).ok_or_else(nothing)?);
         }
-        picture(&panels).map_err(|error| wrong(error.to_string()))
+        let folder_of = |source: &Source| folder.join(&source.file).parent().unwrap_or(folder).to_owned();
+        Ok(Sketch { panels, rows, folders: drawing.rows.iter().map(folder_of).collect() })
     }
 
     /// Draws again what a question's `run.toml` says of results that lie in a folder, from its `rows.csv`:

@@ -27,8 +27,7 @@ pub(crate) struct Series {
 impl Figure {
     /// Columns that it needs and that none of `rows` has.
     pub(crate) fn missing(&self, rows: &[Columns]) -> Vec<String> {
-        let needed = [&self.x, &self.y].into_iter().chain(&self.series).chain(self.only.keys());
-        needed.filter(|column| !rows.iter().any(|row| row.contains_key(*column))).cloned().collect()
+        self.columns_of_rows().filter(|column| !rows.iter().any(|row| row.contains_key(*column))).cloned().collect()
     }
 
     /// The picture as an SVG document, or `None` where no row belongs in it.
@@ -80,7 +79,8 @@ impl Figure {
         };
         let (title, note) = (self.title.clone(), self.note.clone());
         let kind = if self.sideways() { Kind::Points } else { self.kind };
-        Some(Panel { title, note, x_name, y_name, share, x, y, kind, series, front })
+        let rooms = share && rows.iter().any(|row| row.contains_key(&self.rooms_error()));
+        Some(Panel { title, note, x_name, y_name, share, rooms, x, y, kind, series, front })
     }
 
     fn shows(&self, row: &Columns) -> bool {
@@ -171,7 +171,14 @@ impl Figure {
             };
             asked.filter(|asked| *asked > 0.0).map(|asked| (share * (100.0 - share) / asked).max(0.0).sqrt())
         };
-        column(&format!("{values}_error")).or_else(queries)
+        let over_queries = column(&format!("{values}_error")).or_else(queries);
+        // Rooms are a sample too, and a smaller one.
+        [over_queries, column(&self.rooms_error())].into_iter().flatten().reduce(f64::max)
+    }
+
+    /// The column of the standard error over rooms.
+    fn rooms_error(&self) -> String {
+        format!("{}_rooms_error", self.columns().1)
     }
 
     /// The numbers behind the picture, as an HTML table.

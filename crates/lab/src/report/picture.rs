@@ -48,6 +48,8 @@ pub(crate) struct Panel {
     pub(crate) y_name: String,
     /// Whether values are shares in per cent.
     pub(crate) share: bool,
+    /// Whether some errors are over rooms.
+    pub(crate) rooms: bool,
     pub(crate) x: Axis,
     pub(crate) y: Axis,
     pub(crate) kind: Kind,
@@ -57,6 +59,22 @@ pub(crate) struct Panel {
 }
 
 impl Panel {
+    /// Names of the axes of places and of values.
+    pub(crate) fn names(&self) -> (&str, &str) {
+        if self.sideways() { (&self.y_name, &self.x_name) } else { (&self.x_name, &self.y_name) }
+    }
+
+    /// Series that lie on each other: every later one with the same points as an earlier one, with that one.
+    fn coincident(&self) -> Vec<(&str, &str)> {
+        let same = |a: &Series, b: &Series| {
+            let alike = |(a, b): (&Point, &Point)| a.x == b.x && a.y == b.y;
+            a.points.len() > 1 && a.points.len() == b.points.len() && a.points.iter().zip(&b.points).all(alike)
+        };
+        let earlier = |later: usize| self.series[..later].iter().find(|series| same(series, &self.series[later]));
+        let pair = |later: usize| Some((earlier(later)?.name.as_str(), self.series[later].name.as_str()));
+        (0..self.series.len()).filter_map(pair).collect()
+    }
+
     /// Whether names stand along the vertical axis.
     fn sideways(&self) -> bool {
         matches!(self.y, Axis::Names(_))
@@ -147,8 +165,12 @@ impl Layout {
         let lines = x_labels.iter().map(|(_, lines)| lines.len()).max().unwrap_or(0) as i32;
         let mut note =
             if panel.note.is_empty() { Vec::new() } else { wrap(&panel.note, WIDTH - 2 * MARGIN, NOTE, false) };
+        for (one, other) in panel.coincident() {
+            note.extend(wrap(&format!("{one} and {other} coincide."), WIDTH - 2 * MARGIN, NOTE, false));
+        }
         if panel.series.iter().flat_map(|series| &series.points).any(|point| point.error.is_some()) {
-            note.extend(wrap("Bars: one standard error over queries.", WIDTH - 2 * MARGIN, NOTE, false));
+            let over = if panel.rooms { "queries, or over rooms where they vary" } else { "queries" };
+            note.extend(wrap(&format!("Bars: one standard error over {over}."), WIDTH - 2 * MARGIN, NOTE, false));
         }
         let legend = if several && !direct { legend(&panel.series) } else { Vec::new() };
         let head = if panel.y_name.is_empty() { 0 } else { LINE + 2 };

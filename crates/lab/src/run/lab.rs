@@ -16,14 +16,18 @@ use crate::machine::{peak_gigabytes, reset_peak};
 use crate::music::library::{LibraryStore, Placement};
 use crate::question::unit::Unit;
 use crate::question::{Grid, Question};
-use crate::system::registry::Recipe;
+use crate::run::part::Part;
+use crate::run::plan::{Plan, Planned};
+use crate::run::rates::Rates;
 use crate::system::{Construction, Networks};
 use crate::{DisturbanceCache, LabError, Monitor, Music};
 
 /// Raise it when results of old units must not be used any more.
-const REVISION: u32 = 6;
+const REVISION: u32 = 7;
 /// Seed of what is asked.
 const SEED: u64 = 1;
+/// Folder of the cache that holds the results of units.
+const UNITS: &str = "units";
 /// Steps of a bar that shows a fraction.
 const STEPS: f32 = 1_000.0;
 
@@ -64,54 +68,136 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// [`LabError`] from the first unit that fails; those before it are remembered.
     pub fn run(&self, question: &Question) -> Result<Vec<Finding>, LabError> {
-        let units = question.grids.iter().map(Grid::units).collect::<Result<Vec<_>, _>>();
-        let units = units.map_err(|reason| LabError::Setting {
-            setting: "a grid".into(),
-            found: reason,
-            expected: "settings that fit together".into(),
-        })?;
-        let units: Vec<Unit> = units.concat();
-        // The place of an unknown track in the library is taken by a further one.
-        let largest = units.iter().map(|unit| unit.library.tracks + unit.library.asked).max().unwrap_or(0);
-        let store = LibraryStore::new(self.music, &self.cache.join("indexes"), largest, self.monitor);
-        let mut findings: Vec<(Unit, Finding)> = Vec::new();
-        for (place, unit) in units.iter().enumerate() {
-            self.monitor.note(&format!("[{}/{}] {}", place + 1, units.len(), unit.describe()));
-            let outcome = self.outcome(unit, &store)?;
-            // Folds of one setting are one finding.
-            let whole = unit.without_fold();
-            match findings.iter_mut().find(|(other, _)| *other == whole) {
-                Some((_, finding)) => add(finding, outcome),
-                None => findings.push((whole, finding(unit, outcome))),
-            }
-        }
-        Ok(findings.into_iter().map(|(_, finding)| finding).collect())
+        let units = units(question)?;
+        let outcomes = self.run_those(&units, |_| true)?;
+        Ok(findings(units.iter().zip(outcomes)))
     }
 
-    /// The result of a unit, from the cache where it is there.
-    fn outcome(&self, unit: &Unit, store: &LibraryStore<'_>) -> Result<Outcome, LabError> {
-        let folder = self.cache.join("units");
+    /// Runs what is in a part of it and has not been run before; returns how many units the part has.
+    ///
+    /// # Errors
+    /// As [`Lab::run`].
+    pub fn run_part(&self, question: &Question, part: Part) -> Result<usize, LabError> {
+        Ok(self.run_those(&units(question)?, |place| part.has(place))?.len())
+    }
+
+    /// The findings of an experiment that was run, all of it; nothing is run.
+    ///
+    /// # Errors
+    /// [`LabError::Setting`] where a unit has no result in the cache.
+    pub fn merge(&self, question: &Question) -> Result<Vec<Finding>, LabError> {
+        let units = units(question)?;
         let origin = self.origin()?;
-        let name = key(&(origin.as_str(), REVISION, env!("CARGO_PKG_VERSION"), unit.work()))?;
-        let path = folder.join(format!("{name}.unit"));
-        let format = |error: serde_json::Error| LabError::Format {
-            path: path.clone(),
-            reason: format!("{error}; delete the file, and it is made again"),
-        };
-        match read_file(&path, MOST_UNIT) {
-            Ok(file) => match signed(&file) {
-                Some(text) => return serde_json::from_slice(text).map_err(format),
-                None => self.monitor.note(&format!("{}: damaged; the unit is run again", path.display())),
-            },
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(LabError::io(&path, "read")(error)),
+        let kept = units.iter().map(|unit| self.kept(&self.file(unit, &origin)?));
+        let kept: Vec<Option<Outcome>> = kept.collect::<Result<_, LabError>>()?;
+        let missing = || units.iter().zip(&kept).filter(|(_, kept)| kept.is_none());
+        if let Some((first, _)) = missing().next() {
+            return Err(LabError::Setting {
+                setting: "the experiment".into(),
+                found: format!(
+                    "{} of {} units without a result, such as: {}",
+                    missing().count(),
+                    units.len(),
+                    first.describe()
+                ),
+                expected: format!(
+                    "all results in {}: run the parts that are left, on the same music, noise and rooms",
+                    self.cache.join(UNITS).display()
+                ),
+            });
         }
-        let outcome = self.evaluate(unit, &store.place(&unit.library)?, &origin)?;
-        let text = serde_json::to_string(&outcome).map_err(format)?;
-        let file = format!("{}\n{text}", ModelHash::of(text.as_bytes()));
-        write_file(&path, file.as_bytes()).map_err(LabError::io(&path, "write"))?;
-        // As a later run will read it: the last bit of a number with seventeen digits does not always survive the file.
-        serde_json::from_str(&text).map_err(format)
+        Ok(findings(units.iter().zip(kept.into_iter().flatten())))
+    }
+
+    /// What would be run, and what that would take by the units that have run with this cache.
+    ///
+    /// # Errors
+    /// [`LabError`] where a grid does not fit together, or the cache cannot be read.
+    pub fn plan(&self, question: &Question) -> Result<Plan, LabError> {
+        /// Mel power of 30 s at the default spec in float16.
+        const BYTES_A_TRACK: f64 = 120e3;
+        let units = units(question)?;
+        let (origin, rates) = (self.origin()?, Rates::read(&self.cache));
+        let planned = |unit: &Unit| {
+            let forecast = rates.forecast(unit);
+            Ok(Planned {
+                unit: unit.describe(),
+                grid: unit.grid.clone(),
+                done: self.file(unit, &origin)?.exists(),
+                seconds: forecast.map(|forecast| forecast.seconds),
+                gigabytes: forecast.and_then(|forecast| forecast.gigabytes),
+            })
+        };
+        let planned = units.iter().map(planned).collect::<Result<_, LabError>>()?;
+        Ok(Plan::of(planned, BYTES_A_TRACK * largest(&units) as f64 / 1e9))
+    }
+
+    /// Runs some units, by their places. A line before each says what is left.
+    fn run_those(&self, units: &[Unit], wanted: impl Fn(usize) -> bool) -> Result<Vec<Outcome>, LabError> {
+        let store = LibraryStore::new(self.music, &self.cache.join("indexes"), largest(units), self.monitor);
+        let origin = self.origin()?;
+        let mut rates = Rates::read(&self.cache);
+        let chosen: Vec<&Unit> =
+            units.iter().enumerate().filter(|(place, _)| wanted(*place)).map(|(_, unit)| unit).collect();
+        let mut outcomes = Vec::with_capacity(chosen.len());
+        for (place, unit) in chosen.iter().enumerate() {
+            let file = self.file(unit, &origin)?;
+            let left = self.left(&chosen[place..], &origin, &rates)?;
+            self.monitor.note(&format!("[{}/{}] {}{left}", place + 1, chosen.len(), unit.describe()));
+            outcomes.push(match self.kept(&file)? {
+                Some(outcome) => outcome,
+                None => {
+                    let start = Instant::now();
+                    let outcome = self.evaluate(unit, &store.place(&unit.library)?, &origin)?;
+                    let building = outcome.training_seconds.unwrap_or(0.0);
+                    let asking = (start.elapsed().as_secs_f64() - building).max(0.0);
+                    let kept = keep(&file, &outcome)?;
+                    rates.add(&self.cache, unit, building, outcome.training_gigabytes, asking)?;
+                    kept
+                }
+            });
+        }
+        Ok(outcomes)
+    }
+
+    /// What is left, in words, of units of which some may be done; nothing where nothing is known.
+    fn left(&self, units: &[&Unit], origin: &str, rates: &Rates) -> Result<String, LabError> {
+        let mut seconds = 0.0;
+        for unit in units {
+            if !self.file(unit, origin)?.exists() {
+                match rates.forecast(unit) {
+                    Some(forecast) => seconds += forecast.seconds,
+                    None => return Ok(String::new()),
+                }
+            }
+        }
+        Ok(match seconds {
+            0.0 => String::new(),
+            s if s < 120.0 => format!("; about {s:.0} s left"),
+            s if s < 7_200.0 => format!("; about {:.0} min left", s / 60.0),
+            s => format!("; about {:.1} h left", s / 3_600.0),
+        })
+    }
+
+    /// The file of a unit's result.
+    fn file(&self, unit: &Unit, origin: &str) -> Result<PathBuf, LabError> {
+        let name = key(&(origin, REVISION, env!("CARGO_PKG_VERSION"), unit.work()))?;
+        Ok(self.cache.join(UNITS).join(format!("{name}.unit")))
+    }
+
+    /// A result that is there and whole.
+    fn kept(&self, path: &Path) -> Result<Option<Outcome>, LabError> {
+        match read_file(path, MOST_UNIT) {
+            Ok(file) => match signed(&file) {
+                Some(text) => serde_json::from_slice(text).map(Some).map_err(not_json(path)),
+                None => {
+                    self.monitor.note(&format!("{}: damaged; the unit is run again", path.display()));
+                    Ok(None)
+                }
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(LabError::io(path, "read")(error)),
+        }
     }
 
     /// A name for where music, noise and impulse responses come from.
@@ -125,7 +211,7 @@ impl<'a> Lab<'a> {
         let Placement { table, asked, recorded } = placement;
         let (catalogue, sound, split) = (table.catalogue(), SoundOptions::default(), unit.queries.split());
         let disturbances = self.disturbances.at(table.spec().sample_rate, self.monitor)?;
-        let recipe = Recipe::find(&unit.system.name, unit.system.effort).map_err(|reason| LabError::Setting {
+        let recipe = unit.system.recipe().map_err(|reason| LabError::Setting {
             setting: "systems".into(),
             found: unit.system.name.clone(),
             expected: reason,
@@ -183,6 +269,51 @@ impl<'a> Lab<'a> {
             training_gigabytes,
             evaluation: system.evaluate(&queries, &unit.answers)?,
         })
+    }
+}
+
+/// Everything that a question runs, in order.
+fn units(question: &Question) -> Result<Vec<Unit>, LabError> {
+    let units = question.grids.iter().map(Grid::units).collect::<Result<Vec<_>, _>>();
+    let units = units.map_err(|reason| LabError::Setting {
+        setting: "a grid".into(),
+        found: reason,
+        expected: "settings that fit together".into(),
+    })?;
+    Ok(units.concat())
+}
+
+/// Tracks of the largest library: the place of an unknown track in the library is taken by a further one.
+fn largest(units: &[Unit]) -> usize {
+    units.iter().map(|unit| unit.library.tracks + unit.library.asked).max().unwrap_or(0)
+}
+
+/// One finding for every setting: folds of one setting are one finding.
+fn findings<'u>(outcomes: impl Iterator<Item = (&'u Unit, Outcome)>) -> Vec<Finding> {
+    let mut findings: Vec<(Unit, Finding)> = Vec::new();
+    for (unit, outcome) in outcomes {
+        let whole = unit.without_fold();
+        match findings.iter_mut().find(|(other, _)| *other == whole) {
+            Some((_, finding)) => add(finding, outcome),
+            None => findings.push((whole, finding(unit, outcome))),
+        }
+    }
+    findings.into_iter().map(|(_, finding)| finding).collect()
+}
+
+/// Writes a result; returns it as a later run will read it: the last bit of a number with seventeen digits does not always survive.
+fn keep(path: &Path, outcome: &Outcome) -> Result<Outcome, LabError> {
+    let text = serde_json::to_string(outcome).map_err(not_json(path))?;
+    let file = format!("{}\n{text}", ModelHash::of(text.as_bytes()));
+    write_file(path, file.as_bytes()).map_err(LabError::io(path, "write"))?;
+    serde_json::from_str(&text).map_err(not_json(path))
+}
+
+fn not_json(path: &Path) -> impl Fn(serde_json::Error) -> LabError {
+    let path = path.to_owned();
+    move |error| LabError::Format {
+        path: path.clone(),
+        reason: format!("{error}; delete the file, and it is made again"),
     }
 }
 

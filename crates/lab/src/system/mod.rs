@@ -1,6 +1,7 @@
 //! The systems that are asked, and how each is built for a library.
 
 mod cost;
+pub(crate) mod external;
 mod networks;
 pub(crate) mod registry;
 mod sordino;

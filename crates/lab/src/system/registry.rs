@@ -5,11 +5,12 @@ use serde::de::DeserializeOwned;
 use sordino_learn::{Effort, TrainConfig};
 use toml::Table;
 
+use super::external::{External, Program};
 use super::{Construction, Sordino};
 use crate::LabError;
 use crate::baseline::{
     CentroidRouting, CentroidSettings, DecisionTree, FlatRegression, LandmarkSettings, Landmarks, MfccSettings,
-    NeuralFingerprint, NeuralSettings, RegressionSettings, SegmentSearch, TreeSettings,
+    NeuralFingerprint, NeuralSettings, PairRegression, PairSettings, RegressionSettings, SegmentSearch, TreeSettings,
 };
 use crate::evaluate::System;
 
@@ -46,6 +47,10 @@ impl Recipe {
             Self::new("mfcc-regression", &regression, regress),
             // The same at the rate of everything else.
             Self::new("mfcc-regression-8k", &regression_8k, regress),
+            // One regression on pairs of them: what that entry named as its next step.
+            Self::new("mfcc-pairs", &PairSettings::default(), |library, settings| {
+                PairRegression::fit(&library.library(), settings, SEED, library.progress)
+            }),
             // A decision tree on the same: that entry's first approach.
             Self::new("mfcc-tree", &TreeSettings::default(), |library, settings| {
                 DecisionTree::fit(&library.library(), settings, library.progress)
@@ -65,6 +70,19 @@ impl Recipe {
                 CentroidRouting::divide(&library.library(), network, noise, impulses, &settings, SEED, library.progress)
             }),
         ]
+    }
+
+    /// The recipe of a program that a question names.
+    pub(crate) fn of_program(program: &Program) -> Self {
+        let program = program.clone();
+        Self {
+            name: "program",
+            settings: Ok(Table::new()),
+            check: Box::new(|_| Ok(())),
+            build: Box::new(move |library, settings| {
+                Ok(Box::new(External::start(library, program.clone(), &settings)?))
+            }),
+        }
     }
 
     /// The recipe of a name.

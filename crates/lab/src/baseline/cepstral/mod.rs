@@ -1,6 +1,7 @@
 //! [`MfccWindows`]: sums of cepstral coefficients over half a second, the fingerprints of the Concrete_Shazam entry.
 
 pub(crate) mod encrypted;
+pub(crate) mod pairs;
 pub(crate) mod regression;
 pub(crate) mod tree;
 

@@ -37,14 +37,26 @@ pub struct RegressionSettings {
     pub votes: usize,
 }
 
+impl RegressionSettings {
+    pub(super) fn check(&self) -> Result<(), LabError> {
+        if self.range > 0.0 && self.range.is_finite() {
+            return Ok(());
+        }
+        let (found, expected) = (self.range.to_string(), "a positive number".into());
+        Err(LabError::Setting { setting: "range".into(), found, expected })
+    }
+}
+
 impl Default for RegressionSettings {
     fn default() -> Self {
         Self { mfcc: MfccSettings::default(), softmax: SoftmaxSettings::default(), range: 4.0, votes: 5 }
     }
 }
 
-/// The trained classifier, in floating point and in integers. As a [`System`] it responds in integers, as it would encrypted.
+/// Linear scores of every window, one for each row of a track: in floating point and in integers. As a [`System`] it responds in integers,
+/// as it would encrypted.
 pub struct FlatRegression {
+    name: &'static str,
     windows: MfccWindows,
     mean: Array1<f32>,
     inv_std: Array1<f32>,
@@ -53,8 +65,44 @@ pub struct FlatRegression {
     weights: Array2<f32>,
     bias: Array1<f32>,
     hierarchy: Hierarchy,
+    /// The track of every row.
+    tracks: Vec<u32>,
     scale: f32,
     votes: usize,
+}
+
+/// Standardised windows of a library, and how they were standardised.
+pub(super) struct Standardised {
+    windows: MfccWindows,
+    mean: Array1<f32>,
+    inv_std: Array1<f32>,
+    /// Shape `[windows, coefficients]`.
+    pub(super) vectors: Array2<f32>,
+    /// The track of each.
+    pub(super) tracks: Vec<u32>,
+}
+
+impl Standardised {
+    /// What may be heard of a library, each coefficient with mean 0 and variance 1.
+    pub(super) fn of(library: &Library<'_>, mfcc: MfccSettings, progress: PhaseProgress<'_>) -> Result<Self, LabError> {
+        let windows = MfccWindows::new(mfcc)?;
+        let examples = windows.of_library(library, progress)?;
+        if examples.tracks.is_empty() {
+            return Err(LabError::Setting {
+                setting: "library".into(),
+                found: format!("{} tracks without a whole window", library.len()),
+                expected: "at least one window".into(),
+            });
+        }
+        let mean = examples.vectors.sum_axis(Axis(0)) / examples.vectors.nrows() as f32;
+        let mut vectors = examples.vectors - &mean;
+        let inv_std = vectors.map_axis(Axis(0), |column| {
+            let variance = column.iter().map(|v| v * v).sum::<f32>() / column.len() as f32;
+            if variance > 0.0 { variance.sqrt().recip() } else { 0.0 }
+        });
+        vectors *= &inv_std;
+        Ok(Self { windows, mean, inv_std, vectors, tracks: examples.tracks })
+    }
 }
 
 impl FlatRegression {
@@ -70,43 +118,40 @@ impl FlatRegression {
         seed: u64,
         progress: PhaseProgress<'_>,
     ) -> Result<Self, LabError> {
-        let bad = |setting: &str, found: String, expected: &str| {
-            Err(LabError::Setting { setting: setting.into(), found, expected: expected.into() })
-        };
-        if !(settings.range > 0.0 && settings.range.is_finite()) {
-            return bad("range", settings.range.to_string(), "a positive number");
-        }
-        let windows = MfccWindows::new(settings.mfcc)?;
-        let examples = windows.of_library(library, progress)?;
-        if examples.tracks.is_empty() {
-            return bad("library", format!("{} tracks without a whole window", library.len()), "at least one window");
-        }
-        let mean = examples.vectors.sum_axis(Axis(0)) / examples.vectors.nrows() as f32;
-        let mut x = examples.vectors - &mean;
-        let inv_std = x.map_axis(Axis(0), |column| {
-            let variance = column.iter().map(|v| v * v).sum::<f32>() / column.len() as f32;
-            if variance > 0.0 { variance.sqrt().recip() } else { 0.0 }
-        });
-        x *= &inv_std;
-        let float = softmax::fit(x.view(), &examples.tracks, library.len(), settings.softmax, seed, progress)?;
+        settings.check()?;
+        let heard = Standardised::of(library, settings.mfcc, progress)?;
+        let (x, tracks) = (heard.vectors.view(), &heard.tracks);
+        let float = softmax::fit(x, tracks, library.len(), settings.softmax, seed, progress)?;
+        let name = if settings.mfcc.rate == 8_000 { "mfcc-regression-8k" } else { "mfcc-regression" };
+        Self::of(name, heard, float, (0..library.len() as u32).collect(), settings)
+    }
 
+    /// Rounds linear scores, one for each of `tracks`, the track that a row is of.
+    pub(super) fn of(
+        name: &'static str,
+        heard: Standardised,
+        float: Softmax,
+        tracks: Vec<u32>,
+        settings: RegressionSettings,
+    ) -> Result<Self, LabError> {
+        let Standardised { windows, mean, inv_std, .. } = heard;
         let scale = LEVEL / settings.range;
         let largest = float.weights.iter().fold(f32::MIN_POSITIVE, |a, w| a.max(w.abs()));
         let weight_scale = LEVEL / largest;
         let weights = float.weights.mapv(|w| (w * weight_scale).round_ties_even());
         let bias = float.bias.mapv(|b| (b * weight_scale * scale).round_ties_even());
-        let width = x.ncols();
+        let width = mean.len();
         let bound = VectorBound { width, max_abs: LEVEL as i32, norm_squared: (LEVEL * LEVEL) as u64 * width as u64 };
         // Both casts are exact: weights lie within 127, and biases of more than 2^24 would not fit any plan.
         let table = weights.iter().map(|&w| w as i8).collect();
-        let stage =
-            Stage::new(library.len(), bound, table, bias.iter().map(|&b| b as i32).collect(), vec![library.len()]);
+        let rows = tracks.len();
+        let stage = Stage::new(rows, bound, table, bias.iter().map(|&b| b as i32).collect(), vec![rows]);
         let hierarchy = stage.and_then(|stage| Hierarchy::new(vec![stage])).map_err(|error| LabError::Setting {
             setting: "regression".into(),
             found: error.to_string(),
             expected: "a classifier of at least one track".into(),
         })?;
-        Ok(Self { windows, mean, inv_std, float, weights, bias, hierarchy, scale, votes: settings.votes })
+        Ok(Self { name, windows, mean, inv_std, float, weights, bias, hierarchy, tracks, scale, votes: settings.votes })
     }
 
     /// Its integer weights as a model of one stage, for the `flat` protocol: one query a window.
@@ -122,8 +167,8 @@ impl FlatRegression {
 
     /// What the client makes of the decrypted scores, one row of all tracks' scores per window.
     pub fn decide(&self, scores: &[Vec<i64>]) -> Answer {
-        let best = |scores: &Vec<i64>| (0..scores.len()).rev().max_by_key(|&track| scores[track]);
-        majority(scores.iter().filter_map(best).map(|track| track as u32), self.votes)
+        let best = |scores: &Vec<i64>| (0..scores.len()).rev().max_by_key(|&row| scores[row]);
+        majority(scores.iter().filter_map(best).map(|row| self.tracks[row]), self.votes)
     }
 
     /// The answer before any rounding.
@@ -138,7 +183,7 @@ impl FlatRegression {
     /// Share of the windows of a clip of the track at `position` that are given to it, in integers.
     pub fn window_accuracy(&self, position: u32, samples: &[f32]) -> f32 {
         let scores = self.rounded(samples).dot(&self.weights.t()) + &self.bias;
-        let right = best_of_rows(scores.view()).filter(|&track| track == position).count();
+        let right = best_of_rows(scores.view()).filter(|&row| self.tracks[row] == position).count();
         right as f32 / scores.nrows().max(1) as f32
     }
 
@@ -154,7 +199,7 @@ impl FlatRegression {
         if samples.iter().any(|v| !v.is_finite()) {
             return Err(not_finite());
         }
-        Ok(majority(best_of_rows(scores.view()), self.votes))
+        Ok(majority(best_of_rows(scores.view()).map(|row| self.tracks[row]), self.votes))
     }
 }
 
@@ -163,16 +208,16 @@ pub(crate) fn not_finite() -> LabError {
 }
 
 /// The first largest column of every row.
-fn best_of_rows(scores: ArrayView2<'_, f32>) -> impl Iterator<Item = u32> {
+fn best_of_rows(scores: ArrayView2<'_, f32>) -> impl Iterator<Item = usize> {
     let best = |row: ndarray::ArrayView1<f32>| {
         row.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (i, &v)| if v > best.1 { (i, v) } else { best }).0
     };
-    (0..scores.nrows()).map(move |i| best(scores.row(i)) as u32)
+    (0..scores.nrows()).map(move |i| best(scores.row(i)))
 }
 
 impl System for FlatRegression {
     fn name(&self) -> &'static str {
-        if self.rate() == 8_000 { "mfcc-regression-8k" } else { "mfcc-regression" }
+        self.name
     }
 
     fn learns(&self) -> Learns {

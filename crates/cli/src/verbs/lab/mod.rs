@@ -1,22 +1,31 @@
 //! `sordino lab`: experiments, from a question as data to a report.
 
+mod compare;
+mod export;
+mod merge;
+mod plan;
+mod run;
+mod script;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde::Serialize;
-use sordino_corpus::Sounds;
-use sordino_lab::{Drawing, Lab as Laboratory, Machine, Music, Question, Results, Size, Summary};
+use sordino_lab::{Drawing, Summary};
 use sordino_model::files::write_file;
 
-use crate::disturbances::DisturbanceArgs;
-use crate::library::RecordedArgs;
-use crate::report::{self, Terminal, say};
+use self::compare::Compare;
+use self::export::Export;
+use self::merge::Merge;
+use self::plan::Plan;
+use self::run::Run;
+use crate::report::{self, say};
 
 /// Run experiments: a question is a folder with a `run.toml`, and the answer a table and a report.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  sordino lab run experiments/scaling --size smoke\n  \
-    sordino lab run experiments/bits --size full --fma fma_small/ --metadata tracks.csv --subset small \
+#[command(after_help = "Examples:\n  sordino lab plan experiments/scaling --size small\n  \
+    sordino lab run experiments/scaling --size smoke\n  sordino lab run experiments/bits --size full --fma fma_small/ --metadata tracks.csv --subset small \
     --noise esc50/ --ir rooms/")]
 pub(crate) struct Lab {
     #[command(subcommand)]
@@ -25,67 +34,23 @@ pub(crate) struct Lab {
 
 #[derive(Subcommand)]
 enum Verb {
+    Plan(Plan),
     Run(Run),
+    Merge(Merge),
+    Compare(Compare),
+    Export(Export),
     Draw(Draw),
     Summary(SummaryArgs),
-}
-
-/// How much of an experiment to run.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum SizeArg {
-    /// Under a minute or two: does everything work?
-    Smoke,
-    /// Minutes: what does it look like?
-    #[default]
-    Small,
-    /// As long as it takes: the answer.
-    Full,
-}
-
-impl From<SizeArg> for Size {
-    fn from(size: SizeArg) -> Self {
-        match size {
-            SizeArg::Smoke => Self::Smoke,
-            SizeArg::Small => Self::Small,
-            SizeArg::Full => Self::Full,
-        }
-    }
-}
-
-/// Run an experiment, or what is left of it: finished parts are kept in the cache and not run again.
-#[derive(Args)]
-#[command(after_help = "Examples:\n  sordino lab run experiments/scaling --size smoke\n  \
-    sordino lab run experiments/scaling --size full --fma fma_medium/ --metadata fma_metadata/tracks.csv --noise esc50/ \
-    --ir rooms/\n\nWithout recorded music everything is composed, without noise and impulse responses those are synthesised; \
-    every row of the results says which.")]
-struct Run {
-    /// Folder of the experiment.
-    experiment: PathBuf,
-    /// How much of it.
-    #[arg(long, value_enum, default_value_t)]
-    size: SizeArg,
-    #[command(flatten)]
-    recorded: RecordedArgs,
-    #[command(flatten)]
-    disturbances: DisturbanceArgs,
-    /// Folder that keeps indexes, models and finished parts, shared by all experiments.
-    #[arg(long, default_value = "runs/lab", value_name = "DIR")]
-    cache: PathBuf,
-    /// Folder for the results [default: `results/<date>-<cores>core[-<size>]` in the experiment's folder].
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-}
-
-#[derive(Serialize)]
-struct Outcome {
-    report: PathBuf,
-    rows: usize,
 }
 
 impl Lab {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         match self.verb {
+            Verb::Plan(plan) => plan.run(json),
             Verb::Run(run) => run.run(json),
+            Verb::Merge(merge) => merge.run(json),
+            Verb::Compare(compare) => compare.run(json),
+            Verb::Export(export) => export.run(json),
             Verb::Draw(draw) => draw.run(json),
             Verb::Summary(summary) => summary.run(json),
         }
@@ -163,24 +128,5 @@ impl SummaryArgs {
             return Written { written: Vec::new() }.print(json);
         }
         Written { written: summary.write(&self.root)? }.print(json)
-    }
-}
-
-impl Run {
-    fn run(self, json: bool) -> anyhow::Result<()> {
-        let size = self.size.into();
-        let question = Question::read(&self.experiment, size)?;
-        let recorded = self.recorded.catalogue(&Sounds::default())?;
-        let name = match recorded.tracks.len() {
-            0 => "none".into(),
-            count => format!("{count} of {}", self.recorded.describe()),
-        };
-        let music = Music { recorded, name, disturbances: self.disturbances.source() };
-        let findings = Laboratory::new(&music, &self.cache, &Terminal).run(&question)?;
-        let out = self.out.unwrap_or_else(|| self.experiment.join("results").join(Machine::here().results_name(size)));
-        let results = Results::new(report::command(), size, music.sources(), findings);
-        results.write(&out, &question)?;
-        let outcome = Outcome { report: out.join("report.html"), rows: results.rows.len() };
-        report::print(json, &outcome, |o| say!("{} rows; {}", o.rows, o.report.display()))
     }
 }
