@@ -1,7 +1,7 @@
 """Recordings of several songs: how many are named, with which times, and what else is named.
 
 Makes recordings of fifteen songs of a library and fifteen others in turn, each played for 15 to 28 seconds, asks `sordino identify --windows`
-about them, and counts. Every line of the CSV is one recording, asked in one protocol.
+about them, and counts. Every line of the CSV is one recording, asked in one protocol; `totals.csv` beside it sums them up.
 
     pip install numpy
     python recordings.py MODEL --songs DATA/minifma/audio --noise DATA/noise --others OTHERS --out results/RUN/recordings.csv
@@ -67,6 +67,24 @@ def count(truth, heard):
     return {"songs": SONGS, "found": len(found), **row, "edge_error_median": at(0.5), "edge_error_most": at(1.0)}
 
 
+def totals(path):
+    """Sums over the recordings, and the median of their median errors, by condition and protocol."""
+    groups = {}
+    with open(path) as file:
+        for row in csv.DictReader(file):
+            groups.setdefault((row["condition"], row["protocol"]), []).append(row)
+    with open(path.with_name("totals.csv"), "w", newline="") as file:
+        counted = ["songs", "found", "named_right", "named_wrong", "probably_right", "probably_wrong"]
+        writer = csv.writer(file)
+        writer.writerow(["condition", "protocol", "recordings", "minutes", *counted, "edge_error_median", "edge_error_most"])
+        for key, rows in groups.items():
+            minutes = round(sum(float(row["seconds"]) for row in rows) / 60, 1)
+            errors = sorted(float(row["edge_error_median"]) for row in rows)
+            most = max(float(row["edge_error_most"]) for row in rows)
+            sums = [sum(int(row[column]) for row in rows) for column in counted]
+            writer.writerow([*key, len(rows), minutes, *sums, errors[len(errors) // 2], most])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
@@ -104,6 +122,7 @@ def main():
                         writer.writeheader()
                     writer.writerow(row)
                     print(row)
+    totals(args.out)
 
 
 if __name__ == "__main__":

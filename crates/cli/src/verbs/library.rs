@@ -231,7 +231,10 @@ fn list(model: &Path, json: bool) -> anyhow::Result<()> {
             .find(|(copy, _)| *copy as usize == place)
             .map(|&(_, first)| labels[first as usize].track_id),
     });
-    report::print(json, &listed.collect::<Vec<_>>(), |tracks| {
+    // Ids that follow from the sound are in no order that says anything.
+    let mut listed: Vec<Listed> = listed.collect();
+    listed.sort_by_key(|track| (track.label.artist.to_lowercase(), track.label.title.to_lowercase()));
+    report::print(json, &listed, |tracks| {
         for track in tracks {
             let Label { track_id, artist, title, .. } = &track.label;
             let by = if artist.is_empty() { String::new() } else { format!("{artist} - ") };

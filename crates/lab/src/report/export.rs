@@ -11,7 +11,7 @@ use svg2pdf::{ConversionOptions, PageOptions};
 
 use super::axis::{Axis, number};
 use super::drawing::{Drawing, Sketch};
-use super::figure::{Columns, Point};
+use super::figure::{Columns, Point, Series};
 use super::picture::{Panel, picture};
 use super::read::{MOST, read_rows};
 use crate::LabError;
@@ -207,32 +207,50 @@ fn tex(figure: &Figure) -> String {
                 places.push(place);
             }
         }
-        let names: Vec<String> = panel.series.iter().map(|series| escaped(&series.name)).collect();
+        let cell = |series: &Series, place: &String| {
+            let found = series.points.iter().find(|point| told(panel, point).0 == *place);
+            found.map_or_else(String::new, |point| {
+                let value = number(told(panel, point).1);
+                point.error.map_or(value.clone(), |error| format!("{value} $\\pm$ {error:.1}"))
+            })
+        };
         let _ = write!(
             text,
-            "\n\\begin{{table}}\n  \\centering\n  \\caption{{{}: {}}}\n  \\begin{{tabular}}{{l{}}}\n    \\toprule\n    {} & {} \\\\\n    \
-             \\midrule\n",
+            "\n\\begin{{table}}\n  \\centering\n  \\caption{{{}: {}, by {}}}\n",
             escaped(&panel.title),
             escaped(value_name),
-            "r".repeat(names.len()),
-            escaped(place_name),
-            names.join(" & ")
+            escaped(place_name)
         );
-        for place in &places {
-            let cell = |series: &super::figure::Series| {
-                let found = series.points.iter().find(|point| told(panel, point).0 == *place);
-                found.map_or_else(String::new, |point| {
-                    let value = number(told(panel, point).1);
-                    point.error.map_or(value.clone(), |error| format!("{value} $\\pm$ {}", number(error)))
-                })
+        // Names of series are long: they stand in a column unless there are too many places for a row.
+        let (head, rows): (Vec<String>, Vec<Vec<String>>) = if places.len() <= MOST_ACROSS {
+            let row = |series: &Series| {
+                let cells = places.iter().map(|place| cell(series, place));
+                std::iter::once(escaped(&series.name)).chain(cells).collect()
             };
-            let cells: Vec<String> = panel.series.iter().map(cell).collect();
-            let _ = writeln!(text, "    {} & {} \\\\", escaped(place), cells.join(" & "));
+            (places.iter().map(|place| escaped(place)).collect(), panel.series.iter().map(row).collect())
+        } else {
+            let row = |place: &String| {
+                let cells = panel.series.iter().map(|series| cell(series, place));
+                std::iter::once(escaped(place)).chain(cells).collect()
+            };
+            (panel.series.iter().map(|series| escaped(&series.name)).collect(), places.iter().map(row).collect())
+        };
+        let _ = write!(
+            text,
+            "  \\begin{{tabular}}{{l{}}}\n    \\toprule\n    & {} \\\\\n    \\midrule\n",
+            "r".repeat(head.len()),
+            head.join(" & ")
+        );
+        for row in rows {
+            let _ = writeln!(text, "    {} \\\\", row.join(" & "));
         }
         text.push_str("    \\bottomrule\n  \\end{tabular}\n\\end{table}\n");
     }
     text
 }
+
+/// Most places that stand side by side in a table.
+const MOST_ACROSS: usize = 8;
 
 /// Text as LaTeX prints it.
 fn escaped(text: &str) -> String {
@@ -286,8 +304,8 @@ mod tests {
         assert_eq!(csv.lines().count(), 4);
         assert!(csv.contains("100 % & more,flat,5000,tracks in the library,98,\"top-1, %\",1.4"), "{csv}");
         let tex = text(3);
-        assert!(tex.contains("100 \\% \\& more") && tex.contains("400 & 99 $\\pm$ 1 & 98.5 $\\pm$ 1.2 \\\\"), "{tex}");
-        assert!(tex.contains("5000 & 98 $\\pm$ 1.4 &  \\\\"), "{tex}");
+        assert!(tex.contains("100 \\% \\& more") && tex.contains("flat & 99 $\\pm$ 1.0 & 98 $\\pm$ 1.4 \\\\"), "{tex}");
+        assert!(tex.contains("    & 400 & 5000 \\\\") && tex.contains("routed & 98.5 $\\pm$ 1.2 &  \\\\"), "{tex}");
     }
 
     #[test]

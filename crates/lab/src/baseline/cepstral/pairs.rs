@@ -48,7 +48,10 @@ impl PairRegression {
         progress: PhaseProgress<'_>,
     ) -> Result<FlatRegression, LabError> {
         settings.regression.check()?;
-        let heard = Standardised::of(library, settings.regression.mfcc, progress)?;
+        let mut heard = Standardised::of(library, settings.regression.mfcc, progress)?;
+        // As far out as a query reaches: a silent window lies so far from all others that it alone would make the distance.
+        let range = settings.regression.range;
+        heard.vectors.mapv_inplace(|b| b.clamp(-range, range));
         let distance = distance(&heard, settings, seed, progress)?;
         let weights = heard.vectors.map(|b| -2.0 * b) * &distance;
         let bias = (&heard.vectors * &heard.vectors * &distance).sum_axis(Axis(1));
@@ -57,7 +60,7 @@ impl PairRegression {
     }
 }
 
-/// What each squared difference of two windows says for one song, negative for most: shape `[coefficients]`.
+/// What each squared difference of two windows says for one song, never positive: shape `[coefficients]`.
 fn distance(
     heard: &Standardised,
     settings: PairSettings,
@@ -95,5 +98,8 @@ fn distance(
         row.assign(&differences.mapv(|d| d * d));
     }
     let fitted = softmax::fit(squares.view(), &labels, 2, settings.regression.softmax, seed, progress)?;
-    Ok(&fitted.weights.row(1) - &fitted.weights.row(0))
+    let said = &fitted.weights.row(1) - &fitted.weights.row(0);
+    // A coefficient that differs more within songs than between them says nothing of a song. What is left is a distance: without this, the
+    // row furthest away could be the best.
+    Ok(said.mapv(|v| v.min(0.0)))
 }
