@@ -33,6 +33,13 @@ impl DisturbanceArgs {
         for file in &loaded.rejected {
             note!("{}: left out: {}", file.path.display(), file.error);
         }
+        let made: Vec<&str> = [("noise", &self.noise), ("rooms", &self.ir)]
+            .into_iter()
+            .filter_map(|(what, given)| given.is_none().then_some(what))
+            .collect();
+        if !made.is_empty() {
+            note!("{} are synthesised: recordings of your own, with --noise and --ir, are better", made.join(" and "));
+        }
         Ok((loaded.training, loaded.queries))
     }
 }

@@ -15,6 +15,11 @@ pub(crate) const FIRST: u32 = 1_000_000_000;
 /// By multiples of it ids are raised, so that the old one can still be read.
 const STEP: u32 = 1_000_000;
 
+/// Whether an id follows from the sound, so that two tracks of one id are one recording.
+pub fn follows_from_sound(id: u32) -> bool {
+    id >= FIRST
+}
+
 /// Parts the ids of one library from those that are taken. An id that follows from a sound stays, or is the next one that is free where
 /// the same recording is there already. The others stay, or where one of them is taken, all are raised by the least multiple of
 /// 1,000,000 that leaves them free.

@@ -26,7 +26,7 @@ pub use cached::CachedMel;
 pub use catalogue::{Catalogue, Rejected, Source, Track, is_unprintable, printable};
 pub use condition::Condition;
 pub use error::CorpusError;
-pub use ids::part_ids;
+pub use ids::{follows_from_sound, part_ids};
 pub use index::{IndexOptions, IndexReport};
 pub use queries::{CropSplit, Query, QuerySet, QuerySpec};
 pub use sound::SoundOptions;

@@ -18,6 +18,16 @@ pub enum LabError {
         /// What it may hold.
         expected: String,
     },
+    /// A program that a question names as a system.
+    #[error("the system {name} ({command}) {reason}")]
+    Program {
+        /// What results call it.
+        name: String,
+        /// How it is started.
+        command: String,
+        /// What it did, and what was expected.
+        reason: String,
+    },
     /// A file could not be read or written.
     #[error("cannot {action} {path}")]
     Io {

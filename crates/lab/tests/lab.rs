@@ -270,7 +270,7 @@ fn a_question_may_name_a_program() {
     let stranger = wrong(
         "read -r library; echo '{\"ready\": true}'; while read -r q; do echo '{\"tracks\": [99], \"known\": true}'; done",
     );
-    assert!(stranger.contains("naming track 99"), "{stranger}");
+    assert!(stranger.contains("named track 99"), "{stranger}");
     let missing = run(&text.replace("\"sh\"", "\"no such program\""), "cache").unwrap_err();
     assert!(missing.contains("no such program"), "{missing}");
     let taken = run(&text.replace("name = \"mine\"", "name = \"landmarks\""), "cache").unwrap_err();

@@ -24,7 +24,7 @@ pub enum RemoteError {
     /// `http` to another machine.
     #[error(
         "{found:?} would show the token, and the size of every message, to whoever is in between; give an https address, \
-         or allow plain http where the network is yours"
+         or allow plain http where the network is yours (--plain-http)"
     )]
     PlainHttp {
         /// What was given.

@@ -296,8 +296,8 @@ pub(crate) fn human(mark: &str, answer: &Identified) {
     if let Some(wrong) = wrong {
         let (few, often) = if wrong <= SHARES[SHARES.len() - 1] { ("at most ", 1.0) } else { ("", 1000.0 * wrong) };
         match shade {
-            Shade::Unknown => say!("    {few}{often:.0} in 1,000 clips of songs in the library say as little"),
-            _ => say!("    {few}{often:.0} in 1,000 clips of songs outside the library say as much"),
+            Shade::Unknown => say!("    {few}{often:.0} in 1,000 clips of songs in the library would be as unsure"),
+            _ => say!("    {few}{often:.0} in 1,000 clips of songs outside the library would be named as surely"),
         }
     }
     let time = |s: f64| report::seconds(Duration::from_secs_f64(s));

@@ -76,6 +76,7 @@ impl Recording {
         let at = |window: usize| (window * step) as f64 / f64::from(spec.sample_rate);
         let limits = DecodeLimits { min_dbfs: f32::NEG_INFINITY, ..DecodeLimits::for_spec(&spec) };
         let mut answers = Vec::<Identified>::new();
+        let mut end = 0.0;
         let progress = bar(0, "windows");
         loop {
             let sound = match path == Path::new(STANDARD_INPUT) {
@@ -90,6 +91,7 @@ impl Recording {
             };
             let windows = (sound.data.len() - length) / step + 1;
             progress.inc_length(windows as u64);
+            end = at(answers.len()) + f64::from(sound.seconds());
             for window in sound.data.windows(length).step_by(step) {
                 let name = format!("{} at {}", super::name(path), report::clock(at(answers.len())));
                 answers.push(listener.samples(name, window)?);
@@ -105,7 +107,7 @@ impl Recording {
         part(&mut songs, seconds);
         Ok(Self {
             clip: super::name(path),
-            seconds: at(answers.len() - 1) + seconds,
+            seconds: end,
             windows: answers.len(),
             window_seconds: spec.query_seconds,
             songs,
@@ -123,7 +125,8 @@ impl Recording {
             1 => "1 song".into(),
             songs => format!("{songs} songs"),
         };
-        say!("{}: {songs} in {length}, asked in {windows} windows of {each} s", self.clip);
+        let asked = if windows == 1 { "one window".into() } else { format!("{windows} windows") };
+        say!("{}: {songs} in {length}, asked in {asked} of {each} s", self.clip);
         for song in &self.songs {
             let Song { from_seconds, to_seconds, track_id, votes, windows, .. } = song;
             let probably = if song.shade == Shade::Probably { "probably " } else { "" };
@@ -137,6 +140,10 @@ impl Recording {
                 report::clock(*to_seconds),
                 title(&song.artist, &song.title)
             );
+        }
+        let named: f64 = self.songs.iter().map(|song| song.to_seconds - song.from_seconds).sum();
+        if self.seconds - named >= 1.0 {
+            say!("    {} without a song of the library", report::clock(self.seconds - named));
         }
         say!(
             "    server {}; {} up, {} down",

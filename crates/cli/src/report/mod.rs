@@ -40,6 +40,12 @@ macro_rules! note {
 }
 pub(crate) use note;
 
+/// A warning, or what is wrong with one of several: told even where notes are declined.
+macro_rules! warning {
+    ($($arg:tt)*) => { $crate::report::complain(format_args!($($arg)*)) };
+}
+pub(crate) use warning;
+
 /// Whether notes and progress were declined.
 static QUIET: AtomicBool = AtomicBool::new(false);
 

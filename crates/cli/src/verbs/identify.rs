@@ -17,7 +17,7 @@ use crate::hear::{Identified, Listener, Live, Recording, STANDARD_INPUT, human, 
 use crate::keys::KeyArgs;
 use crate::library::open_model;
 use crate::protocol::{ProtocolArgs, clusters, too_many_probes};
-use crate::report::{self, note};
+use crate::report::{self, note, warning};
 
 /// Level below which a microphone is taken to be off, in dB relative to full scale.
 const SILENT_DBFS: f32 = -75.0;
@@ -59,7 +59,7 @@ pub(crate) struct Identify {
     /// library are taken for unknown too. As the model was made without it.
     #[arg(long, value_name = "SHARE", value_parser = strictness)]
     strict: Option<f32>,
-    /// Exit with 3 where a song is unknown. Keep it from the server: whoever sees what follows from an answer, such as another call, learns
+    /// Exit with 3 where a song is unknown, or known probably and no more. Keep it from the server: whoever sees what follows from an answer, such as another call, learns
     /// of it.
     #[arg(long, conflicts_with = "continuous")]
     fail_unknown: bool,
@@ -219,7 +219,7 @@ impl Identify {
                 }
                 Err(error) => {
                     let (clip, error) = (name(clip), report::sentence(&error));
-                    note!("{clip}: {error}");
+                    warning!("{clip}: {error}");
                     failed.push(Failed { clip, error });
                 }
             }

@@ -200,6 +200,10 @@ impl Add {
 impl Rename {
     fn run(self, json: bool) -> anyhow::Result<()> {
         let id = self.id;
+        anyhow::ensure!(
+            self.title.as_ref().is_none_or(|title| !title.trim().is_empty()),
+            "--title is empty, expected a title: it is what an answer says"
+        );
         change(&self.model, json, "renamed", |library| {
             library.rename(id, |label| {
                 for (field, given) in [

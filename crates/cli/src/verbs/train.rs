@@ -17,7 +17,7 @@ use sordino_model::{Card, ClientModel, ServerModel, save};
 
 use crate::disturbances::DisturbanceArgs;
 use crate::library::IndexArgs;
-use crate::report::{self, note, say};
+use crate::report::{self, say, warning};
 
 /// How much time to spend on training.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -220,7 +220,7 @@ pub(super) fn promise(found: &Threshold, asked: &UnknownSettings) -> anyhow::Res
     const TIMES: f32 = 5.0;
     let wanted = 100.0 * asked.accepted;
     let advice = "The tracks resemble each other, or training disturbs them too much to be told apart: index more, or longer, \
-                  or other tracks, or let more known clips be lost, with `lost` under [unknown] in a file for --config";
+                  or other tracks, or let more known clips be lost, with `lost` under [unknown] in a file for `train --config`, or with `tune --lost`";
     let best = found.of_client().accepted.min(found.score.accepted);
     anyhow::ensure!(
         best <= MOST,
@@ -230,7 +230,7 @@ pub(super) fn promise(found: &Threshold, asked: &UnknownSettings) -> anyhow::Res
     );
     for (cut, decider) in [(found.lead.as_ref(), "client"), (Some(&found.score), "server")] {
         if let Some(cut) = cut.filter(|cut| cut.accepted > TIMES * asked.accepted) {
-            note!(
+            warning!(
                 "WARNING: where the {decider} decides, {:.1} % of strangers are taken for a track of the library, {wanted:.1} % were \
                  asked for: do not rely on \"unknown\" there. {advice}",
                 100.0 * cut.accepted

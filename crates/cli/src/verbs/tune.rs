@@ -13,7 +13,7 @@ use sordino_model::{Card, load_pair, save};
 use super::train::{decisions, promise, tests};
 use crate::disturbances::DisturbanceArgs;
 use crate::library::{card, heard_by, open_model, settings};
-use crate::report::{self, note, say};
+use crate::report::{self, say};
 
 /// Choose anew from which score on a song counts as known: for the noise and the rooms where the model is used, or for other shares of
 /// strangers and of songs of the library that may be taken for each other. Tracks, features and routing stay as they are.
@@ -29,13 +29,19 @@ pub(crate) struct Tune {
     #[arg(long, value_name = "DIR", required = true)]
     index: Vec<PathBuf>,
     /// Share of songs outside the library that may be named, 0 to 0.5; without it, as before.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     accepted: Option<f32>,
     /// Largest share of songs of the library that may be called unknown for it, 0 to 0.5; without it, as before.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     lost: Option<f32>,
     #[command(flatten)]
     disturbances: DisturbanceArgs,
+}
+
+/// A share that may be asked for.
+fn share(text: &str) -> Result<f32, String> {
+    let share = text.parse::<f32>().ok().filter(|share| (0.0..=0.5).contains(share));
+    share.ok_or_else(|| "expected a share from 0 to 0.5".into())
 }
 
 /// What a threshold does.
@@ -118,17 +124,21 @@ impl Tune {
                 [("client", &o.client_before, &o.client), ("server", &o.server_before, &o.server)]
             {
                 let per = |share: f32| format!("{:.1} %", 100.0 * share);
+                // What was before is told from a thousandth to a half.
+                let was = |share: f32| match share {
+                    s if s <= 0.001 => "at most 0.1 %".into(),
+                    s if s >= 0.5 => "half or more".into(),
+                    s => per(s),
+                };
                 say!(
                     "where the {decider} decides: {} of known songs lost, {} before; {} of strangers accepted, {} before",
                     per(after.known_lost),
-                    per(before.known_lost),
+                    was(before.known_lost),
                     per(after.unknown_accepted),
-                    per(before.unknown_accepted)
+                    was(before.unknown_accepted)
                 );
             }
             say!("{} tuned in {:.1} s", o.model.display(), o.seconds);
-        })?;
-        note!("shares before are told from 0.1 to 50 %");
-        Ok(())
+        })
     }
 }

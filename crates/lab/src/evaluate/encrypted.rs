@@ -130,6 +130,7 @@ impl Comparison<'_> {
             client_milliseconds: milliseconds(found.total(|trip| trip.encrypt + trip.decrypt)),
             ..new
         }
+        .with_copies(self.client, self.ids)
     }
 }
 

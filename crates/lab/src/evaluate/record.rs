@@ -1,6 +1,7 @@
 //! [`Record`]: one query and the answer to it, a line of `queries.csv`.
 
 use serde::{Deserialize, Serialize};
+use sordino_model::ClientModel;
 
 use super::{Method, Query};
 
@@ -122,6 +123,17 @@ impl Record {
     pub(crate) fn locate(&mut self, query: &Query, start: Option<f32>, near: f32) {
         let right = self.names(&self.top);
         self.located = start.filter(|_| self.in_library).map(|start| right && (start - query.start).abs() <= near);
+    }
+
+    /// The same where copies of its track, by the client half of the model that answered, count as the track itself.
+    pub(crate) fn with_copies(mut self, client: &ClientModel, ids: &[u32]) -> Self {
+        if self.in_library && client.has_copies() {
+            let own = ids.iter().position(|&id| id == self.track);
+            let copies: Vec<u32> = own.into_iter().flat_map(|own| client.copies(own)).map(|copy| ids[copy]).collect();
+            let named = self.top.iter_mut().chain(&mut self.clear).filter(|track| copies.contains(track));
+            named.for_each(|track| *track = self.track);
+        }
+        self
     }
 
     /// Whether the best track of an answer is the right one.

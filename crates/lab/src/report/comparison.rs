@@ -108,11 +108,15 @@ impl Comparison {
         }
         if all.is_empty() {
             let names = |groups: &BTreeMap<Chosen, Ends>| {
-                groups.keys().map(|of| format!("{of:?}")).take(4).collect::<Vec<_>>().join("; ")
+                let pairs = |of: &Chosen| of.iter().map(|(c, v)| format!("{c} {v}")).collect::<Vec<_>>().join(", ");
+                match groups.len() {
+                    0 => "nothing with the chosen values".into(),
+                    _ => groups.keys().map(pairs).take(4).collect::<Vec<_>>().join("; "),
+                }
             };
             return Err(LabError::Setting {
                 setting: "what both were asked".into(),
-                found: format!("nothing: the first has {}, the second {}", names(&a), names(&b)),
+                found: format!("nothing. The first has: {}. The second has: {}", names(&a), names(&b)),
                 expected: "ways of answering that agree but for the columns they were chosen by, and the same queries"
                     .into(),
             });
@@ -173,8 +177,8 @@ impl Difference {
             first: rounded(first),
             second: rounded(second),
             difference: rounded(difference),
-            low: rounded(difference - WIDTH * error),
-            high: rounded(difference + WIDTH * error),
+            low: rounded((difference - WIDTH * error).max(-100.0)),
+            high: rounded((difference + WIDTH * error).min(100.0)),
         })
     }
 }
@@ -273,7 +277,7 @@ mod tests {
         assert_eq!((one.queries, one.tracks, one.of["system"].as_str()), (4, 2, "x"));
         assert_eq!((one.top_1.first, one.top_1.second, one.top_1.difference), (50.0, 100.0, 50.0));
         // Residues of 100 and -100 over four queries: sqrt(2 * 20,000) / 4 = 50.
-        assert_eq!((one.top_1.low, one.top_1.high), (-48.0, 148.0));
+        assert_eq!((one.top_1.low, one.top_1.high), (-48.0, 100.0));
         assert_eq!((one.named.first, one.named.second), (50.0, 75.0));
         assert_eq!(one.rejected.map(|rejected| (rejected.first, rejected.second)), Some((0.0, 100.0)));
 

@@ -75,14 +75,16 @@ pub fn export(what: &Path, formats: &[Format]) -> Result<Vec<(String, Vec<u8>)>,
     Ok(files)
 }
 
-/// The figures that a question's `run.toml` says of results in a folder such as `experiments/bits/results/RUN`.
+/// The figures that the `run.toml` in a folder of results says, or that of the experiment such as `experiments/bits/results/RUN`.
 fn of_run(results: &Path) -> Result<Vec<Figure>, LabError> {
-    let experiment = results.canonicalize().map_err(LabError::io(results, "find"))?;
-    let experiment = experiment.parent().and_then(Path::parent).filter(|folder| folder.join("run.toml").exists());
+    let whole = results.canonicalize().map_err(LabError::io(results, "find"))?;
+    let experiment = [Some(&*whole), whole.parent().and_then(Path::parent)].into_iter().flatten();
+    let experiment = experiment.into_iter().find(|folder| folder.join("run.toml").exists());
     let missing = || LabError::Setting {
         setting: "what to export".into(),
         found: results.display().to_string(),
-        expected: "a folder of results of an experiment, such as experiments/bits/results/RUN, or a figure.toml".into(),
+        expected: "a folder that `sordino lab run` wrote, such as experiments/bits/results/RUN, or a figure.toml"
+            .into(),
     };
     let question = Question::read(experiment.ok_or_else(missing)?, Size::Full)?;
     let rows = read_rows(&results.join("rows.csv"))?;

@@ -12,6 +12,7 @@ use super::drawing::write_figures;
 use super::figure::Columns;
 use super::html::{escape, table};
 use crate::evaluate::{Finding, Row, Table, write_table};
+use crate::question::figure::Figure;
 use crate::question::{Question, Size};
 use crate::{LabError, Machine};
 
@@ -59,7 +60,22 @@ impl Results {
         let json = serde_json::to_string_pretty(self).map_err(format_error(folder))?;
         write(&folder.join("run.json"), &json)?;
         write(&folder.join("report.html"), &self.html(question, &names, &rows, folder)?)?;
-        write_figures(&question.figures, &rows, folder).map(|_| ())
+        // Figures of an earlier run, which had more to show, are none of this one.
+        let drawn = write_figures(&question.figures, &rows, folder)?;
+        for number in 1..=question.figures.len() {
+            let path = folder.join(format!("figure-{number}.svg"));
+            if !drawn.contains(&path) && path.exists() {
+                fs::remove_file(&path).map_err(LabError::io(&path, "remove"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Titles of the figures of a question that no row belongs in.
+    pub fn empty_figures<'q>(&self, question: &'q Question) -> Vec<&'q str> {
+        let rows = Table::Rows.of(&self.findings).map(|(_, rows)| rows).unwrap_or_default();
+        let empty = |figure: &&Figure| figure.panel(&rows).is_none();
+        question.figures.iter().filter(empty).map(|figure| figure.title.as_str()).collect()
     }
 
     fn html(&self, question: &Question, names: &[String], rows: &[Columns], folder: &Path) -> Result<String, LabError> {

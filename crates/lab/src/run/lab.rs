@@ -93,9 +93,9 @@ impl<'a> Lab<'a> {
         let missing = || units.iter().zip(&kept).filter(|(_, kept)| kept.is_none());
         if let Some((first, _)) = missing().next() {
             return Err(LabError::Setting {
-                setting: "the experiment".into(),
+                setting: "what is done".into(),
                 found: format!(
-                    "{} of {} units without a result, such as: {}",
+                    "incomplete: {} of {} units are without a result, such as: {}",
                     missing().count(),
                     units.len(),
                     first.describe()

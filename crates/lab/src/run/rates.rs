@@ -108,7 +108,10 @@ impl Rates {
         let building = nearest.building_seconds * wanted.work / nearest.work;
         let cost = |rate: &Rate| rate.queries + rate.encrypted;
         let asking = nearest.asking_seconds * cost(&wanted) / cost(nearest).max(1.0);
-        let gigabytes = nearest.gigabytes.map(|gigabytes| gigabytes * (wanted.work / nearest.work).max(1.0));
+        // What a small library takes is the program itself, and says nothing of a large one.
+        let near = (0.2..=5.0).contains(&(wanted.work / nearest.work));
+        let gigabytes =
+            nearest.gigabytes.filter(|_| near).map(|gigabytes| gigabytes * (wanted.work / nearest.work).max(1.0));
         Some(Forecast { seconds: building + asking, gigabytes })
     }
 }

@@ -87,7 +87,7 @@ struct Sound {
 
 /// A line of a program that learns.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a line such as {\"progress\": 0.5} or {\"ready\": true}")]
 struct Learning {
     #[serde(default)]
     ready: bool,
@@ -97,7 +97,7 @@ struct Learning {
 
 /// A line of a program that was asked.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a line such as {\"tracks\": [12, 7], \"known\": true}")]
 struct Said {
     tracks: Vec<u32>,
     known: bool,
@@ -116,7 +116,7 @@ impl External {
             sounds.push(Sound { track: track.id, file });
             (library.progress)("sound", place as f32 / heard.len() as f32);
         }
-        let missing = || program.wrong("empty", "a program and its arguments");
+        let missing = || program.wrong("is empty, expected a program and its arguments".into());
         let (first, arguments) = program.command.split_first().ok_or_else(missing)?;
         let mut child = Command::new(first)
             .args(arguments)
@@ -124,11 +124,9 @@ impl External {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| {
-                program.wrong(&error.to_string(), "a program that can be started from the question's folder")
-            })?;
+            .map_err(|error| program.wrong(format!("cannot be started from {}: {error}", program.folder.display())))?;
         let (to, from) = (child.stdin.take(), child.stdout.take());
-        let (Some(to), Some(from)) = (to, from) else { return Err(program.wrong("without pipes", "both to be open")) };
+        let (Some(to), Some(from)) = (to, from) else { return Err(program.wrong("has no input or output".into())) };
         let mut talk = Talk { child, to, from: BufReader::new(from), folder };
         talk.write(
             &program,
@@ -163,18 +161,14 @@ impl Program {
         Ok(Self { folder: folder.into(), files, ..self })
     }
 
-    fn wrong(&self, found: &str, expected: &str) -> LabError {
-        LabError::Setting {
-            setting: format!("the system {} ({})", self.name, self.command.join(" ")),
-            found: found.into(),
-            expected: expected.into(),
-        }
+    fn wrong(&self, reason: String) -> LabError {
+        LabError::Program { name: self.name.clone(), command: self.command.join(" "), reason }
     }
 }
 
 impl Talk {
     fn write<T: Serialize>(&mut self, program: &Program, line: &T) -> Result<(), LabError> {
-        let text = serde_json::to_string(line).map_err(|error| program.wrong(&error.to_string(), "a line of JSON"))?;
+        let text = serde_json::to_string(line).map_err(|error| program.wrong(format!("cannot be told: {error}")))?;
         // Why nobody reads it is told by what the program says last, or by how it ended.
         let _ = writeln!(self.to, "{text}").and_then(|()| self.to.flush());
         Ok(())
@@ -183,14 +177,16 @@ impl Talk {
     fn read<T: DeserializeOwned>(&mut self, program: &Program) -> Result<T, LabError> {
         let mut line = String::new();
         let count =
-            self.from.read_line(&mut line).map_err(|error| program.wrong(&error.to_string(), "lines of text"))?;
+            self.from.read_line(&mut line).map_err(|error| program.wrong(format!("cannot be heard: {error}")))?;
         if count == 0 {
             let ended = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-            return Err(program.wrong(&format!("ended early ({ended})"), "a line of JSON; standard error may say why"));
+            return Err(program.wrong(format!(
+                "ended early ({ended}), expected a line of JSON; what it wrote to standard error may say why"
+            )));
         }
         serde_json::from_str(&line).map_err(|error| {
             let line: String = line.trim_end().chars().take(200).collect();
-            program.wrong(&format!("saying `{line}`: {error}"), "a line as sordino-lab's documentation has it")
+            program.wrong(format!("said `{line}`: {error}"))
         })
     }
 }
@@ -251,7 +247,7 @@ impl System for External {
         let Said { tracks, known, start: place } = talk.read(&self.program)?;
         let took = start.elapsed();
         let position = |id: &u32| {
-            let missing = || self.program.wrong(&format!("naming track {id}"), "a track of the library");
+            let missing = || self.program.wrong(format!("named track {id}, expected a track of the library"));
             self.places.get(id).copied().ok_or_else(missing)
         };
         let tracks = tracks.iter().take(3).map(position).collect::<Result<_, _>>()?;

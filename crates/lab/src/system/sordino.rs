@@ -188,7 +188,8 @@ fn clear(comparison: &Comparison<'_>, method: Method, cost: &Cost, answers: &[An
             reported_known: answer.known,
             doubt: answer.doubt,
             ..Record::new(comparison.fold, query, &method)
-        };
+        }
+        .with_copies(comparison.client, comparison.ids);
         record.locate(query, answer.start, resolves);
         record
     };

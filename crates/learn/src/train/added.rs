@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array2, ArrayView2, Axis};
 use sordino_audio::{AugmentSpec, ImpulseBank, NoiseBank};
-use sordino_corpus::{MelTable, part_ids};
+use sordino_corpus::{MelTable, follows_from_sound, part_ids};
 use sordino_model::circuit::{Clear, StageId};
 use sordino_model::stage::{Hierarchy, Stage};
 use sordino_model::{ClientModel, Library, NewRow, Pair, PairError, Protocol, Row, ServerModel};
@@ -81,7 +81,13 @@ pub fn add_tracks(
         let (found, expected) = (vec![clean.width()], vec![client.front().width()]);
         return Err(LearnError::Shape { what: "features of the new tracks", found, expected });
     }
-    let known = known(client, server, &clean, &run)?;
+    let mut known = known(client, server, &clean, &run)?;
+    // What has the id of a track, and that follows from the sound, is that track.
+    for (track, id) in (0..).zip(table.tracks().iter().map(|track| track.id)) {
+        if follows_from_sound(id) && library.find(id).is_ok() {
+            known.insert(track, id);
+        }
+    }
     let songs = undisturbed.songs();
 
     let disturbed = clips(&config.augment)?;

@@ -310,6 +310,11 @@ impl ClientModel {
         &self.labels
     }
 
+    /// Whether any two tracks are one recording.
+    pub fn has_copies(&self) -> bool {
+        !self.hierarchy.lead.copies.is_empty()
+    }
+
     /// The other tracks of a track's recording, by their labels.
     pub fn copies(&self, label: usize) -> impl Iterator<Item = usize> {
         self.hierarchy.lead.copies_of(label)

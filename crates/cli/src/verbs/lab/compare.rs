@@ -15,7 +15,7 @@ use crate::report::{self, say};
     sordino lab compare results/mine results/mine --first system=landmarks --second system=sordino,protocol=flat,precision=integer\n\n\
     Queries are paired by fold, track, crop and condition. Intervals are over tracks; noise and rooms are a sample too, and not counted.")]
 pub(super) struct Compare {
-    /// Folder of results with a `queries.csv.gz`: `tables = [\"queries\"]` in `run.toml` has it written.
+    /// Folder of results with a `queries.csv.gz`: `tables = ["queries"]` in `run.toml` has it written.
     first_run: PathBuf,
     /// The folder to compare with; the same one compares two systems of a run.
     second_run: PathBuf,

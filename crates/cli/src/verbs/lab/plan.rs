@@ -50,11 +50,12 @@ impl Plan {
                 say!("{:>4}  {takes:>9}  {}: {}", place + 1, unit.grid, unit.unit);
             }
             let left = plan.units.iter().filter(|unit| !unit.done).count();
-            let unpredicted = match plan.unpredicted {
+            let known = if plan.unpredicted < left { format!(", about {}", time(plan.seconds)) } else { String::new() };
+            let unknown = match plan.unpredicted {
                 0 => String::new(),
-                some => format!(" and {some} of which nothing is known: run `--size small` first"),
+                some => format!("; of {some} nothing is known until units like them have run with this cache"),
             };
-            say!("{} units, {left} of them to run, about {}{unpredicted}", plan.units.len(), time(plan.seconds));
+            say!("{} units, {left} of them to run{known}{unknown}", plan.units.len());
             let memory = plan.gigabytes.map(|gigabytes| format!("about {gigabytes:.1} GB of memory, "));
             say!("{}{:.1} GB of disk for indexes", memory.unwrap_or_default(), plan.disk_gigabytes);
         })

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use sordino_corpus::Sounds;
 use sordino_lab::evaluate::Finding;
 use sordino_lab::{Lab, Machine, Music, Part, Question, Results, Size};
+use sordino_model::files::{read_file, write_file};
 
+use super::script;
 use crate::disturbances::DisturbanceArgs;
 use crate::library::RecordedArgs;
 use crate::report::{self, Terminal, note, say};
@@ -77,6 +80,13 @@ impl Asked {
         let out = out.unwrap_or_else(own);
         let results = Results::new(report::command(), size, music.sources(), findings);
         results.write(&out, question)?;
+        // Whoever exports or draws from the results need not find the experiment.
+        let (asked, kept) = (self.experiment.join("run.toml"), out.join("run.toml"));
+        let text = read_file(&asked, 1 << 20).with_context(|| format!("cannot read {}", asked.display()))?;
+        write_file(&kept, &text).with_context(|| format!("cannot write {}", kept.display()))?;
+        for title in results.empty_figures(question) {
+            note!("the figure \"{title}\" has nothing to show: no row fits its `where`, or none has its columns");
+        }
         let outcome = Outcome { report: out.join("report.html"), rows: results.rows.len() };
         report::print(json, &outcome, |o| say!("{} rows; {}", o.rows, o.report.display()))
     }
@@ -119,7 +129,7 @@ impl Run {
         if let Some(part) = self.part {
             let done = Done { part: part.to_string(), units: lab.run_part(&question, part)? };
             report::print(json, &done, |d| say!("{} units of part {} are done", d.units, d.part))?;
-            note!("when all parts are: sordino lab merge");
+            note!("when all parts are: {}", script::command(&report::command(), "run", "merge")?);
             return Ok(());
         }
         let findings = lab.run(&question)?;

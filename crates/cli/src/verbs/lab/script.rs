@@ -2,23 +2,24 @@
 
 use sordino_lab::Plan;
 
-/// The command that was given, for other verbs of `lab`: without what asked for a script, each word as a shell reads it.
-fn command(given: &[String], verb: &str) -> anyhow::Result<String> {
+/// The command that was given, with another verb of `lab` in the place of its own: without what asked for a script or a part, each word as a shell
+/// reads it.
+pub(super) fn command(given: &[String], of: &str, verb: &str) -> anyhow::Result<String> {
     let mut words = vec!["sordino".to_owned()];
     let mut rest = given.iter().skip(1);
     let mut found = false;
     while let Some(word) = rest.next() {
         match word.as_str() {
-            "--slurm" | "--snakemake" => _ = rest.next(),
-            flag if flag.starts_with("--slurm=") || flag.starts_with("--snakemake=") => {}
-            "plan" if !found => {
+            "--slurm" | "--snakemake" | "--part" => _ = rest.next(),
+            flag if ["--slurm=", "--snakemake=", "--part="].iter().any(|start| flag.starts_with(start)) => {}
+            word if word == of && !found => {
                 found = true;
                 words.push(verb.into());
             }
             word => words.push(quoted(word)),
         }
     }
-    anyhow::ensure!(found, "the command has no `plan` in it");
+    anyhow::ensure!(found, "the command has no `{of}` in it");
     Ok(words.join(" "))
 }
 
@@ -30,7 +31,7 @@ fn quoted(word: &str) -> String {
 
 /// An array of jobs, one for each part. The last one to end merges: until then parts are missing, and `merge` says so.
 pub(super) fn slurm(given: &[String], parts: usize, plan: &Plan) -> anyhow::Result<String> {
-    let (run, merge) = (command(given, "run")?, command(given, "merge")?);
+    let (run, merge) = (command(given, "plan", "run")?, command(given, "plan", "merge")?);
     // Twice what is expected, and an hour where nothing is.
     let minutes = (2.0 * plan.seconds / 60.0 / parts as f64).max(60.0).ceil();
     let memory = (1.5 * plan.gigabytes.unwrap_or(4.0)).max(2.0).ceil();
@@ -43,7 +44,7 @@ pub(super) fn slurm(given: &[String], parts: usize, plan: &Plan) -> anyhow::Resu
 
 /// Rules for all parts and what is gathered from them.
 pub(super) fn snakemake(given: &[String], parts: usize) -> anyhow::Result<String> {
-    let (run, merge) = (command(given, "run")?, command(given, "merge")?);
+    let (run, merge) = (command(given, "plan", "run")?, command(given, "plan", "merge")?);
     // Braces are Snakemake's own.
     let escaped = |text: String| text.replace('{', "{{").replace('}', "}}").replace('\\', "\\\\").replace('"', "\\\"");
     let (run, merge) = (escaped(run), escaped(merge));
@@ -62,10 +63,10 @@ mod tests {
     fn scripts_run_what_was_planned() {
         let given = ["target/sordino", "lab", "plan", "an experiment", "--slurm", "3", "--cache=$x", "--size", "full"];
         let given = given.map(str::to_owned);
-        assert_eq!(command(&given, "run").unwrap(), "sordino lab run 'an experiment' '--cache=$x' --size full");
+        assert_eq!(command(&given, "plan", "run").unwrap(), "sordino lab run 'an experiment' '--cache=$x' --size full");
         assert_eq!(quoted("it's"), "'it'\\''s'");
         let rules = snakemake(&given, 3).unwrap();
         assert!(rules.contains("--part {wildcards.part}/3") && rules.contains("PARTS = 3"), "{rules}");
-        assert!(command(&given[..2], "run").is_err());
+        assert!(command(&given[..2], "plan", "run").is_err());
     }
 }
