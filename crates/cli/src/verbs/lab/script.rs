@@ -2,8 +2,8 @@
 
 use sordino_lab::Plan;
 
-/// The command that was given, with another verb of `lab` in the place of its own: without what asked for a script or a part, each word as a shell
-/// reads it.
+/// The command that was given, with another verb of `lab` in the place of its own: without what asked for a script or a part, each word as
+/// a shell reads it.
 pub(super) fn command(given: &[String], of: &str, verb: &str) -> anyhow::Result<String> {
     let mut words = vec!["sordino".to_owned()];
     let mut rest = given.iter().skip(1);
@@ -29,7 +29,7 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
-/// An array of jobs, one for each part. The last one to end merges: until then parts are missing, and `merge` says so.
+/// An array of jobs, one for each part. Merging is the comment at its end: until all parts are done, `merge` says what is missing.
 pub(super) fn slurm(given: &[String], parts: usize, plan: &Plan) -> anyhow::Result<String> {
     let (run, merge) = (command(given, "plan", "run")?, command(given, "plan", "merge")?);
     // Twice what is expected, and an hour where nothing is.
