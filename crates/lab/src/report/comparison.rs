@@ -10,30 +10,12 @@ use super::figure::Columns;
 use super::read::read_rows;
 use super::words::{same, text};
 use crate::LabError;
+use crate::evaluate::Record;
 
 /// Columns of `queries.csv` that say which query it is.
 const QUERY: [&str; 4] = ["fold", "track", "crop", "condition"];
-/// Those that the answer is told in, and what follows from it or from the machine.
-const ANSWER: [&str; 18] = [
-    "offset",
-    "room",
-    "in_library",
-    "top",
-    "reported_known",
-    "doubt",
-    "located",
-    "routed",
-    "key",
-    "clear",
-    "equal",
-    "leads",
-    "margins",
-    "siblings",
-    "threshold_distance",
-    "threshold_margin",
-    "certain",
-    "server_milliseconds",
-];
+/// Those that say in which way it was asked.
+const METHOD: [&str; 5] = ["protocol", "probes", "answers", "resolution", "precision"];
 /// Standard errors to either side that hold 95 % of a normal variable.
 const WIDTH: f64 = 1.96;
 
@@ -208,8 +190,9 @@ fn read(folder: &Path, chosen: &Chosen, loose: &[&String]) -> Result<BTreeMap<Ch
         }
         let mut of = Chosen::new();
         for (column, value) in &row {
-            let told = |names: &[&str]| names.contains(&column.as_str());
-            if !told(&QUERY) && !told(&ANSWER) && column != "client_milliseconds" && !loose.contains(&column) {
+            // What else a record says is the query or its answer.
+            let column_of = |names: &[&str]| names.contains(&column.as_str());
+            if (!column_of(&Record::COLUMNS) || column_of(&METHOD)) && !loose.contains(&column) {
                 of.insert(column.clone(), text(value));
             }
         }
