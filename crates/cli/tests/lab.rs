@@ -13,6 +13,15 @@ const QUESTION: &str = r#"
     seconds = [5.0]
     conditions = ["clean"]
     crops = 1
+    [[figure]]
+    title = "Who"
+    x = "system"
+    y = "top_1"
+    [[figure]]
+    title = "Nobody"
+    x = "system"
+    y = "top_1"
+    where = { condition = ["5dB"] }
 "#;
 
 fn lab(home: &Path, arguments: &[&str]) -> Output {
@@ -63,7 +72,13 @@ fn an_array_of_jobs_gives_the_rows_of_one_run() {
         assert!(job.status.success(), "{}", String::from_utf8_lossy(&job.stderr));
     }
     done(home, &[&["merge"], &asked[..], &["--out", "merged"]].concat());
-    done(home, &["run", "an experiment", "--cache", "own", "--out", "once"]);
+    let once = lab(home, &["run", "an experiment", "--cache", "own", "--out", "once"]);
+    let notes = String::from_utf8_lossy(&once.stderr);
+    assert!(once.status.success() && notes.contains("\"Nobody\" has nothing to show"), "{notes}");
+    // Results are exported wherever they lie.
+    done(home, &["export", "once", "--format", "csv,tex", "--out", "paper"]);
+    let points = std::fs::read_to_string(home.join("paper/figure-1.csv")).unwrap();
+    assert!(points.contains("landmarks") && home.join("paper/figure-1.tex").exists(), "{points}");
     assert_eq!(rows(home, "merged"), rows(home, "once"));
     // A cache elsewhere is as good.
     done(home, &["merge", "an experiment", "--cache", "empty", "--from", "own", "--out", "taken"]);

@@ -198,6 +198,13 @@ fn a_folder_of_music_is_named_step_by_step() {
     let refused = refusal(&["identify", text(&model), text(&music.join("not music.mp3"))]);
     assert!(refused.contains("not music.mp3") && refused.contains("1 of 1"), "{refused}");
 
+    // What the model was trained on is there already, and a track by another name is the same track.
+    let none = json(&["library", "add", text(&model), "--index", text(&index)]);
+    assert_eq!((none["changed"].as_array().unwrap().len(), &none["tracks"]), (0, &17.into()), "{none}");
+    let listed = json(&["library", "list", text(&model)]);
+    let id = listed[0]["track_id"].to_string();
+    json(&["library", "rename", text(&model), &id, "--title", "Another name"]);
+
     let out = path("results");
     let evaluated = json(&[
         "evaluate",
@@ -225,6 +232,21 @@ fn a_folder_of_music_is_named_step_by_step() {
     for file in ["rows.csv", "queries.csv"] {
         assert!(out.join(file).exists(), "{file}");
     }
+    for row in evaluated["rows"].as_array().unwrap().iter().filter(|row| row["condition"] == "clean") {
+        assert_eq!((&row["queries"], &row["unknown_queries"]), (&17.into(), &0.into()), "{row}");
+    }
+    // A clip of a track that has a copy is named rightly, whichever of both is named.
+    let pair: Vec<u64> = serde_json::from_value(trained["copies"][0].clone()).unwrap();
+    let queries = std::fs::read_to_string(out.join("queries.csv")).unwrap();
+    let mut lines = queries.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let columns = lines.next().unwrap();
+    let cell = |line: &[&str], name: &str| line[columns.iter().position(|column| *column == name).unwrap()].to_owned();
+    let told =
+        |line: &[&str]| (cell(line, "track"), cell(line, "top").split(' ').next().unwrap_or_default().to_owned());
+    let clean = lines.filter(|line| cell(line, "condition") == "clean" && cell(line, "protocol") == "flat");
+    let of_pair: Vec<_> =
+        clean.map(|line| told(&line)).filter(|(track, _)| pair.contains(&track.parse().unwrap())).collect();
+    assert!(of_pair.len() >= 2 && of_pair.iter().all(|(track, top)| track == top), "{of_pair:?}");
 
     // Thresholds by other shares: the halves still fit, more strangers pass, and the model names what it named.
     let tuned = json(&["tune", text(&model), "--index", text(&index), "--accepted", "0.2", "--lost", "0.02"]);

@@ -121,7 +121,9 @@ impl Walk {
     }
 
     fn entry(&mut self, path: PathBuf) {
+        // Hidden files are a system's notes on others more often than music: they are told to whoever asks for more.
         if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+            tracing::info!("{}: hidden, and passed over", path.display());
             return;
         }
         let extension = extension(&path);
