@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
 use sordino_corpus::{IndexOptions, MelTable, Sounds, index};
-use sordino_front::FeatureSpec;
 use sordino_lab::Disturbances;
 use sordino_learn::run::Stopwatch;
 use sordino_learn::{NewTracks, add_tracks};
@@ -149,7 +148,7 @@ impl Add {
         let config = settings(&self.model)?;
         let spec = client.front().spec().context("the model is for vectors, expected one for sound")?.clone();
         let scratch = tempfile::tempdir().context("no folder for an index of the new songs")?;
-        let table = self.table(&client, &spec, scratch.path())?;
+        let table = self.table(&client, scratch.path())?;
         let (training, _) = self.disturbances.load(spec.sample_rate)?;
         let bars = report::bars();
         let progress = Stopwatch::new(&bars);
@@ -180,10 +179,11 @@ impl Add {
     }
 
     /// The new songs as the model hears them.
-    fn table(&self, client: &ClientModel, spec: &FeatureSpec, scratch: &Path) -> anyhow::Result<MelTable> {
+    fn table(&self, client: &ClientModel, scratch: &Path) -> anyhow::Result<MelTable> {
         if let Some(index) = &self.index {
             return heard_by(MelTable::open(index)?, client);
         }
+        let spec = client.front().spec()?;
         let catalogue = self.recorded.catalogue(&Sounds::default())?;
         anyhow::ensure!(!catalogue.tracks.is_empty(), "there is no track to add: expected sound files there");
         let bar = report::bar(catalogue.tracks.len() as u64, "indexing");

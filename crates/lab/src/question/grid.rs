@@ -247,10 +247,7 @@ impl Grid {
             let efforts = if sordino { self.effort.iter().copied().map(Some).collect() } else { vec![None] };
             for effort in efforts {
                 let program = self.programs.iter().find(|program| program.name == *name).cloned();
-                let recipe = match &program {
-                    Some(program) => Recipe::of_program(program),
-                    None => Recipe::find(name, effort)?,
-                };
+                let recipe = Recipe::of(name, effort, program.as_ref())?;
                 let wrong = |reason: String| format!("grid \"{}\": {name}: {reason}", self.title);
                 let mut settings = recipe.settings.clone().map_err(wrong)?;
                 if let Some(over) = self.settings.get(name) {

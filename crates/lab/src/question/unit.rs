@@ -74,10 +74,7 @@ impl SystemSettings {
     /// # Errors
     /// A sentence about a name that is not known.
     pub(crate) fn recipe(&self) -> Result<Recipe, String> {
-        match &self.program {
-            Some(program) => Ok(Recipe::of_program(program)),
-            None => Recipe::find(&self.name, self.effort),
-        }
+        Recipe::of(&self.name, self.effort, self.program.as_ref())
     }
 
     /// What the column `effort` says.

@@ -139,44 +139,25 @@ impl<'a> Lab<'a> {
         let mut rates = Rates::read(&self.cache);
         let chosen: Vec<&Unit> =
             units.iter().enumerate().filter(|(place, _)| wanted(*place)).map(|(_, unit)| unit).collect();
+        let files: Vec<PathBuf> = chosen.iter().map(|unit| self.file(unit, &origin)).collect::<Result<_, _>>()?;
         let mut outcomes = Vec::with_capacity(chosen.len());
-        for (place, unit) in chosen.iter().enumerate() {
-            let file = self.file(unit, &origin)?;
-            let left = self.left(&chosen[place..], &origin, &rates)?;
+        for (place, (unit, file)) in chosen.iter().zip(&files).enumerate() {
+            let left = left(chosen[place..].iter().zip(&files[place..]), &rates);
             self.monitor.note(&format!("[{}/{}] {}{left}", place + 1, chosen.len(), unit.describe()));
-            outcomes.push(match self.kept(&file)? {
+            outcomes.push(match self.kept(file)? {
                 Some(outcome) => outcome,
                 None => {
                     let start = Instant::now();
                     let outcome = self.evaluate(unit, &store.place(&unit.library)?, &origin)?;
                     let building = outcome.training_seconds.unwrap_or(0.0);
                     let asking = (start.elapsed().as_secs_f64() - building).max(0.0);
-                    let kept = keep(&file, &outcome)?;
+                    let kept = keep(file, &outcome)?;
                     rates.add(&self.cache, unit, building, outcome.training_gigabytes, asking)?;
                     kept
                 }
             });
         }
         Ok(outcomes)
-    }
-
-    /// What is left, in words, of units of which some may be done; nothing where nothing is known.
-    fn left(&self, units: &[&Unit], origin: &str, rates: &Rates) -> Result<String, LabError> {
-        let mut seconds = 0.0;
-        for unit in units {
-            if !self.file(unit, origin)?.exists() {
-                match rates.forecast(unit) {
-                    Some(forecast) => seconds += forecast.seconds,
-                    None => return Ok(String::new()),
-                }
-            }
-        }
-        Ok(match seconds {
-            0.0 => String::new(),
-            s if s < 120.0 => format!("; about {s:.0} s left"),
-            s if s < 7_200.0 => format!("; about {:.0} min left", s / 60.0),
-            s => format!("; about {:.1} h left", s / 3_600.0),
-        })
     }
 
     /// The file of a unit's result.
@@ -286,6 +267,21 @@ fn units(question: &Question) -> Result<Vec<Unit>, LabError> {
 /// Tracks of the largest library: the place of an unknown track in the library is taken by a further one.
 fn largest(units: &[Unit]) -> usize {
     units.iter().map(|unit| unit.library.tracks + unit.library.asked).max().unwrap_or(0)
+}
+
+/// What is left, in words, of units of which some may be done, each with the file of its result; nothing where nothing is known.
+fn left<'u>(units: impl Iterator<Item = (&'u &'u Unit, &'u PathBuf)>, rates: &Rates) -> String {
+    let mut seconds = 0.0;
+    for (unit, _) in units.filter(|(_, file)| !file.exists()) {
+        let Some(forecast) = rates.forecast(unit) else { return String::new() };
+        seconds += forecast.seconds;
+    }
+    match seconds {
+        0.0 => String::new(),
+        s if s < 120.0 => format!("; about {s:.0} s left"),
+        s if s < 7_200.0 => format!("; about {:.0} min left", s / 60.0),
+        s => format!("; about {:.1} h left", s / 3_600.0),
+    }
 }
 
 /// One finding for every setting: folds of one setting are one finding.

@@ -72,8 +72,12 @@ impl Recipe {
         ]
     }
 
-    /// The recipe of a program that a question names.
-    pub(crate) fn of_program(program: &Program) -> Self {
+    /// The recipe of a program that a question names, or of a name.
+    pub(crate) fn of(name: &str, effort: Option<Effort>, program: Option<&Program>) -> Result<Self, String> {
+        program.map_or_else(|| Self::find(name, effort), |program| Ok(Self::of_program(program)))
+    }
+
+    fn of_program(program: &Program) -> Self {
         let program = program.clone();
         Self {
             name: "program",
