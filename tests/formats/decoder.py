@@ -149,7 +149,7 @@ def plan(data):
             trips.append(trip)
         reader.end()
         return {"set": number, "trips": trips}
-    if data.startswith(b"SRDN1TP\x02"):
+    if data.startswith(b"SRDN1TP\x03"):
         number, probes, answers, resolution, failure = reader.numbers("H3Id")
         stages = []
         for _ in range(reader.number("Q")):
@@ -274,7 +274,13 @@ def decided_query(reader, said, keys, widths):
     for stage, width in zip(said["stages"], widths):
         lists = phases(reader, -(-width // stage["features"]), stage["body_bits"], keys)
         vectors.append(features(lists, ring, stage["features"], width, stage["delta"]))
-    return {"evaluation_key": name, "vectors": vectors}
+    seed = reader.take(32)
+    mask = struct.unpack(f"<{ring}Q", chacha20(seed, 0, 8 * ring))
+    phase = signed((reader.number("Q") - times_key(mask, keys["ring"])[0]) % Q)
+    delta = said["stages"][-1]["delta"]
+    above = (phase + delta // 2) // delta
+    small([(phase - above * delta) % Q], "threshold", 1 << 30)
+    return {"evaluation_key": name, "vectors": vectors, "above": above}
 
 
 def decided_reply(reader, said, keys):

@@ -67,6 +67,8 @@ pub(crate) struct Distant<'a> {
     secret: Arc<SecretKey>,
     /// Where the server decides.
     evaluation: Option<EvaluationKey>,
+    /// Share of unknown songs that may pass for known; as the model has it where there is none.
+    accepted: Option<f32>,
     session: Session<'a>,
     /// Seconds that the server expects to take.
     pub(crate) predicted: Option<f64>,
@@ -91,9 +93,15 @@ impl<'a> Distant<'a> {
             }
         };
         let (session, predicted) = session(remote, server, protocol, &secret, evaluation.as_ref())?;
-        let distant = Self { remote, server, protocol, secret, evaluation, session, predicted };
+        let distant = Self { remote, server, protocol, secret, evaluation, accepted: None, session, predicted };
         distant.register()?;
         Ok(distant)
+    }
+
+    /// Lets such a share of unknown songs pass for known.
+    pub(crate) fn accept(&mut self, share: f32) -> anyhow::Result<()> {
+        self.accepted = Some(share);
+        Ok(self.session.accept(share)?)
     }
 
     /// The client's half of the model.
@@ -121,6 +129,7 @@ impl<'a> Distant<'a> {
                 let evaluation = self.evaluation.as_ref();
                 (self.session, self.predicted) =
                     session(self.remote, self.server, self.protocol, &self.secret, evaluation)?;
+                self.accepted.map_or(Ok(()), |share| self.session.accept(share))?;
             }
             asked => return Ok(asked?),
         }

@@ -87,9 +87,13 @@ fn query(model: &Hierarchy, known: bool, rng: &mut ChaCha8Rng) -> Vec<Vec<i32>> 
 }
 
 fn clear(model: &Hierarchy, plan: &Plan, vectors: &[Vec<i32>]) -> Vec<Option<usize>> {
+    clear_above(model, plan, vectors, 0)
+}
+
+fn clear_above(model: &Hierarchy, plan: &Plan, vectors: &[Vec<i32>], above: i64) -> Vec<Option<usize>> {
     let circuit = plan.circuit(model.shape()).unwrap();
     let inputs = vectors.iter().cloned().map(ClearValue::Vector).collect();
-    let reply = circuit.run(&mut Clear::new(model), inputs).unwrap();
+    let reply = circuit.run(&mut Clear::new(model).above(above), inputs).unwrap();
     let answer = |value: ClearValue| match value {
         ClearValue::Answer(answer) => answer,
         other => panic!("a reply of {other:?}"),
@@ -116,7 +120,11 @@ impl<'a> Session<'a> {
     }
 
     fn encrypted(&mut self, vectors: &[Vec<i32>]) -> Vec<Option<usize>> {
-        let query = self.client.query(vectors).unwrap();
+        self.encrypted_above(vectors, 0)
+    }
+
+    fn encrypted_above(&mut self, vectors: &[Vec<i32>], above: i64) -> Vec<Option<usize>> {
+        let query = self.client.query_above(vectors, above).unwrap();
         let (reply, work) = self.server.answer_and_measure(&self.keys.server, &query).unwrap();
         let cost = self.server.plan().cost(self.model.shape()).unwrap();
         assert_eq!((query.len(), reply.len()), (cost.bytes_up, cost.bytes_down), "bytes as priced");
@@ -196,6 +204,47 @@ fn leads_are_those_of_the_clear_scores() {
     assert_eq!((shared.stages, shared.siblings), (vec![5, 154], 1));
     assert!(matches!(plan.leads(&model, &[vec![5]], |_| None), Err(FheError::Vectors { .. })));
     assert!(matches!(plan.leads(&model, &[vec![5], vec![11]], |_| None), Err(FheError::Vector { .. })));
+}
+
+#[test]
+fn a_track_is_known_above_the_score_that_the_client_sends() {
+    let mut lengths = std::collections::BTreeSet::new();
+    for (k, keys) in KEYS.iter().enumerate() {
+        let model = hierarchy(&[5, 7], 24, true, 400 + k as u64);
+        let mut session = Session::new(keys, &model, Options::default(), 2);
+        let margins = session.server.plan().margins(model.shape()).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(70 + k as u64);
+        for known in [true, false] {
+            // Whether the song is known to the model says nothing here; only its score against what was asked for.
+            let vectors = query(&model, known, &mut rng);
+            let plan = session.server.plan().clone();
+            if !plan.leads(&model, &vectors, |_| None).unwrap().are_certain(&margins) && known {
+                continue;
+            }
+            // The largest threshold that the best track exceeds, by bisection in the clear.
+            let most = plan.stages()[1].difference as i64;
+            let (mut low, mut high) = (-most - 1, most);
+            while high - low > 1 {
+                let middle = (low + high).div_euclid(2);
+                let known = clear_above(&model, &plan, &vectors, middle)[0].is_some();
+                (low, high) = if known { (middle, high) } else { (low, middle) };
+            }
+            let far = margins.threshold.ceil() as i64;
+            for above in [high - far, high + far, 0, most, -most, i64::MAX, i64::MIN] {
+                if (above.clamp(-most, most) - high).abs() < far {
+                    continue;
+                }
+                let expected = clear_above(&model, &plan, &vectors, above);
+                assert_eq!(expected[0].is_some(), above < high);
+                let found = session.encrypted_above(&vectors, above);
+                // A stranger's winner has no lead; that there is one is what the threshold says.
+                assert_eq!(found[0].is_some(), expected[0].is_some(), "key {k}, above {above} of {high}");
+                assert!(!known || found == expected, "key {k}, above {above} of {high}");
+                lengths.insert(session.client.query_above(&vectors, above).unwrap().len());
+            }
+        }
+    }
+    assert_eq!(lengths.len(), 1, "a query's length says nothing of its threshold");
 }
 
 #[test]

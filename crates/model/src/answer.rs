@@ -78,14 +78,17 @@ pub struct Answer {
     pub known: bool,
     /// What speaks for the best track, where the client decides.
     pub evidence: Option<Evidence>,
+    /// Where the server decided, the score that the best track had to exceed: 0 unless the client asked for another.
+    pub above: i64,
     /// Tracks, the best first, each once. Where the client decides these are all tracks it saw scores of; where the server decides,
     /// only those that it returned, and none for an unknown song.
     pub matches: Vec<Match>,
 }
 
 impl Answer {
-    /// The answer of a server that returned these slots of the last stage, by their numbers among those of all groups.
-    pub fn of_slots(outline: &ClientHierarchy, slots: impl IntoIterator<Item = usize>) -> Self {
+    /// The answer of a server that returned these slots of the last stage, by their numbers among those of all groups, whose scores are
+    /// above `above`.
+    pub fn of_slots(outline: &ClientHierarchy, slots: impl IntoIterator<Item = usize>, above: i64) -> Self {
         let mut matches: Vec<Match> = Vec::new();
         for slot in slots {
             let Some(label) = outline.label_at(slot) else { continue };
@@ -94,7 +97,7 @@ impl Answer {
                 matches.push(Match { label, score: None, start: outline.start_at(slot) });
             }
         }
-        Self { known: !matches.is_empty(), evidence: None, matches }
+        Self { known: !matches.is_empty(), evidence: None, above, matches }
     }
 
     /// Whether another answer says the same of the same tracks, every score of them. Which passage of a track was found may differ: its
@@ -119,7 +122,7 @@ impl From<Ranking> for Answer {
     fn from(ranking: Ranking) -> Self {
         let found = |&Ranked { label, score, start }: &Ranked| Match { label, score: Some(score), start };
         let (known, evidence) = (ranking.known().is_some(), ranking.evidence);
-        Self { known, evidence, matches: ranking.tracks.iter().map(found).collect() }
+        Self { known, evidence, above: 0, matches: ranking.tracks.iter().map(found).collect() }
     }
 }
 

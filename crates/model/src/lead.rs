@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Reach, Shade, Verdict};
+use crate::{Answer, Reach, Shade, Verdict};
 
 /// By how much the best song must lead the third-best one to be known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +76,11 @@ impl Lead {
         Some(Evidence { above: self.reach(evidence.measure)?.refusing(accepted), ..evidence })
     }
 
+    /// The score that such a share of strangers exceeds, from a thousandth to a half. `None` where the model does not say.
+    pub(crate) fn score_refusing(&self, accepted: f32) -> Option<i64> {
+        self.scores.map(|reach| reach.refusing(accepted))
+    }
+
     /// Share of strangers that reach as far.
     pub(crate) fn doubt(&self, evidence: &Evidence) -> Option<f32> {
         Some(self.reach(evidence.measure)?.strangers_above(evidence.found))
@@ -89,13 +94,13 @@ impl Lead {
     }
 
     /// What an answer is worth: by its evidence, or where the server decided and showed none, by the threshold alone.
-    pub fn verdict(&self, known: bool, evidence: Option<&Evidence>) -> Verdict {
-        let reach = self.reach(evidence.map_or(Measure::Score, |evidence| evidence.measure));
-        let shade = if known { Shade::Named } else { Shade::Unknown };
-        match (reach, evidence) {
+    pub(crate) fn verdict(&self, answer: &Answer) -> Verdict {
+        let reach = self.reach(answer.evidence.map_or(Measure::Score, |evidence| evidence.measure));
+        let shade = if answer.known { Shade::Named } else { Shade::Unknown };
+        match (reach, &answer.evidence) {
             (Some(reach), Some(evidence)) => reach.verdict(evidence),
-            (Some(reach), None) if known => Verdict { shade, wrong: Some(reach.strangers_above(0)) },
-            (Some(reach), None) => Verdict { shade, wrong: Some(reach.known_below(0)) },
+            (Some(reach), None) if answer.known => Verdict { shade, wrong: Some(reach.strangers_above(answer.above)) },
+            (Some(reach), None) => Verdict { shade, wrong: Some(reach.known_below(answer.above)) },
             (None, _) => Verdict { shade, wrong: None },
         }
     }

@@ -55,6 +55,14 @@ impl<'a> Session<'a> {
         self.client.protocol()
     }
 
+    /// From the next query on, lets such a share of unknown songs pass for known: [`Client::accept`].
+    ///
+    /// # Errors
+    /// [`RemoteError`] for a model that does not say how far unknown songs reach.
+    pub fn accept(&mut self, share: f32) -> Result<(), RemoteError> {
+        Ok(self.client.accept(share)?)
+    }
+
     /// Names the clip that `features` describe: base features, as the front end makes them.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ pub struct Client {
     model: Arc<ClientModel>,
     protocol: Protocol,
     family: Family,
+    /// Share of unknown songs that may pass for known; as the model has it where there is none.
+    accepted: Option<f32>,
     query: Option<Query>,
 }
 
@@ -25,8 +27,14 @@ enum Family {
 /// A query that waits for a reply.
 enum Query {
     Flat,
-    Routed { trips: Trips, features: Vec<f32> },
-    Decided,
+    Routed {
+        trips: Trips,
+        features: Vec<f32>,
+    },
+    /// For tracks whose score is above this.
+    Decided {
+        above: i64,
+    },
 }
 
 /// A message for the server. It names its trip itself; the number here is for whoever counts.
@@ -73,7 +81,7 @@ impl Client {
             // The plan was read for one of the protocols above.
             _ => return Err(ServiceError::Hello { what: "its plan is of another version" }),
         };
-        Ok(Self { model, protocol, family, query: None })
+        Ok(Self { model, protocol, family, accepted: None, query: None })
     }
 
     /// The client's half of the model.
@@ -86,6 +94,17 @@ impl Client {
         self.protocol
     }
 
+    /// From the next query on, lets such a share of unknown songs pass for known, from a thousandth to a half, and not the model's own. Where
+    /// the server decides, what it decides by travels encrypted: it does not learn how strict its client is.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoReach`] for a model that does not say how far unknown songs reach.
+    pub fn accept(&mut self, share: f32) -> Result<(), ServiceError> {
+        self.model.score_refusing(self.protocol, share).ok_or(ServiceError::NoReach)?;
+        self.accepted = Some(share);
+        Ok(())
+    }
+
     /// Starts a query about the clip that `features` describe: base features, as the front end makes them. A query that waits for a
     /// reply is given up.
     ///
@@ -94,7 +113,10 @@ impl Client {
     pub fn start(&mut self, features: &[f32]) -> Result<Message, ServiceError> {
         self.query = None;
         let (bytes, query) = match (&mut self.family, self.protocol) {
-            (Family::Decision(client), _) => (client.query(&self.model.inputs(features)?)?, Query::Decided),
+            (Family::Decision(client), protocol) => {
+                let above = self.accepted.and_then(|share| self.model.score_refusing(protocol, share)).unwrap_or(0);
+                (client.query_above(&self.model.inputs(features)?, above)?, Query::Decided { above })
+            }
             (Family::Scores(client), Protocol::Routed { probes }) => {
                 let trips = Trips::new(probes);
                 let bytes = routed(client, &self.model, &trips, features)?;
@@ -112,10 +134,9 @@ impl Client {
     /// [`ServiceError::NothingAsked`], or [`ServiceError::Fhe`] for anything that is no reply to that message.
     pub fn receive(&mut self, reply: &[u8]) -> Result<Step, ServiceError> {
         let answer = match (&mut self.family, &self.query) {
-            (_, None) => return Err(ServiceError::NothingAsked),
-            (Family::Decision(client), _) => {
+            (Family::Decision(client), Some(Query::Decided { above })) => {
                 let paths = client.answers(reply)?.into_iter().flatten();
-                Answer::of_slots(self.model.hierarchy(), paths)
+                Answer::of_slots(self.model.hierarchy(), paths, *above)
             }
             (Family::Scores(client), Some(Query::Routed { trips, features })) => {
                 let scores = client.scores(trips.stage(), reply, trips.indices())?;
@@ -134,9 +155,12 @@ impl Client {
                 let scored: Vec<_> = scored.map(|(group, scores)| GroupScores { group, scores }).collect();
                 self.model.flat().rank(&scored)?.into()
             }
+            (_, None) | (Family::Decision(_), Some(_)) => return Err(ServiceError::NothingAsked),
         };
         self.query = None;
-        Ok(Step::Done(answer))
+        // Where nothing was scored there is nothing to judge.
+        let judge = |share| self.model.judged(self.protocol, answer.clone(), share);
+        Ok(Step::Done(self.accepted.and_then(judge).unwrap_or(answer)))
     }
 }
 

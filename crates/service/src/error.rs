@@ -38,6 +38,11 @@ pub enum ServiceError {
         /// The model that the client half belongs to.
         expected: ModelHash,
     },
+    /// A model without what is needed to be stricter than it is.
+    #[error(
+        "the model does not say how far unknown songs reach, by which another strictness is found: train it with this version"
+    )]
+    NoReach,
     /// A reply to no question.
     #[error("a reply was given to a client that asked nothing; start a query first")]
     NothingAsked,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::{CLUSTERS, KEYS, TRACKS, features, model};
 use sordino_fhe::params::INSECURE_N512;
 use sordino_fhe::{ClientKey, FheError, SecretKey};
-use sordino_model::{ClientModel, Decider, Pair, Protocol, Resolution, ServerModel};
+use sordino_model::{ClientHierarchy, ClientModel, Decider, Lead, Pair, Protocol, Reach, Resolution, ServerModel};
 use sordino_service::{Client, Hello, Server, ServiceError, Step, exchange};
 
 const PROTOCOLS: [Protocol; 4] = [
@@ -49,6 +49,46 @@ fn every_protocol_answers_as_the_clear_does() {
             assert_eq!(found.answer.best().map(|best| best.label), track, "{protocol}");
             assert_eq!(found.trips.len(), server.plan().trips());
         }
+    }
+}
+
+#[test]
+fn a_client_is_as_strict_as_it_likes() {
+    let (half, model) = model("library");
+    // Of strangers, half are above -100, a fiftieth above 100 and a thousandth above 600; a track that is in the library has some 400.
+    let strangers = [-100, -50, 0, 50, 100, 200, 300, 500, 600];
+    let reach = Reach { known: [500, 400, 300, 250, 200, 150, 100, 50, 0], strangers };
+    let strict = |outline: &ClientHierarchy| outline.clone().with_lead(Lead { scores: Some(reach), ..Lead::default() });
+    let told = ClientModel::new(
+        half.name(),
+        half.front().clone(),
+        strict(half.hierarchy()),
+        half.own_flat().map(strict),
+        half.labels().to_vec(),
+        half.server_hash(),
+    );
+    let told = Arc::new(told.unwrap());
+    for protocol in PROTOCOLS {
+        let server = server(&model, protocol);
+        assert!(matches!(client(&half, 0, &server).accept(0.02), Err(ServiceError::NoReach)));
+        let mut client = client(&told, 0, &server);
+        let mut ask = |track, share: Option<f32>| {
+            share.into_iter().for_each(|share| client.accept(share).unwrap());
+            let heard = features(&told, track);
+            let answer = exchange(&mut client, &heard, &mut |message| server.answer(message)).unwrap().answer;
+            (answer.best().map(|best| best.label), told.verdict(protocol, &answer).wrong.unwrap())
+        };
+        assert_eq!(ask(Some(5), None).0, Some(5), "{protocol}");
+        // The stricter, the surer is a name and the less sure its absence.
+        let (found, wrong) = ask(Some(5), Some(0.02));
+        assert!(found == Some(5) && wrong <= 0.0201, "{protocol}: {wrong}");
+        let (found, missed) = ask(Some(5), Some(0.001));
+        // Who sees the score knows better than who is told that it does not suffice.
+        let blind = protocol.decider() == Decider::Server;
+        assert!(found.is_none() && (missed > 0.4) == blind, "{protocol}: {missed}");
+        let (found, _) = ask(Some(5), Some(0.5));
+        assert_eq!(found, Some(5), "{protocol}");
+        assert_eq!(ask(None, Some(0.5)).0, None, "{protocol}");
     }
 }
 

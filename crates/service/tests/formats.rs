@@ -100,6 +100,7 @@ fn a_second_decoder_reads_every_key_and_message() {
                 assert_eq!(trips[0]["evaluation_key"], found["evaluation_key"]["name"]);
                 assert_eq!(found["evaluation_key"]["name"], evaluation.id().hex());
                 assert_eq!(trips[0]["answer"]["known"], true);
+                assert_eq!(trips[0]["above"], 0);
             }
         }
     }

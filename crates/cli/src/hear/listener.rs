@@ -10,7 +10,7 @@ use serde::Serialize;
 use sordino_audio::{AudioError, DecodeLimits, Samples, Window, decode_file, decode_stream, decode_window};
 use sordino_fhe::ClientKey;
 use sordino_front::{Crop, FeatureSpec};
-use sordino_model::{Answer, ClientModel, Decider, Evidence, Label, Protocol, SHARES, Shade, Verdict};
+use sordino_model::{ClientModel, Evidence, Label, Protocol, SHARES, Shade, Verdict};
 use sordino_service::{Client, Exchange, Server, Trip, exchange};
 
 use crate::calibration::Calibration;
@@ -87,8 +87,6 @@ pub(crate) struct Phases {
 pub(crate) struct Listener<'a> {
     host: Host<'a>,
     predicted: Option<f64>,
-    /// Share of unknown songs that passes for known; as the model has it where there is none.
-    accepted: Option<f32>,
 }
 
 /// Who answers.
@@ -106,27 +104,21 @@ impl<'a> Listener<'a> {
         let predict = |c: Calibration| server.plan().predict(&shape, &c.timings, rayon::current_num_threads());
         let predicted = Calibration::load().map(predict).transpose()?.map(|time| time.as_secs_f64());
         let client = Box::new(Client::new(model, key, &server.hello())?);
-        Ok(Self { host: Host::Here { client, server }, predicted, accepted: None })
+        Ok(Self { host: Host::Here { client, server }, predicted })
     }
 
     /// The client of a server at the other end of a network.
     pub(crate) fn distant(distant: Distant<'a>) -> Self {
-        Self { predicted: distant.predicted, host: Host::There(distant.into()), accepted: None }
+        Self { predicted: distant.predicted, host: Host::There(distant.into()) }
     }
 
     /// The same that refuses such a share of unknown songs.
-    pub(crate) fn strict(self, refused: f32) -> anyhow::Result<Self> {
-        let protocol = self.protocol();
-        anyhow::ensure!(
-            protocol.decider() == Decider::Client,
-            "--strict is the client's to say, and in `{}` the server decides: ask with --protocol flat or routed",
-            protocol.name()
-        );
-        anyhow::ensure!(
-            self.model().stages_for(protocol).lead().scores.is_some(),
-            "the model does not say how far unknown songs reach, which --strict needs: train it with this version"
-        );
-        Ok(Self { accepted: Some(1.0 - refused), ..self })
+    pub(crate) fn strict(mut self, refused: f32) -> anyhow::Result<Self> {
+        match &mut self.host {
+            Host::Here { client, .. } => client.accept(1.0 - refused)?,
+            Host::There(distant) => distant.accept(1.0 - refused)?,
+        }
+        Ok(self)
     }
 
     fn model(&self) -> &ClientModel {
@@ -196,15 +188,13 @@ impl<'a> Listener<'a> {
             Host::There(distant) => distant.ask(&features)?,
         };
         let front = decoded + took.get();
-        // Where nothing was scored there is nothing to judge.
-        let judge = |accepted| self.model().judged(self.protocol(), done.answer.clone(), accepted);
-        let answer = self.accepted.and_then(judge).unwrap_or_else(|| done.answer.clone());
-        Ok(self.describe(clip, front, &done, answer))
+        Ok(self.describe(clip, front, &done))
     }
 
-    fn describe(&self, clip: String, front: Duration, done: &Exchange, answer: Answer) -> Identified {
+    fn describe(&self, clip: String, front: Duration, done: &Exchange) -> Identified {
+        let answer = &done.answer;
         let label = |label: usize| &self.model().labels()[label];
-        let verdict = self.model().verdict(self.protocol(), &answer);
+        let verdict = self.model().verdict(self.protocol(), answer);
         let best = answer.matches.iter().take(SHOWN).map(|found| {
             let Label { track_id, artist, title, .. } = label(found.label).clone();
             let passage = self.model().passage(found).map(|passage| Passage {

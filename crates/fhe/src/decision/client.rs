@@ -59,6 +59,16 @@ impl Client {
     /// # Errors
     /// [`FheError::Vectors`] or [`FheError::Vector`].
     pub fn query(&mut self, vectors: &[Vec<i32>]) -> Result<Vec<u8>, FheError> {
+        self.query_above(vectors, 0)
+    }
+
+    /// [`Client::query`] for tracks whose score, in integer units, is above another threshold than the model's own, which is 0. The
+    /// threshold travels encrypted, and every query has one. Beyond the scores that the model can give it is taken for the nearest
+    /// of them.
+    ///
+    /// # Errors
+    /// As [`Client::query`].
+    pub fn query_above(&mut self, vectors: &[Vec<i32>], above: i64) -> Result<Vec<u8>, FheError> {
         let stages = self.shape.stages();
         if vectors.len() != stages.len() {
             return Err(FheError::Vectors { found: vectors.len(), expected: stages.len() });
@@ -69,6 +79,11 @@ impl Client {
         draft.zero_key(self.plan.envelope().zero_key_bits);
         for ((x, stage), arranged) in vectors.iter().zip(self.plan.stages()).zip(self.layout.stages()) {
             draft.vector(x, &arranged.packing(), Encoding::with_delta(stage.delta), stage.body_bits);
+        }
+        if let Some(last) = self.plan.stages().last() {
+            // A difference is below 2^62.
+            let most = last.difference as i64;
+            draft.number(above.clamp(-most, most), Encoding::with_delta(last.delta));
         }
         Ok(draft.finish())
     }

@@ -14,7 +14,7 @@ use crate::decision::tournament::EncryptedTournament;
 use crate::linear::{FourierVector, LinearStage};
 use crate::ring::fourier::Fourier;
 use crate::ring::ggsw::Ggsw;
-use crate::ring::glwe::{Glwe, Lwe, add_constant};
+use crate::ring::glwe::{Glwe, Lwe, add_constant, difference};
 use crate::wire::encoding::Encoding;
 
 /// A stage ready to be evaluated.
@@ -49,7 +49,7 @@ pub(crate) struct Choice {
     tournament: EncryptedTournament,
     /// Which entry, and the position of the slot.
     index: Vec<Ggsw>,
-    /// In the last stage, whether the winner's score is above zero.
+    /// In the last stage, whether the winner's score is above the threshold.
     known: Option<Ggsw>,
 }
 
@@ -60,6 +60,8 @@ pub(crate) struct DecisionMachine<'a> {
     /// The transform that the stages were prepared with.
     fourier: &'a Fourier,
     evaluator: Evaluator<'a>,
+    /// The score above which a track is known.
+    above: Lwe,
     work: Work,
 }
 
@@ -89,10 +91,11 @@ impl<'a> DecisionMachine<'a> {
         stages: &'a [PreparedStage],
         fourier: &'a Fourier,
         evaluator: Evaluator<'a>,
+        above: Lwe,
     ) -> Self {
         let none = vec![Duration::ZERO; stages.len()];
         let work = Work { play: none.clone(), index: none, ..Work::default() };
-        Self { layout, stages, fourier, evaluator, work }
+        Self { layout, stages, fourier, evaluator, above, work }
     }
 
     /// What was done.
@@ -196,10 +199,10 @@ impl<'a> DecisionMachine<'a> {
     ) -> Result<DecisionValue, FheError> {
         let start = Instant::now();
         let last = stage + 1 == self.stages.len();
-        // Scores are integers: above zero means above one half.
+        // Scores are integers: above the threshold means above it by one half.
         let half = (self.stage(stage)?.encoding.delta() / 2).wrapping_neg();
         let score = last.then(|| {
-            let mut score = tournament.winner().clone();
+            let mut score = difference(tournament.winner(), &self.above);
             add_constant(&mut score, half);
             score
         });

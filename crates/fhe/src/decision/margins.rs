@@ -82,6 +82,9 @@ impl Plan {
             if s + 1 == self.stages().len() {
                 let distance = contest.threshold_margin(&noise, target - finds);
                 failures.push(finds + contest.threshold_failure_log2(&noise, distance));
+                // A score less a threshold at the other end of the scores: twice as far out as a difference, and half of the torus, where
+                // signs turn over, is twice as far as a quarter.
+                failures.push(finds + contest.threshold_failure_log2(&noise, 2.0 * self.slack(stage)));
                 threshold = distance / stage.delta as f64 + 0.5;
                 among_siblings.extend((1..=most_siblings).map(|siblings| {
                     let margin = contest.margin(&noise, target - finds, siblings);

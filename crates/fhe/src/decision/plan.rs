@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use sordino_model::circuit::Circuit;
-use sordino_model::layout::{Envelope, KEY_ID_BYTES, SEED_BYTES, TournamentLayout};
+use sordino_model::layout::{Envelope, KEY_ID_BYTES, NUMBER_BYTES, SEED_BYTES, TournamentLayout};
 use sordino_model::stage::{Hierarchy, HierarchyShape, Stage};
 use sordino_model::{ModelHash, Resolution};
 
@@ -17,7 +17,7 @@ use crate::params::{ParameterId, ParameterSet};
 use crate::wire::bits::packed_len;
 use crate::wire::seeded::seeded_len;
 
-pub(crate) const MAGIC: &[u8; 8] = b"SRDN1TP\x02";
+pub(crate) const MAGIC: &[u8; 8] = b"SRDN1TP\x03";
 /// Largest serialised plan: a stage is below 100 bytes.
 const MAX_BYTES: usize = 1 << 13;
 /// Most stages, groups followed and answers that a plan may have.
@@ -156,7 +156,7 @@ impl Plan {
         let ring = self.parameters.ring();
         let vectors = self.stages.iter().zip(layout.stages());
         let vectors = vectors.map(|(stage, arranged)| seeded_len(arranged.packing().inputs(), ring, stage.body_bits));
-        KEY_ID_BYTES + seeded_len(1, ring, self.envelope.zero_key_bits) + vectors.sum::<usize>()
+        KEY_ID_BYTES + seeded_len(1, ring, self.envelope.zero_key_bits) + vectors.sum::<usize>() + NUMBER_BYTES
     }
 
     /// Bytes of a reply's payload.

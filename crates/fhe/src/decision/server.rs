@@ -16,13 +16,13 @@ use crate::bootstrap::evaluator::Evaluator;
 use crate::linear::LinearStage;
 use crate::protocol::promise;
 use crate::ring::fourier::Fourier;
-use crate::ring::glwe::Glwe;
+use crate::ring::glwe::{Glwe, Lwe};
 use crate::ring::random::Random;
 use crate::ring::zero_key::ZeroKey;
 use crate::wire::bits::pack;
 use crate::wire::checksum::{self, Checksum};
 use crate::wire::encoding::Encoding;
-use crate::wire::expansion::expand;
+use crate::wire::expansion::{expand, expand_number};
 use crate::wire::header::{Header, Kind};
 use crate::wire::seeded::seeded_len;
 use crate::{FheError, KeyId, ServerKey};
@@ -146,10 +146,10 @@ impl Server {
         if asked != key.id() {
             return Err(FheError::Key { found: key.id(), expected: asked });
         }
-        let (zero_key, vectors) = self.read(payload);
+        let (zero_key, vectors, above) = self.read(payload);
         let read = start.elapsed();
         let evaluator = Evaluator::new(key, self.plan.options().resolution).while_wanted(wanted);
-        let mut machine = DecisionMachine::new(&self.layout, &self.stages, &self.fourier, evaluator);
+        let mut machine = DecisionMachine::new(&self.layout, &self.stages, &self.fourier, evaluator, above);
         let values = self.circuit.run(&mut machine, vectors)?;
         // Of an evaluation that was told to stop, nothing leaves.
         machine.go_on()?;
@@ -174,8 +174,8 @@ impl Server {
         Header { kind, trip: 0, parameters: self.plan.parameters().id, model: self.model, plan: self.digest }
     }
 
-    /// Splits what follows the key's identifier into the zero key and the vectors.
-    fn read(&self, payload: &[u8]) -> (ZeroKey, Vec<DecisionValue>) {
+    /// Splits what follows the key's identifier into the zero key, the vectors and the threshold.
+    fn read(&self, payload: &[u8]) -> (ZeroKey, Vec<DecisionValue>, Lwe) {
         let ring = self.plan.parameters().ring();
         let mut rest = payload;
         let mut next = |count: usize, bits: u32| {
@@ -189,7 +189,8 @@ impl Server {
             let query = next(arranged.packing().inputs(), stage.body_bits);
             DecisionValue::Vector(LinearStage::transform(&query, &self.fourier))
         });
-        (zero_key, vectors.collect())
+        let vectors = vectors.collect();
+        (zero_key, vectors, expand_number(rest, ring))
     }
 
     /// The reply to `query`. One ciphertext for all answers, one after the other: re-randomised, flooded, and of its body only the answers.

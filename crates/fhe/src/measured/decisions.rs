@@ -1,6 +1,7 @@
 //! Every noise formula of the decisions against what is measured, key by key.
 
 use sordino_model::Resolution;
+use sordino_model::layout::NUMBER_BYTES;
 use tfhe::core_crypto::prelude::Polynomial;
 
 use super::{Keys, REAL, Random, SMALL};
@@ -8,6 +9,8 @@ use crate::bootstrap::blind_rotation::Table;
 use crate::bootstrap::circuit_bootstrap::level_table;
 use crate::bootstrap::evaluator::Evaluator;
 use crate::ring::glwe::{Glwe, Lwe};
+use crate::wire::expansion::expand_number;
+use crate::wire::seeded;
 
 /// What a measured variance may be of its formula for a key of the same weight.
 const TOLERANCE: std::ops::Range<f64> = 0.7..1.3;
@@ -34,6 +37,7 @@ fn assert_close(what: &str, measured: f64, formula: f64, samples: usize) {
 
 #[test]
 fn at_the_standard_parameters_too() {
+    measure_thresholds(&REAL, 400);
     measure_switches(&REAL, 24);
     measure_rotation(&REAL);
     measure_conversions(&[&REAL], 40);
@@ -43,6 +47,7 @@ fn at_the_standard_parameters_too() {
 #[test]
 fn noise_is_what_the_formulas_say() {
     for keys in SMALL.iter() {
+        measure_thresholds(keys, 400);
         measure_switches(keys, 400);
         measure_rotation(keys);
     }
@@ -68,6 +73,19 @@ fn a_keyswitch_has_no_constant_error() {
     let squares: f64 = means.map(|mean| mean * mean).sum::<f64>() / SMALL.len() as f64;
     // Of five keys; a mean of 4,000 errors has the deviation 0.016.
     assert!(squares.sqrt() < 2.5 / (COUNT as f64).sqrt(), "the means deviate by {:.3} of a switch", squares.sqrt());
+}
+
+/// The threshold that a client sends, read back as the server reads it.
+fn measure_thresholds(keys: &Keys, count: usize) {
+    let ring = keys.secret.parameters().ring();
+    let mut random = crate::ring::random::Random::from_insecure_seed("thresholds", 3);
+    let errors = (0..count as u64).map(|i| {
+        let (plaintext, mut bytes) = (i.wrapping_mul(0x9e37_79b9_7f4a_7c15), Vec::new());
+        seeded::encrypt_number(&keys.secret, plaintext, &mut random, &mut bytes);
+        assert_eq!(bytes.len(), NUMBER_BYTES);
+        keys.phase(&expand_number(&bytes, ring)).wrapping_sub(plaintext)
+    });
+    assert_close("threshold", variance(errors), keys.noise().threshold(), count);
 }
 
 /// Keyswitches and modulus switches, to the key of comparisons and to that of refreshes.

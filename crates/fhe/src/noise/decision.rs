@@ -135,6 +135,11 @@ impl DecisionNoise {
         small.dimension * gate + small.weight * rounding
     }
 
+    /// The threshold as it comes in: a fresh ciphertext.
+    pub fn threshold(&self) -> f64 {
+        self.noise.fresh()
+    }
+
     /// What a comparison gets wrong: keyswitch and modulus switch, at the resolution asked for.
     pub fn comparison(&self) -> f64 {
         self.compare_keyswitch() + self.compare_modulus_switch(self.extension)
@@ -288,9 +293,10 @@ impl Contest {
         -distance * distance / (2.0 * self.final_variance(noise)) * LOG2_E
     }
 
-    /// Variance of the winner's score and of reading its sign.
+    /// Variance of the winner's score less the threshold, and of reading the sign of that.
     fn final_variance(&self, noise: &DecisionNoise) -> f64 {
         self.input
+            + noise.threshold()
             + f64::from(self.heaviest() + 1) * noise.comparison()
             + f64::from(self.rounds()) * noise.compare_rotation()
     }

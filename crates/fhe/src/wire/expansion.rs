@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use sordino_model::layout::{SEED_BYTES, body_bytes};
 
-use crate::ring::glwe::Glwe;
+use crate::ring::glwe::{Glwe, Lwe};
 use crate::ring::random::{Random, RandomSeed};
 use crate::wire::bits::unpack;
 
@@ -24,4 +24,14 @@ pub(crate) fn expand(bytes: &[u8], count: usize, ring: usize, body_bits: u32) ->
     });
     debug_assert_eq!(ciphertexts.len(), count);
     ciphertexts.collect()
+}
+
+/// Reads a single number, of [`sordino_model::layout::NUMBER_BYTES`] bytes.
+pub(crate) fn expand_number(bytes: &[u8], ring: usize) -> Lwe {
+    let (seed, body) = bytes.split_at(SEED_BYTES);
+    let mut out = Glwe::zero(ring);
+    let (mask_out, body_out) = out.as_mut_slice().split_at_mut(ring);
+    Random::new(std::array::from_fn(|i| seed[i]), 0).uniform(mask_out);
+    unpack(body, 64, &mut body_out[..1]);
+    out.extract(0)
 }

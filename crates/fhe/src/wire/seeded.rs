@@ -1,10 +1,12 @@
 //! Seeded lists of GLWE ciphertexts: a seed instead of the masks, and the leading bits of the bodies.
+//!
+//! A single number is the same of one coefficient: an LWE ciphertext under the ring's key.
 
 use sordino_front::threads;
 use sordino_model::layout::{SEED_BYTES, body_bytes};
 use tfhe::core_crypto::prelude::*;
 
-use crate::keys::secret::SecretKey;
+use crate::keys::secret::{SecretKey, wipe};
 use crate::ring::random::Random;
 use crate::wire::bits::pack;
 
@@ -17,19 +19,32 @@ pub(crate) fn seeded_len(count: usize, ring: usize, body_bits: u32) -> usize {
 /// fresh seed and body `a_j s + e_j + plaintext_j`. Appends the seed and the leading `body_bits` bits of the bodies to
 /// `out`.
 pub(crate) fn encrypt(key: &SecretKey, plaintexts: &[u64], body_bits: u32, random: &mut Random, out: &mut Vec<u8>) {
+    for body in bodies(key, plaintexts, random, out) {
+        pack(body, body_bits, out);
+    }
+}
+
+/// Encrypts one torus element as coefficient 0 of a polynomial, of whose body nothing else is sent.
+pub(crate) fn encrypt_number(key: &SecretKey, plaintext: u64, random: &mut Random, out: &mut Vec<u8>) {
+    let mut plaintexts = vec![0; key.parameters().ring()];
+    plaintexts[0] = plaintext;
+    let body = bodies(key, &plaintexts, random, out);
+    wipe(&mut plaintexts);
+    pack(body.into_iter().flatten().take(1), 64, out);
+}
+
+/// Appends a fresh seed of masks, and returns the bodies that go with it.
+fn bodies(key: &SecretKey, plaintexts: &[u64], random: &mut Random, out: &mut Vec<u8>) -> Vec<Vec<u64>> {
     let (ring, noise_log2) = (key.parameters().ring(), key.parameters().glwe_noise_log2);
     let (masks, noise) = (random.seed(), random.seed());
     out.extend(masks);
     let plaintexts = plaintexts.chunks_exact(ring).enumerate();
-    let bodies = threads::map(plaintexts.collect(), |(j, plaintext): (usize, &[u64])| {
+    threads::map(plaintexts.collect(), |(j, plaintext): (usize, &[u64])| {
         let mut mask = Polynomial::new(0u64, PolynomialSize(ring));
         Random::new(masks, j as u64).uniform(mask.as_mut());
         let mut body = key.times(&mask);
         body.iter_mut().zip(plaintext).for_each(|(body, m)| *body = body.wrapping_add(*m));
         Random::new(noise, j as u64).add_noise(noise_log2, &mut body);
         body
-    });
-    for body in bodies {
-        pack(body, body_bits, out);
-    }
+    })
 }

@@ -149,6 +149,12 @@ impl Draft<'_> {
         self.encrypt(plaintexts, body_bits);
     }
 
+    /// Appends the encryption of a single number, in units of a score.
+    pub(crate) fn number(&mut self, value: i64, encoding: Encoding) {
+        let Sender { key, .. } = &*self.sender;
+        seeded::encrypt_number(key, encoding.encode(value), &mut self.random, &mut self.out);
+    }
+
     /// Appends the encryption of zero with which the server gives its reply a new mask.
     pub(crate) fn zero_key(&mut self, body_bits: u32) {
         self.encrypt(vec![0; self.key().parameters().ring()], body_bits);

@@ -44,6 +44,7 @@ pub struct ScoredPath {
 /// Plain integers.
 pub struct Clear<'a> {
     hierarchy: &'a Hierarchy,
+    above: i64,
 }
 
 /// Why the [`Clear`] machine stopped.
@@ -98,7 +99,13 @@ impl ClearValue {
 impl<'a> Clear<'a> {
     /// A machine for one model.
     pub fn new(hierarchy: &'a Hierarchy) -> Self {
-        Self { hierarchy }
+        Self { hierarchy, above: 0 }
+    }
+
+    /// The same with another score above which a track is known than zero.
+    #[must_use]
+    pub fn above(self, above: i64) -> Self {
+        Self { above, ..self }
     }
 
     /// The op `linear` on many vectors at once, as a matrix product: `[n, width]` to `[n, groups * outputs]`, where
@@ -208,6 +215,6 @@ impl Machine for Clear<'_> {
         let ClearValue::Choice(paths) = choice else {
             return Err(ClearError::Kind { op: "threshold", found: choice.kind(), expected: "a choice" });
         };
-        Ok(ClearValue::Answer(paths.first().filter(|best| best.score > 0).map(|best| best.path)))
+        Ok(ClearValue::Answer(paths.first().filter(|best| best.score > self.above).map(|best| best.path)))
     }
 }

@@ -8,8 +8,8 @@ pub use timings::{Batched, CostStep, Schedule, Timings, batches};
 
 use crate::circuit::{Circuit, CircuitError, Machine, StageId};
 use crate::layout::{
-    CHECKSUM_BYTES, DecisionCounts, Envelope, KEY_ID_BYTES, MESSAGE_HEADER, SEED_BYTES, StageLayout, Tournament,
-    TournamentLayout, body_bytes, fourier_bytes,
+    CHECKSUM_BYTES, DecisionCounts, Envelope, KEY_ID_BYTES, MESSAGE_HEADER, NUMBER_BYTES, SEED_BYTES, StageLayout,
+    Tournament, TournamentLayout, body_bytes, fourier_bytes,
 };
 
 /// A register of the [`Cost`] machine.
@@ -118,9 +118,9 @@ impl<'a> Cost<'a> {
             }
         }
         if let Some(tournament_layout) = self.tournament_layout.filter(|_| answers > 0) {
-            // All answers share one ciphertext, and the query says whose key it is under.
+            // All answers share one ciphertext, and the query says whose key it is under and above which score a track is known.
             (ciphertexts, coefficients) = (ciphertexts + 1, coefficients + answers * tournament_layout.answer_bits());
-            self.report.bytes_up += KEY_ID_BYTES;
+            self.report.bytes_up += KEY_ID_BYTES + NUMBER_BYTES;
             self.report.accumulators = self.accumulators;
         }
         self.report.counts += Counts::reply().times(ciphertexts);

@@ -322,7 +322,7 @@ impl ClientModel {
 
     /// What an answer is worth that a protocol gave.
     pub fn verdict(&self, protocol: Protocol, answer: &Answer) -> Verdict {
-        self.stages_for(protocol).lead.verdict(answer.known, answer.evidence.as_ref())
+        self.stages_for(protocol).lead.verdict(answer)
     }
 
     /// Share of unknown songs that reach as far as an answer, from a thousandth to a half. `None` where the server decided, and where the
@@ -336,6 +336,12 @@ impl ClientModel {
     pub fn judged(&self, protocol: Protocol, answer: Answer, accepted: f32) -> Option<Answer> {
         let evidence = self.stages_for(protocol).lead.at(answer.evidence?, accepted)?;
         Some(Answer { known: evidence.suffices(), evidence: Some(evidence), ..answer })
+    }
+
+    /// The score that such a share of unknown songs exceeds, from a thousandth to a half, where the server decides by it. `None` where the
+    /// model does not say how far unknown songs reach.
+    pub fn score_refusing(&self, protocol: Protocol, accepted: f32) -> Option<i64> {
+        self.stages_for(protocol).lead.score_refusing(accepted)
     }
 
     /// Where in its track lies what was found: the passage, as long as a query. `None` where the model does not say.

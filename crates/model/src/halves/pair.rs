@@ -82,7 +82,7 @@ impl<'a> Pair<'a> {
                     // Every reply of this circuit is an answer.
                     _ => None,
                 });
-                Ok(Answer::of_slots(outline, paths))
+                Ok(Answer::of_slots(outline, paths, 0))
             }
         }
     }

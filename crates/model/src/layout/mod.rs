@@ -22,6 +22,9 @@ pub const KEY_ID_BYTES: usize = CHECKSUM_BYTES;
 /// Bytes of a seed from which the masks of a list of ciphertexts are expanded.
 pub const SEED_BYTES: usize = 32;
 
+/// Bytes of a single encrypted number: a seed and one coefficient of a body.
+pub const NUMBER_BYTES: usize = SEED_BYTES + 8;
+
 /// Bytes of a polynomial in the Fourier domain: `N/2` complex numbers of two 8-byte floats.
 pub fn fourier_bytes(ring: usize) -> usize {
     ring / 2 * 16

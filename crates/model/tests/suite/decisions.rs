@@ -158,11 +158,11 @@ fn an_answer_says_where_in_the_track() {
     // Track 1 is found by its second slot.
     assert_eq!(starts, [10_000, 0, 500, 7]);
     // Slots of the last stage are numbered three to a group.
-    let answer = Answer::of_slots(&outline, [3, 1, 6, 2, 99]);
+    let answer = Answer::of_slots(&outline, [3, 1, 6, 2, 99], 0);
     let found: Vec<_> = answer.matches.iter().map(|m| (m.label, m.start.unwrap().as_millis())).collect();
     assert_eq!((answer.known, found), (true, vec![(1, 10_000), (4, 9_999)]));
     // Passages of one track are no rivals where the server decides, but another track is another answer.
-    let agrees = |slots: [usize; 2]| answer.agrees_with(&Answer::of_slots(&outline, slots));
+    let agrees = |slots: [usize; 2]| answer.agrees_with(&Answer::of_slots(&outline, slots, 0));
     assert!(agrees([1, 6]) && !agrees([0, 6]) && !agrees([6, 1]));
     let error = outline.with_starts(vec![0; 5]).unwrap_err();
     assert_eq!(error, ClientError::Length { table: "starts", found: 5, expected: 6 });
