@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use sordino_model::files::read_text;
+use toml::Spanned;
 
 use self::figure::Figure;
 pub use self::grid::Grid;
@@ -62,13 +63,13 @@ pub struct Question {
 #[serde(deny_unknown_fields)]
 struct Document {
     question: String,
-    grid: Vec<toml::Table>,
+    grid: Vec<Spanned<toml::Table>>,
     #[serde(default)]
     system: Vec<Program>,
     #[serde(default)]
     tables: Vec<Table>,
     #[serde(default)]
-    figure: Vec<Figure>,
+    figure: Vec<Spanned<Figure>>,
 }
 
 impl Question {
@@ -93,15 +94,39 @@ impl Question {
         let document: Document = toml::from_str(text).map_err(|error| error.to_string())?;
         let programs: Vec<Program> =
             document.system.into_iter().map(|program| program.found_in(folder)).collect::<Result<_, String>>()?;
-        let grid = |table| Ok(Grid { programs: programs.clone(), ..sized(table, size)? });
+        let grid = |table: Spanned<toml::Table>| {
+            let part = text.get(table.span().start..).unwrap_or(text);
+            let grid = sized(table.into_inner(), size).and_then(|grid| {
+                let grid = Grid { programs: programs.clone(), ..grid };
+                grid.validate().map(|()| grid)
+            });
+            grid.map_err(|reason| format!("line {}: {reason}", line_of(text, part, &reason)))
+        };
         let grids: Vec<Grid> = document.grid.into_iter().map(grid).collect::<Result<_, String>>()?;
         if grids.is_empty() {
             return Err("no [[grid]]: expected at least one".into());
         }
-        grids.iter().try_for_each(Grid::validate)?;
-        document.figure.iter().try_for_each(|figure| drawable(figure, &grids))?;
-        Ok(Self { question: document.question, grids, tables: document.tables, figures: document.figure })
+        let figure = |figure: Spanned<Figure>| {
+            let part = text.get(figure.span().start..).unwrap_or(text);
+            let figure = figure.into_inner();
+            drawable(&figure, &grids).map_err(|reason| format!("line {}: {reason}", line_of(text, part, &reason)))?;
+            Ok(figure)
+        };
+        let figures = document.figure.into_iter().map(figure).collect::<Result<_, String>>()?;
+        Ok(Self { question: document.question, grids, tables: document.tables, figures })
     }
+}
+
+/// The number of the line that a reason is about, of the `part` of `text` that begins with the table in question: the first that has the
+/// reason's first word between backticks, or else the table's own.
+fn line_of(text: &str, part: &str, reason: &str) -> usize {
+    // The next table of the same kind is none of it.
+    let header = part.lines().next().unwrap_or_default().trim();
+    let word = reason.split('`').nth(1).unwrap_or_default();
+    let own = part.lines().enumerate().take_while(|(place, line)| *place == 0 || line.trim() != header);
+    let place = own.filter(|(_, line)| !word.is_empty() && line.contains(word)).map(|(place, _)| place).next();
+    let before = text.len() - part.len();
+    text[..before].matches('\n').count() + 1 + place.unwrap_or(0)
 }
 
 /// Whether every column that a figure is drawn from is one that rows may have.
@@ -212,5 +237,27 @@ mod tests {
         assert!(wrong("values = [4, 6]", "values = [99]").contains("99"));
         assert!(wrong("tracks = [30]", "settings.magic = {}").contains("magic"));
         assert!(wrong("tracks = [30]", "settings.sordino.spilll = 2").contains("spilll"));
+    }
+
+    #[test]
+    fn mistakes_have_a_line() {
+        let text = "question = \"?\"\n\n[[grid]]\ntitle = \"a\"\n\n[[grid]]\ntitle = \"b\"\ntracks = [30]\ncrops = 1\n\n[[figure]]\n\
+                    title = \"c\"\nx = \"tracks\"\ny = \"top_1\"\n";
+        assert!(parse(text, Size::Full).is_ok());
+        let wrong = |from: &str, to: &str| parse(&text.replace(from, to), Size::Full).unwrap_err();
+        for (from, to, line) in [
+            ("tracks = [30]", "trackz = [30]", 8),
+            ("crops = 1", "crops = \"one\"", 9),
+            ("crops = 1", "systems = [\"magic\"]", 6),
+            ("crops = 1", "conditions = [\"loud\"]", 6),
+            ("crops = 1", "settings.sordino = { spilll = 2 }", 9),
+            ("title = \"a\"", "crops = 0", 3),
+            ("\"top_1\"", "\"top\"", 11),
+        ] {
+            let reason = wrong(from, to);
+            assert!(reason.starts_with(&format!("line {line}: ")), "{to}: {reason}");
+        }
+        // Elsewhere the line is TOML's own.
+        assert!(wrong("title = \"c\"", "kind = \"bars\"").contains("line 12"));
     }
 }
