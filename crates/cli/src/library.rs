@@ -1,14 +1,15 @@
 //! Where a library's tracks come from, as arguments: sound to index, and indexes to learn from.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Args, ValueEnum};
-use sordino_corpus::{Catalogue, MelTable, Sounds, Track, fma, folder, synth};
+use sordino_corpus::{Catalogue, MelTable, Sounds, Source, Track, fma, folder, synth};
 use sordino_front::FeatureSpec;
 use sordino_learn::TrainConfig;
 use sordino_model::files::read_text;
-use sordino_model::{Card, ClientModel, FileError};
+use sordino_model::{Card, ClientModel, FileError, load_files};
 
 use crate::report;
 
@@ -150,7 +151,18 @@ pub(crate) fn open_model<T>(folder: &Path, load: impl FnOnce(&Path) -> Result<T,
         "there is no model in {}: expected a folder with `client` and `server` in it, as `sordino train --out` makes it",
         folder.display()
     );
-    Ok(load(folder)?)
+    load(folder).map_err(|error| match &error {
+        FileError::Damaged { path, .. } if path.ends_with("labels.json") => {
+            anyhow::anyhow!("{error}. What a track is called is changed by `sordino library rename`")
+        }
+        _ if !folder.join("server").is_dir() => {
+            anyhow::anyhow!(
+                "{error}. {} has the client's half alone, which asks a server: `sordino identify --server URL`",
+                folder.display()
+            )
+        }
+        _ => error.into(),
+    })
 }
 
 /// An index as a model hears it: in queries of the model's length.
@@ -172,10 +184,23 @@ pub(crate) fn settings(model: &Path) -> anyhow::Result<TrainConfig> {
     toml::from_str(&text).with_context(|| format!("{} is no training configuration", path.display()))
 }
 
-/// What the card in a model's folder says, and the settings beside it.
-pub(crate) fn card(model: &Path) -> Card {
+/// What the card in a model's folder says, and the settings and the list of files beside it.
+pub(crate) fn card(model: &Path) -> anyhow::Result<Card> {
     let read = |name: &str| read_text(&model.join(name), MOST_TEXT).unwrap_or_default();
-    Card { settings: read(SETTINGS), ..Card::read(&read("card.md")) }
+    Ok(Card { settings: read(SETTINGS), files: load_files(model)?, ..Card::read(&read("card.md")) })
+}
+
+/// Where the sound of each track lies that is from a file, by its id.
+pub(crate) fn files(table: &MelTable) -> BTreeMap<u32, String> {
+    let path = |track: &Track| match &track.source {
+        Source::File(path) => {
+            // From wherever an answer is read.
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            Some((track.id, path.display().to_string()))
+        }
+        Source::Synthetic(_) => None,
+    };
+    table.tracks().iter().filter_map(path).collect()
 }
 
 /// The settings of training, beside the halves.

@@ -166,12 +166,15 @@ fn tracks_come_and_go_without_a_training() {
     let listed = library("list", &[]);
     let renamed = listed.as_array().unwrap().iter().find(|track| track["track_id"] == ids[0]).unwrap();
     assert_eq!((renamed["title"].as_str(), renamed["passages"].as_u64()), (Some("A new name"), Some(3)));
+    let file = Path::new(renamed["file"].as_str().unwrap());
+    assert!(file.starts_with(at("new")) && file.is_file(), "{renamed}");
     assert_eq!(library("check", &[])["without_rows"], serde_json::json!([]));
 
     let words: Vec<String> = ids.iter().map(ToString::to_string).collect();
     library("remove", &words.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(known("flat")["known"], false);
     assert_eq!(load_pair(&copy).unwrap(), load_pair(&model()).unwrap());
+    assert!(library("list", &[]).as_array().unwrap().iter().all(|track| track["file"].is_null()));
     let card = std::fs::read_to_string(copy.join("card.md")).unwrap();
     assert!(card.contains("since training 3 tracks added and 3 taken out"), "{card}");
 }

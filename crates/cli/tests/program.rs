@@ -151,6 +151,8 @@ fn a_folder_of_music_is_named_step_by_step() {
             let copies = best["copies"].as_array().map(Vec::as_slice).unwrap_or_default();
             assert!(named(&best["title"]) || copies.iter().any(|copy| named(&copy["title"])), "{protocol}: {answer}");
             assert_eq!(copies.len(), usize::from(*clip == clips[3]), "{answer}");
+            let file = Path::new(best["file"].as_str().unwrap());
+            assert!(file == clip.as_path() || !copies.is_empty() && file.ends_with("Twin.wav"), "{answer}");
             assert!(answer["known"].as_bool().unwrap() && answer["bytes_up"].as_u64().unwrap() > 0);
             assert!(
                 answer["shade"] == "named" && (0.001..0.5).contains(&answer["wrong"].as_f64().unwrap()),

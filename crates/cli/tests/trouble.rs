@@ -193,9 +193,22 @@ fn a_model_is_trained_again_in_its_place_and_measured_from_anywhere() {
     assert_eq!(sums(), first);
     let mut names: Vec<_> = fs::read_dir(home.join("models/m")).unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["card.md", "client", "server", "train.toml"]);
+    assert_eq!(names, ["card.md", "client", "files.json", "server", "train.toml"]);
     assert_eq!(fs::read_dir(home.join("models")).unwrap().count(), 1, "nothing is left beside it");
     assert!(refusal(home, &["train", "--index", "index", "--out", "q", "--noise", "nowhere"]).contains("nowhere: "));
+
+    // What a half alone, or a label that was written over, is told to do.
+    let copied = |path: &str| fs::copy(home.join("models/m").join(path), home.join("public").join(path)).unwrap();
+    fs::create_dir_all(home.join("public/client")).unwrap();
+    for file in ["labels.json", "model.json", "weights.safetensors", "SHA256SUMS"] {
+        copied(&format!("client/{file}"));
+    }
+    let alone = refusal(home, &["identify", "public", "clip.wav"]);
+    assert!(alone.contains("the client's half alone") && alone.contains("--server URL"), "{alone}");
+    let labels = home.join("public/client/labels.json");
+    fs::write(&labels, fs::read_to_string(&labels).unwrap().replace("title", "tit1e")).unwrap();
+    let altered = refusal(home, &["library", "list", "public"]);
+    assert!(altered.contains("damaged or was altered") && altered.contains("library rename"), "{altered}");
 
     fs::create_dir_all(&elsewhere).unwrap();
     let evaluate = ["evaluate", "../../models/m", "--index", "../../index", "--crops", "1", "--conditions", "clean"];

@@ -19,6 +19,8 @@ pub struct Card {
     pub accuracy: String,
     /// The settings of training as TOML, kept as `train.toml` beside the card; or empty.
     pub settings: String,
+    /// Where the sound of each track lies, by its id, kept as `files.json` beside the card. It is the operator's and in neither half.
+    pub files: BTreeMap<u32, String>,
     /// Anything else worth knowing, a paragraph each.
     pub notes: Vec<String>,
 }

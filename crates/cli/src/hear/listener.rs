@@ -1,6 +1,7 @@
 //! [`Listener`]: who asks, a server here or elsewhere, and what is shown of the answer.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use sordino_audio::{AudioError, DecodeLimits, Samples, Window, decode_file, decode_stream, decode_window};
 use sordino_fhe::ClientKey;
 use sordino_front::{Crop, FeatureSpec};
-use sordino_model::{ClientModel, Evidence, Label, Protocol, SHARES, Shade, Verdict};
+use sordino_model::{ClientModel, Evidence, Label, Protocol, SHARES, Shade, Verdict, load_files};
 use sordino_service::{Client, Exchange, Server, Trip, exchange};
 
 use crate::calibration::Calibration;
@@ -58,6 +59,9 @@ pub(crate) struct Match {
     /// Where in the track, if the model says.
     #[serde(flatten)]
     pub(crate) passage: Option<Passage>,
+    /// Where the track's sound lies, on the machine that holds the whole model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<String>,
     /// Other tracks of the same recording.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) copies: Vec<Label>,
@@ -87,6 +91,8 @@ pub(crate) struct Phases {
 pub(crate) struct Listener<'a> {
     host: Host<'a>,
     predicted: Option<f64>,
+    /// Where the sound of tracks lies, by their ids.
+    files: BTreeMap<u32, String>,
 }
 
 /// Who answers.
@@ -98,18 +104,23 @@ enum Host<'a> {
 }
 
 impl<'a> Listener<'a> {
-    /// A client of a server in this process.
-    pub(crate) fn new(model: Arc<ClientModel>, key: ClientKey, server: &'a Server) -> anyhow::Result<Self> {
+    /// A client of a server in this process, which holds the model in `folder`.
+    pub(crate) fn new(
+        model: Arc<ClientModel>,
+        folder: &Path,
+        key: ClientKey,
+        server: &'a Server,
+    ) -> anyhow::Result<Self> {
         let shape = model.stages_for(server.protocol()).shape().clone();
         let predict = |c: Calibration| server.plan().predict(&shape, &c.timings, rayon::current_num_threads());
         let predicted = Calibration::load().map(predict).transpose()?.map(|time| time.as_secs_f64());
         let client = Box::new(Client::new(model, key, &server.hello())?);
-        Ok(Self { host: Host::Here { client, server }, predicted })
+        Ok(Self { host: Host::Here { client, server }, predicted, files: load_files(folder)? })
     }
 
     /// The client of a server at the other end of a network.
     pub(crate) fn distant(distant: Distant<'a>) -> Self {
-        Self { predicted: distant.predicted, host: Host::There(distant.into()) }
+        Self { predicted: distant.predicted, host: Host::There(distant.into()), files: BTreeMap::new() }
     }
 
     /// The same that refuses such a share of unknown songs.
@@ -202,7 +213,8 @@ impl<'a> Listener<'a> {
                 to_seconds: passage.end.as_secs_f64(),
             });
             let copies = self.model().copies(found.label).map(|copy| label(copy).clone()).collect();
-            Match { track_id, artist, title, score: found.score, passage, copies }
+            let file = self.files.get(&track_id).cloned();
+            Match { track_id, artist, title, score: found.score, passage, file, copies }
         });
         let sum = |phase: fn(&Trip) -> Duration| done.total(phase).as_secs_f64();
         let (bytes_up, bytes_down) = done.bytes();
@@ -271,6 +283,9 @@ pub(crate) fn human(mark: &str, answer: &Identified) {
             let probably = if shade == Shade::Probably { "probably " } else { "" };
             let (clip, track) = (&answer.clip, best.track_id);
             say!("{mark}{clip}: {probably}{} (track {track}{}{})", name(best), place(best), score(best));
+            if let Some(file) = &best.file {
+                say!("    {file}");
+            }
             for Label { track_id, artist, title, album, .. } in &best.copies {
                 let parts = [artist, title, album].map(String::as_str);
                 let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();

@@ -136,7 +136,7 @@ impl Demo {
                 Decider::Client => key.clone().into(),
                 Decider::Server => ClientKey::registered(key.clone(), host.register(evaluation.expand())?),
             };
-            let mut listener = Listener::new(client.clone(), key, &host)?;
+            let mut listener = Listener::new(client.clone(), &home.join("model"), key, &host)?;
             if !json {
                 say!("\n{name}: {KNOWN} clips of the library and {UNKNOWN} from outside it, at {SNR_DB} dB SNR");
             }

@@ -138,7 +138,7 @@ impl Identify {
                         ClientKey::registered(secret, server.register(evaluation)?)
                     }
                 };
-                self.hear(Listener::new(Arc::new(client), key, &server)?, json)
+                self.hear(Listener::new(Arc::new(client), folder, key, &server)?, json)
             }
             (None, None) => anyhow::bail!("no model; give MODEL, a folder, or --server, an address"),
         }

@@ -1,6 +1,6 @@
 //! `sordino library`: the tracks of a trained model, which come and go without another training.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -10,11 +10,11 @@ use sordino_corpus::{IndexOptions, MelTable, Sounds, index};
 use sordino_lab::Disturbances;
 use sordino_learn::run::Stopwatch;
 use sordino_learn::{NewTracks, add_tracks};
-use sordino_model::{Card, ClientModel, Label, Library, MAX_SCORE, ServerModel, load_pair, save};
+use sordino_model::{Card, ClientModel, Label, Library, MAX_SCORE, load_files, load_pair, save};
 
 use super::train::decisions;
 use crate::disturbances::DisturbanceArgs;
-use crate::library::{RecordedArgs, card, heard_by, open_model, settings};
+use crate::library::{RecordedArgs, card, files, heard_by, open_model, settings};
 use crate::report::{self, note, say};
 
 /// Change the tracks of a trained model: new songs in seconds, not a training. A server that runs takes the change up by itself.
@@ -99,6 +99,9 @@ struct Listed {
     /// The track that this one is a copy of.
     #[serde(skip_serializing_if = "Option::is_none")]
     copy_of: Option<u32>,
+    /// Where its sound lies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -158,7 +161,7 @@ impl Add {
         let known = added.known.iter().map(|&(place, id)| (table.track(place as usize).source.to_string(), id));
         let known: Vec<(String, u32)> = known.collect();
         if !added.tracks.is_empty() {
-            write(&self.model, &library, added.tracks.len(), 0)?;
+            write(&self.model, &library, added.tracks.len(), 0, files(&table))?;
         }
         let (slots, more) = added.slots;
         if more > slots {
@@ -224,6 +227,7 @@ impl Rename {
 
 fn list(model: &Path, json: bool) -> anyhow::Result<()> {
     let client = open_model(model, sordino_model::load_client)?;
+    let mut files = load_files(model)?;
     let outline = client.flat();
     let labels = client.labels();
     let copies = &outline.lead().copies;
@@ -234,6 +238,7 @@ fn list(model: &Path, json: bool) -> anyhow::Result<()> {
             .iter()
             .find(|(copy, _)| *copy as usize == place)
             .map(|&(_, first)| labels[first as usize].track_id),
+        file: files.remove(&label.track_id),
     });
     // Ids that follow from the sound are in no order that says anything.
     let mut listed: Vec<Listed> = listed.collect();
@@ -243,7 +248,8 @@ fn list(model: &Path, json: bool) -> anyhow::Result<()> {
             let Label { track_id, artist, title, .. } = &track.label;
             let by = if artist.is_empty() { String::new() } else { format!("{artist} - ") };
             let copy = track.copy_of.map_or(String::new(), |first| format!(", a copy of {first}"));
-            say!("{track_id:>8}  {by}{title}  ({} passages{copy})", track.passages);
+            let file = track.file.as_ref().map_or(String::new(), |file| format!("  {file}"));
+            say!("{track_id:>8}  {by}{title}  ({} passages{copy}){file}", track.passages);
         }
         say!("{} tracks", tracks.len());
     })
@@ -289,7 +295,7 @@ fn change(
     let before = library.labels().len();
     let changed = change(&mut library)?;
     let tracks = library.labels().len();
-    write(model, &library, 0, before - tracks)?;
+    write(model, &library, 0, before - tracks, BTreeMap::new())?;
     let changed =
         Changed { model: model.into(), tracks, changed, known: Vec::new(), seconds: start.elapsed().as_secs_f64() };
     report::print(json, &changed, |c| {
@@ -297,10 +303,20 @@ fn change(
     })
 }
 
-/// Writes a changed library in place of the model. What its card says of training stays; accuracy was that of other tracks.
-fn write(model: &Path, library: &Library, added: usize, removed: usize) -> anyhow::Result<(ClientModel, ServerModel)> {
+/// Writes a changed library in place of the model, with the `files` of new tracks. What its card says of training stays; accuracy was that
+/// of other tracks.
+fn write(
+    model: &Path,
+    library: &Library,
+    added: usize,
+    removed: usize,
+    files: BTreeMap<u32, String>,
+) -> anyhow::Result<()> {
     let (client, server) = library.halves()?;
-    let card = card(model);
+    let mut card = card(model)?;
+    card.files.extend(files);
+    let there: BTreeSet<u32> = library.labels().iter().map(|label| label.track_id).collect();
+    card.files.retain(|id, _| there.contains(id));
     let (source, earlier) = since(&card.source);
     let (added, removed) = (earlier.0 + added, earlier.1 + removed);
     if added * ADVISE > library.labels().len() {
@@ -313,8 +329,7 @@ fn write(model: &Path, library: &Library, added: usize, removed: usize) -> anyho
         _ => format!("{source}{SINCE}{added} tracks added and {removed} taken out"),
     };
     let card = Card { source, decisions: decisions(&server), ..card };
-    save(model, &client, &server, &card)?;
-    Ok((client, server))
+    Ok(save(model, &client, &server, &card)?)
 }
 
 /// One track in so many is new where training anew is advised: `experiments/additions`.

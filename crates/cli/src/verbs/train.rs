@@ -16,7 +16,7 @@ use sordino_model::files::{check_place, read_text};
 use sordino_model::{Card, ClientModel, ServerModel, save};
 
 use crate::disturbances::DisturbanceArgs;
-use crate::library::IndexArgs;
+use crate::library::{IndexArgs, files};
 use crate::report::{self, say, warning};
 
 /// How much time to spend on training.
@@ -255,6 +255,7 @@ pub(crate) fn export(
         unknown: format!("on held-out disturbed clips {}", tests(&model.threshold)),
         decisions: decisions(&server),
         settings,
+        files: files(table),
         ..Card::default()
     };
     save(out, &client, &server, &card)?;

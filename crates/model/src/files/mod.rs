@@ -5,6 +5,7 @@
 //! models/<name>/server/               model.json  weights.safetensors  SHA256SUMS
 //! models/<name>/card.md
 //! models/<name>/train.toml     where the model was trained here
+//! models/<name>/files.json     where its tracks come from files here
 //! ```
 //!
 //! `model.json` holds structure and settings, its numbers are in `weights.safetensors`, and `SHA256SUMS` (which `sha256sum
@@ -25,6 +26,7 @@ mod error;
 pub(crate) mod server;
 mod tensors;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,6 +42,9 @@ const CLIENT: &str = "client";
 const SERVER: &str = "server";
 const CARD: &str = "card.md";
 const SETTINGS: &str = "train.toml";
+const FILES: &str = "files.json";
+/// Most bytes of a list of files: a million paths of a hundred letters.
+const MOST_FILES: u64 = 1 << 27;
 
 /// Saves both halves, the model card and its settings as the folder `dir`, replacing a model that is there.
 ///
@@ -81,6 +86,10 @@ fn write_and_read_back(dir: &Path, client: &ClientModel, server: &ServerModel, c
     if !card.settings.is_empty() {
         write(&dir.join(SETTINGS), card.settings.as_bytes())?;
     }
+    if !card.files.is_empty() {
+        let json = serde_json::to_vec_pretty(&card.files);
+        write(&dir.join(FILES), &json.map_err(|source| FileError::Json { file: FILES, source })?)?;
+    }
     // Catches what would only show when the model is next opened: numbers that JSON rounds, a disk that lies.
     let (read_client, read_server) = load_pair(dir)?;
     if read_client != *client {
@@ -106,6 +115,19 @@ pub fn load_client(dir: &Path) -> Result<ClientModel, FileError> {
 /// [`FileError`] for anything but an undamaged server half of this version.
 pub fn load_server(dir: &Path) -> Result<ServerModel, FileError> {
     ServerModel::from_bundle(&Bundle::read(&standing(dir).join(SERVER))?)
+}
+
+/// Where the sound of each track of the model in `dir` lies, by its id; nothing where the model does not say.
+///
+/// # Errors
+/// [`FileError`] for a list that is there and cannot be read.
+pub fn load_files(dir: &Path) -> Result<BTreeMap<u32, String>, FileError> {
+    let path = standing(dir).join(FILES);
+    if !path.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let text = read_text(&path, MOST_FILES).map_err(FileError::io("read", &path))?;
+    serde_json::from_str(&text).map_err(|source| FileError::Json { file: FILES, source })
 }
 
 /// Opens both halves of the model in `dir`.
@@ -149,7 +171,7 @@ fn check_vacant(dir: &Path) -> Result<bool, FileError> {
     let mut found = false;
     for entry in entries {
         let name = entry.map_err(FileError::io("look into", dir))?.file_name();
-        if ![CLIENT, SERVER, CARD, SETTINGS].iter().any(|ours| name == *ours) {
+        if ![CLIENT, SERVER, CARD, SETTINGS, FILES].iter().any(|ours| name == *ours) {
             return Err(FileError::Occupied { path: dir.into() });
         }
         found = true;

@@ -8,12 +8,12 @@ use crate::sample::model;
 fn a_card_names_sizes_bounds_and_licences() {
     let (client, server) = model(1, &[5, 4]);
     let card = Card {
-        settings: String::new(),
         source: "composed, seeds 0 to 9".into(),
         unknown: "1 % of known queries refused".into(),
         decisions: "by 700 score units".into(),
         accuracy: "| top-1 |\n|---|\n| 97.0 |".into(),
         notes: vec!["Trained in a test.".into()],
+        ..Card::default()
     };
     let text = card.markdown(&client, &server);
     let tracks = client.labels().len();

@@ -1,5 +1,6 @@
 //! Saving and opening: what comes back is what went in, and nothing else is ever lost.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use sordino_model::circuit::RangeError;
 use sordino_model::stage::{Hierarchy, Stage};
 use sordino_model::{
     Card, ClientError, ClientModel, FileError, MAX_SCORE, ModelHash, ServerError, ServerModel, files::check_place,
-    load_client, load_pair, load_server, save,
+    load_client, load_files, load_pair, load_server, save,
 };
 
 use crate::sample::{label, model};
@@ -247,14 +248,17 @@ fn a_save_that_was_killed_between_its_renames_loses_nothing() {
 fn a_model_with_its_settings_is_replaced_and_other_places_are_refused_beforehand() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("deep/er/m");
-    let card = Card { settings: "seed = 1\n".into(), ..Card::default() };
+    let files = BTreeMap::from([(7, "music/é.mp3".to_owned()), (9, "b.wav".to_owned())]);
+    let card = Card { settings: "seed = 1\n".into(), files: files.clone(), ..Card::default() };
     for seed in [1, 2] {
         check_place(&dir).unwrap();
         let (client, server) = model(seed, &[3, 2]);
         save(&dir, &client, &server, &card).unwrap();
-        assert_eq!(names(&dir), ["card.md", "client", "server", "train.toml"]);
-        assert_eq!(load_client(&dir).unwrap(), client);
+        assert_eq!(names(&dir), ["card.md", "client", "files.json", "server", "train.toml"]);
+        assert_eq!((load_client(&dir).unwrap(), load_files(&dir).unwrap()), (client, files.clone()));
     }
+    fs::write(dir.join("files.json"), "{\"7\": 3}").unwrap();
+    assert!(matches!(load_files(&dir), Err(FileError::Json { .. })));
     let (file, foreign) = (temp.path().join("file"), temp.path().join("foreign"));
     fs::write(&file, b"text").unwrap();
     fs::create_dir(&foreign).unwrap();
