@@ -60,7 +60,7 @@ impl Index {
         write_copies(&self.out, &table, &copies)?;
         report::print(json, &outcome(self.out, &done, &table, &copies), |o| {
             say!(
-                "{} tracks ({} from an earlier run), {:.1} h of sound in {:.1} s ({:.0} x real time), in {}",
+                "{} tracks ({} files read by an earlier run), {:.1} h of sound in {:.1} s ({:.0} x real time), in {}",
                 o.tracks,
                 o.resumed,
                 o.sound_hours,

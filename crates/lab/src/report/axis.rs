@@ -36,7 +36,9 @@ impl Axis {
             let margin = (high / low).powf(0.06).max(1.1);
             return Self::Log { low: low / margin, high: (high * margin).min(limits.most.max(high)) };
         }
-        let margin = if high > low { 0.06 * (high - low) } else { 0.5 };
+        // Where all are alike, a share lies on an axis of a few points and not of tenths.
+        let alone = if limits == Limits::SHARE { 5.0 } else { 0.5 };
+        let margin = if high > low { 0.06 * (high - low) } else { alone };
         let low_end = (low - margin).max(limits.least.min(low));
         Self::Linear { low: low_end, high: (high + margin).min(limits.most.max(high)) }
     }
@@ -180,6 +182,9 @@ mod tests {
             panic!("a linear axis")
         };
         assert!(low < 90.0 && high == 100.0);
-        assert_eq!(Axis::around(&[100.0], Scale::Linear, Limits::SHARE).marks(4).last(), Some(&100.0));
+        assert_eq!(
+            Axis::around(&[100.0, 100.0], Scale::Linear, Limits::SHARE).marks(5),
+            [95.0, 96.0, 97.0, 98.0, 99.0, 100.0]
+        );
     }
 }
