@@ -19,7 +19,7 @@ pub use monitor::{Monitor, Silent};
 pub use music::Music;
 pub use music::disturbances::{DisturbanceCache, DisturbanceSource, Disturbances, SplitDisturbances};
 pub use question::figure::{Figure, Kind, Scale};
-pub use question::setting::{Setting, overlay};
+pub use question::setting::Setting;
 pub use question::{Grid, Question, Size};
 pub use report::comparison::{Chosen, Comparison, Difference};
 pub use report::drawing::Drawing;

@@ -1,14 +1,16 @@
 //! Experiments end to end, on a few composed tracks.
 
 use std::io::Read as _;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use indicatif::ProgressBar;
 use sordino_lab::evaluate::{Finding, Row};
 use sordino_lab::{Lab, Monitor, Music, Part, Question, Results, Silent, Size};
-use sordino_learn::run::{Progress, Quiet};
+use sordino_learn::run::{Progress, Quiet, Report};
 
 const RUN: &str = r#"
     question = "Does <everything> work?"
@@ -60,6 +62,53 @@ impl Monitor for Counting {
 fn question(folder: &Path) -> Question {
     std::fs::write(folder.join("run.toml"), RUN).unwrap();
     Question::read(folder, Size::Full).unwrap()
+}
+
+/// Dies where queries are first asked, and counts the reports of training.
+#[derive(Default)]
+struct Dying {
+    died: AtomicBool,
+    reports: Arc<AtomicUsize>,
+}
+
+struct Reports(Arc<AtomicUsize>);
+
+impl Progress for Reports {
+    fn report(&self, report: &Report<'_>) -> ControlFlow<()> {
+        self.0.fetch_add(usize::from(report.phase.starts_with("routing")), Ordering::Relaxed);
+        ControlFlow::Continue(())
+    }
+}
+
+impl Monitor for Dying {
+    fn note(&self, _line: &str) {}
+
+    fn bar(&self, _length: u64, what: &'static str) -> ProgressBar {
+        assert!(what != "queries" || self.died.swap(true, Ordering::Relaxed), "killed");
+        ProgressBar::hidden()
+    }
+
+    fn training(&self) -> Box<dyn Progress> {
+        Box::new(Reports(self.reports.clone()))
+    }
+}
+
+#[test]
+fn what_was_learned_survives_a_kill_while_queries_are_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let often = RUN.replacen("keys = 1", "keys = 1\nsettings.sordino.checkpoint_every = 5", 1);
+    std::fs::write(folder.path().join("run.toml"), often).unwrap();
+    let question = Question::read(folder.path(), Size::Smoke).unwrap();
+    let (music, cache, monitor) = (Music::default(), folder.path().join("cache"), Dying::default());
+    let lab = Lab::new(&music, &cache, &monitor);
+    assert!(catch_unwind(AssertUnwindSafe(|| lab.run(&question))).is_err());
+    let whole = monitor.reports.swap(0, Ordering::Relaxed);
+    let left = || std::fs::read_dir(cache.join("checkpoints")).unwrap().count();
+    assert_eq!(left(), 1);
+    lab.run(&question).unwrap();
+    let again = monitor.reports.load(Ordering::Relaxed);
+    assert!(4 * again < whole, "{again} reports after {whole}");
+    assert_eq!(left(), 0, "what is done needs no checkpoints");
 }
 
 #[test]

@@ -127,6 +127,16 @@ impl TrainConfig {
         }
     }
 
+    /// The same with other settings laid over it: what they do not name stays.
+    ///
+    /// # Errors
+    /// What is wrong with a setting: a name that there is none of, or a value of another kind.
+    pub fn laid_over(&self, settings: &toml::Table) -> Result<Self, toml::de::Error> {
+        let mut all = toml::Table::try_from(self).map_err(serde::de::Error::custom)?;
+        overlay(&mut all, settings);
+        all.try_into()
+    }
+
     /// Examples of every one of so many labels.
     pub fn clips(&self, labels: usize) -> usize {
         self.clips_per_track.max(self.least_clips.div_ceil(labels.max(1)))
@@ -185,9 +195,29 @@ impl TrainConfig {
     }
 }
 
+/// Lays a table over settings: tables within tables are laid over each other, everything else is replaced.
+pub fn overlay(settings: &mut toml::Table, over: &toml::Table) {
+    for (name, value) in over {
+        match (settings.get_mut(name), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(over)) => overlay(inner, over),
+            _ => _ = settings.insert(name.clone(), value.clone()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_are_laid_over_table_by_table() {
+        let standard = TrainConfig::effort(Effort::Standard);
+        let laid = |text: &str| standard.laid_over(&text.parse().unwrap());
+        let changed = laid("spill = 2\nrouter = { hidden = [7] }").unwrap();
+        assert_eq!((changed.spill, &changed.router.hidden[..]), (2, &[7][..]));
+        assert_eq!(changed.router.bottleneck, standard.router.bottleneck);
+        assert!(laid("spilll = 2").unwrap_err().to_string().contains("spilll"));
+    }
 
     #[test]
     fn a_small_library_has_more_clips_of_every_track() {

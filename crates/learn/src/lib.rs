@@ -13,7 +13,7 @@ mod space;
 mod train;
 pub mod unknown;
 
-pub use config::{Effort, TrainConfig};
+pub use config::{Effort, TrainConfig, overlay};
 pub use error::LearnError;
 pub use model::{Answer, FloatModel, Match, float_answers, integer_answers};
 pub use train::{

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sordino_corpus::MelTable;
 use sordino_fhe::decision::{Options, Plan};
 use sordino_fhe::params;
-use sordino_lab::{Disturbances, overlay};
+use sordino_lab::Disturbances;
 use sordino_learn::run::Stopwatch;
 use sordino_learn::unknown::{Cut, Threshold, UnknownSettings};
 use sordino_learn::{Effort, FloatModel, TrainConfig};
@@ -73,13 +73,8 @@ impl SettingArgs {
         let mut config = TrainConfig::effort(self.effort.into());
         if let Some(path) = &self.config {
             let text = read_text(path, 1 << 20).with_context(|| format!("cannot read {}", path.display()))?;
-            let laid = || -> Result<TrainConfig, toml::de::Error> {
-                let over: toml::Table = toml::from_str(&text)?;
-                let mut settings = toml::Table::try_from(&config).map_err(serde::de::Error::custom)?;
-                overlay(&mut settings, &over);
-                settings.try_into()
-            };
-            config = laid().with_context(|| format!("{} is no training configuration", path.display()))?;
+            let laid = toml::from_str(&text).and_then(|over| config.laid_over(&over));
+            config = laid.with_context(|| format!("{} is no training configuration", path.display()))?;
         }
         if let Some(clusters) = &self.clusters {
             config.stages = parse_clusters(clusters)?;

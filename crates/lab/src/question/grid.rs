@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use sordino_audio::{AugmentSpec, Level};
 use sordino_corpus::{Condition, QuerySpec};
-use sordino_learn::{Effort, TrainConfig};
+use sordino_learn::{Effort, TrainConfig, overlay};
 use sordino_model::{Protocol, Resolution};
 use toml::{Table, Value};
 
-use super::setting::{Columns, Setting, combinations, overlay};
+use super::setting::{Columns, Setting, combinations};
 use super::unit::{QuerySettings, SystemSettings, Unit};
 use crate::evaluate::AnswerSettings;
 use crate::music::library::LibrarySettings;

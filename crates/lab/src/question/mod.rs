@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Deserialize;
+use sordino_learn::overlay;
 use sordino_model::files::read_text;
 use toml::Spanned;
 
 use self::figure::Figure;
 pub use self::grid::Grid;
-use self::setting::overlay;
 use crate::LabError;
 use crate::evaluate::{Row, Table};
 use crate::system::Sordino;

@@ -36,16 +36,6 @@ pub(crate) fn combinations(settings: &Table, varied: &[Setting]) -> Result<Vec<(
     Ok(all)
 }
 
-/// Lays a table over settings: tables within tables are laid over each other, everything else is replaced.
-pub fn overlay(settings: &mut Table, over: &Table) {
-    for (name, value) in over {
-        match (settings.get_mut(name), value) {
-            (Some(Value::Table(inner)), Value::Table(over)) => overlay(inner, over),
-            _ => _ = settings.insert(name.clone(), value.clone()),
-        }
-    }
-}
-
 /// Sets the value at a dotted path, whose last part may be new (a setting without a value is not written).
 fn set(settings: &mut Table, path: &str, value: &Value) -> Result<(), String> {
     let no_table = || format!("no settings at the path {path}");
@@ -56,16 +46,4 @@ fn set(settings: &mut Table, path: &str, value: &Value) -> Result<(), String> {
     }
     place.insert(last.into(), value.clone());
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tables_are_laid_over_tables() {
-        let mut settings: Table = "a = 1\nb = { c = 2, d = [3] }".parse().unwrap();
-        overlay(&mut settings, &"b = { d = [4], e = 5 }".parse().unwrap());
-        assert_eq!(settings, "a = 1\nb = { c = 2, d = [4], e = 5 }".parse().unwrap());
-    }
 }

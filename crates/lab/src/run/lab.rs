@@ -1,8 +1,10 @@
 //! [`Lab`]: runs an experiment, unit by unit, and remembers every unit that is done.
 
 use std::collections::HashMap;
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -148,10 +150,12 @@ impl<'a> Lab<'a> {
                 Some(outcome) => outcome,
                 None => {
                     let start = Instant::now();
-                    let outcome = self.evaluate(unit, &store.place(&unit.library)?, &origin)?;
+                    let leftovers = Mutex::default();
+                    let outcome = self.evaluate(unit, &store.place(&unit.library)?, &origin, &leftovers)?;
                     let building = outcome.training_seconds.unwrap_or(0.0);
                     let asking = (start.elapsed().as_secs_f64() - building).max(0.0);
                     let kept = keep(file, &outcome)?;
+                    leftovers.into_inner().unwrap_or_default().iter().try_for_each(|folder| remove(folder))?;
                     rates.add(&self.cache, unit, building, outcome.training_gigabytes, asking)?;
                     kept
                 }
@@ -188,7 +192,13 @@ impl<'a> Lab<'a> {
     }
 
     /// Builds a unit's system and asks it.
-    fn evaluate(&self, unit: &Unit, placement: &Placement, origin: &str) -> Result<Outcome, LabError> {
+    fn evaluate(
+        &self,
+        unit: &Unit,
+        placement: &Placement,
+        origin: &str,
+        leftovers: &Mutex<Vec<PathBuf>>,
+    ) -> Result<Outcome, LabError> {
         let Placement { table, asked, recorded } = placement;
         let (catalogue, sound, split) = (table.catalogue(), SoundOptions::default(), unit.queries.split());
         let disturbances = self.disturbances.at(table.spec().sample_rate, self.monitor)?;
@@ -212,6 +222,7 @@ impl<'a> Lab<'a> {
             origin,
             source: format!("{} tracks, {recorded} recorded", table.len()),
             cache: &self.cache,
+            leftovers,
             networks: &self.networks,
             monitor: self.monitor,
             progress: &progress,
@@ -295,6 +306,13 @@ fn findings<'u>(outcomes: impl Iterator<Item = (&'u Unit, Outcome)>) -> Vec<Find
         }
     }
     findings.into_iter().map(|(_, finding)| finding).collect()
+}
+
+fn remove(folder: &Path) -> Result<(), LabError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(LabError::io(folder, "remove")(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a result; returns it as a later run will read it: the last bit of a number with seventeen digits does not always survive.

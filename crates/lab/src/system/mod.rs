@@ -6,7 +6,8 @@ mod networks;
 pub(crate) mod registry;
 mod sordino;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use sordino_corpus::{Catalogue, CropSplit, MelTable, SoundOptions};
 
@@ -36,6 +37,8 @@ pub struct Construction<'a> {
     pub source: String,
     /// A folder for models and checkpoints.
     pub cache: &'a Path,
+    /// Folders of what was needed to go on after a kill: they are removed when the unit's result is kept, and not before.
+    pub leftovers: &'a Mutex<Vec<PathBuf>>,
     /// Networks that other systems of the run have trained.
     pub(crate) networks: &'a Networks,
     /// Who is told how it goes on.

@@ -1,7 +1,6 @@
 //! [`Sordino`]: a model of this project, asked in every protocol and precision.
 
-use std::fs;
-use std::path::Path;
+use std::sync::PoisonError;
 
 use sordino_front::FeatureSpec;
 use sordino_learn::sound::labels;
@@ -56,7 +55,7 @@ impl Sordino {
         let (client, server) = model.halves(&name, labels(&table))?;
         let card = Card { source: library.source.clone(), ..Card::default() };
         save(&library.cache.join("models").join(&name), &client, &server, &card)?;
-        remove(&checkpoints)?;
+        library.leftovers.lock().unwrap_or_else(PoisonError::into_inner).push(checkpoints);
         Ok(Self { float: Some(model), client, server })
     }
 
@@ -209,12 +208,5 @@ fn method(protocol: Protocol, precision: &str) -> Method {
         answers,
         resolution: resolution.map(|resolution| resolution.name().into()),
         precision: precision.into(),
-    }
-}
-
-fn remove(folder: &Path) -> Result<(), LabError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LabError::io(folder, "remove")(error)),
-        _ => Ok(()),
     }
 }

@@ -28,15 +28,9 @@ pub use sound::{train, train_on};
 pub use tuned::{Change, Shares, Surroundings, Tuned, tune};
 pub use vectors::train_vectors;
 
-/// The fewest labels that can be learned: of fewer, none can be left out to imitate unknown ones.
-const FEWEST: usize = 5;
-
 /// Learns from examples: whitening, clusters, routing stages, the last stage, the flat classifier, and their unknown thresholds.
 fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -> Result<FloatModel, LearnError> {
     let songs = examples.songs();
-    if songs.len() < FEWEST {
-        return Err(LearnError::TooFew { what: "tracks of different sound", found: songs.len(), expected: FEWEST });
-    }
     let set = TrainingSet::draw(examples, config, run)?;
 
     // The projected vectors are coordinates in the whitened space already; only the rotation is left to do.

@@ -7,7 +7,8 @@ use sordino_audio::{ImpulseBank, NoiseBank};
 use sordino_corpus::MelTable;
 use sordino_front::FeatureSpec;
 
-use super::{FEWEST, learn};
+use super::learn;
+use crate::examples::Examples as _;
 use crate::math::random::stream;
 use crate::run::checkpoint::Checkpoints;
 use crate::run::progress::Progress;
@@ -15,6 +16,9 @@ use crate::run::training_run::TrainingRun;
 use crate::sound::clip_examples::ClipExamples;
 use crate::sound::{AugmentedClips, Clips, embedding};
 use crate::{FloatModel, LearnError, TrainConfig};
+
+/// The fewest tracks that are a library: of fewer, too few can be left out to imitate unknown ones.
+const FEWEST: usize = 5;
 
 /// Trains a model for a table of cached mel power, disturbed with the training parts of the banks. With a folder for
 /// checkpoints, a run that was stopped goes on where it was, to the same result.
@@ -61,7 +65,12 @@ pub fn train_on(
     let run = TrainingRun { device, seed: config.seed, checkpoints, progress };
     let network =
         config.embedding.as_ref().map(|settings| embedding::train(clips, spec, settings, &run)).transpose()?;
-    learn(&ClipExamples::new(clips, spec, config.statistics, network)?, config, &run)
+    let examples = ClipExamples::new(clips, spec, config.statistics, network)?;
+    let found = examples.songs().len();
+    if found < FEWEST {
+        return Err(LearnError::TooFew { what: "tracks of different sound", found, expected: FEWEST });
+    }
+    learn(&examples, config, &run)
 }
 
 /// What two runs must share to share checkpoints: settings, and some of the sound.

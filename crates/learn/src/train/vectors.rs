@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::{FEWEST, learn};
+use super::learn;
 use crate::examples::{Examples, Purpose};
 use crate::math::random::stream;
 use crate::run::checkpoint::Checkpoints;
@@ -12,11 +12,14 @@ use crate::run::progress::Progress;
 use crate::run::training_run::TrainingRun;
 use crate::{FloatModel, LearnError, TrainConfig};
 
+/// One label to leave out and one to keep, where unknown ones are imitated.
+const FEWEST: usize = 2;
+
 /// Trains a model on base vectors, which need not describe sound: [`crate::examples::LabelledVectors`], or any other
 /// [`Examples`]. The model's clients hand such vectors to it as features. Of `config`, what disturbs or cuts sound has no effect.
 ///
 /// # Errors
-/// [`LearnError`] for settings outside their range, fewer than five labels, examples that cannot be used, training that diverges,
+/// [`LearnError`] for settings outside their range, fewer than two labels, examples that cannot be used, training that diverges,
 /// checkpoints that cannot be written, or where `progress` asks to stop.
 pub fn train_vectors(
     examples: &dyn Examples,

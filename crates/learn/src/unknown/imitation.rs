@@ -45,7 +45,7 @@ pub(crate) struct Unknown {
 }
 
 impl Imitation<'_> {
-    /// Scores of examples of songs left out, against those kept. Nothing else is left out: strangers that resemble the library are
+    /// Scores of examples of songs left out, against those kept; none in a library of two. Nothing else is left out: strangers that resemble the library are
     /// those that a threshold is for.
     pub(crate) fn scores(&self) -> Result<Vec<Unknown>, LearnError> {
         const PARTS: usize = 5;
@@ -55,7 +55,12 @@ impl Imitation<'_> {
         let parts = (ENOUGH * PARTS).div_ceil(count.max(1)).clamp(1, PARTS);
         let mut scores = Vec::new();
         for part in 0..parts {
-            scores.extend(self.part(|label| self.songs.of(label) as usize % PARTS == part)?);
+            // Against one song alone nothing stands out, and in two that is all that is left.
+            let leaves_out = |song: usize| song % PARTS == part;
+            if count - (0..count).filter(|&song| leaves_out(song)).count() < 2 {
+                continue;
+            }
+            scores.extend(self.part(|label| leaves_out(self.songs.of(label) as usize))?);
         }
         Ok(scores)
     }

@@ -181,12 +181,18 @@ fn three_stages_spill_and_single_examples_are_only_settings() {
 #[test]
 fn too_little_is_an_error() {
     let (vectors, labels) = Planted::new(CLASSES, 1).examples(3, 2);
-    for few in [1, 4] {
-        let rows: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] < few).collect();
+    let of = |count: u32| {
+        let rows: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] < count).collect();
         let own: Vec<u32> = rows.iter().map(|&i| labels[i]).collect();
-        let library = LabelledVectors::new(vectors.select(Axis(0), &rows), &own).unwrap();
-        let refused = train_vectors(&library, &config(), None, &Quiet);
-        assert!(matches!(refused, Err(LearnError::TooFew { what: "labels", .. })), "{few} labels");
+        train_vectors(&LabelledVectors::new(vectors.select(Axis(0), &rows), &own).unwrap(), &config(), None, &Quiet)
+    };
+    assert!(matches!(of(1), Err(LearnError::TooFew { what: "labels", .. })));
+    for few in [2, 3, 4] {
+        let model = of(few).unwrap();
+        let (client, server) = model.halves("few", titles((0..few).map(|i| i.to_string()))).unwrap();
+        let pair = Pair::new(&client, &server).unwrap();
+        let (right, _) = named(&pair, Protocol::Flat, &vectors.select(Axis(0), &[0, 1]), &labels[..2]);
+        assert_eq!(right, 1.0, "{few} labels");
     }
     let model = trained();
     assert!(matches!(model.halves("short", titles(["only one"])), Err(LearnError::Shape { what: "labels", .. })));

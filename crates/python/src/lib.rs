@@ -1,0 +1,27 @@
+//! The Rust core of the Python package `sordino`: arrays and bytes in, arrays and bytes out.
+//!
+//! Comes in: NumPy arrays of features and labels, keys and messages as bytes. Goes out: models, predictions, messages. What a Python user
+//! sees is in `python/sordino`; this crate refuses to know about scikit-learn. Whatever takes longer than a blink runs without the
+//! interpreter's lock.
+
+mod error;
+mod exchange;
+mod keys;
+mod learning;
+mod model;
+mod protocol;
+
+/// The extension module.
+#[pyo3::pymodule]
+mod _sordino {
+    #[pymodule_export]
+    use super::error::SordinoError;
+    #[pymodule_export]
+    use super::exchange::{Answer, Client, Server};
+    #[pymodule_export]
+    use super::keys::{EvaluationKey, SecretKey};
+    #[pymodule_export]
+    use super::learning::{default_settings, train};
+    #[pymodule_export]
+    use super::model::Model;
+}

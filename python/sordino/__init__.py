@@ -1,0 +1,38 @@
+"""Naming under fully homomorphic encryption: of music, and of anything that has a vector of features.
+
+``EncryptedClassifier`` is a scikit-learn classifier. ``Client`` and ``Server`` are its halves, which speak bytes; ``Model`` holds both.
+"""
+
+from sordino._sordino import (
+    Answer,
+    Client,
+    EvaluationKey,
+    Model,
+    SecretKey,
+    Server,
+    SordinoError,
+    default_settings,
+    train,
+)
+
+__all__ = [
+    "Answer",
+    "Client",
+    "EncryptedClassifier",
+    "EvaluationKey",
+    "Model",
+    "SecretKey",
+    "Server",
+    "SordinoError",
+    "default_settings",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    # Whoever needs no estimator needs no scikit-learn.
+    if name == "EncryptedClassifier":
+        from sordino._estimator import EncryptedClassifier
+
+        return EncryptedClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

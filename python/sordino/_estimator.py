@@ -1,0 +1,233 @@
+"""A scikit-learn classifier that is asked under encryption."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sordino._sordino import Answer, Client, EvaluationKey, Model, SecretKey, Server, train
+
+Protocol = Literal["flat", "routed", "decided"]
+
+
+class EncryptedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Names vectors of features without the server learning which, or what they are.
+
+    Features are whitened, the classes clustered, and two stages of linear classifiers trained on integers: first the cluster,
+    then the class in it. Encrypted predictions equal those in the clear, except where the server decides between near ties.
+
+    Parameters
+    ----------
+    stages : sequence of int, default (0,)
+        Clusters of every routing stage; 0 balances the stages, and ``()`` makes a flat classifier.
+    bits : int, default 6
+        Bits of weights and inputs.
+    probes : int, default 2
+        Clusters that are followed in ``routed`` and ``decided``.
+    protocol : {"routed", "flat", "decided"}, default "routed"
+        Who decides. In ``flat`` one trip returns every score; in ``routed`` the client picks clusters in the first trip and asks for
+        them by encrypted selectors in the second; in ``decided`` the server finds the class under encryption.
+    spill : int, default 1
+        Clusters that a class may live in.
+    width : int, default 256
+        Components of a vector that the last stage sees.
+    effort : {"quick", "standard", "thorough"}, default "quick"
+        Preset of everything else.
+    jitter : float, default 0.0
+        Normal noise on every training example, in deviations of a feature within classes. With one or two examples a class, give some.
+    settings : dict, optional
+        Further settings of training by name, such as ``{"router": {"hidden": [512]}}``; those of an effort are
+        ``json.loads(sordino.default_settings("quick"))``.
+    random_state : int, default 1
+        Seed of everything random.
+    progress : callable, optional
+        Called with phase, step and steps while fitting.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    n_features_in_ : int
+        Width of a vector.
+    model_ : Model
+        Both halves.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sordino import EncryptedClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> classifier = EncryptedClassifier().fit(X[:1500], y[:1500])
+    >>> bool(classifier.score(X[1500:], y[1500:]) > 0.9)
+    True
+    >>> bool((classifier.predict(X[1500:1502], fhe="encrypted") == classifier.predict(X[1500:1502])).all())
+    True
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[int] = (0,),
+        bits: int = 6,
+        probes: int = 2,
+        protocol: Protocol = "routed",
+        spill: int = 1,
+        width: int = 256,
+        effort: Literal["quick", "standard", "thorough"] = "quick",
+        jitter: float = 0.0,
+        settings: dict[str, Any] | None = None,
+        random_state: int = 1,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> None:
+        self.stages = stages
+        self.bits = bits
+        self.probes = probes
+        self.protocol = protocol
+        self.spill = spill
+        self.width = width
+        self.effort = effort
+        self.jitter = jitter
+        self.settings = settings
+        self.random_state = random_state
+        self.progress = progress
+
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> EncryptedClassifier:
+        """Learns from ``X``, shape (n, features), and the class of each row, ``y``.
+
+        Raises ``ValueError`` for fewer than two classes and :class:`SordinoError` for settings that do not fit.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y has one class, {self.classes_[0]!r}; expected at least two")
+        if np.abs(X).max() > 1e18:
+            raise ValueError("X has values beyond 1e18, whose squares are no numbers of single precision; scale it")
+        self.model_ = train(
+            np.ascontiguousarray(X),
+            labels.astype(np.uint32),
+            [str(name) for name in self.classes_],
+            effort=self.effort,
+            settings=json.dumps(self._settings()),
+            jitter=float(self.jitter),
+            progress=self.progress,
+        )
+        return self
+
+    def predict(self, X: npt.ArrayLike, fhe: Literal["clear", "encrypted"] = "clear") -> npt.NDArray[Any]:
+        """The class of every row of ``X``, shape (n,).
+
+        With ``fhe="encrypted"`` every row is encrypted, answered by a server in this process that sees ciphertexts alone, and decrypted:
+        under a second a row, and the same answers as ``"clear"``, which computes in the same integers.
+        """
+        rows = self._rows(X)
+        if fhe == "encrypted":
+            answers = self._ask(rows)
+            labels = np.array([answer.labels[0] if answer.labels else -1 for answer in answers], dtype=np.int64)
+        elif fhe == "clear":
+            labels, _ = self.model_.predict(rows, self.protocol, probes=self._probes())
+        else:
+            raise ValueError(f'fhe is {fhe!r}, expected "clear" or "encrypted"')
+        if self.protocol == "decided":
+            # Where the server decides, it names nobody below the threshold: then the clear scores of flat are the nearest.
+            missing = labels < 0
+            if missing.any():
+                labels = labels.copy()
+                labels[missing] = self.model_.scores(rows[missing]).argmax(axis=1)
+        return np.asarray(self.classes_[labels])
+
+    def known(self, X: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Whether each row of ``X`` is like anything that was learned, shape (n,)."""
+        rows = self._rows(X)
+        _, known = self.model_.predict(rows, self.protocol, probes=self._probes())
+        return known
+
+    def decision_function(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Scores of every class, shape (n, classes), or (n,) of the second of two: what a client of ``flat`` decrypts, in integer units."""
+        rows = self._rows(X)
+        scores = self.model_.scores(rows).astype(np.float64)
+        return scores if scores.shape[1] > 2 else scores[:, 1] - scores[:, 0]
+
+    def cost(self) -> dict[str, Any]:
+        """What a query costs, trip by trip, and the probability that it is answered wrongly, before anyone pays."""
+        check_is_fitted(self)
+        return dict(json.loads(self.model_.cost(self.protocol, probes=self._probes())))
+
+    def range(self) -> list[dict[str, Any]]:
+        """What every stage holds, and the largest score that any query can reach there: proven, not sampled."""
+        check_is_fitted(self)
+        return list(json.loads(self.model_.range()))
+
+    def server(self) -> Server:
+        """The half that holds the weights, ready to answer: bytes in, bytes out."""
+        check_is_fitted(self)
+        return Server(self.model_.server_bytes(), self.protocol, probes=self._probes())
+
+    def client(self, key: SecretKey, hello: bytes, evaluation_key: str | None = None) -> Client:
+        """The half that encrypts and decrypts, under a key of the client's own."""
+        check_is_fitted(self)
+        return Client(self.model_.client_bytes(), key, hello, evaluation_key)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the model as a folder that ``sordino serve`` and the other commands take, and the classes beside it."""
+        check_is_fitted(self)
+        self.model_.save(folder)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        model = state.pop("model_", None)
+        if model is not None:
+            state["_halves"] = (model.client_bytes(), model.server_bytes())
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        halves = state.pop("_halves", None)
+        super().__setstate__(state)
+        if halves is not None:
+            self.model_ = Model.from_bytes(*halves)
+
+    def _settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = {
+            "seed": int(self.random_state),
+            "stages": [int(slots) for slots in self.stages],
+            "spill": int(self.spill),
+            "width": int(self.width),
+            "router": {"input_bits": int(self.bits), "weight_bits": int(self.bits)},
+            "tracks": {"input_bits": int(self.bits), "weight_bits": int(self.bits)},
+        }
+        for name, value in (self.settings or {}).items():
+            known = settings.get(name)
+            settings[name] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
+        return settings
+
+    def _probes(self) -> int:
+        clusters = json.loads(self.model_.range())[0]["slots"] if self.stages else 1
+        return max(1, min(int(self.probes), int(clusters)))
+
+    def _rows(self, X: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        check_is_fitted(self)
+        return np.ascontiguousarray(validate_data(self, X, dtype=np.float32, reset=False))
+
+    def _ask(self, rows: npt.NDArray[np.float32]) -> list[Answer]:
+        key, server = SecretKey(), self.server()
+        name = server.register(EvaluationKey(key)) if self.protocol == "decided" else None
+        client = self.client(key, server.hello, name)
+        answers = []
+        for row in rows:
+            step = client.start(row.tolist())
+            while isinstance(step, bytes):
+                step = client.receive(server.answer(step))
+            answers.append(step)
+        return answers
