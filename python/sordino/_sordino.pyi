@@ -1,0 +1,148 @@
+"""The Rust core. Arrays and bytes in, arrays and bytes out; what takes long runs without the interpreter's lock."""
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+_Protocol = Literal["flat", "routed", "decided"]
+_Resolution = Literal["standard", "fine", "finest"]
+_Effort = Literal["quick", "standard", "thorough"]
+
+class SordinoError(Exception):
+    """What was expected, what was found, and what to do."""
+
+class SecretKey:
+    """A client's secret key, of 128 bits of security. Whoever has it reads the client's queries and answers."""
+
+    def __init__(self) -> None: ...
+    @staticmethod
+    def from_bytes(data: bytes) -> SecretKey: ...
+    def to_bytes(self) -> bytes: ...
+
+class EvaluationKey:
+    """What a server needs to decide under encryption, made in a second or two and sent once. It is public."""
+
+    def __init__(self, secret: SecretKey) -> None: ...
+    @staticmethod
+    def from_bytes(data: bytes) -> EvaluationKey: ...
+    def to_bytes(self) -> bytes: ...
+    @property
+    def id(self) -> str:
+        """Its name, the SHA-256 of the key, in hexadecimal digits."""
+
+class Answer:
+    """What a query gave."""
+
+    @property
+    def known(self) -> bool:
+        """Whether what was asked about is like anything that was learned."""
+    @property
+    def labels(self) -> list[int]:
+        """Labels, counted from 0, the best first. Where the server decides, only what it returned."""
+    @property
+    def scores(self) -> list[int]:
+        """Their scores in integer units; empty where the server decides."""
+
+class Client:
+    """The half that holds a secret key: features go in, messages come out, and an answer from the server's replies."""
+
+    def __init__(self, model: bytes, key: SecretKey, hello: bytes, evaluation_key: str | None = None) -> None: ...
+    def start(self, features: Sequence[float]) -> bytes:
+        """The first message of a query about one vector."""
+    def receive(self, reply: bytes) -> bytes | Answer:
+        """The next message, or the answer. It must not travel back to the server, nor anything that follows from it."""
+    def accept(self, share: float) -> None:
+        """From the next query on, lets such a share of strangers pass for known, from 0.001 to 0.5."""
+
+class Server:
+    """The half that holds the weights: it answers encrypted messages, of any number of clients at once."""
+
+    def __init__(
+        self,
+        model: bytes,
+        protocol: _Protocol = "routed",
+        *,
+        probes: int = 2,
+        answers: int = 1,
+        resolution: _Resolution = "standard",
+    ) -> None: ...
+    @property
+    def hello(self) -> bytes:
+        """What it says first: protocol, model and plan, for ``Client``."""
+    def register(self, key: EvaluationKey) -> str:
+        """Keeps a client's evaluation key; returns its name."""
+    def answer(self, message: bytes) -> bytes:
+        """The reply to one message."""
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the prepared weights in memory."""
+
+class Model:
+    """Both halves of a trained model."""
+
+    @staticmethod
+    def load(folder: str | PathLike[str]) -> Model:
+        """Opens the model in a folder."""
+    @staticmethod
+    def from_bytes(client: bytes, server: bytes) -> Model:
+        """Puts two halves together."""
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Saves the model as a folder, in place of a model that is there."""
+    def client_bytes(self) -> bytes:
+        """The client's half. It is public."""
+    def server_bytes(self) -> bytes:
+        """The server's half: the weights."""
+    @property
+    def titles(self) -> list[str]:
+        """Names of the labels, by their numbers."""
+    @property
+    def width(self) -> int:
+        """Width of a vector of features."""
+    def predict(
+        self,
+        x: npt.NDArray[np.float32],
+        protocol: _Protocol = "routed",
+        *,
+        probes: int = 2,
+        answers: int = 1,
+        resolution: _Resolution = "standard",
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Names every row of ``x``, shape (n, width), in the clear: the best label, -1 where there is none, and whether it is known."""
+    def scores(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        """Scores of every label, shape (n, labels), in integer units above the unknown threshold."""
+    def cost(
+        self,
+        protocol: _Protocol = "routed",
+        *,
+        probes: int = 2,
+        answers: int = 1,
+        resolution: _Resolution = "standard",
+    ) -> str:
+        """What a query costs and how surely it is answered, as JSON."""
+    def range(self) -> str:
+        """What every stage holds, and the largest score that any query can reach there, as JSON."""
+
+def default_settings(effort: _Effort) -> str:
+    """The settings of an effort, as JSON."""
+
+def train(
+    x: npt.NDArray[np.float32],
+    y: npt.NDArray[np.uint32],
+    names: Sequence[str],
+    *,
+    effort: _Effort = "standard",
+    settings: str = "{}",
+    jitter: float = 0.0,
+    held_out: float = 0.2,
+    checkpoints: str | PathLike[str] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Model:
+    """Learns from vectors ``x``, shape (n, width), and labels ``y``, shape (n,), counted from 0 without a gap.
+
+    ``names`` has a title for each label, ``settings`` are JSON over those of the effort, ``jitter`` is noise on every example in deviations of a
+    feature within labels, ``held_out`` the share of every label's vectors by which the unknown threshold is chosen. ``progress`` is called
+    with phase, step and steps; what it raises stops the training. Raises ``SordinoError``.
+    """
