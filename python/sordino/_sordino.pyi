@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Literal
+from typing import Literal, final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,18 +14,20 @@ _Effort = Literal["quick", "standard", "thorough"]
 class SordinoError(Exception):
     """What was expected, what was found, and what to do."""
 
+@final
 class SecretKey:
     """A client's secret key, of 128 bits of security. Whoever has it reads the client's queries and answers."""
 
-    def __init__(self) -> None: ...
+    def __new__(cls) -> SecretKey: ...
     @staticmethod
     def from_bytes(data: bytes) -> SecretKey: ...
     def to_bytes(self) -> bytes: ...
 
+@final
 class EvaluationKey:
     """What a server needs to decide under encryption, made in a second or two and sent once. It is public."""
 
-    def __init__(self, secret: SecretKey) -> None: ...
+    def __new__(cls, secret: SecretKey) -> EvaluationKey: ...
     @staticmethod
     def from_bytes(data: bytes) -> EvaluationKey: ...
     def to_bytes(self) -> bytes: ...
@@ -33,6 +35,7 @@ class EvaluationKey:
     def id(self) -> str:
         """Its name, the SHA-256 of the key, in hexadecimal digits."""
 
+@final
 class Answer:
     """What a query gave."""
 
@@ -46,10 +49,11 @@ class Answer:
     def scores(self) -> list[int]:
         """Their scores in integer units; empty where the server decides."""
 
+@final
 class Client:
     """The half that holds a secret key: features go in, messages come out, and an answer from the server's replies."""
 
-    def __init__(self, model: bytes, key: SecretKey, hello: bytes, evaluation_key: str | None = None) -> None: ...
+    def __new__(cls, model: bytes, key: SecretKey, hello: bytes, evaluation_key: str | None = None) -> Client: ...
     def start(self, features: Sequence[float]) -> bytes:
         """The first message of a query about one vector."""
     def receive(self, reply: bytes) -> bytes | Answer:
@@ -57,18 +61,19 @@ class Client:
     def accept(self, share: float) -> None:
         """From the next query on, lets such a share of strangers pass for known, from 0.001 to 0.5."""
 
+@final
 class Server:
     """The half that holds the weights: it answers encrypted messages, of any number of clients at once."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         model: bytes,
         protocol: _Protocol = "routed",
         *,
         probes: int = 2,
         answers: int = 1,
         resolution: _Resolution = "standard",
-    ) -> None: ...
+    ) -> Server: ...
     @property
     def hello(self) -> bytes:
         """What it says first: protocol, model and plan, for ``Client``."""
@@ -80,6 +85,7 @@ class Server:
     def weight_bytes(self) -> int:
         """Bytes of the prepared weights in memory."""
 
+@final
 class Model:
     """Both halves of a trained model."""
 
@@ -124,6 +130,9 @@ class Model:
         """What a query costs and how surely it is answered, as JSON."""
     def range(self) -> str:
         """What every stage holds, and the largest score that any query can reach there, as JSON."""
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the ``sordino`` program with these arguments, the first of which is its name; returns its exit code."""
 
 def default_settings(effort: _Effort) -> str:
     """The settings of an effort, as JSON."""

@@ -9,6 +9,7 @@ mod exchange;
 mod keys;
 mod learning;
 mod model;
+mod program;
 mod protocol;
 
 /// The extension module.
@@ -24,4 +25,6 @@ mod _sordino {
     use super::learning::{default_settings, train};
     #[pymodule_export]
     use super::model::Model;
+    #[pymodule_export]
+    use super::program::run;
 }

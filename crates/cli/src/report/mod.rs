@@ -2,6 +2,7 @@
 
 mod progress;
 
+use std::ffi::OsString;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::sync::OnceLock;
@@ -158,7 +159,16 @@ impl io::Write for Remarks {
 
 /// The command as it was given, for results that say how they were made.
 pub(crate) fn command() -> Vec<String> {
-    std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
+    COMMAND.get().cloned().unwrap_or_default()
+}
+
+/// The arguments that the program was called with.
+static COMMAND: OnceLock<Vec<String>> = OnceLock::new();
+
+/// Keeps the arguments that the program was called with.
+pub(crate) fn begin(arguments: &[OsString]) {
+    // Nobody calls it twice.
+    let _ = COMMAND.set(arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect());
 }
 
 /// Bytes in the unit that reads best (powers of 1,000).
