@@ -11,6 +11,7 @@ from sordino._sordino import (
     SecretKey,
     Server,
     SordinoError,
+    decode,
     default_settings,
     train,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "SecretKey",
     "Server",
     "SordinoError",
+    "decode",
     "default_settings",
     "train",
 ]

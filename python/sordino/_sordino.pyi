@@ -105,6 +105,17 @@ class Model:
     def titles(self) -> list[str]:
         """Names of the labels, by their numbers."""
     @property
+    def labels(self) -> list[tuple[str, str, str, str]]:
+        """Artist, title, album and licence of every label, by their numbers."""
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second of the sound that it takes; an error for a model of vectors."""
+    @property
+    def query_seconds(self) -> float:
+        """Seconds of sound that a query has."""
+    def features(self, samples: npt.NDArray[np.float32], *, start: float | None = None) -> npt.NDArray[np.float32]:
+        """The features of mono samples at ``sample_rate``, shape (width,), from ``start`` seconds on, or from the middle."""
+    @property
     def width(self) -> int:
         """Width of a vector of features."""
     def predict(
@@ -133,6 +144,9 @@ class Model:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the ``sordino`` program with these arguments, the first of which is its name; returns its exit code."""
+
+def decode(path: str | PathLike[str], rate: int, *, seconds: float = 1.0) -> npt.NDArray[np.float32]:
+    """Decodes a sound file to mono samples of ``rate`` Hz, shape (n,), between -1 and 1. ``seconds`` is the shortest that is taken."""
 
 def default_settings(effort: _Effort) -> str:
     """The settings of an effort, as JSON."""

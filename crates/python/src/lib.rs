@@ -11,6 +11,7 @@ mod learning;
 mod model;
 mod program;
 mod protocol;
+mod sound;
 
 /// The extension module.
 #[pyo3::pymodule]
@@ -27,4 +28,6 @@ mod _sordino {
     use super::model::Model;
     #[pymodule_export]
     use super::program::run;
+    #[pymodule_export]
+    use super::sound::decode;
 }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use ndarray::{Array1, Array2};
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde_json::json;
 use sordino_fhe::params::STANDARD;
 use sordino_fhe::{EvaluationKey, Plan};
+use sordino_front::Crop;
 use sordino_model::files::Bundle;
 use sordino_model::{Card, ClientModel, Decider, MAX_SCORE, Pair, ServerModel, load_pair, save};
 
@@ -75,6 +76,39 @@ impl Model {
     #[getter]
     fn titles(&self) -> Vec<&str> {
         self.client.labels().iter().map(|label| label.title.as_str()).collect()
+    }
+
+    /// Artist, title, album and licence of every label, by their numbers.
+    #[getter]
+    fn labels(&self) -> Vec<(&str, &str, &str, &str)> {
+        let labels = self.client.labels().iter();
+        labels.map(|l| (l.artist.as_str(), l.title.as_str(), l.album.as_str(), l.licence.as_str())).collect()
+    }
+
+    /// Samples a second of the sound that it takes; an error for a model of vectors.
+    #[getter]
+    fn sample_rate(&self) -> PyResult<u32> {
+        Ok(self.client.front().spec().map_err(raised)?.sample_rate)
+    }
+
+    /// Seconds of sound that a query has.
+    #[getter]
+    fn query_seconds(&self) -> PyResult<f32> {
+        Ok(self.client.front().spec().map_err(raised)?.query_seconds)
+    }
+
+    /// The features of mono samples at :attr:`sample_rate`, shape ``(width,)``, from ``start`` seconds on, or from the middle.
+    #[pyo3(signature = (samples, *, start = None))]
+    fn features<'py>(
+        &self,
+        py: Python<'py>,
+        samples: PyReadonlyArray1<'py, f32>,
+        start: Option<f32>,
+    ) -> PyResult<Bound<'py, PyArray1<f32>>> {
+        let samples = samples.as_array().to_vec();
+        let crop = start.map_or(Crop::Middle, Crop::At);
+        let features = py.detach(|| self.client.front().features_at(&samples, crop)).map_err(raised)?;
+        Ok(Array1::from(features).into_pyarray(py))
     }
 
     /// Width of a vector of features.
