@@ -131,17 +131,11 @@ class EncryptedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows = self._rows(X)
         if fhe == "encrypted":
             answers = self._ask(rows)
-            labels = np.array([answer.labels[0] if answer.labels else -1 for answer in answers], dtype=np.int64)
+            labels = np.array([answer.labels[0] for answer in answers], dtype=np.int64)
         elif fhe == "clear":
-            labels, _ = self.model_.predict(rows, self.protocol, probes=self._probes())
+            labels, _ = self.model_.predict(rows, self.protocol, probes=self._probes(), closed=True)
         else:
             raise ValueError(f'fhe is {fhe!r}, expected "clear" or "encrypted"')
-        if self.protocol == "decided":
-            # Where the server decides, it names nobody below the threshold: then the clear scores of flat are the nearest.
-            missing = labels < 0
-            if missing.any():
-                labels = labels.copy()
-                labels[missing] = self.model_.scores(rows[missing]).argmax(axis=1)
         return np.asarray(self.classes_[labels])
 
     def known(self, X: npt.ArrayLike) -> npt.NDArray[np.bool_]:
@@ -226,6 +220,8 @@ class EncryptedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         key, server = SecretKey(), self.server()
         name = server.register(EvaluationKey(key)) if self.protocol == "decided" else None
         client = self.client(key, server.hello, name)
+        # Every row is of one of the classes. What is far from all of them is told by `known`.
+        client.accept(1.0)
 
         def ask(row: npt.NDArray[np.float32]) -> Answer:
             step: bytes | Answer = client.start(row.tolist())

@@ -59,7 +59,7 @@ class Client:
     def receive(self, reply: bytes) -> bytes | Answer:
         """The next message, or the answer. It must not travel back to the server, nor anything that follows from it."""
     def accept(self, share: float) -> None:
-        """From the next query on, lets such a share of strangers pass for known, from 0.001 to 0.5."""
+        """From the next query on, lets such a share of strangers pass for known, from 0.001 to 0.5, or 1 for all."""
 
 @final
 class Server:
@@ -126,8 +126,12 @@ class Model:
         probes: int = 2,
         answers: int = 1,
         resolution: _Resolution = "standard",
+        closed: bool = False,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """Names every row of ``x``, shape (n, width), in the clear: the best label, -1 where there is none, and whether it is known."""
+        """Names every row of ``x``, shape (n, width), in the clear: the best label, -1 where there is none, and whether it is known.
+
+        Where the server decides, it names none below the threshold; ``closed`` takes every row for known.
+        """
     def scores(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         """Scores of every label, shape (n, labels), in integer units above the unknown threshold."""
     def cost(

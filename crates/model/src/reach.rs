@@ -74,8 +74,11 @@ impl Reach {
         share(&self.known.map(|value| value.saturating_neg()), found.saturating_neg())
     }
 
-    /// The evidence above which there is such a share of strangers, from a thousandth to a half.
+    /// The evidence above which there is such a share of strangers, from a thousandth to a half; all evidence is above that for 1.
     pub fn refusing(&self, accepted: f32) -> i64 {
+        if accepted >= 1.0 {
+            return i64::MIN;
+        }
         let place = SHARES.iter().position(|&share| share <= accepted).unwrap_or(SHARES.len() - 1);
         let Some(before) = place.checked_sub(1).filter(|_| SHARES[place] < accepted) else {
             return self.strangers[place];
@@ -131,7 +134,8 @@ mod tests {
         assert!((0.005..0.01).contains(&between), "{between}");
         assert!((reach.refusing(between) - 9_925).abs() <= 1);
         assert_eq!((reach.strangers_above(20_000), reach.strangers_above(0)), (0.001, 0.5));
-        assert_eq!((reach.refusing(0.0), reach.refusing(1.0)), (reach.strangers[8], reach.strangers[0]));
+        assert_eq!((reach.refusing(0.0), reach.refusing(0.9)), (reach.strangers[8], reach.strangers[0]));
+        assert_eq!(reach.refusing(1.0), i64::MIN, "everybody passes");
         assert_eq!((reach.known_below(20_000), reach.known_below(0)), (0.5, 0.001));
     }
 

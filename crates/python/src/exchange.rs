@@ -80,7 +80,7 @@ impl Client {
         }
     }
 
-    /// From the next query on, lets such a share of strangers pass for known, from 0.001 to 0.5.
+    /// From the next query on, lets such a share of strangers pass for known, from 0.001 to 0.5, or 1 for all.
     fn accept(&mut self, share: f32) -> PyResult<()> {
         self.0.accept(share).map_err(raised)
     }

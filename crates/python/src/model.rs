@@ -118,8 +118,9 @@ impl Model {
     }
 
     /// Names every row of ``x``, shape ``(n, width)``, in integers and without encryption: the best label of each, -1 where there is none, and
-    /// whether it is known.
-    #[pyo3(signature = (x, protocol = "routed", *, probes = 2, answers = 1, resolution = "standard"))]
+    /// whether it is known. Where the server decides, it names none below the threshold; ``closed`` takes every row for known.
+    #[pyo3(signature = (x, protocol = "routed", *, probes = 2, answers = 1, resolution = "standard", closed = false))]
+    #[expect(clippy::too_many_arguments, reason = "keywords, in Python")]
     fn predict<'py>(
         &self,
         py: Python<'py>,
@@ -128,10 +129,20 @@ impl Model {
         probes: usize,
         answers: usize,
         resolution: &str,
+        closed: bool,
     ) -> PyResult<Predicted<'py>> {
         let (protocol, pair) = (self::protocol(protocol, probes, answers, resolution)?, self.pair()?);
         let x = x.as_array();
-        let answers = py.detach(|| pair.identify_batch(protocol, x, 1)).map_err(raised)?;
+        let answers = py.detach(|| match (protocol.decider(), closed) {
+            (Decider::Server, true) => {
+                let rows: Vec<Vec<f32>> = x.rows().into_iter().map(|row| row.to_vec()).collect();
+                sordino_front::threads::map(rows, |row| pair.identify_above(protocol, &row, i64::MIN))
+                    .into_iter()
+                    .collect()
+            }
+            _ => pair.identify_batch(protocol, x, 1),
+        });
+        let answers = answers.map_err(raised)?;
         let label = |answer: &sordino_model::Answer| answer.matches.first().map_or(-1, |found| found.label as i64);
         let labels: Array1<i64> = answers.iter().map(label).collect();
         let known: Array1<bool> = answers.iter().map(|answer| answer.known).collect();

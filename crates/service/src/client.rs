@@ -94,7 +94,7 @@ impl Client {
         self.protocol
     }
 
-    /// From the next query on, lets such a share of unknown songs pass for known, from a thousandth to a half, and not the model's own. Where
+    /// From the next query on, lets such a share of unknown songs pass for known, from a thousandth to a half or 1 for all, and not the model's own. Where
     /// the server decides, what it decides by travels encrypted: it does not learn how strict its client is.
     ///
     /// # Errors

@@ -89,6 +89,7 @@ fn a_client_is_as_strict_as_it_likes() {
         let (found, _) = ask(Some(5), Some(0.5));
         assert_eq!(found, Some(5), "{protocol}");
         assert_eq!(ask(None, Some(0.5)).0, None, "{protocol}");
+        assert!(ask(None, Some(1.0)).0.is_some(), "{protocol}: whoever takes all is told the nearest");
     }
 }
 

@@ -106,10 +106,9 @@ impl Progress for Bars {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = bars.entry(report.phase.to_owned()).or_insert_with(|| {
             let style = ProgressStyle::with_template("{prefix:16} [{bar:30}] {pos}/{len} {eta:>5} {msg}");
-            let bar = self.all.add(ProgressBar::new(report.steps as u64));
-            bar.set_prefix(report.phase.to_owned());
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar
+            // Dressed before it is added: what is added may be drawn at once.
+            let bar = ProgressBar::new(report.steps as u64).with_prefix(report.phase.to_owned());
+            self.all.add(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
         });
         bar.set_length(report.steps as u64);
         bar.set_position(report.step as u64);

@@ -52,8 +52,16 @@ impl<'a> Pair<'a> {
     /// # Errors
     /// [`PairError`] for features of another width or not finite, or options that do not fit the model.
     pub fn identify(&self, protocol: Protocol, features: &[f32]) -> Result<Answer, PairError> {
+        self.identify_above(protocol, features, 0)
+    }
+
+    /// [`Pair::identify`] with another score above which a track is known than zero, where the server decides.
+    ///
+    /// # Errors
+    /// As [`Pair::identify`].
+    pub fn identify_above(&self, protocol: Protocol, features: &[f32], above: i64) -> Result<Answer, PairError> {
         let (hierarchy, outline) = (self.server.stages_for(protocol), self.client.stages_for(protocol));
-        let run = |circuit: &Circuit, inputs| circuit.run(&mut Clear::new(hierarchy), inputs);
+        let run = |circuit: &Circuit, inputs| circuit.run(&mut Clear::new(hierarchy).above(above), inputs);
         match protocol {
             Protocol::Flat => {
                 let input = vec![ClearValue::Vector(self.client.flat_input(features)?)];
@@ -82,7 +90,7 @@ impl<'a> Pair<'a> {
                     // Every reply of this circuit is an answer.
                     _ => None,
                 });
-                Ok(Answer::of_slots(outline, paths, 0))
+                Ok(Answer::of_slots(outline, paths, above))
             }
         }
     }
