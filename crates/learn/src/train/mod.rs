@@ -31,6 +31,8 @@ pub use vectors::train_vectors;
 /// Learns from examples: whitening, clusters, routing stages, the last stage, the flat classifier, and their unknown thresholds.
 fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -> Result<FloatModel, LearnError> {
     let songs = examples.songs();
+    let classes = examples.classes().clone();
+    let branching = branching(config, classes.len())?;
     let set = TrainingSet::draw(examples, config, run)?;
 
     // The projected vectors are coordinates in the whitened space already; only the rotation is left to do.
@@ -39,14 +41,6 @@ fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -
     let space = narrow.rotated(rotation.view());
     let vectors = set.vectors(config.width, Some(rotation.view()));
     let prototypes = vectors.prototypes();
-    let classes = examples.classes().clone();
-    let branching = config.branching(classes.len());
-    let leaves = |branching: &[usize]| branching.iter().product::<usize>();
-    let alone = TrainConfig { spill: 1, ..config.clone() }.branching(classes.len());
-    if leaves(&branching) > classes.len() && leaves(&alone) <= classes.len() {
-        let expected = format!("fewer, for no more clusters than the {} passages that there are", classes.len());
-        return Err(LearnError::Setting { setting: "spill", found: config.spill.to_string(), expected });
-    }
     let mut tree = Tree::grow(prototypes.view(), &branching, config.clusters, config.seed)?;
 
     run.end_of("clusters")?;
@@ -106,6 +100,22 @@ fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -
     let stages = routers.into_iter().map(|router| router.stage).chain([last]).collect();
     let starts = (0..classes.len()).map(|class| examples.start(class)).collect();
     Ok(FloatModel { config: config.clone(), front, classes, starts, songs, tree, stages, threshold, flat })
+}
+
+/// Slots of every routing stage, where there are classes enough to fill them: said before hours are spent.
+fn branching(config: &TrainConfig, classes: usize) -> Result<Vec<usize>, LearnError> {
+    let branching = config.branching(classes);
+    let clusters = |branching: &[usize]| branching.iter().product::<usize>();
+    if clusters(&branching) <= classes {
+        return Ok(branching);
+    }
+    let alone = TrainConfig { spill: 1, ..config.clone() }.branching(classes);
+    if clusters(&alone) <= classes {
+        let expected = format!("fewer, for no more clusters than the {classes} passages that there are");
+        return Err(LearnError::Setting { setting: "spill", found: config.spill.to_string(), expected });
+    }
+    let (found, expected) = (clusters(&branching).to_string(), format!("1 to {classes}, the number of passages"));
+    Err(LearnError::Setting { setting: "clusters", found, expected })
 }
 
 /// What is added to the scores of every class's row: its hubness taken off, as far as `strength` says.
