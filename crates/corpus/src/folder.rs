@@ -176,9 +176,11 @@ fn of_content(path: &Path) -> Option<&'static SoundFormat> {
     SoundFormat::of_content(&head)
 }
 
-/// Artist and title from `Artist - Title.mp3`, `07 - Artist - Title.mp3` or `Title.mp3`.
+/// Artist and title from `Artist - Title.mp3`, `07 - Artist - Title.mp3` or `Title.mp3`. Underscores stand for spaces where there are none.
 fn from_file_name(path: &Path) -> (String, String) {
-    let stem = tidy(&path.file_stem().unwrap_or_default().to_string_lossy().replace('_', " "));
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let spaced = |part: &str| if part.contains(' ') { part.to_owned() } else { part.replace('_', " ") };
+    let stem = tidy(&stem.split(" - ").map(spaced).collect::<Vec<_>>().join(" - "));
     let mut parts: Vec<&str> = stem.split(" - ").map(str::trim).filter(|part| !part.is_empty()).collect();
     let is_number = |part: &str| part.len() <= 3 && part.chars().all(|c| c.is_ascii_digit() || c == '.');
     if parts.len() > 1 && is_number(parts[0]) {
@@ -188,5 +190,25 @@ fn from_file_name(path: &Path) -> (String, String) {
         [] => (String::new(), if stem.is_empty() { "untitled".into() } else { stem }),
         [title] => (String::new(), (*title).to_owned()),
         [artist, title @ ..] => ((*artist).to_owned(), title.join(" - ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_are_read_as_their_owners_meant_them() {
+        for (file, artist, title) in [
+            ("07 - Some Band - A Song.mp3", "Some Band", "A Song"),
+            ("Some_Band_-_A_Song.mp3", "Some Band", "A Song"),
+            ("some_song.ogg", "", "some song"),
+            // Where there are spaces, an underscore is a letter like others.
+            ("caves_3 (1_1).wav", "", "caves_3 (1_1)"),
+            ("Other_Artist - No_1 in 9_8.mp3", "Other Artist", "No_1 in 9_8"),
+            ("_.mp3", "", "untitled"),
+        ] {
+            assert_eq!(from_file_name(Path::new(file)), (artist.to_owned(), title.to_owned()), "{file}");
+        }
     }
 }
