@@ -113,7 +113,7 @@ class EncryptedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("X has values beyond 1e18, whose squares are no numbers of single precision; scale it")
         self.model_ = train(
             np.ascontiguousarray(X),
-            labels.astype(np.uint32),
+            labels,
             [str(name) for name in self.classes_],
             effort=self.effort,
             settings=json.dumps(self._settings()),
@@ -224,7 +224,7 @@ class EncryptedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         client.accept(1.0)
 
         def ask(row: npt.NDArray[np.float32]) -> Answer:
-            step: bytes | Answer = client.start(row.tolist())
+            step: bytes | Answer = client.start(row)
             while isinstance(step, bytes):
                 step = client.receive(server.answer(step))
             return step

@@ -54,7 +54,7 @@ class Client:
     """The half that holds a secret key: features go in, messages come out, and an answer from the server's replies."""
 
     def __new__(cls, model: bytes, key: SecretKey, hello: bytes, evaluation_key: str | None = None) -> Client: ...
-    def start(self, features: Sequence[float]) -> bytes:
+    def start(self, features: npt.ArrayLike) -> bytes:
         """The first message of a query about one vector."""
     def receive(self, reply: bytes) -> bytes | Answer:
         """The next message, or the answer. It must not travel back to the server, nor anything that follows from it."""
@@ -113,14 +113,14 @@ class Model:
     @property
     def query_seconds(self) -> float:
         """Seconds of sound that a query has."""
-    def features(self, samples: npt.NDArray[np.float32], *, start: float | None = None) -> npt.NDArray[np.float32]:
+    def features(self, samples: npt.ArrayLike, *, start: float | None = None) -> npt.NDArray[np.float32]:
         """The features of mono samples at ``sample_rate``, shape (width,), from ``start`` seconds on, or from the middle."""
     @property
     def width(self) -> int:
         """Width of a vector of features."""
     def predict(
         self,
-        x: npt.NDArray[np.float32],
+        x: npt.ArrayLike,
         protocol: _Protocol = "routed",
         *,
         probes: int = 2,
@@ -132,7 +132,7 @@ class Model:
 
         Where the server decides, it names none below the threshold; ``closed`` takes every row for known.
         """
-    def scores(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    def scores(self, x: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Scores of every label, shape (n, labels), in integer units above the unknown threshold."""
     def cost(
         self,
@@ -156,8 +156,8 @@ def default_settings(effort: _Effort) -> str:
     """The settings of an effort, as JSON."""
 
 def train(
-    x: npt.NDArray[np.float32],
-    y: npt.NDArray[np.uint32],
+    x: npt.ArrayLike,
+    y: Sequence[int] | npt.NDArray[np.integer],
     names: Sequence[str],
     *,
     effort: _Effort = "standard",

@@ -29,7 +29,7 @@ def evaluation_key(key):
 
 
 def ask(client, server, row):
-    step = client.start(row.tolist())
+    step = client.start(row)
     while isinstance(step, bytes):
         step = client.receive(server.answer(step))
     return step
@@ -83,11 +83,15 @@ def test_mistakes_say_what_was_expected(planted, key, tmp_path):
         sordino.Model.load(tmp_path / "nowhere")
     with pytest.raises(sordino.SordinoError, match="spilll"):
         sordino.train(x, np.arange(len(x), dtype=np.uint32), [], settings='{"spilll": 2}')
+    with pytest.raises(ValueError, match="label -1"):
+        sordino.train(x, np.arange(len(x)) - 1, [])
+    with pytest.raises(TypeError):
+        sordino.train(x, np.linspace(0, 1, len(x)), [])
     with pytest.raises(ValueError, match='"quick"'):
         sordino.default_settings("fast")
     server = sordino.Server(model.server_bytes(), "routed")
     client = sordino.Client(model.client_bytes(), key, server.hello)
-    message = client.start(x[0].tolist())
+    message = client.start(x[0])
     with pytest.raises(sordino.SordinoError):
         server.answer(message[:-1])
     with pytest.raises(sordino.SordinoError):

@@ -26,7 +26,7 @@ def test_a_clip_is_named_from_python(tmp_path):
     # The same, encrypted.
     server = sordino.Server(model.server_bytes(), "flat")
     client = sordino.Client(model.client_bytes(), sordino.SecretKey(), server.hello)
-    answer = client.receive(server.answer(client.start(features.tolist())))
+    answer = client.receive(server.answer(client.start(features)))
     assert answer.labels[0] == labels[0]
 
 

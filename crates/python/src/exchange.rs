@@ -1,5 +1,6 @@
 //! [`Client`] and [`Server`]: two halves that speak bytes, and nothing else between them.
 
+use numpy::{AllowTypeChange, PyArrayLike1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -66,7 +67,12 @@ impl Client {
     }
 
     /// Starts a query about one vector of features: the first message for the server. An earlier query is given up.
-    fn start<'py>(&mut self, py: Python<'py>, features: Vec<f32>) -> PyResult<Bound<'py, PyBytes>> {
+    fn start<'py>(
+        &mut self,
+        py: Python<'py>,
+        features: PyArrayLike1<'py, f32, AllowTypeChange>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let features = features.as_array().to_vec();
         let message = py.detach(|| self.0.start(&features)).map_err(raised)?;
         Ok(PyBytes::new(py, &message.bytes))
     }

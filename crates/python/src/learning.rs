@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use numpy::{PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{AllowTypeChange, PyArrayLike2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use sordino_learn::examples::{LabelledVectors, titles};
@@ -79,8 +79,8 @@ fn effort(name: &str) -> PyResult<Effort> {
 #[expect(clippy::too_many_arguments, reason = "keywords, in Python")]
 pub(crate) fn train(
     py: Python<'_>,
-    x: PyReadonlyArray2<'_, f32>,
-    y: PyReadonlyArray1<'_, u32>,
+    x: PyArrayLike2<'_, f32, AllowTypeChange>,
+    y: Vec<i64>,
     names: Vec<String>,
     effort: &str,
     settings: &str,
@@ -91,7 +91,11 @@ pub(crate) fn train(
 ) -> PyResult<Model> {
     let settings: toml::Table = serde_json::from_str(settings).map_err(raised)?;
     let config = TrainConfig::effort(self::effort(effort)?).laid_over(&settings).map_err(raised)?;
-    let (x, y) = (x.as_array().to_owned(), y.as_array().to_vec());
+    let label = |label: i64| {
+        u32::try_from(label).map_err(|_| PyValueError::new_err(format!("y has the label {label}, expected 0 or more")))
+    };
+    let y: Vec<u32> = y.into_iter().map(label).collect::<PyResult<_>>()?;
+    let x = x.as_array().to_owned();
     let state = Mutex::new(State { last: Instant::now(), raised: None });
     let listener = Listener { callback: progress, state };
     let trained = py.detach(|| -> Result<_, LearnError> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ndarray::{Array1, Array2};
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArrayLike1, PyArrayLike2};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde_json::json;
@@ -102,7 +102,7 @@ impl Model {
     fn features<'py>(
         &self,
         py: Python<'py>,
-        samples: PyReadonlyArray1<'py, f32>,
+        samples: PyArrayLike1<'py, f32, AllowTypeChange>,
         start: Option<f32>,
     ) -> PyResult<Bound<'py, PyArray1<f32>>> {
         let samples = samples.as_array().to_vec();
@@ -124,7 +124,7 @@ impl Model {
     fn predict<'py>(
         &self,
         py: Python<'py>,
-        x: PyReadonlyArray2<'py, f32>,
+        x: PyArrayLike2<'py, f32, AllowTypeChange>,
         protocol: &str,
         probes: usize,
         answers: usize,
@@ -150,7 +150,11 @@ impl Model {
     }
 
     /// The scores of every label, in integer units above the unknown threshold, shape ``(n, labels)``: what a client of ``flat`` decrypts.
-    fn scores<'py>(&self, py: Python<'py>, x: PyReadonlyArray2<'py, f32>) -> PyResult<Bound<'py, PyArray2<i64>>> {
+    fn scores<'py>(
+        &self,
+        py: Python<'py>,
+        x: PyArrayLike2<'py, f32, AllowTypeChange>,
+    ) -> PyResult<Bound<'py, PyArray2<i64>>> {
         let (pair, labels, x) = (self.pair()?, self.client.labels().len(), x.as_array());
         let answers = py.detach(|| pair.identify_batch(sordino_model::Protocol::Flat, x, labels)).map_err(raised)?;
         let mut scores = Array2::zeros((answers.len(), labels));
