@@ -171,9 +171,20 @@ class EncryptedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return Client(self.model_.client_bytes(), key, hello, evaluation_key)
 
     def save(self, folder: str | Path) -> None:
-        """Writes the model as a folder that ``sordino serve`` and the other commands take, and the classes beside it."""
+        """Writes the model as a folder that ``sordino inspect`` and the other commands take. Its titles are the classes."""
         check_is_fitted(self)
         self.model_.save(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path, **parameters: Any) -> EncryptedClassifier:
+        """A fitted classifier of what :meth:`save` wrote, with these parameters. Classes are words, or whole numbers if all of them are."""
+        model = Model.load(folder)
+        classifier = cls(**parameters)
+        titles = model.titles
+        numbers = all(title.lstrip("-").isdecimal() and str(int(title)) == title for title in titles)
+        classifier.model_, classifier.n_features_in_ = model, model.width
+        classifier.classes_ = np.array([int(title) for title in titles] if numbers else titles)
+        return classifier
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -51,6 +51,9 @@ def test_it_is_copied_saved_and_served(digits, fitted, tmp_path):
     again = pickle.loads(pickle.dumps(fitted))
     assert (again.predict(x) == fitted.predict(x)).all()
     fitted.save(tmp_path / "digits")
+    loaded = EncryptedClassifier.load(tmp_path / "digits", protocol="flat")
+    assert loaded.classes_.dtype.kind == "i"
+    assert (loaded.predict(x) == fitted.decision_function(x).argmax(axis=1)).all()
     assert isinstance(fitted.server(), Server)
 
 
