@@ -85,7 +85,14 @@ impl Progress for Stopwatch<'_> {
 #[derive(Debug, Default)]
 pub struct Bars {
     all: MultiProgress,
-    bars: Mutex<HashMap<String, ProgressBar>>,
+    state: Mutex<State>,
+}
+
+/// Bars by phase, and the phase of the last report, whose bar is the lowest.
+#[derive(Debug, Default)]
+struct State {
+    bars: HashMap<String, ProgressBar>,
+    last: String,
 }
 
 impl Bars {
@@ -96,20 +103,27 @@ impl Bars {
 
     /// Bars elsewhere.
     pub fn on(all: MultiProgress) -> Self {
-        Self { all, bars: Mutex::default() }
+        Self { all, state: Mutex::default() }
     }
 }
 
 impl Progress for Bars {
     fn report(&self, report: &Report<'_>) -> ControlFlow<()> {
         // A poisoned lock means that another reporter panicked; the bars themselves are still good.
-        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { bars, last } = &mut *state;
         let bar = bars.entry(report.phase.to_owned()).or_insert_with(|| {
             let style = ProgressStyle::with_template("{prefix:16} [{bar:30}] {pos}/{len} {eta:>5} {msg}");
             // Dressed before it is added: what is added may be drawn at once.
             let bar = ProgressBar::new(report.steps as u64).with_prefix(report.phase.to_owned());
             self.all.add(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
         });
+        if *last != report.phase {
+            // A phase that goes on after another one is the phase at hand: in a pipe, the lowest line is what is written.
+            report.phase.clone_into(last);
+            self.all.remove(bar);
+            *bar = self.all.add(bar.clone());
+        }
         bar.set_length(report.steps as u64);
         bar.set_position(report.step as u64);
         let loss = report.loss.map(|loss| format!("loss {loss:.4}"));
@@ -124,7 +138,62 @@ impl Progress for Bars {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use indicatif::{ProgressDrawTarget, TermLike};
+
     use super::*;
+
+    /// A terminal that keeps the last line that was drawn.
+    #[derive(Clone, Debug, Default)]
+    struct LastLine(Arc<Mutex<String>>);
+
+    impl TermLike for LastLine {
+        fn width(&self) -> u16 {
+            100
+        }
+        fn move_cursor_up(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> std::io::Result<()> {
+            self.write_str(text)
+        }
+        fn write_str(&self, text: &str) -> std::io::Result<()> {
+            if !text.trim().is_empty() {
+                *self.0.lock().unwrap() = text.to_owned();
+            }
+            Ok(())
+        }
+        fn clear_line(&self) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_lowest_line_is_that_of_the_phase_at_hand() {
+        let line = LastLine::default();
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(line.clone()), 250);
+        let bars = Bars::on(MultiProgress::with_draw_target(target));
+        for (phase, step) in [("clips", 1), ("space", 1), ("clips", 2), ("songs", 1), ("clips", 3)] {
+            std::thread::sleep(Duration::from_millis(20));
+            let report = Report { phase, step, steps: 9, loss: None, metric: None };
+            assert!(bars.report(&report).is_continue());
+            let drawn = line.0.lock().unwrap().clone();
+            assert!(drawn.starts_with(phase) && drawn.contains(&format!("{step}/9")), "{drawn:?} after {phase} {step}");
+        }
+    }
 
     #[test]
     fn phases_add_up_in_the_order_they_began() {
