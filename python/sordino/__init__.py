@@ -11,6 +11,7 @@ from sordino._sordino import (
     SecretKey,
     Server,
     SordinoError,
+    __version__,
     decode,
     default_settings,
     train,
@@ -29,6 +30,10 @@ __all__ = [
     "default_settings",
     "train",
 ]
+
+
+def __dir__() -> list[str]:
+    return [*globals(), "EncryptedClassifier"]
 
 
 def __getattr__(name: str) -> object:

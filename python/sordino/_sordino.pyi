@@ -14,6 +14,8 @@ _Effort = Literal["quick", "standard", "thorough"]
 class SordinoError(Exception):
     """What was expected, what was found, and what to do."""
 
+__version__: str
+
 @final
 class SecretKey:
     """A client's secret key, of 128 bits of security. Whoever has it reads the client's queries and answers."""

@@ -57,6 +57,25 @@ def test_it_is_copied_saved_and_served(digits, fitted, tmp_path):
     assert isinstance(fitted.server(), Server)
 
 
+def test_a_refit_that_fails_leaves_what_was_learned(digits):
+    x, y, _, _ = digits
+    classifier = EncryptedClassifier(settings=FAST, stages=()).fit(x[:300], y[:300])
+    before = classifier.predict(x[:50])
+
+    def stop(phase, step, steps):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        classifier.set_params(progress=stop).fit(x[:100, :9], y[:100])
+    with pytest.raises(ValueError, match="one class"):
+        classifier.set_params(progress=None).fit(x[:3], [4, 4, 4])
+    assert (classifier.predict(x[:50]) == before).all()
+    with pytest.raises(ValueError, match="protocol"):
+        classifier.set_params(protocol="magic").fit(x, y)
+    with pytest.raises(ValueError, match="probes"):
+        classifier.set_params(protocol="flat", probes=0).fit(x, y)
+
+
 def test_labels_may_be_words():
     rng = np.random.default_rng(0)
     words = np.array(["ash", "birch", "cedar", "elm", "fir", "oak"])

@@ -82,15 +82,20 @@ def test_mistakes_say_what_was_expected(planted, key, tmp_path):
     with pytest.raises(sordino.SordinoError, match="nowhere"):
         sordino.Model.load(tmp_path / "nowhere")
     with pytest.raises(sordino.SordinoError, match="spilll"):
-        sordino.train(x, np.arange(len(x), dtype=np.uint32), [], settings='{"spilll": 2}')
+        sordino.train(x, np.arange(len(x)), [str(i) for i in range(len(x))], settings='{"spilll": 2}')
     with pytest.raises(ValueError, match="label -1"):
         sordino.train(x, np.arange(len(x)) - 1, [])
     with pytest.raises(TypeError):
         sordino.train(x, np.linspace(0, 1, len(x)), [])
+    with pytest.raises(ValueError, match="names has 1"):
+        sordino.train(x, np.arange(len(x)), ["one"])
     with pytest.raises(ValueError, match='"quick"'):
         sordino.default_settings("fast")
     server = sordino.Server(model.server_bytes(), "routed")
     client = sordino.Client(model.client_bytes(), key, server.hello)
+    for share in [0, -1, 0.7, 2, float("nan")]:
+        with pytest.raises(ValueError, match="0.001 to 0.5"):
+            client.accept(share)
     message = client.start(x[0])
     with pytest.raises(sordino.SordinoError):
         server.answer(message[:-1])

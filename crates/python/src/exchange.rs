@@ -50,7 +50,8 @@ pub(crate) struct Client(sordino_service::Client);
 #[pymethods]
 impl Client {
     /// A client with its half of a model (:meth:`Model.client_bytes`), and what the server said first (:attr:`Server.hello`).
-    /// ``evaluation_key`` is the name under which the server keeps the evaluation key, where it decides.
+    /// ``evaluation_key`` is the name under which the server keeps the evaluation key, where it decides. It must be one of ``key``: under another's,
+    /// answers are noise.
     #[new]
     #[pyo3(signature = (model, key, hello, evaluation_key = None))]
     fn new(model: &[u8], key: &SecretKey, hello: &[u8], evaluation_key: Option<&str>) -> PyResult<Self> {
@@ -88,6 +89,9 @@ impl Client {
 
     /// From the next query on, lets such a share of strangers pass for known, from 0.001 to 0.5, or 1 for all.
     fn accept(&mut self, share: f32) -> PyResult<()> {
+        if !(0.001..=0.5).contains(&share) && share != 1.0 {
+            return Err(PyValueError::new_err(format!("share is {share}, expected 0.001 to 0.5, or 1 for all")));
+        }
         self.0.accept(share).map_err(raised)
     }
 }

@@ -95,7 +95,13 @@ pub(crate) fn train(
         u32::try_from(label).map_err(|_| PyValueError::new_err(format!("y has the label {label}, expected 0 or more")))
     };
     let y: Vec<u32> = y.into_iter().map(label).collect::<PyResult<_>>()?;
-    let x = x.as_array().to_owned();
+    let (x, count) = (x.as_array().to_owned(), y.iter().max().map_or(0, |&label| label as usize + 1));
+    if names.len() != count {
+        let found = names.len();
+        return Err(PyValueError::new_err(format!(
+            "names has {found} titles, expected {count}, one for each label of y"
+        )));
+    }
     let state = Mutex::new(State { last: Instant::now(), raised: None });
     let listener = Listener { callback: progress, state };
     let trained = py.detach(|| -> Result<_, LearnError> {

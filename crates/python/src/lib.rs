@@ -16,6 +16,13 @@ mod sound;
 /// The extension module.
 #[pyo3::pymodule]
 mod _sordino {
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+
     #[pymodule_export]
     use super::error::SordinoError;
     #[pymodule_export]
