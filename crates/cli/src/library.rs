@@ -11,7 +11,7 @@ use sordino_learn::TrainConfig;
 use sordino_model::files::read_text;
 use sordino_model::{Card, ClientModel, FileError, load_files};
 
-use crate::report;
+use crate::report::{self, warning};
 
 /// Most tracks that are composed at once: their names alone fill a gigabyte of memory in a few millions.
 pub(crate) const MOST_COMPOSED: i64 = 1_000_000;
@@ -185,9 +185,17 @@ pub(crate) fn settings(model: &Path) -> anyhow::Result<TrainConfig> {
 }
 
 /// What the card in a model's folder says, and the settings and the list of files beside it.
-pub(crate) fn card(model: &Path) -> anyhow::Result<Card> {
+pub(crate) fn card(model: &Path) -> Card {
     let read = |name: &str| read_text(&model.join(name), MOST_TEXT).unwrap_or_default();
-    Ok(Card { settings: read(SETTINGS), files: load_files(model)?, ..Card::read(&read("card.md")) })
+    Card { settings: read(SETTINGS), files: files_of(model), ..Card::read(&read("card.md")) }
+}
+
+/// Where the sound of a model's tracks lies, by their ids, as far as the model says. Nothing else depends on it.
+pub(crate) fn files_of(model: &Path) -> BTreeMap<u32, String> {
+    load_files(model).unwrap_or_else(|error| {
+        warning!("{}: {error}; it goes on without the paths of files", model.display());
+        BTreeMap::new()
+    })
 }
 
 /// Where the sound of each track lies that is from a file, by its id.

@@ -170,6 +170,18 @@ fn tracks_come_and_go_without_a_training() {
     assert!(file.starts_with(at("new")) && file.is_file(), "{renamed}");
     assert_eq!(library("check", &[])["without_rows"], serde_json::json!([]));
 
+    // Music that was moved is found where it is.
+    std::fs::rename(at("new"), at("moved")).unwrap();
+    let again = library("add", &["--music", at("moved").to_str().unwrap()]);
+    assert_eq!((again["changed"].as_array().unwrap().len(), &again["tracks"]), (0, &27.into()), "{again}");
+    let listed = library("list", &[]);
+    let files = listed.as_array().unwrap().iter().filter_map(|track| track["file"].as_str());
+    assert!(files.clone().count() >= 3 && files.clone().all(|file| Path::new(file).is_file()), "{listed}");
+    // A list of files that cannot be read stands in nobody's way.
+    std::fs::write(copy.join("files.json"), "{").unwrap();
+    assert!(library("list", &[]).as_array().unwrap().iter().all(|track| track["file"].is_null()));
+    std::fs::rename(at("moved"), at("new")).unwrap();
+
     let words: Vec<String> = ids.iter().map(ToString::to_string).collect();
     library("remove", &words.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(known("flat")["known"], false);

@@ -176,11 +176,21 @@ fn of_content(path: &Path) -> Option<&'static SoundFormat> {
     SoundFormat::of_content(&head)
 }
 
-/// Artist and title from `Artist - Title.mp3`, `07 - Artist - Title.mp3` or `Title.mp3`. Underscores stand for spaces where there are none.
+/// Artist and title from `Artist - Title.mp3`, `07 - Artist - Title.mp3` or `Title.mp3`. Underscores stand for spaces where there are none,
+/// and a number that begins with 0 is a track's place.
 fn from_file_name(path: &Path) -> (String, String) {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let spaced = |part: &str| if part.contains(' ') { part.to_owned() } else { part.replace('_', " ") };
     let stem = tidy(&stem.split(" - ").map(spaced).collect::<Vec<_>>().join(" - "));
+    // Not `99 Luftballons`, and not `50 Cent`.
+    let numbered =
+        |number: &str| number.len() > 1 && number.starts_with('0') && number.bytes().all(|b| b.is_ascii_digit());
+    let stem = match stem.split_once(' ') {
+        Some((number, rest)) if numbered(number.trim_end_matches('.')) && !rest.starts_with("- ") => {
+            rest.trim_start().to_owned()
+        }
+        _ => stem,
+    };
     let mut parts: Vec<&str> = stem.split(" - ").map(str::trim).filter(|part| !part.is_empty()).collect();
     let is_number = |part: &str| part.len() <= 3 && part.chars().all(|c| c.is_ascii_digit() || c == '.');
     if parts.len() > 1 && is_number(parts[0]) {
@@ -207,6 +217,11 @@ mod tests {
             ("caves_3 (1_1).wav", "", "caves_3 (1_1)"),
             ("Other_Artist - No_1 in 9_8.mp3", "Other Artist", "No_1 in 9_8"),
             ("_.mp3", "", "untitled"),
+            ("00005 Brelouser Engine - Lighthouse.wav", "Brelouser Engine", "Lighthouse"),
+            ("07. A Song.mp3", "", "A Song"),
+            ("50 Cent - In Da Club.mp3", "50 Cent", "In Da Club"),
+            ("99 Luftballons.mp3", "", "99 Luftballons"),
+            ("007 - Title.mp3", "", "Title"),
         ] {
             assert_eq!(from_file_name(Path::new(file)), (artist.to_owned(), title.to_owned()), "{file}");
         }

@@ -11,11 +11,12 @@ use serde::Serialize;
 use sordino_audio::{AudioError, DecodeLimits, Samples, Window, decode_file, decode_stream, decode_window};
 use sordino_fhe::ClientKey;
 use sordino_front::{Crop, FeatureSpec};
-use sordino_model::{ClientModel, Evidence, Label, Protocol, SHARES, Shade, Verdict, load_files};
+use sordino_model::{ClientModel, Evidence, Label, Protocol, SHARES, Shade, Verdict};
 use sordino_service::{Client, Exchange, Server, Trip, exchange};
 
 use crate::calibration::Calibration;
 use crate::distant::Distant;
+use crate::library::files_of;
 use crate::report::{self, note, say};
 
 /// Tracks that are shown where the client sees the scores of many.
@@ -115,7 +116,7 @@ impl<'a> Listener<'a> {
         let predict = |c: Calibration| server.plan().predict(&shape, &c.timings, rayon::current_num_threads());
         let predicted = Calibration::load().map(predict).transpose()?.map(|time| time.as_secs_f64());
         let client = Box::new(Client::new(model, key, &server.hello())?);
-        Ok(Self { host: Host::Here { client, server }, predicted, files: load_files(folder)? })
+        Ok(Self { host: Host::Here { client, server }, predicted, files: files_of(folder) })
     }
 
     /// The client of a server at the other end of a network.

@@ -56,7 +56,7 @@ pub(crate) struct Identify {
     #[arg(long)]
     listen: bool,
     /// Share of songs outside the library to refuse: 0.5 to 0.999. The more are refused, the more songs of the library are taken for unknown
-    /// too. Where the server decides, it decides by an encrypted threshold. As the model was made without it.
+    /// too. Where the server decides, it decides by an encrypted threshold. Without it, as the model was made: a model may refuse more of itself.
     #[arg(long, value_name = "SHARE", value_parser = strictness)]
     strict: Option<f32>,
     /// Exit with 3 where a song is unknown, or known probably and no more. Keep it from the server: whoever sees what follows from an answer, such as another call, learns

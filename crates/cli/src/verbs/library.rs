@@ -10,11 +10,11 @@ use sordino_corpus::{IndexOptions, MelTable, Sounds, index};
 use sordino_lab::Disturbances;
 use sordino_learn::run::Stopwatch;
 use sordino_learn::{NewTracks, add_tracks};
-use sordino_model::{Card, ClientModel, Label, Library, MAX_SCORE, load_files, load_pair, save};
+use sordino_model::{Card, ClientModel, Label, Library, MAX_SCORE, load_pair, save};
 
 use super::train::decisions;
 use crate::disturbances::DisturbanceArgs;
-use crate::library::{RecordedArgs, card, files, heard_by, open_model, settings};
+use crate::library::{RecordedArgs, card, files, files_of, heard_by, open_model, settings};
 use crate::report::{self, note, say};
 
 /// Change the tracks of a trained model: new songs in seconds, not a training. A server that runs takes the change up by itself.
@@ -160,8 +160,11 @@ impl Add {
         let (library, added) = add_tracks(&client, &server, &new, &progress)?;
         let known = added.known.iter().map(|&(place, id)| (table.track(place as usize).source.to_string(), id));
         let known: Vec<(String, u32)> = known.collect();
-        if !added.tracks.is_empty() {
-            write(&self.model, &library, added.tracks.len(), 0, files(&table))?;
+        let mut paths = moved(&files_of(&self.model), &table, &added.known);
+        let of_new = files(&table).into_iter().filter(|(id, _)| added.tracks.contains(id));
+        paths.extend(of_new);
+        if !added.tracks.is_empty() || !paths.is_empty() {
+            write(&self.model, &library, added.tracks.len(), 0, paths)?;
         }
         let (slots, more) = added.slots;
         if more > slots {
@@ -200,6 +203,14 @@ impl Add {
     }
 }
 
+/// The new places of songs that are there already and whose files are not where they were.
+fn moved(before: &BTreeMap<u32, String>, table: &MelTable, known: &[(u32, u32)]) -> BTreeMap<u32, String> {
+    let gone = |id: &u32| before.get(id).is_none_or(|path| !Path::new(path).exists());
+    let now = files(table);
+    let place = |&(place, id): &(u32, u32)| Some((id, now.get(&table.track(place as usize).id)?.clone()));
+    known.iter().filter(|(_, id)| gone(id)).filter_map(place).collect()
+}
+
 impl Rename {
     fn run(self, json: bool) -> anyhow::Result<()> {
         let id = self.id;
@@ -227,7 +238,7 @@ impl Rename {
 
 fn list(model: &Path, json: bool) -> anyhow::Result<()> {
     let client = open_model(model, sordino_model::load_client)?;
-    let mut files = load_files(model)?;
+    let mut files = files_of(model);
     let outline = client.flat();
     let labels = client.labels();
     let copies = &outline.lead().copies;
@@ -313,7 +324,7 @@ fn write(
     files: BTreeMap<u32, String>,
 ) -> anyhow::Result<()> {
     let (client, server) = library.halves()?;
-    let mut card = card(model)?;
+    let mut card = card(model);
     card.files.extend(files);
     let there: BTreeSet<u32> = library.labels().iter().map(|label| label.track_id).collect();
     card.files.retain(|id, _| there.contains(id));

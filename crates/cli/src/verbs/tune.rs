@@ -108,7 +108,7 @@ impl Tune {
             &self.model,
             &client,
             &server,
-            &Card { unknown, settings, decisions: decisions(&server), ..card(&self.model)? },
+            &Card { unknown, settings, decisions: decisions(&server), ..card(&self.model) },
         )?;
         let does = |cut: sordino_learn::unknown::Cut| Does { known_lost: cut.lost, unknown_accepted: cut.accepted };
         let outcome = Outcome {

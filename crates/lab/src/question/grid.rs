@@ -156,6 +156,9 @@ impl Grid {
         if self.crops == 0 || self.folds == 0 || self.asked == 0 || probes || self.answers.contains(&0) {
             return wrong("crops, folds, asked, probes and answers must be at least 1".into());
         }
+        if self.tracks.contains(&0) || self.seconds.iter().any(|seconds| !(*seconds > 0.0 && seconds.is_finite())) {
+            return wrong("tracks and seconds must be above 0".into());
+        }
         if self.crops > QuerySpec::MOST_CROPS {
             return wrong(format!("crops is {}, expected at most {}", self.crops, QuerySpec::MOST_CROPS));
         }

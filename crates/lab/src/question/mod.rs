@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Deserialize;
+use sordino_corpus::Condition;
 use sordino_learn::overlay;
+use sordino_model::Protocol;
 use sordino_model::files::read_text;
 use toml::Spanned;
 
@@ -96,11 +98,18 @@ impl Question {
             document.system.into_iter().map(|program| program.found_in(folder)).collect::<Result<_, String>>()?;
         let grid = |table: Spanned<toml::Table>| {
             let part = text.get(table.span().start..).unwrap_or(text);
-            let grid = sized(table.into_inner(), size).and_then(|grid| {
-                let grid = Grid { programs: programs.clone(), ..grid };
-                grid.validate().map(|()| grid)
-            });
-            grid.map_err(|reason| format!("line {}: {reason}", line_of(text, part, &reason)))
+            let table = table.into_inner();
+            // What another size says is looked at as well: a mistake there costs as much, later.
+            let mut asked = None;
+            for one in Size::ALL {
+                let grid = sized(table.clone(), one).and_then(|grid| {
+                    let grid = Grid { programs: programs.clone(), ..grid };
+                    grid.validate().map(|()| grid)
+                });
+                let grid = grid.map_err(|reason| format!("line {}: {reason}", line_of(text, part, one, &reason)))?;
+                asked = if one == size { Some(grid) } else { asked };
+            }
+            asked.ok_or_else(|| "no size was asked for".to_owned())
         };
         let grids: Vec<Grid> = document.grid.into_iter().map(grid).collect::<Result<_, String>>()?;
         if grids.is_empty() {
@@ -109,7 +118,8 @@ impl Question {
         let figure = |figure: Spanned<Figure>| {
             let part = text.get(figure.span().start..).unwrap_or(text);
             let figure = figure.into_inner();
-            drawable(&figure, &grids).map_err(|reason| format!("line {}: {reason}", line_of(text, part, &reason)))?;
+            drawable(&figure, &grids)
+                .map_err(|reason| format!("line {}: {reason}", line_of(text, part, size, &reason)))?;
             Ok(figure)
         };
         let figures = document.figure.into_iter().map(figure).collect::<Result<_, String>>()?;
@@ -117,29 +127,96 @@ impl Question {
     }
 }
 
-/// The number of the line that a reason is about, of the `part` of `text` that begins with the table in question: the first that has the
-/// reason's first word between backticks, or else the table's own.
-fn line_of(text: &str, part: &str, reason: &str) -> usize {
-    // The next table of the same kind is none of it.
-    let header = part.lines().next().unwrap_or_default().trim();
-    let word = reason.split('`').nth(1).unwrap_or_default();
-    let own = part.lines().enumerate().take_while(|(place, line)| *place == 0 || line.trim() != header);
-    let place = own.filter(|(_, line)| !word.is_empty() && line.contains(word)).map(|(place, _)| place).next();
-    let before = text.len() - part.len();
-    text[..before].matches('\n').count() + 1 + place.unwrap_or(0)
+/// The number of the line that a reason is about, of the `part` of `text` that begins with the table in question: the one that sets what the
+/// reason names, for this size if there is one of its own, or that holds the value that it names, or else the table's first.
+fn line_of(text: &str, part: &str, size: Size, reason: &str) -> usize {
+    let header = part.lines().next().unwrap_or_default().trim().trim_matches(['[', ']']);
+    // The next table is none of it, but one within it is.
+    let within =
+        |line: &str| line.trim().trim_matches('[').strip_prefix(header).is_some_and(|rest| rest.starts_with('.'));
+    let own = part.lines().enumerate();
+    let own = own.take_while(|(place, line)| *place == 0 || !line.trim().starts_with('[') || within(line));
+    let (mut section, mut lines) = ("", Vec::new());
+    for (place, line) in own {
+        let line = line.trim();
+        if line.starts_with('[') {
+            section = line.trim_matches(['[', ']']).rsplit('.').next().unwrap_or_default();
+        }
+        let other = Size::ALL.iter().any(|one| *one != size && one.name() == section);
+        if !other {
+            lines.push((place, section == size.name(), line));
+        }
+    }
+    // Serde says "unknown field `x`, expected ..." or "... in `x`", a path to what is wrong.
+    let named =
+        reason.split_once("in `").map(|(_, rest)| rest).or(reason.split_once("unknown field `").map(|(_, rest)| rest));
+    let named =
+        named.and_then(|rest| rest.split('`').next()).and_then(|path| path.rsplit('.').next()).unwrap_or_default();
+    let sets = |line: &str| {
+        let names = line.split_once('=').map(|(key, value)| (key.trim(), value));
+        !named.is_empty()
+            && names.is_some_and(|(key, value)| {
+                key.rsplit('.').next() == Some(named) || value.contains(&format!("{named} ="))
+            })
+    };
+    // What is expected is not what is wrong.
+    let wrong = reason.split(", expected").next().unwrap_or_default();
+    let holds = |line: &str| {
+        let values = line.split('"').skip(1).step_by(2);
+        !line.starts_with("title") && values.into_iter().any(|value| value.len() > 1 && wrong.contains(value))
+    };
+    let found = |test: &dyn Fn(&str) -> bool| {
+        let fitting = || lines.iter().filter(|(_, _, line)| test(line));
+        fitting().find(|(_, own, _)| *own).or_else(|| fitting().next()).map(|(place, ..)| *place)
+    };
+    let before = text[..text.len() - part.len()].matches('\n').count() + 1;
+    before + found(&sets).or_else(|| found(&holds)).unwrap_or(0)
 }
 
 /// Whether every column that a figure is drawn from is one that rows may have.
 fn drawable(figure: &Figure, grids: &[Grid]) -> Result<(), String> {
     let varied: BTreeSet<&str> = grids.iter().flat_map(Grid::columns).collect();
     let has = |column: &&String| varied.contains(column.as_str()) || Row::COLUMNS.contains(&column.as_str());
-    match figure.columns_of_rows().find(|column| !has(column)) {
-        None => Ok(()),
-        Some(column) => {
-            let known: Vec<&str> = varied.iter().copied().chain(Row::COLUMNS).collect();
-            Err(format!("the figure \"{}\" needs {column}, expected columns of {}", figure.title, known.join(", ")))
+    if let Some(column) = figure.columns_of_rows().find(|column| !has(column)) {
+        let known: Vec<&str> = varied.iter().copied().chain(Row::COLUMNS).collect();
+        return Err(format!(
+            "the figure \"{}\" needs {column}, expected columns of {}",
+            figure.title,
+            known.join(", ")
+        ));
+    }
+    // Of a few columns it is known what they can hold, whatever the size.
+    let titles = || grids.iter().map(|grid| grid.title.clone()).collect();
+    let systems = || grids.iter().flat_map(|grid| grid.systems.clone()).collect();
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    let protocols = Protocol::ALL.map(Protocol::name);
+    for (column, values) in &figure.only {
+        let known: BTreeSet<String> = match column.as_str() {
+            "grid" => titles(),
+            "system" => systems(),
+            "protocol" => words(&protocols),
+            "precision" => words(&["float", "integer", "encrypted", "clear"]),
+            "condition" => {
+                let texts = values.iter().filter_map(|value| value.as_str());
+                texts.filter(|text| *text == "mixed" || is_condition(text)).map(ToOwned::to_owned).collect()
+            }
+            _ => continue,
+        };
+        let found = values.iter().filter_map(|value| value.as_str()).find(|value| !known.contains(*value));
+        if let Some(value) = found {
+            let expected = match column.as_str() {
+                "condition" => "a condition as results write it, such as 5dB or 5dB+reverb".into(),
+                _ => known.into_iter().collect::<Vec<_>>().join(", "),
+            };
+            return Err(format!("the figure \"{}\": {column} is never \"{value}\", expected {expected}", figure.title));
         }
     }
+    Ok(())
+}
+
+/// Whether results write a condition so.
+fn is_condition(text: &str) -> bool {
+    text.parse::<Condition>().is_ok_and(|condition| condition.to_string() == text)
 }
 
 /// Settings of this project's models at the size smoke, under those that the grid gives.
@@ -248,11 +325,19 @@ mod tests {
         for (from, to, line) in [
             ("tracks = [30]", "trackz = [30]", 8),
             ("crops = 1", "crops = \"one\"", 9),
-            ("crops = 1", "systems = [\"magic\"]", 6),
-            ("crops = 1", "conditions = [\"loud\"]", 6),
+            ("crops = 1", "systems = [\"magic\"]", 9),
+            ("crops = 1", "conditions = [\"loud\"]", 9),
+            ("crops = 1", "crops = 1\n\n[grid.small]\ncrops = 2\ntrakcs = [4]", 13),
+            ("crops = 1", "crops = 1\n[grid.small]\ncrops = \"two\"", 11),
+            ("crops = 1", "stages = [0]", 9),
+            ("crops = 1", "seconds = [-1.0]", 6),
+            ("tracks = [30]", "tracks = [0]", 6),
+            ("\"top_1\"", "\"top_1\"\nwhere = { protocol = [\"ruted\"] }", 15),
+            ("\"top_1\"", "\"top_1\"\nwhere = { condition = [\"5db\"] }", 15),
+            ("\"top_1\"", "\"top_1\"\nwhere = { grid = [\"other\"] }", 15),
             ("crops = 1", "settings.sordino = { spilll = 2 }", 9),
             ("title = \"a\"", "crops = 0", 3),
-            ("\"top_1\"", "\"top\"", 11),
+            ("\"top_1\"", "\"tops\"", 14),
         ] {
             let reason = wrong(from, to);
             assert!(reason.starts_with(&format!("line {line}: ")), "{to}: {reason}");
