@@ -4,7 +4,7 @@
 The audio goes to OUT/fma_medium/<id / 1000>/<id>.mp3 and the table to OUT/fma_metadata/tracks.csv. Music is composed by
 `sordino synth` (CC0) and packed by ffmpeg with libmp3lame. A run that was killed goes on where it was.
 
-    generate.py --out OUT                    25,000 tracks of 30 s: half an hour on two cores, 6 GB
+    generate.py --out OUT                    25,000 tracks of 30 s: three quarters of an hour on two cores, 6 GB
     generate.py --out OUT --tracks 250
 
 What is odd, and listed in OUT/oddities.json for whoever checks a loader against it:
