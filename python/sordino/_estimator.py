@@ -195,7 +195,7 @@ class EncryptedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return Client(self.model_.client_bytes(), key, hello, evaluation_key)
 
     def save(self, folder: str | Path) -> None:
-        """Writes the model as a folder that ``sordino inspect`` and the other commands take. Its titles are the classes."""
+        """Writes the model as a folder, which ``sordino inspect`` takes too. Its titles are the classes."""
         check_is_fitted(self)
         self.model_.save(folder)
 
@@ -209,11 +209,6 @@ class EncryptedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classifier.model_, classifier.n_features_in_ = model, model.width
         classifier.classes_ = np.array([int(title) for title in titles] if numbers else titles)
         return classifier
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        return tags
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
@@ -244,8 +239,7 @@ class EncryptedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return settings
 
     def _probes(self) -> int:
-        clusters = json.loads(self.model_.range())[0]["slots"] if self.stages else 1
-        return max(1, min(int(self.probes), int(clusters)))
+        return max(1, min(int(self.probes), self.model_.clusters))
 
     def _rows(self, X: npt.ArrayLike) -> npt.NDArray[np.float32]:
         check_is_fitted(self)

@@ -118,6 +118,9 @@ class Model:
     def features(self, samples: npt.ArrayLike, *, start: float | None = None) -> npt.NDArray[np.float32]:
         """The features of mono samples at ``sample_rate``, shape (width,), from ``start`` seconds on, or from the middle."""
     @property
+    def clusters(self) -> int:
+        """Choices of the first stage; 1 in a flat model."""
+    @property
     def width(self) -> int:
         """Width of a vector of features."""
     def predict(

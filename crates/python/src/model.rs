@@ -111,6 +111,15 @@ impl Model {
         Ok(Array1::from(features).into_pyarray(py))
     }
 
+    /// Choices of the first stage; 1 in a flat model.
+    #[getter]
+    fn clusters(&self) -> usize {
+        match self.server.hierarchy().stages() {
+            [clusters, _, ..] => clusters.outputs(),
+            _ => 1,
+        }
+    }
+
     /// Width of a vector of features.
     #[getter]
     fn width(&self) -> usize {

@@ -101,17 +101,16 @@ impl Question {
         let grid = |table: Spanned<toml::Table>| {
             let part = text.get(table.span().start..).unwrap_or(text);
             let table = table.into_inner();
-            // What another size says is looked at as well: a mistake there costs as much, later.
-            let mut asked = None;
-            for one in Size::ALL {
-                let grid = sized(table.clone(), one).and_then(|grid| {
+            let of = |size: Size| {
+                let grid = sized(table.clone(), size).and_then(|grid| {
                     let grid = Grid { programs: programs.clone(), ..grid };
                     grid.validate().map(|()| grid)
                 });
-                let grid = grid.map_err(|reason| format!("line {}: {reason}", line_of(text, part, one, &reason)))?;
-                asked = if one == size { Some(grid) } else { asked };
-            }
-            asked.ok_or_else(|| "no size was asked for".to_owned())
+                grid.map_err(|reason| format!("line {}: {reason}", line_of(text, part, size, &reason)))
+            };
+            // What another size says is looked at as well: a mistake there costs as much, later.
+            Size::ALL.into_iter().try_for_each(|other| of(other).map(drop))?;
+            of(size)
         };
         let grids: Vec<Grid> = document.grid.into_iter().map(grid).collect::<Result<_, String>>()?;
         if grids.is_empty() {
