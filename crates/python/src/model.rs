@@ -142,16 +142,8 @@ impl Model {
     ) -> PyResult<Predicted<'py>> {
         let (protocol, pair) = (self::protocol(protocol, probes, answers, resolution)?, self.pair()?);
         let x = x.as_array();
-        let answers = py.detach(|| match (protocol.decider(), closed) {
-            (Decider::Server, true) => {
-                let rows: Vec<Vec<f32>> = x.rows().into_iter().map(|row| row.to_vec()).collect();
-                sordino_front::threads::map(rows, |row| pair.identify_above(protocol, &row, i64::MIN))
-                    .into_iter()
-                    .collect()
-            }
-            _ => pair.identify_batch(protocol, x, 1),
-        });
-        let answers = answers.map_err(raised)?;
+        let above = if closed { i64::MIN } else { 0 };
+        let answers = py.detach(|| pair.identify_batch_above(protocol, x, 1, above)).map_err(raised)?;
         let label = |answer: &sordino_model::Answer| answer.matches.first().map_or(-1, |found| found.label as i64);
         let labels: Array1<i64> = answers.iter().map(label).collect();
         let known: Array1<bool> = answers.iter().map(|answer| answer.known).collect();

@@ -15,13 +15,7 @@ pub(crate) fn expand(bytes: &[u8], count: usize, ring: usize, body_bits: u32) ->
     let seed: RandomSeed = std::array::from_fn(|i| seed[i]);
     // Every ciphertext has a whole number of bytes, because 8 divides the ring degree.
     let bodies = bodies.par_chunks_exact(body_bytes(1, ring, body_bits)).enumerate();
-    let ciphertexts = bodies.map(|(j, body)| {
-        let mut out = Glwe::zero(ring);
-        let (mask_out, body_out) = out.as_mut_slice().split_at_mut(ring);
-        Random::new(seed, j as u64).uniform(mask_out);
-        unpack(body, body_bits, body_out);
-        out
-    });
+    let ciphertexts = bodies.map(|(j, body)| restored(seed, j as u64, body, ring, ring, body_bits));
     debug_assert_eq!(ciphertexts.len(), count);
     ciphertexts.collect()
 }
@@ -29,9 +23,14 @@ pub(crate) fn expand(bytes: &[u8], count: usize, ring: usize, body_bits: u32) ->
 /// Reads a single number, of [`sordino_model::layout::NUMBER_BYTES`] bytes.
 pub(crate) fn expand_number(bytes: &[u8], ring: usize) -> Lwe {
     let (seed, body) = bytes.split_at(SEED_BYTES);
+    restored(std::array::from_fn(|i| seed[i]), 0, body, 1, ring, 64).extract(0)
+}
+
+/// The ciphertext with the mask of stream `j`, of whose body the first `sent` coefficients were sent.
+fn restored(seed: RandomSeed, j: u64, body: &[u8], sent: usize, ring: usize, body_bits: u32) -> Glwe {
     let mut out = Glwe::zero(ring);
     let (mask_out, body_out) = out.as_mut_slice().split_at_mut(ring);
-    Random::new(std::array::from_fn(|i| seed[i]), 0).uniform(mask_out);
-    unpack(body, 64, &mut body_out[..1]);
-    out.extract(0)
+    Random::new(seed, j).uniform(mask_out);
+    unpack(body, body_bits, &mut body_out[..sent]);
+    out
 }

@@ -45,8 +45,8 @@ pub(crate) struct Unknown {
 }
 
 impl Imitation<'_> {
-    /// Scores of examples of songs left out, against those kept; none in a library of two. Nothing else is left out: strangers that resemble the library are
-    /// those that a threshold is for.
+    /// Scores of examples of songs left out, against those kept; none in a library of two. Nothing else is left out: strangers that
+    /// resemble the library are those that a threshold is for.
     pub(crate) fn scores(&self) -> Result<Vec<Unknown>, LearnError> {
         const PARTS: usize = 5;
         const ENOUGH: usize = 500;
@@ -57,7 +57,7 @@ impl Imitation<'_> {
         for part in 0..parts {
             // Against one song alone nothing stands out, and in two that is all that is left.
             let leaves_out = |song: usize| song % PARTS == part;
-            if count - (0..count).filter(|&song| leaves_out(song)).count() < 2 {
+            if (0..count).filter(|&song| !leaves_out(song)).count() < 2 {
                 continue;
             }
             scores.extend(self.part(|label| leaves_out(self.songs.of(label) as usize))?);

@@ -106,6 +106,20 @@ impl<'a> Pair<'a> {
         features: ArrayView2<'_, f32>,
         top: usize,
     ) -> Result<Vec<Answer>, PairError> {
+        self.identify_batch_above(protocol, features, top, 0)
+    }
+
+    /// [`Pair::identify_batch`] with another score above which a track is known than zero, where the server decides.
+    ///
+    /// # Errors
+    /// As [`Pair::identify_batch`].
+    pub fn identify_batch_above(
+        &self,
+        protocol: Protocol,
+        features: ArrayView2<'_, f32>,
+        top: usize,
+        above: i64,
+    ) -> Result<Vec<Answer>, PairError> {
         let blocks: Vec<_> = features.axis_chunks_iter(Axis(0), BATCH).collect();
         let answers = threads::map(blocks, |rows| {
             let mut answers = match protocol {
@@ -113,7 +127,7 @@ impl<'a> Pair<'a> {
                 Protocol::Routed { probes } => self.routed_block(rows, probes)?,
                 Protocol::Decided { .. } => {
                     let rows = rows.rows().into_iter();
-                    rows.map(|row| self.identify(protocol, &row.to_vec())).collect::<Result<_, _>>()?
+                    rows.map(|row| self.identify_above(protocol, &row.to_vec(), above)).collect::<Result<_, _>>()?
                 }
             };
             answers.iter_mut().for_each(|answer| answer.matches.truncate(top));
