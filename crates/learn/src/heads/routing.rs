@@ -5,7 +5,7 @@
 //! rounded while training, so that the integers lose nothing that training has not seen.
 
 use burn::module::Module;
-use ndarray::{Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::LearnError;
 use crate::clusters::tree::Tree;
 use crate::heads::cosine::{CosineClassifier, scores_in_groups};
+use crate::heads::matched::Matched;
 use crate::heads::noise::{dropout_mask, scattered};
 use crate::heads::stage::FloatStage;
-use crate::heads::trunk::Trunk;
+use crate::heads::trunk::{Trunk, random_affine};
 use crate::math::affine::Affine;
 use crate::math::grid::UniformGrid;
 use crate::math::matrix::{argmax, normalise_rows, times_transposed};
@@ -34,8 +35,12 @@ use crate::space::unit_vectors::UnitVectors;
 pub struct RouterSettings {
     /// Strongest between-class directions that the trunk sees.
     pub directions: usize,
-    /// Widths of the trunk's hidden layers; none makes the stage linear in the features.
+    /// Widths of the trunk's hidden layers, at most; none makes the stage linear in the features. A single layer starts with units
+    /// that are each matched to a few classes. It is as wide as there are such units, or 1,024 where they are fewer.
     pub hidden: Vec<usize>,
+    /// Classes that one of those units stands for, on average and at least; 0 starts the layer with random weights alone. With 1
+    /// the trunk, which is public, begins as a copy of the library's rows.
+    pub classes_per_unit: usize,
     /// Width of the vector that is encrypted.
     pub bottleneck: usize,
     /// Bits of an entry of that vector, 2 to 8.
@@ -56,7 +61,9 @@ pub struct RouterSettings {
     pub dropout: f32,
     /// How to descend.
     pub descent: Descent,
-    /// Most steps of the descent: examples of a large library are passed over less often than `descent.epochs` says.
+    /// Fewest steps of the descent: few examples are passed over more often than `descent.epochs` says.
+    pub least_steps: usize,
+    /// Most steps of it: very many examples are passed over less often.
     pub most_steps: usize,
 }
 
@@ -64,17 +71,19 @@ impl Default for RouterSettings {
     fn default() -> Self {
         Self {
             directions: 256,
-            hidden: vec![2_048],
+            hidden: vec![8_192],
+            classes_per_unit: 3,
             bottleneck: 128,
             input_bits: 6,
             weight_bits: 6,
             aware: true,
             scale: 8.0,
             learn_scale: false,
-            noise: 2.0,
+            noise: 1.5,
             dropout: 0.0,
-            descent: Descent { epochs: 30, batch: 256, learning_rate: 1e-2, weight_decay: 1e-4 },
-            most_steps: 100_000,
+            descent: Descent { epochs: 5, batch: 256, learning_rate: 2e-3, weight_decay: 1e-4 },
+            least_steps: 400,
+            most_steps: 20_000,
         }
     }
 }
@@ -156,15 +165,18 @@ pub(crate) fn train(
     let grid = UniformGrid::for_unit_vectors(settings.weight_bits, settings.bottleneck)?;
 
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let widths = [&[vectors.width()], settings.hidden.as_slice(), &[settings.bottleneck]].concat();
-    let start = Array3::from_shape_simple_fn((groups, slots, settings.bottleneck), || StandardNormal.sample(&mut rng));
-    let classifier = CosineClassifier::new(start.view(), settings.scale, settings.learn_scale, device);
-    let network = Network { trunk: Trunk::new(&widths, &mut rng, device), classifier };
+    let shape = (groups, slots, settings.bottleneck);
+    let mut rows = Array3::from_shape_simple_fn(shape, || StandardNormal.sample(&mut rng));
+    normalise_rows(&mut rows);
+    let trunk = first_trunk(vectors, tree, stage, settings, rows.view(), &mut rng)?;
+    let classifier = CosineClassifier::new(rows.view(), settings.scale, settings.learn_scale, device);
+    let hidden: Vec<usize> = trunk.iter().rev().skip(1).rev().map(|map| map.bias.len()).collect();
+    let network = Network { trunk: Trunk::new(&trunk, device), classifier };
 
     let loudness = (vectors.width() as f32).sqrt();
     let targets = Targets::new(tree, stage, vectors.class_count());
     let mut batches = Batches::new(vectors.len(), settings.descent.batch, seed).with_frequencies(frequencies);
-    let steps = settings.descent.steps(vectors.len()).min(settings.most_steps);
+    let steps = settings.descent.steps(vectors.len()).max(settings.least_steps).min(settings.most_steps);
     let network = run.train(phase, settings.descent, steps, network, |network: &Network, step| {
         let examples = batches.at(step);
         let mut rng = stream(seed, (1 << 40) + step as u64);
@@ -173,7 +185,7 @@ pub(crate) fn train(
         let (groups, allowed) = targets.draw(examples.iter().map(|example| example % vectors.class_count()), &mut rng);
         let x = x * loudness;
         let keep = |width| dropout_mask(examples.len(), width, settings.dropout, &mut rng);
-        let masks: Vec<Array2<f32>> = settings.hidden.iter().copied().map(keep).collect();
+        let masks: Vec<Array2<f32>> = hidden.iter().copied().map(keep).collect();
         let masks = masks.iter().map(|mask| tensor(mask.view(), device)).collect();
         let z = input.seen(network.trunk.forward(tensor(x.view(), device), masks), settings.aware);
         let scores = scores_in_groups(z, network.classifier.rows(grid, settings.aware), &groups);
@@ -193,6 +205,30 @@ pub(crate) fn train(
         first.weight *= loudness;
     }
     Ok(Router { trunk, input, stage, scale: network.classifier.scale()? })
+}
+
+/// The trunk before training: hidden units matched to groups of classes, where it has one hidden layer, and random ones besides.
+fn first_trunk(
+    vectors: &UnitVectors<'_>,
+    tree: &Tree,
+    stage: usize,
+    settings: &RouterSettings,
+    rows: ArrayView3<f32>,
+    rng: &mut ChaCha8Rng,
+) -> Result<Vec<Affine>, LearnError> {
+    /// Hidden units, where so many are allowed, of a library that has too few classes to match them to.
+    const FEWEST: usize = 1_024;
+    if let (&[most], 1..) = (&settings.hidden[..], settings.classes_per_unit) {
+        let units = most.min(vectors.class_count() / settings.classes_per_unit);
+        let matched = Matched::new(vectors.prototypes().view(), tree, stage, units, rng.random())?;
+        let units = matched.len().max(most.min(FEWEST));
+        let mut hidden = random_affine(vectors.width(), units, rng);
+        let mut outgoing = random_affine(units, settings.bottleneck, rng);
+        matched.put_into(&mut hidden, &mut outgoing, rows);
+        return Ok(vec![hidden, outgoing]);
+    }
+    let widths = [&[vectors.width()], settings.hidden.as_slice(), &[settings.bottleneck]].concat();
+    Ok(widths.windows(2).map(|w| random_affine(w[0], w[1], rng)).collect())
 }
 
 /// The right choices of every class at one stage.

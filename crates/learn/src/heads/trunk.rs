@@ -2,13 +2,13 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, TensorData, activation};
-use ndarray::Array1;
+use burn::tensor::{Device, Tensor, activation};
+use ndarray::{Array1, Array2};
 use rand::{Rng, RngExt};
 
 use crate::LearnError;
 use crate::math::affine::Affine;
-use crate::run::tensor::{array1, array2, unit_length};
+use crate::run::tensor::{array1, array2, data, unit_length};
 
 /// Affine maps with ReLU between them, then unit length. `[batch, features]` to `[batch, bottleneck]`.
 #[derive(Module, Debug)]
@@ -17,9 +17,9 @@ pub(crate) struct Trunk {
 }
 
 impl Trunk {
-    /// `widths` from features to bottleneck. Weights are uniform with variance `2 / in` (He et al., 2015) from `rng`.
-    pub(crate) fn new(widths: &[usize], rng: &mut impl Rng, device: &Device) -> Self {
-        Self { maps: widths.windows(2).map(|w| random_linear(w[0], w[1], rng, device)).collect() }
+    /// A trunk of these maps, from features to bottleneck.
+    pub(crate) fn new(maps: &[Affine], device: &Device) -> Self {
+        Self { maps: maps.iter().map(|map| linear(map, device)).collect() }
     }
 
     /// `masks` multiply the hidden layers, shape `[batch, hidden]` or `[1, 1]`.
@@ -51,15 +51,20 @@ pub(crate) fn affine(map: &Linear) -> Result<Affine, LearnError> {
     Ok(Affine { weight, bias })
 }
 
-/// A linear layer with uniform weights of variance `2 / fan_in` and no bias yet.
-pub(crate) fn random_linear(fan_in: usize, fan_out: usize, rng: &mut impl Rng, device: &Device) -> Linear {
-    let weight = TensorData::new(kaiming(fan_in, fan_in * fan_out, rng), [fan_in, fan_out]);
-    let bias = TensorData::new(vec![0.0f32; fan_out], [fan_out]);
-    Linear { weight: Param::from_data(weight, device), bias: Some(Param::from_data(bias, device)) }
+/// The same the other way round.
+pub(crate) fn linear(map: &Affine, device: &Device) -> Linear {
+    let weight = Param::from_data(data(map.weight.t()), device);
+    Linear { weight, bias: Some(Param::from_data(data(map.bias.view()), device)) }
 }
 
-/// `count` uniform numbers of variance `2 / fan_in`.
-pub(crate) fn kaiming(fan_in: usize, count: usize, rng: &mut impl Rng) -> Vec<f32> {
-    let bound = (6.0 / fan_in.max(1) as f32).sqrt();
-    (0..count).map(|_| rng.random_range(-bound..=bound)).collect()
+/// A map with uniform weights of variance `2 / fan_in` (He et al., 2015) and no bias yet.
+pub(crate) fn random_affine(fan_in: usize, fan_out: usize, rng: &mut impl Rng) -> Affine {
+    let bound = he_bound(fan_in);
+    let weight = Array2::from_shape_simple_fn((fan_out, fan_in), || rng.random_range(-bound..=bound));
+    Affine { weight, bias: Array1::zeros(fan_out) }
+}
+
+/// The largest of uniform numbers of variance `2 / fan_in`.
+pub(crate) fn he_bound(fan_in: usize) -> f32 {
+    (6.0 / fan_in.max(1) as f32).sqrt()
 }

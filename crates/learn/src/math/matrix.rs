@@ -1,7 +1,7 @@
 //! Products over all threads, with results that do not depend on their number, and what is often asked of rows and columns.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array, Array1, Array2, ArrayView2, Axis, Dimension};
 use rayon::prelude::*;
 
 const ROWS: usize = 512;
@@ -33,8 +33,8 @@ pub(crate) fn gram(a: ArrayView2<f32>, f: impl Fn(usize, ArrayView2<f32>) -> Arr
     sum
 }
 
-/// Scales every row to unit length; rows of zeros stay.
-pub(crate) fn normalise_rows(rows: &mut Array2<f32>) {
+/// Scales every row, along the last axis, to unit length; rows of zeros stay.
+pub(crate) fn normalise_rows<D: Dimension>(rows: &mut Array<f32, D>) {
     for mut row in rows.rows_mut() {
         let norm = row.dot(&row).sqrt();
         if norm > 0.0 {

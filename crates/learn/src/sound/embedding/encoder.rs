@@ -3,15 +3,15 @@
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv1d, Conv1dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, PaddingConfig1d};
-use burn::tensor::{Device, Tensor, TensorData, activation};
-use ndarray::{Array1, Axis};
-use rand::Rng;
+use burn::tensor::{Device, Tensor, activation};
+use ndarray::{Array1, Array3, Axis};
+use rand::{Rng, RngExt};
 use sordino_front::{Activation, Layer, Network, POOL_EPSILON, Pool, Step};
 
 use super::settings::{Block, EmbeddingSettings};
 use crate::LearnError;
-use crate::heads::trunk::{affine, kaiming, random_linear};
-use crate::run::tensor::{array1, array3, unit_length};
+use crate::heads::trunk::{affine, he_bound, linear, random_affine};
+use crate::run::tensor::{array1, array3, data, unit_length};
 
 /// Convolutions, pooling by mean and standard deviation over time, an affine map, unit length.
 #[derive(Module, Debug)]
@@ -37,7 +37,7 @@ impl Encoder {
             blocks.push(ConvBlock::new(channels, block, rng, device));
             channels = block.channels;
         }
-        Self { blocks, out: random_linear(2 * channels, settings.width, rng, device) }
+        Self { blocks, out: linear(&random_affine(2 * channels, settings.width, rng), device) }
     }
 
     /// Standardised log-mel `[batch, bands, frames]` to unit vectors `[batch, width]`.
@@ -72,9 +72,10 @@ impl ConvBlock {
             .with_dilation(dilation)
             .with_padding(PaddingConfig1d::Explicit(padding, padding))
             .init(device);
-        let weight = kaiming(channels * taps, out * channels * taps, rng);
-        conv.weight = Param::from_data(TensorData::new(weight, [out, channels, taps]), device);
-        conv.bias = Some(Param::from_data(TensorData::new(vec![0.0f32; out], [out]), device));
+        let bound = he_bound(channels * taps);
+        let weight = Array3::from_shape_simple_fn((out, channels, taps), || rng.random_range(-bound..=bound));
+        conv.weight = Param::from_data(data(weight.view()), device);
+        conv.bias = Some(Param::from_data(data(Array1::zeros(out).view()), device));
         Self { conv, norm: BatchNormConfig::new(out).init(device), residual: out == channels && stride == 1 }
     }
 
