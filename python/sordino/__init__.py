@@ -1,6 +1,7 @@
 """Naming under fully homomorphic encryption: of music, and of anything that has a vector of features.
 
 ``EncryptedClassifier`` is a scikit-learn classifier. ``Client`` and ``Server`` are its halves, which speak bytes; ``Model`` holds both.
+``RemoteClient`` asks a server over HTTP.
 """
 
 from sordino._sordino import (
@@ -8,6 +9,7 @@ from sordino._sordino import (
     Client,
     EvaluationKey,
     Model,
+    RemoteClient,
     SecretKey,
     Server,
     SordinoError,
@@ -23,6 +25,7 @@ __all__ = [
     "EncryptedClassifier",
     "EvaluationKey",
     "Model",
+    "RemoteClient",
     "SecretKey",
     "Server",
     "SordinoError",

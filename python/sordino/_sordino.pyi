@@ -88,6 +88,45 @@ class Server:
         """Bytes of the prepared weights in memory."""
 
 @final
+class RemoteClient:
+    """A client of a server over HTTP, such as ``sordino serve``. What it sends are ciphertexts."""
+
+    def __new__(
+        cls,
+        server: str,
+        key: SecretKey,
+        *,
+        protocol: _Protocol = "routed",
+        model: str | None = None,
+        evaluation_key: EvaluationKey | None = None,
+        token: str | None = None,
+        certificates: str | PathLike[str] | None = None,
+        plain_http: bool = False,
+    ) -> RemoteClient:
+        """A client of the model of the name ``model``, or the only one, at ``http://127.0.0.1:7664`` or ``https://music.example.org``.
+
+        ``decided`` needs ``evaluation_key``, one of ``key``, and a ``token`` of 16 characters or more under which the server keeps it.
+        ``certificates`` is a PEM file to trust instead of the usual ones; ``plain_http`` allows ``http`` to another machine.
+        """
+    @staticmethod
+    def models(
+        server: str, *, certificates: str | PathLike[str] | None = None, plain_http: bool = False
+    ) -> list[str]:
+        """Names of the models that a server answers for."""
+    def ask(self, features: npt.ArrayLike) -> Answer:
+        """Asks about one vector of features, and waits for the answer."""
+    def accept(self, share: float) -> None:
+        """From the next query on, lets such a share of strangers pass for known, from 0.001 to 0.5, or 1 for all."""
+    @property
+    def labels(self) -> list[tuple[str, str, str, str]]:
+        """Artist, title, album and licence of every label, by their numbers."""
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second of the sound that it takes; an error for a model of vectors."""
+    def features(self, samples: npt.ArrayLike, *, start: float | None = None) -> npt.NDArray[np.float32]:
+        """The features of mono samples at ``sample_rate``, shape (width,), from ``start`` seconds on, or from the middle."""
+
+@final
 class Model:
     """Both halves of a trained model."""
 

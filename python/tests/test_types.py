@@ -39,9 +39,9 @@ def test_examples_of_docstrings_run():
 def test_examples_of_the_readme_run(capsys):
     text = (ROOT / "crates/python/README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     names = {}
-    # The last hears a clip of somebody's own: `test_sound.py` has one.
+    # The others hear a clip and ask a server of somebody's own: `test_sound.py` and `test_remote.py` have them.
     for block in blocks[:2]:
         exec(compile(block, "README.md", "exec"), names)
     accuracy = float(capsys.readouterr().out.splitlines()[0])

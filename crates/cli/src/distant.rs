@@ -69,7 +69,7 @@ pub(crate) struct Distant<'a> {
     evaluation: Option<EvaluationKey>,
     /// Share of unknown songs that may pass for known; as the model has it where there is none.
     accepted: Option<f32>,
-    session: Session<'a>,
+    session: Session,
     /// Seconds that the server expects to take.
     pub(crate) predicted: Option<f64>,
 }
@@ -154,7 +154,7 @@ fn session<'a>(
     protocol: ProtocolArgs,
     secret: &Arc<SecretKey>,
     evaluation: Option<&EvaluationKey>,
-) -> anyhow::Result<(Session<'a>, Option<f64>)> {
+) -> anyhow::Result<(Session, Option<f64>)> {
     let offer = remote.model(server.model_name.as_deref())?;
     let name = protocol.protocol()?.name();
     if let Some(offered) = offer.protocol(name).and_then(|offered| offered.protocol()) {

@@ -43,6 +43,14 @@ impl From<sordino_model::Answer> for Answer {
     }
 }
 
+/// A share of strangers that may pass for known.
+pub(crate) fn accepted(share: f32) -> PyResult<f32> {
+    if (0.001..=0.5).contains(&share) || share == 1.0 {
+        return Ok(share);
+    }
+    Err(PyValueError::new_err(format!("share is {share}, expected 0.001 to 0.5, or 1 for all")))
+}
+
 /// The half that holds a secret key: features go in, messages for the server come out, and an answer from its replies.
 #[pyclass(module = "sordino")]
 pub(crate) struct Client(sordino_service::Client);
@@ -89,10 +97,7 @@ impl Client {
 
     /// From the next query on, lets such a share of strangers pass for known, from 0.001 to 0.5, or 1 for all.
     fn accept(&mut self, share: f32) -> PyResult<()> {
-        if !(0.001..=0.5).contains(&share) && share != 1.0 {
-            return Err(PyValueError::new_err(format!("share is {share}, expected 0.001 to 0.5, or 1 for all")));
-        }
-        self.0.accept(share).map_err(raised)
+        self.0.accept(accepted(share)?).map_err(raised)
     }
 }
 

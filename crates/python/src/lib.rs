@@ -6,11 +6,13 @@
 
 mod error;
 mod exchange;
+mod half;
 mod keys;
 mod learning;
 mod model;
 mod program;
 mod protocol;
+mod remote;
 mod sound;
 
 /// The extension module.
@@ -35,6 +37,8 @@ mod _sordino {
     use super::model::Model;
     #[pymodule_export]
     use super::program::run;
+    #[pymodule_export]
+    use super::remote::RemoteClient;
     #[pymodule_export]
     use super::sound::decode;
 }

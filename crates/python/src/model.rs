@@ -9,11 +9,11 @@ use pyo3::types::PyBytes;
 use serde_json::json;
 use sordino_fhe::params::STANDARD;
 use sordino_fhe::{EvaluationKey, Plan};
-use sordino_front::Crop;
 use sordino_model::files::Bundle;
 use sordino_model::{Card, ClientModel, Decider, MAX_SCORE, Pair, ServerModel, load_pair, save};
 
 use crate::error::raised;
+use crate::half::{self, Label};
 use crate::protocol::protocol;
 
 /// Both halves of a trained model. The client's half says how features become small integers; the server's holds the weights.
@@ -80,9 +80,8 @@ impl Model {
 
     /// Artist, title, album and licence of every label, by their numbers.
     #[getter]
-    fn labels(&self) -> Vec<(&str, &str, &str, &str)> {
-        let labels = self.client.labels().iter();
-        labels.map(|l| (l.artist.as_str(), l.title.as_str(), l.album.as_str(), l.licence.as_str())).collect()
+    fn labels(&self) -> Vec<Label<'_>> {
+        half::labels(&self.client)
     }
 
     /// Samples a second of the sound that it takes; an error for a model of vectors.
@@ -105,10 +104,7 @@ impl Model {
         samples: PyArrayLike1<'py, f32, AllowTypeChange>,
         start: Option<f32>,
     ) -> PyResult<Bound<'py, PyArray1<f32>>> {
-        let samples = samples.as_array().to_vec();
-        let crop = start.map_or(Crop::Middle, Crop::At);
-        let features = py.detach(|| self.client.front().features_at(&samples, crop)).map_err(raised)?;
-        Ok(Array1::from(features).into_pyarray(py))
+        half::features(py, &self.client, &samples, start)
     }
 
     /// Choices of the first stage; 1 in a flat model.

@@ -93,7 +93,7 @@ struct Registrations {
 
 /// A server at the other end of a network.
 pub struct Remote {
-    line: Line,
+    line: Arc<Line>,
     halves: Halves,
 }
 
@@ -104,7 +104,7 @@ impl Remote {
     /// [`RemoteError::File`] or [`RemoteError::Certificates`] for certificates that cannot be read.
     pub fn connect(address: Address, options: Options) -> Result<Self, RemoteError> {
         let halves = Halves::new(options.cache.clone());
-        Ok(Self { line: Line::new(address, options)?, halves })
+        Ok(Self { line: Arc::new(Line::new(address, options)?), halves })
     }
 
     /// Where it is.
@@ -173,7 +173,7 @@ impl Remote {
         self.line.ask(Ask::new("the hello", Method::GET, &parts, MOST_HELLO))
     }
 
-    /// A client of a model in a protocol, ready to ask.
+    /// A client of a model in a protocol, ready to ask. It outlives this.
     ///
     /// # Errors
     /// [`RemoteError::ModelChanged`] where the server holds another version by now; [`RemoteError::Service`] for a hello that
@@ -184,9 +184,9 @@ impl Remote {
         protocol: &str,
         model: impl Into<Arc<ClientModel>>,
         key: impl Into<ClientKey>,
-    ) -> Result<Session<'_>, RemoteError> {
+    ) -> Result<Session, RemoteError> {
         let hello = self.hello(offer, protocol)?;
-        Session::new(&self.line, offer, protocol, model.into(), key.into(), &hello)
+        Session::new(self.line.clone(), offer, protocol, model.into(), key.into(), &hello)
     }
 
     /// Gives the server an evaluation key, unless it has it. `progress` is told the bytes that were sent, of

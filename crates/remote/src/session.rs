@@ -11,8 +11,8 @@ use crate::line::{Ask, Line};
 use crate::{ModelOffer, RemoteError};
 
 /// A client that asks one server in one protocol.
-pub struct Session<'a> {
-    line: &'a Line,
+pub struct Session {
+    line: Arc<Line>,
     model: String,
     protocol: String,
     client: Client,
@@ -20,9 +20,9 @@ pub struct Session<'a> {
     longest: u64,
 }
 
-impl<'a> Session<'a> {
+impl Session {
     pub(crate) fn new(
-        line: &'a Line,
+        line: Arc<Line>,
         offer: &ModelOffer,
         protocol: &str,
         model: Arc<ClientModel>,
