@@ -95,7 +95,7 @@ impl TrainConfig {
         let (clips_per_track, hidden, most_steps, track_epochs, held_out) = match effort {
             // Means of clips name as well as rows that were trained (`experiments/large-library`), which cost as much as all
             // else together in a large library.
-            Effort::Quick => (45, 4_096, 10_000, 0, 4),
+            Effort::Quick => (45, 8_192, 10_000, 0, 4),
             Effort::Standard => (90, 8_192, 20_000, 1, 8),
             Effort::Thorough => (150, 16_384, 40_000, 1, 16),
         };

@@ -170,7 +170,7 @@ pub(crate) fn train(
     normalise_rows(&mut rows);
     let trunk = first_trunk(vectors, tree, stage, settings, rows.view(), &mut rng)?;
     let classifier = CosineClassifier::new(rows.view(), settings.scale, settings.learn_scale, device);
-    let hidden: Vec<usize> = trunk.iter().rev().skip(1).rev().map(|map| map.bias.len()).collect();
+    let hidden: Vec<usize> = trunk[..trunk.len() - 1].iter().map(|map| map.bias.len()).collect();
     let network = Network { trunk: Trunk::new(&trunk, device), classifier };
 
     let loudness = (vectors.width() as f32).sqrt();
