@@ -148,8 +148,8 @@ impl<'a> Distant<'a> {
 }
 
 /// A session of the model that the server has now, and the seconds that it expects to take.
-fn session<'a>(
-    remote: &'a Remote,
+fn session(
+    remote: &Remote,
     server: &ServerArgs,
     protocol: ProtocolArgs,
     secret: &Arc<SecretKey>,
