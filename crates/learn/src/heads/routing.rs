@@ -72,7 +72,7 @@ impl Default for RouterSettings {
         Self {
             directions: 256,
             hidden: vec![8_192],
-            classes_per_unit: 3,
+            classes_per_unit: 2,
             bottleneck: 128,
             input_bits: 6,
             weight_bits: 6,

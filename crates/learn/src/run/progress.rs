@@ -123,6 +123,8 @@ impl Progress for Bars {
             report.phase.clone_into(last);
             self.all.remove(bar);
             *bar = self.all.add(bar.clone());
+            // The time that others took says nothing of how fast this one goes.
+            bar.reset_eta();
         }
         bar.set_length(report.steps as u64);
         bar.set_position(report.step as u64);
