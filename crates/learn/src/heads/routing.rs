@@ -82,7 +82,7 @@ impl Default for RouterSettings {
             noise: 1.5,
             dropout: 0.0,
             descent: Descent { epochs: 5, batch: 256, learning_rate: 2e-3, weight_decay: 1e-4 },
-            least_steps: 400,
+            least_steps: 200,
             most_steps: 20_000,
         }
     }
