@@ -123,6 +123,9 @@ class RemoteClient:
     @property
     def sample_rate(self) -> int:
         """Samples a second of the sound that it takes; an error for a model of vectors."""
+    @property
+    def query_seconds(self) -> float:
+        """Seconds of sound that a query has."""
     def features(self, samples: npt.ArrayLike, *, start: float | None = None) -> npt.NDArray[np.float32]:
         """The features of mono samples at ``sample_rate``, shape (width,), from ``start`` seconds on, or from the middle."""
 

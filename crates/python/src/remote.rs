@@ -50,7 +50,8 @@ impl RemoteClient {
         py.detach(|| {
             let offer = remote.model(model)?;
             let half = remote.client_half(&offer)?;
-            let key = match evaluation_key {
+            let decided = offer.protocol(protocol).is_some_and(|offered| offered.evaluation_key_bytes.is_some());
+            let key = match evaluation_key.filter(|_| decided) {
                 None => ClientKey::from(key.0.clone()),
                 Some(evaluation) => {
                     remote.register(&evaluation.0, &mut |_| ())?;
@@ -93,6 +94,12 @@ impl RemoteClient {
     #[getter]
     fn sample_rate(&self) -> PyResult<u32> {
         Ok(self.0.model().front().spec().map_err(raised)?.sample_rate)
+    }
+
+    /// Seconds of sound that a query has.
+    #[getter]
+    fn query_seconds(&self) -> PyResult<f32> {
+        Ok(self.0.model().front().spec().map_err(raised)?.query_seconds)
     }
 
     /// The features of mono samples at :attr:`sample_rate`, shape ``(width,)``, from ``start`` seconds on, or from the middle.

@@ -38,8 +38,8 @@ pub struct RouterSettings {
     /// Widths of the trunk's hidden layers, at most; none makes the stage linear in the features. A single layer starts with units
     /// that are each matched to a few classes. It is as wide as there are such units, or 1,024 where they are fewer.
     pub hidden: Vec<usize>,
-    /// Classes that one of those units stands for, on average and at least; 0 starts the layer with random weights alone. With 1
-    /// the trunk, which is public, begins as a copy of the library's rows.
+    /// Classes that one of those units stands for on average, or more where `hidden` or spill say so; 0 starts the layer with random
+    /// weights alone, and so do several layers. The trunk is public: a unit of one class begins as a copy of its row.
     pub classes_per_unit: usize,
     /// Width of the vector that is encrypted.
     pub bottleneck: usize,
