@@ -25,7 +25,7 @@ pub(crate) struct Matched {
 impl Matched {
     /// Divides the classes below every choice of `tree`'s routing stage `stage` into groups, about `count` of all choices together, and
     /// one for each choice at least. `prototypes` are unit vectors, shape `[classes, width]`. There are no units where there are
-    /// more choices than `count`.
+    /// more choices than `count`, or where a choice leads to no class.
     ///
     /// # Errors
     /// As [`Clusters::fit`].
