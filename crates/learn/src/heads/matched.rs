@@ -13,6 +13,7 @@ use crate::LearnError;
 use crate::clusters::kmeans::{ClusterSettings, Clusters};
 use crate::clusters::tree::Tree;
 use crate::math::affine::Affine;
+use crate::math::matrix::{argmax, normalise_rows};
 
 /// Units for groups of classes, each of which belongs to one choice of a routing stage.
 pub(crate) struct Matched {
@@ -24,7 +25,7 @@ pub(crate) struct Matched {
 
 impl Matched {
     /// Divides the classes below every choice of `tree`'s routing stage `stage` into groups, about `count` of all choices together, and
-    /// one for each choice at least. `prototypes` are unit vectors, shape `[classes, width]`. There are no units where there are
+    /// one for each choice at least, and none of a single class but where a choice has no other or `alone` allows it. `prototypes` are unit vectors, shape `[classes, width]`. There are no units where there are
     /// more choices than `count`, or where a choice leads to no class.
     ///
     /// # Errors
@@ -34,6 +35,7 @@ impl Matched {
         tree: &Tree,
         stage: usize,
         count: usize,
+        alone: bool,
         seed: u64,
     ) -> Result<Self, LearnError> {
         let slots = tree.branching()[stage];
@@ -47,12 +49,14 @@ impl Matched {
             members.dedup();
         }
         let all: usize = classes.iter().map(Vec::len).sum();
-        let settings = ClusterSettings { balance: 1.5, rounds: 8, ..ClusterSettings::default() };
+        let settings = ClusterSettings { balance: 1.0, rounds: 8, ..ClusterSettings::default() };
         let divided = |(choice, members): (usize, &Vec<usize>)| {
             let groups = (count * members.len() / all.max(1)).clamp(1, members.len());
             let points = prototypes.select(Axis(0), members);
             let clusters = Clusters::fit(points.view(), groups, settings, seed ^ ((choice as u64) << 16))?;
-            Ok((clusters.centroids, vec![(choice / slots, choice % slots); groups]))
+            let means = if alone { clusters.centroids } else { in_company(points.view(), &clusters) };
+            let units = means.nrows();
+            Ok((means, vec![(choice / slots, choice % slots); units]))
         };
         if count < classes.len() || classes.iter().any(Vec::is_empty) {
             return Ok(Self { means: Array2::zeros((0, prototypes.ncols())), choices: Vec::new() });
@@ -90,6 +94,31 @@ impl Matched {
     }
 }
 
+/// Unit means of the clusters of several points, after every point that is alone has joined the nearest of them: a mean of one would be a
+/// copy of it. Where nobody has company, all are one group.
+fn in_company(points: ArrayView2<f32>, clusters: &Clusters) -> Array2<f32> {
+    let (mut groups, alone): (Vec<_>, Vec<_>) = clusters.members().into_iter().partition(|members| members.len() > 1);
+    let means = |groups: &[Vec<u32>]| {
+        let mut means = Array2::zeros((groups.len(), points.ncols()));
+        for (mut mean, members) in means.rows_mut().into_iter().zip(groups) {
+            members.iter().for_each(|&member| mean += &points.row(member as usize));
+        }
+        normalise_rows(&mut means);
+        means
+    };
+    let alone = alone.concat();
+    if groups.is_empty() {
+        groups.push(alone);
+    } else {
+        let similarity = points.dot(&means(&groups).t());
+        for point in alone {
+            let nearest = argmax(similarity.row(point as usize).iter()).unwrap_or_default();
+            groups[nearest].push(point);
+        }
+    }
+    means(&groups)
+}
+
 #[cfg(test)]
 mod tests {
     use ndarray::Array1;
@@ -98,7 +127,6 @@ mod tests {
     use rand_distr::{Distribution, StandardNormal};
 
     use super::*;
-    use crate::math::matrix::{argmax, normalise_rows};
 
     fn normal(rows: usize, width: usize, seed: u64) -> Array2<f32> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -119,7 +147,7 @@ mod tests {
     fn led(classes: ArrayView2<f32>, tree: &Tree, stage: usize, count: usize) -> f32 {
         let (groups, slots) = (tree.groups(stage), tree.branching()[stage]);
         let rows = normal(groups * slots, 64, 8).into_shape_with_order((groups, slots, 64)).unwrap();
-        let matched = Matched::new(classes, tree, stage, count, 1).unwrap();
+        let matched = Matched::new(classes, tree, stage, count, false, 1).unwrap();
         let (hidden, outgoing) = maps(&matched, rows.view());
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let mut right = 0;
@@ -153,17 +181,33 @@ mod tests {
         let classes = normal(100, 16, 5);
         let tree = Tree::grow(classes.view(), &[7], ClusterSettings::default(), 1).unwrap();
         for (count, expected) in [(10, 7..=10), (30, 24..=30), (10_000, 100..=100)] {
-            let matched = Matched::new(classes.view(), &tree, 0, count, 1).unwrap();
+            let matched = Matched::new(classes.view(), &tree, 0, count, true, 1).unwrap();
             assert!(expected.contains(&matched.len()), "{count}: {}", matched.len());
             assert!((0..7).all(|slot| matched.choices.contains(&(0, slot))));
         }
-        assert_eq!(Matched::new(classes.view(), &tree, 0, 6, 1).unwrap().len(), 0);
+        assert_eq!(Matched::new(classes.view(), &tree, 0, 6, true, 1).unwrap().len(), 0);
         // In short vectors too a unit answers to its own mean.
         let short = normal(30, 3, 5);
         let tree = Tree::grow(short.view(), &[2], ClusterSettings::default(), 1).unwrap();
-        let matched = Matched::new(short.view(), &tree, 0, 10, 1).unwrap();
+        let matched = Matched::new(short.view(), &tree, 0, 10, false, 1).unwrap();
         let (hidden, _) = maps(&matched, normal(2, 4, 1).into_shape_with_order((1, 2, 4)).unwrap().view());
         let largest = hidden.weight.rows().into_iter().map(|w| w.dot(&w) / 2.0 * 3f32.sqrt()).zip(&hidden.bias);
         assert!(largest.into_iter().all(|(answer, bias)| answer + bias > 0.0));
+    }
+
+    #[test]
+    fn no_unit_is_a_copy_of_a_class() {
+        let classes = normal(101, 16, 5);
+        let tree = Tree::grow(classes.view(), &[7], ClusterSettings::default(), 1).unwrap();
+        let largest = |alone| {
+            let means = Matched::new(classes.view(), &tree, 0, 50, alone, 1).unwrap().means;
+            assert!(means.nrows() > 30);
+            means.dot(&classes.t()).fold(0f32, |top, &cosine| top.max(cosine))
+        };
+        assert!(largest(false) < 0.99, "{}", largest(false));
+        // One class is all that a choice has: there is no company.
+        let two = normal(2, 16, 5);
+        let tree = Tree::grow(two.view(), &[2], ClusterSettings::default(), 1).unwrap();
+        assert_eq!(Matched::new(two.view(), &tree, 0, 2, false, 1).unwrap().len(), 2);
     }
 }

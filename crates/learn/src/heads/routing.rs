@@ -39,7 +39,8 @@ pub struct RouterSettings {
     /// that are each matched to a few classes. It is as wide as there are such units, or 1,024 where they are fewer.
     pub hidden: Vec<usize>,
     /// Classes that one of those units stands for on average, or more where `hidden` or spill say so; 0 starts the layer with random
-    /// weights alone, and so do several layers. The trunk is public: a unit of one class begins as a copy of its row.
+    /// weights alone, and so do several layers. The trunk is public: with 1, units of one class begin as copies
+    /// of rows.
     pub classes_per_unit: usize,
     /// Width of the vector that is encrypted.
     pub bottleneck: usize,
@@ -220,7 +221,8 @@ fn first_trunk(
     const FEWEST: usize = 1_024;
     if let (&[most], 1..) = (&settings.hidden[..], settings.classes_per_unit) {
         let units = most.min(vectors.class_count() / settings.classes_per_unit);
-        let matched = Matched::new(vectors.prototypes().view(), tree, stage, units, rng.random())?;
+        let alone = settings.classes_per_unit == 1;
+        let matched = Matched::new(vectors.prototypes().view(), tree, stage, units, alone, rng.random())?;
         let units = matched.len().max(most.min(FEWEST));
         let mut hidden = random_affine(vectors.width(), units, rng);
         let mut outgoing = random_affine(units, settings.bottleneck, rng);
