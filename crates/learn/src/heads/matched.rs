@@ -13,7 +13,8 @@ use crate::LearnError;
 use crate::clusters::kmeans::{ClusterSettings, Clusters};
 use crate::clusters::tree::Tree;
 use crate::math::affine::Affine;
-use crate::math::matrix::{argmax, normalise_rows};
+use crate::math::matrix::argmax;
+use crate::space::unit_vectors::prototypes;
 
 /// Units for groups of classes, each of which belongs to one choice of a routing stage.
 pub(crate) struct Matched {
@@ -24,14 +25,15 @@ pub(crate) struct Matched {
 }
 
 impl Matched {
-    /// Divides the classes below every choice of `tree`'s routing stage `stage` into groups, about `count` of all choices together, and
-    /// one for each choice at least, and none of a single class but where a choice has no other or `alone` allows it. `prototypes` are unit vectors, shape `[classes, width]`. There are no units where there are
-    /// more choices than `count`, or where a choice leads to no class.
+    /// Divides the classes below every choice of `tree`'s routing stage `stage` into groups, about `count` of all choices together and
+    /// one for each choice at least. No group has a single class, unless `alone` allows it or a choice has no other. `points` are
+    /// the classes' unit vectors, shape `[classes, width]`. There are no units where there are more choices than `count`, or where
+    /// a choice leads to no class.
     ///
     /// # Errors
     /// As [`Clusters::fit`].
     pub(crate) fn new(
-        prototypes: ArrayView2<f32>,
+        points: ArrayView2<f32>,
         tree: &Tree,
         stage: usize,
         count: usize,
@@ -52,14 +54,14 @@ impl Matched {
         let settings = ClusterSettings { balance: 1.0, rounds: 8, ..ClusterSettings::default() };
         let divided = |(choice, members): (usize, &Vec<usize>)| {
             let groups = (count * members.len() / all.max(1)).clamp(1, members.len());
-            let points = prototypes.select(Axis(0), members);
+            let points = points.select(Axis(0), members);
             let clusters = Clusters::fit(points.view(), groups, settings, seed ^ ((choice as u64) << 16))?;
             let means = if alone { clusters.centroids } else { in_company(points.view(), &clusters) };
             let units = means.nrows();
             Ok((means, vec![(choice / slots, choice % slots); units]))
         };
         if count < classes.len() || classes.iter().any(Vec::is_empty) {
-            return Ok(Self { means: Array2::zeros((0, prototypes.ncols())), choices: Vec::new() });
+            return Ok(Self { means: Array2::zeros((0, points.ncols())), choices: Vec::new() });
         }
         let parts = classes.par_iter().enumerate().map(divided).collect::<Result<Vec<_>, LearnError>>()?;
         let views: Vec<_> = parts.iter().map(|(means, _)| means.view()).collect();
@@ -97,26 +99,15 @@ impl Matched {
 /// Unit means of the clusters of several points, after every point that is alone has joined the nearest of them: a mean of one would be a
 /// copy of it. Where nobody has company, all are one group.
 fn in_company(points: ArrayView2<f32>, clusters: &Clusters) -> Array2<f32> {
-    let (mut groups, alone): (Vec<_>, Vec<_>) = clusters.members().into_iter().partition(|members| members.len() > 1);
-    let means = |groups: &[Vec<u32>]| {
-        let mut means = Array2::zeros((groups.len(), points.ncols()));
-        for (mut mean, members) in means.rows_mut().into_iter().zip(groups) {
-            members.iter().for_each(|&member| mean += &points.row(member as usize));
-        }
-        normalise_rows(&mut means);
-        means
+    let members = clusters.members();
+    let kept: Vec<usize> = (0..members.len()).filter(|&cluster| members[cluster].len() > 1).collect();
+    let similarity = points.dot(&clusters.centroids.select(Axis(0), &kept).t());
+    let group = |(point, &cluster): (usize, &u32)| {
+        let own = kept.iter().position(|&one| one == cluster as usize);
+        own.or_else(|| argmax(similarity.row(point).iter())).unwrap_or_default() as u32
     };
-    let alone = alone.concat();
-    if groups.is_empty() {
-        groups.push(alone);
-    } else {
-        let similarity = points.dot(&means(&groups).t());
-        for point in alone {
-            let nearest = argmax(similarity.row(point as usize).iter()).unwrap_or_default();
-            groups[nearest].push(point);
-        }
-    }
-    means(&groups)
+    let groups: Vec<u32> = clusters.assignment.iter().enumerate().map(group).collect();
+    prototypes(points, &groups, kept.len().max(1))
 }
 
 #[cfg(test)]
@@ -127,6 +118,7 @@ mod tests {
     use rand_distr::{Distribution, StandardNormal};
 
     use super::*;
+    use crate::math::matrix::normalise_rows;
 
     fn normal(rows: usize, width: usize, seed: u64) -> Array2<f32> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
