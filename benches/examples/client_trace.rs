@@ -79,14 +79,14 @@ impl Asking {
     fn query(&mut self) -> Result<Vec<u8>, Failure> {
         Ok(match &mut self.client {
             Client::Flat(client) => client.query(0, &self.clip[0], &[])?,
-            Client::Decided(client) => client.query(&self.clip)?,
+            Client::Decided(client) => client.query(&self.clip, &[], 0)?,
         })
     }
 
     fn decrypt(&self, reply: &[u8]) -> Result<(), Failure> {
         match &self.client {
             Client::Flat(client) => drop(client.scores(0, reply, &[])?),
-            Client::Decided(client) => drop(client.answers(reply)?),
+            Client::Decided(client) => drop(client.answers(reply, &[])?),
         }
         Ok(())
     }

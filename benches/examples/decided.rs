@@ -2,9 +2,10 @@
 //! and how far the whole is from its bare blind rotations, measured before and after every query on the same threads.
 //!
 //! ```text
-//! cargo run --release -p sordino-benches --example decided [queries] [slots,slots,..] [fine | finest] [probes] [answers]
+//! cargo run --release -p sordino-benches --example decided [queries] [slots,slots,..] [standard | fine | finest] [probes] [answers] [picked]
 //! ```
 //!
+//! With `picked` the client picks the groups of the last stage.
 //! `158,158` (the default) is 24,964 tracks in two stages, `100,100,100` a million in three, `1000` a thousand in one.
 
 use std::time::{Duration, Instant};
@@ -35,6 +36,8 @@ pub(crate) fn measure(arguments: &[String]) -> Result<(), Failure> {
         _ => Resolution::Standard,
     };
     let options = Options::new(number(3, 1)?, number(4, 1)?, resolution);
+    let picked = arguments.get(5).is_some_and(|argument| argument == "picked");
+    let options = if picked { options.picked() } else { options };
     let (secret, key) = keys()?;
     let threads = rayon::current_num_threads();
 
@@ -45,9 +48,10 @@ pub(crate) fn measure(arguments: &[String]) -> Result<(), Failure> {
     let mut session = Exchange::new(secret, &tree, &model, options)?;
     let plan = session.server.plan().clone();
     println!(
-        "\n{} tracks, stages {:?}, {resolution:?} resolution, {} probe(s), {} answer(s); prepared in {:.2?}, {}",
+        "\n{} tracks, stages {:?}, {:?} routing, {resolution:?} resolution, {} probe(s), {} answer(s); prepared in {:.2?}, {}",
         tree.tracks,
         tree.outputs,
+        options.routing,
         options.probes,
         options.answers,
         start.elapsed(),
@@ -55,7 +59,10 @@ pub(crate) fn measure(arguments: &[String]) -> Result<(), Failure> {
     );
     let schedule = plan.schedule(model.shape())?;
     println!("{}", schedule.report);
-    let candidates: usize = tree.outputs.iter().sum();
+    let candidates = match tree.outputs.split_last() {
+        Some((last, _)) if picked => options.probes * last,
+        _ => tree.outputs.iter().sum(),
+    };
     println!(
         "{:.2} blind rotations a candidate ({candidates} candidates)",
         schedule.report.decisions.rotations() as f64 / candidates as f64
@@ -90,8 +97,8 @@ pub(crate) fn measure(arguments: &[String]) -> Result<(), Failure> {
         );
         let work = &answered.work;
         println!(
-            "  read {:.1?}, linear {:.1?}, select {:.1?}, tournaments {:.2?}, positions {:.2?}, threshold {:.1?}, reply {:.1?}",
-            work.read, work.linear, work.select, work.play, work.index, work.threshold, work.reply
+            "  read {:.1?}, unpack {:.1?}, linear {:.1?}, select {:.1?}, tournaments {:.2?}, positions {:.2?}, threshold {:.1?}, reply {:.1?}",
+            work.read, work.unpack, work.linear, work.select, work.play, work.index, work.threshold, work.reply
         );
         let elsewhere: Vec<Duration> =
             [1, 2, 4, 16, 64].into_iter().map(|threads| schedule.predict(&timings, threads)).collect();

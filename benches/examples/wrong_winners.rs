@@ -63,8 +63,8 @@ pub(crate) fn measure(
                 // Now one leads, now the other: the first comes from the left.
                 let winner = rng.random_range(0..2);
                 let x = if winner == 0 { vec![low + units, low, LARGEST] } else { vec![low, low + units, LARGEST] };
-                let reply = server.answer(&key, &client.query(&[x])?)?;
-                *wrong += usize::from(client.answers(&reply)? != [Some(winner)]);
+                let reply = server.answer(&key, &client.query(&[x], &[], 0)?)?;
+                *wrong += usize::from(client.answers(&reply, &[])? != [Some(winner)]);
             }
         }
     }

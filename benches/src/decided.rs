@@ -7,9 +7,9 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use sordino_fhe::decision::{Client, Options, Plan, Server, Work};
 use sordino_fhe::{ClientKey, ServerKey};
-use sordino_model::ModelHash;
 use sordino_model::circuit::{Clear, ClearValue};
 use sordino_model::stage::{Hierarchy, Stage};
+use sordino_model::{ModelHash, Routing};
 
 use crate::{Failure, TRACK_WIDTH, bound, rng, unit};
 
@@ -50,6 +50,17 @@ impl Tree {
         group * self.tracks / groups..(group + 1) * self.tracks / groups
     }
 
+    /// The group that a track lies in.
+    fn group(&self, track: usize) -> usize {
+        (0..self.groups()).find(|&g| self.members(g).contains(&track)).unwrap_or(0)
+    }
+
+    /// `probes` different groups, of which a track's own is the first.
+    fn picked(&self, track: usize, probes: usize) -> Vec<usize> {
+        let (own, groups) = (self.group(track), self.groups());
+        (0..probes).map(|p| (own + p * groups / probes) % groups).collect()
+    }
+
     /// The model: random unit vectors, those of a track the same however many stages there are.
     ///
     /// # Errors
@@ -81,7 +92,7 @@ impl Tree {
 
     /// Noisy copies of the rows on the way to `track`: cosines of about 0.8.
     pub fn planted(&self, model: &Hierarchy, track: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<i32>> {
-        let group = (0..self.groups()).find(|&g| self.members(g).contains(&track)).unwrap_or(0);
+        let group = self.group(track);
         let slot = track - self.members(group).start;
         // The path as mixed-radix digits, the last stage's first.
         let (mut slots, mut rest) = (vec![slot], group);
@@ -166,22 +177,29 @@ impl<'a> Exchange<'a> {
     /// # Errors
     /// For messages that are refused, and where the work is not what was priced.
     pub fn ask(&mut self, key: &ServerKey, track: usize, rng: &mut ChaCha8Rng) -> Result<Outcome, Failure> {
-        let vectors = self.tree.planted(self.model, track, rng);
+        let mut vectors = self.tree.planted(self.model, track, rng);
+        let Options { routing, probes, .. } = self.server.plan().options();
+        let mut groups = Vec::new();
+        if routing == Routing::Public {
+            vectors = vectors.split_off(vectors.len() - 1);
+            groups = self.tree.picked(track, probes);
+        }
         let start = Instant::now();
-        let query = self.client.query(&vectors)?;
+        let query = self.client.query(&vectors, &groups, 0)?;
         let encrypted = start.elapsed();
         let (start, busy) = (Instant::now(), core_time());
         let (reply, work) = self.server.answer_and_measure(key, &query)?;
         let (server, core_time) = (start.elapsed(), core_time().zip(busy).map(|(now, before)| now - before));
         let start = Instant::now();
-        let found = self.client.answers(&reply)?;
+        let found = self.client.answers(&reply, &groups)?;
         let client = encrypted + start.elapsed();
         let plan = self.server.plan();
         let cost = plan.cost(self.model.shape())?;
         if (work.decisions, work.counts) != (cost.decisions, cost.counts) {
             return Err("the server did something else than was priced".into());
         }
-        let inputs = vectors.into_iter().map(ClearValue::Vector).collect();
+        let inputs = vectors.into_iter().map(ClearValue::Vector).chain(groups.into_iter().map(ClearValue::Index));
+        let inputs = inputs.collect();
         let clear = plan.circuit(self.model.shape())?.run(&mut Clear::new(self.model), inputs)?;
         let clear: Vec<Option<usize>> =
             clear.into_iter().map(|value| if let ClearValue::Answer(path) = value { path } else { None }).collect();

@@ -38,6 +38,7 @@ fn cost_25k_compares_every_reply() {
 #[test]
 fn decided_answers_a_small_library() {
     decided::measure(&["1", "3,3"].map(String::from)).unwrap();
+    decided::measure(&["1", "5,3", "standard", "2", "1", "picked"].map(String::from)).unwrap();
 }
 
 #[test]

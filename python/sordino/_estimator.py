@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sordino._sordino import Answer, Client, EvaluationKey, Model, SecretKey, Server, train
 
-Protocol = Literal["flat", "routed", "decided"]
-PROTOCOLS = ("flat", "routed", "decided")
+Protocol = Literal["flat", "routed", "decided", "picked", "picked-decided"]
+PROTOCOLS = ("flat", "routed", "decided", "picked", "picked-decided")
 
 
 class EncryptedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -35,10 +35,11 @@ class EncryptedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     bits : int, default 6
         Bits of weights and inputs.
     probes : int, default 2
-        Clusters that are followed in ``routed`` and ``decided``.
-    protocol : {"routed", "flat", "decided"}, default "routed"
+        Clusters that are followed, but in ``flat``.
+    protocol : {"routed", "flat", "decided", "picked", "picked-decided"}, default "routed"
         Who decides. In ``flat`` one trip returns every score; in ``routed`` the client picks clusters in the first trip and asks for
-        them by encrypted selectors in the second; in ``decided`` the server finds the class under encryption.
+        them by encrypted selectors in the second; in ``decided`` the server finds the class under encryption. In ``picked`` and
+        ``picked-decided`` the routing layers are public: the client picks clusters in the clear, and one trip is left.
     spill : int, default 1
         Clusters that a class may live in.
     width : int, default 256
@@ -229,6 +230,7 @@ class EncryptedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "stages": [int(slots) for slots in self.stages],
             "spill": int(self.spill),
             "width": int(self.width),
+            "public_routing": self.protocol.startswith("picked"),
             "router": {"input_bits": int(self.bits), "weight_bits": int(self.bits)},
             # Hubness matters where classes are thousands of songs, and costs where they are few and large.
             "tracks": {"input_bits": int(self.bits), "weight_bits": int(self.bits), "hubness": 0.0},
@@ -247,7 +249,7 @@ class EncryptedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _ask(self, rows: npt.NDArray[np.float32]) -> list[Answer]:
         key, server = SecretKey(), self.server()
-        name = server.register(EvaluationKey(key)) if self.protocol == "decided" else None
+        name = server.register(EvaluationKey(key)) if self.protocol.endswith("decided") else None
         client = self.client(key, server.hello, name)
         # Every row is of one of the classes. What is far from all of them is told by `known`.
         client.accept(1.0)

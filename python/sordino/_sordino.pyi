@@ -7,7 +7,7 @@ from typing import Literal, final
 import numpy as np
 import numpy.typing as npt
 
-_Protocol = Literal["flat", "routed", "decided"]
+_Protocol = Literal["flat", "routed", "decided", "picked", "picked-decided"]
 _Resolution = Literal["standard", "fine", "finest"]
 _Effort = Literal["quick", "standard", "thorough"]
 
@@ -105,7 +105,7 @@ class RemoteClient:
     ) -> RemoteClient:
         """A client of the model of the name ``model``, or the only one, at ``http://127.0.0.1:7664`` or ``https://music.example.org``.
 
-        ``decided`` needs ``evaluation_key``, one of ``key``, and a ``token`` of 16 characters or more under which the server keeps it.
+        ``decided`` and ``picked-decided`` need ``evaluation_key``, one of ``key``, and a ``token`` of 16 characters or more under which the server keeps it.
         ``certificates`` is a PEM file to trust instead of the usual ones; ``plain_http`` allows ``http`` to another machine.
         """
     @staticmethod

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from sordino import EncryptedClassifier, Server
+from sordino import EncryptedClassifier, Server, SordinoError
 
 FAST = {"least_clips": 0, "clips_per_track": 32, "router": {"hidden": [64]}}
 
@@ -36,6 +36,20 @@ def test_digits_are_named_encrypted_as_in_the_clear(digits, fitted):
     fitted.set_params(protocol="routed")
     with pytest.raises(ValueError, match="encrypted"):
         fitted.predict(x[:4], fhe="simulate")
+
+
+def test_clusters_are_picked_where_the_routing_layers_are_public(digits, fitted):
+    x, y, test, _ = digits
+    picked = EncryptedClassifier(settings=FAST, protocol="picked-decided").fit(x, y)
+    assert (picked.predict(test[:3], fhe="encrypted") == picked.predict(test[:3])).all()
+    assert picked.cost()["protocol"] == "picked-decided" and len(picked.cost()["trips"]) == 1
+    picked.set_params(protocol="picked")
+    assert (picked.predict(test[:3], fhe="encrypted") == picked.predict(test[:3])).all()
+    # One that was fitted for other protocols keeps its layers to itself.
+    fitted.set_params(protocol="picked")
+    with pytest.raises(SordinoError, match="routing layers"):
+        fitted.predict(test[:3])
+    fitted.set_params(protocol="routed")
 
 
 def test_it_says_what_it_costs(fitted):

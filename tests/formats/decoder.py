@@ -149,15 +149,15 @@ def plan(data):
             trips.append(trip)
         reader.end()
         return {"set": number, "trips": trips}
-    if data.startswith(b"SRDN1TP\x03"):
-        number, probes, answers, resolution, failure = reader.numbers("H3Id")
+    if data.startswith(b"SRDN1TP\x04"):
+        number, routing, probes, answers, resolution, failure = reader.numbers("H4Id")
         stages = []
         for _ in range(reader.number("Q")):
             names = ("features", "body_bits", "delta", "floor", "difference", "norm")
             stages.append(dict(zip(names, reader.numbers("QIQqQQ"))))
         zero_bits, reply_bits = reader.numbers("2I")
         reader.end()
-        return {"set": number, "probes": probes, "answers": answers, "failure": failure, "stages": stages,
+        return {"set": number, "picked": routing == 2, "probes": probes, "answers": answers, "failure": failure, "stages": stages,
                 "zero_bits": zero_bits, "reply_bits": reply_bits}
     fail("a plan of neither family")
 
@@ -165,7 +165,7 @@ def plan(data):
 def hello(data):
     content, _ = opened(data, b"SRDNHLO\x02")
     protocol, probes, answers, resolution = struct.unpack_from("<BIIB", content, 32)
-    return {"model": content[:32].hex(), "protocol": ["flat", "routed", "decided"][protocol], "probes": probes,
+    return {"model": content[:32].hex(), "protocol": ["flat", "routed", "decided", "picked", "picked-decided"][protocol], "probes": probes,
             "answers": answers, "resolution": resolution, "plan": plan(content[42:]),
             "plan_hash": hashlib.sha256(content[42:]).hexdigest()}
 
@@ -266,21 +266,55 @@ def scores_reply(reader, trip, keys, counts):
     return [[scores[key] for key in sorted(scores) if key[0] == group] for group in groups]
 
 
-def decided_query(reader, said, keys, widths):
+def numbers(reader, count, keys):
+    """The phases of single numbers."""
+    ring, out = len(keys["ring"]), []
+    seed = reader.take(32) if count else b""
+    for j in range(-(-count // ring)):
+        here = min(count - j * ring, ring)
+        stride = ring // (1 << bits_below(here))
+        pad = times_key(struct.unpack(f"<{ring}Q", chacha20(seed, j, 8 * ring)), keys["ring"])
+        out += [(reader.number("Q") - pad[i * stride]) % Q for i in range(here)]
+    return out
+
+
+def lightest(count):
+    """The words of as few bits as count them, ordered by set bits and then by value."""
+    return sorted(range(1 << bits_below(count)), key=lambda word: (bin(word).count("1"), word))[:count]
+
+
+def asked_groups(reader, said, keys, groups, slots):
+    """The groups that a query asks for by the bits of their positions."""
+    fit = len(keys["ring"]) // said["stages"][0]["features"] // slots
+    columns, low = lightest(-(-groups // fit)), bits_below(min(fit, groups))
+    width = bits_below(len(columns)) + low
+    rows = numbers(reader, said["probes"] * width * 4, keys)
+    bits = []
+    for i in range(0, len(rows), 4):
+        bits.append((signed(rows[i]) + (1 << 59)) // (1 << 60) % 2)
+        for level in range(4):
+            small([(rows[i + level] - (bits[-1] << 60 - 4 * level)) % Q], "a row of a selector", 1 << 30)
+    out = []
+    for i in range(0, len(bits), width):
+        position = int("0" + "".join(map(str, bits[i:i + width])), 2)
+        out.append(columns.index(position >> low) * fit + position % (1 << low))
+    return out
+
+
+def decided_query(reader, said, keys, widths, counts, slots):
     name = reader.take(32).hex()
     ring = len(keys["ring"])
     small(phases(reader, 1, said["zero_bits"], keys)[0], "zero key", 1 << 63 - said["zero_bits"] + 20)
     vectors = []
-    for stage, width in zip(said["stages"], widths):
+    for stage, width in zip(said["stages"], widths[-len(said["stages"]):]):
         lists = phases(reader, -(-width // stage["features"]), stage["body_bits"], keys)
         vectors.append(features(lists, ring, stage["features"], width, stage["delta"]))
-    seed = reader.take(32)
-    mask = struct.unpack(f"<{ring}Q", chacha20(seed, 0, 8 * ring))
-    phase = signed((reader.number("Q") - times_key(mask, keys["ring"])[0]) % Q)
+    phase = signed(numbers(reader, 1, keys)[0])
     delta = said["stages"][-1]["delta"]
     above = (phase + delta // 2) // delta
     small([(phase - above * delta) % Q], "threshold", 1 << 30)
-    return {"evaluation_key": name, "vectors": vectors, "above": above}
+    groups = asked_groups(reader, said, keys, len(counts[-1]), slots) if said["picked"] else []
+    return {"evaluation_key": name, "vectors": vectors, "above": above, "groups": groups}
 
 
 def decided_reply(reader, said, keys):
@@ -358,8 +392,8 @@ def main():
         reply, reference, _ = message(read(f"reply-{trip}"), 2, trip, said)
         if reference != asked:
             fail("the reply is to another query")
-        if said["protocol"] == "decided":
-            found = decided_query(query, said["plan"], keys, shape["widths"])
+        if said["protocol"].endswith("decided"):
+            found = decided_query(query, said["plan"], keys, shape["widths"], shape["counts"], shape["slots"])
             found["answer"] = decided_reply(reply, said["plan"], keys)
         else:
             chosen = said["plan"]["trips"][trip]

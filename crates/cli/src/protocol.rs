@@ -2,28 +2,28 @@
 
 use clap::{Args, ValueEnum};
 use sordino_model::stage::Hierarchy;
-use sordino_model::{Protocol, Resolution};
+use sordino_model::{Decider, Protocol, Resolution};
 
 /// A protocol and its options.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct ProtocolArgs {
-    /// Who finds the cluster and who decides: flat, routed or decided (see --help).
+    /// Who finds the cluster and who decides: flat, routed, decided, picked or picked-decided (see --help).
     #[arg(long, default_value = "routed", value_name = "NAME", long_help = protocols_help())]
     protocol: Protocol,
-    /// Clusters that are followed: 2 in routed, 1 in decided unless given.
+    /// Clusters that are followed: 1 in decided, else 2 unless given.
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u16).range(1..=64))]
     probes: Option<u16>,
     #[command(flatten)]
     decisions: DecisionArgs,
 }
 
-/// How the server decides, in `decided`.
+/// How the server decides, where it does.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct DecisionArgs {
-    /// Tracks that decided returns, the best first: 1 unless given.
+    /// Tracks that a server returns that decides, the best first: 1 unless given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
     answers: Option<u16>,
-    /// How finely decided compares scores: standard unless given.
+    /// How finely it compares scores: standard unless given.
     #[arg(long, value_enum)]
     resolution: Option<ResolutionName>,
 }
@@ -41,14 +41,14 @@ pub(crate) enum ResolutionName {
 }
 
 impl DecisionArgs {
-    /// `decided` with these options and `probes` clusters followed.
-    pub(crate) fn protocol(self, probes: usize) -> Protocol {
+    /// A protocol with these options, where the server decides.
+    pub(crate) fn of(self, protocol: Protocol) -> Protocol {
         let resolution = match self.resolution.unwrap_or_default() {
             ResolutionName::Standard => Resolution::Standard,
             ResolutionName::Fine => Resolution::Fine,
             ResolutionName::Finest => Resolution::Finest,
         };
-        Protocol::Decided { probes, answers: self.answers.unwrap_or(1).into(), resolution }
+        protocol.with_decision(self.answers.unwrap_or(1).into(), resolution)
     }
 }
 
@@ -62,13 +62,11 @@ impl ProtocolArgs {
             self.protocol != Protocol::Flat || self.probes.is_none(),
             "{name} follows no clusters: leave out --probes, or take routed or decided"
         );
-        Ok(match self.protocol {
-            Protocol::Decided { .. } => self.decisions.protocol(probes),
-            _ if answers.is_some() || resolution.is_some() => {
-                anyhow::bail!("{name} lets the client decide: leave out --answers and --resolution, or take decided")
-            }
-            other => other.with_probes(probes),
-        })
+        anyhow::ensure!(
+            self.protocol.decider() == Decider::Server || (answers.is_none() && resolution.is_none()),
+            "{name} lets the client decide: leave out --answers and --resolution, or take decided"
+        );
+        Ok(self.decisions.of(self.protocol.with_probes(probes)))
     }
 }
 
@@ -101,10 +99,13 @@ fn protocols_help() -> String {
     let entry = |protocol: Protocol| {
         let (name, learns) = (protocol.name(), protocol.learns());
         format!(
-            "  {name:<8} the server learns {}; the client learns, beside the answer, {}",
+            "  {name:<14} the server learns {}; the client learns, beside the answer, {}",
             learns.server, learns.client
         )
     };
     let entries: Vec<String> = Protocol::ALL.map(entry).into();
-    format!("Who finds the cluster and who decides:\n{}", entries.join("\n"))
+    format!(
+        "Who finds the cluster and who decides:\n{}\nFor picked and picked-decided the routing layers must be public.",
+        entries.join("\n")
+    )
 }

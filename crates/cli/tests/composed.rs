@@ -1,17 +1,21 @@
 //! The committed model, `models/composed`: it is what its README says, and names a clip that anyone can compose.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use sordino_corpus::synth;
-use sordino_model::load_pair;
+use sordino_model::{Protocol, load_pair};
 
 fn model() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/composed")
 }
 
+fn run(arguments: &[&Path]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sordino")).args(arguments).arg("--json").output().unwrap()
+}
+
 fn sordino(arguments: &[&Path]) -> serde_json::Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_sordino")).args(arguments).arg("--json").output().unwrap();
+    let output = run(arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {errors}");
     serde_json::from_slice(&output.stdout).unwrap()
@@ -161,6 +165,27 @@ fn tracks_come_and_go_without_a_training() {
         assert_eq!(found["known"], true, "{found}");
         assert!(ids.contains(&found["best"][0]["track_id"].as_u64().unwrap()), "{found}");
     }
+
+    // Clients pick clusters themselves once they have the routing layers, and what was added is found so too.
+    let picks = |protocol: &str| {
+        let protocol = format!("--protocol={protocol}");
+        let words = [Path::new("identify"), &copy, &song, Path::new("--at=4"), Path::new(&protocol)];
+        run(&words)
+    };
+    let refused = picks("picked");
+    let reason = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && reason.contains("library routing"), "{reason}");
+    assert_eq!(library("routing", &["public"])["public_routing"], true);
+    for protocol in ["picked", "picked-decided"] {
+        let found = known(protocol);
+        assert_eq!(found["known"], true, "{found}");
+        assert!(ids.contains(&found["best"][0]["track_id"].as_u64().unwrap()), "{found}");
+    }
+    let inspected = sordino(&[Path::new("inspect"), &copy]);
+    let names = inspected["protocols"].as_array().unwrap().iter().map(|one| one["protocol"].as_str().unwrap());
+    assert_eq!(names.collect::<Vec<_>>(), Protocol::ALL.map(Protocol::name));
+    assert_eq!(library("routing", &["private"])["public_routing"], false);
+    assert!(!picks("picked").status.success());
 
     library("rename", &[&ids[0].to_string(), "--title", "A new name"]);
     let listed = library("list", &[]);

@@ -91,6 +91,7 @@ fn measure(key: &ServerKey) -> Timings {
         let (_, alone) = alone(&key.compare, &table);
         Batched { alone, full: full_batch(key, &key.compare, &table) }
     });
+    let (_, trace) = timed(|| key.circuit.trace(&rotated[0], fourier, &mut scratch));
     let (bit, conversion) = timed(|| key.circuit.selector(&rotated[0], fourier, &mut scratch));
     let (_, gates) = timed(|| (0..16).fold(glwe.clone(), |x, _| bit.cmux(&x, &rotated[0], fourier, &mut scratch)));
     let mut transformed = Glwe::zero(size).as_slice().iter().map(|_| Default::default()).collect::<Vec<_>>();
@@ -118,6 +119,7 @@ fn measure(key: &ServerKey) -> Timings {
         transform,
         gate: gates / 16.0,
         conversion,
+        ring_keyswitch: trace / f64::from(size.ilog2()),
         compare_keyswitch,
         refresh_keyswitch,
         refresh: Batched { alone: refresh, full: full_refresh },

@@ -39,6 +39,11 @@ impl Plan {
                 let options = decision::Options::new(probes, answers, resolution);
                 Self::Decision(decision::Plan::new(parameters, hierarchy, options)?)
             }
+            Protocol::Picked { probes } => Self::Scores(scores::Plan::picked(parameters, hierarchy, probes, usual)?),
+            Protocol::PickedDecided { probes, answers, resolution } => {
+                let options = decision::Options::new(probes, answers, resolution).picked();
+                Self::Decision(decision::Plan::new(parameters, hierarchy, options)?)
+            }
             _ => return Err(FheError::Plan { what: "the protocol has no plan in this version" }),
         })
     }
@@ -68,9 +73,12 @@ impl Plan {
         let serves = match (self, protocol) {
             (Self::Scores(plan), Protocol::Flat) => plan.is_flat(shape),
             (Self::Scores(plan), Protocol::Routed { probes }) => plan.is_routed(shape, probes),
-            (Self::Decision(plan), Protocol::Decided { probes, answers, resolution }) => {
+            (Self::Scores(plan), Protocol::Picked { probes }) => plan.is_picked(shape, probes),
+            (Self::Decision(plan), protocol) => {
                 let options = plan.options();
-                (options.probes, options.answers, options.resolution) == (probes, answers, resolution)
+                let decision = Some((options.answers, options.resolution));
+                (options.routing, options.probes, decision)
+                    == (protocol.routing(), protocol.probes(), protocol.decision())
             }
             _ => false,
         };

@@ -91,8 +91,19 @@ fn clear(model: &Hierarchy, plan: &Plan, vectors: &[Vec<i32>]) -> Vec<Option<usi
 }
 
 fn clear_above(model: &Hierarchy, plan: &Plan, vectors: &[Vec<i32>], above: i64) -> Vec<Option<usize>> {
+    clear_among(model, plan, vectors, &[], above)
+}
+
+fn clear_among(
+    model: &Hierarchy,
+    plan: &Plan,
+    vectors: &[Vec<i32>],
+    groups: &[usize],
+    above: i64,
+) -> Vec<Option<usize>> {
     let circuit = plan.circuit(model.shape()).unwrap();
-    let inputs = vectors.iter().cloned().map(ClearValue::Vector).collect();
+    let vectors = vectors.iter().cloned().map(ClearValue::Vector);
+    let inputs = vectors.chain(groups.iter().map(|&group| ClearValue::Index(group))).collect();
     let reply = circuit.run(&mut Clear::new(model).above(above), inputs).unwrap();
     let answer = |value: ClearValue| match value {
         ClearValue::Answer(answer) => answer,
@@ -124,13 +135,17 @@ impl<'a> Session<'a> {
     }
 
     fn encrypted_above(&mut self, vectors: &[Vec<i32>], above: i64) -> Vec<Option<usize>> {
-        let query = self.client.query_above(vectors, above).unwrap();
+        self.encrypted_among(vectors, &[], above)
+    }
+
+    fn encrypted_among(&mut self, vectors: &[Vec<i32>], groups: &[usize], above: i64) -> Vec<Option<usize>> {
+        let query = self.client.query(vectors, groups, above).unwrap();
         let (reply, work) = self.server.answer_and_measure(&self.keys.server, &query).unwrap();
         let cost = self.server.plan().cost(self.model.shape()).unwrap();
         assert_eq!((query.len(), reply.len()), (cost.bytes_up, cost.bytes_down), "bytes as priced");
         assert_eq!(work.decisions, cost.decisions, "decisions as priced");
         assert_eq!(work.counts, cost.counts, "operations as priced");
-        self.client.answers(&reply).unwrap()
+        self.client.answers(&reply, groups).unwrap()
     }
 }
 
@@ -146,7 +161,7 @@ fn agree(keys: &Keys, outputs: &[usize], ragged: bool, options: Options, queries
         let vectors = query(&model, i % 4 != 3, &mut rng);
         let (found, expected) = (session.encrypted(&vectors), clear(&model, session.server.plan(), &vectors));
         right += usize::from(found == expected);
-        if session.server.plan().leads(&model, &vectors, |_| None).unwrap().are_certain(&margins) {
+        if session.server.plan().leads(&model, &vectors, &[], |_| None).unwrap().are_certain(&margins) {
             sure += 1;
             assert_eq!(found, expected, "query {i}, {outputs:?}, seed {seed}");
         }
@@ -171,6 +186,74 @@ fn two_stages_answer_as_plain_integers_do() {
     assert!(right * 20 > queries * 19, "{right} of {queries} queries were right");
 }
 
+/// The client names the groups of the last stage, in any order and twice if it likes; whatever stages come before it.
+#[test]
+fn groups_that_the_client_picked_answer_as_plain_integers_do() {
+    let (mut sure, mut right, mut queries) = (0, 0, 0);
+    for (k, keys) in KEYS.iter().enumerate() {
+        for (outputs, ragged, probes, answers) in [
+            (&[11, 7][..], false, 1, 1),
+            (&[5, 13], true, 3, 1),
+            (&[1, 6], false, 1, 2),
+            (&[9, 1], true, 9, 1),
+            (&[300, 2], true, 5, 1),
+            (&[3, 4, 5], true, 2, 2),
+        ] {
+            let seed = (10 * k + probes) as u64;
+            let model = hierarchy(outputs, 24, ragged, seed);
+            let options = Options::new(probes, answers, Resolution::Standard).picked();
+            let mut session = Session::new(keys, &model, options, seed);
+            let margins = session.server.plan().margins(model.shape()).unwrap();
+            assert!(margins.failure_log2 <= options.failure_log2, "{margins:?}");
+            let (last, mut rng) = (model.last(), ChaCha8Rng::seed_from_u64(2000 + seed));
+            for i in 0..4 {
+                // The best group of all comes last, and before it any.
+                let vectors = query(&model, i % 4 != 3, &mut rng).split_off(outputs.len() - 1);
+                let best =
+                    |group: &usize| (0..last.count(*group)).map(|slot| last.score(*group, slot, &vectors[0])).max();
+                let mut groups: Vec<usize> = (1..probes).map(|_| rng.random_range(0..last.groups())).collect();
+                groups.push((0..last.groups()).max_by_key(best).unwrap());
+                let plan = session.server.plan();
+                let expected = clear_among(&model, plan, &vectors, &groups, 0);
+                // A group that is asked for twice ties with itself: either of its entries is right.
+                let slot = |place: usize| Some(place);
+                let certain = plan.leads(&model, &vectors, &groups, slot).unwrap().are_certain(&margins);
+                let found = session.encrypted_among(&vectors, &groups, 0);
+                right += usize::from(found == expected);
+                queries += 1;
+                if certain {
+                    sure += 1;
+                    assert_eq!(found, expected, "query {i}, {outputs:?}, {probes} probes, seed {seed}");
+                }
+            }
+        }
+    }
+    assert!(sure * 2 > queries, "{sure} of {queries} queries were certain");
+    assert!(right * 20 > queries * 19, "{right} of {queries} queries were right");
+}
+
+#[test]
+fn groups_that_were_not_asked_for_are_refused() {
+    let model = hierarchy(&[5, 4], 24, false, 1);
+    let options = Options::new(2, 1, Resolution::Standard).picked();
+    let mut session = Session::new(&KEYS[0], &model, options, 1);
+    let vectors = query(&model, true, &mut ChaCha8Rng::seed_from_u64(1));
+    let last = &vectors[1..];
+    assert!(matches!(session.client.query(&vectors, &[0, 1], 0), Err(FheError::Vectors { .. })));
+    assert!(matches!(session.client.query(last, &[0], 0), Err(FheError::Groups { found: 1, expected: 2 })));
+    assert!(matches!(session.client.query(last, &[0, 5], 0), Err(FheError::Group { groups: 5 })));
+    let query = session.client.query(last, &[0, 4], 0).unwrap();
+    let reply = session.server.answer(&KEYS[0].server, &query).unwrap();
+    assert!(matches!(session.client.answers(&reply, &[]), Err(FheError::Groups { .. })));
+    // Whatever is asked for, the message is as long.
+    assert_eq!(session.client.query(last, &[3, 3], 0).unwrap().len(), query.len());
+    for (outputs, probes) in [([2, 4], 3), ([5, 4], 0)] {
+        let model = hierarchy(&outputs, 24, false, 1);
+        let options = Options::new(probes, 1, Resolution::Standard).picked();
+        assert!(matches!(Plan::new(&INSECURE_N512, &model, options), Err(FheError::Circuit(_))));
+    }
+}
+
 #[test]
 fn one_and_three_stages_run_the_same_way() {
     for (k, keys) in KEYS.iter().enumerate().take(3) {
@@ -191,7 +274,7 @@ fn leads_are_those_of_the_clear_scores() {
     let leads = |probes, answers| {
         let options = Options::new(probes, answers, Resolution::Standard);
         let plan = Plan::new(&STANDARD, &model, options).unwrap();
-        plan.leads(&model, &[vec![5], vec![7]], |_| None).unwrap()
+        plan.leads(&model, &[vec![5], vec![7]], &[], |_| None).unwrap()
     };
     assert_eq!((leads(1, 1).stages, leads(1, 1).threshold), (vec![5, 70], 109.5));
     // With two probes the second group must lead the third, and both groups hold the same scores.
@@ -200,10 +283,10 @@ fn leads_are_those_of_the_clear_scores() {
     assert_eq!((leads(1, 2).stages, leads(1, 2).threshold), (vec![5, 70], 39.5));
     let plan = Plan::new(&STANDARD, &model, Options::default()).unwrap();
     // The first and the last slot of every group are one track's: it leads the other by 154.
-    let shared = plan.leads(&model, &[vec![5], vec![7]], |slot| Some(slot % 3 % 2)).unwrap();
+    let shared = plan.leads(&model, &[vec![5], vec![7]], &[], |slot| Some(slot % 3 % 2)).unwrap();
     assert_eq!((shared.stages, shared.siblings), (vec![5, 154], 1));
-    assert!(matches!(plan.leads(&model, &[vec![5]], |_| None), Err(FheError::Vectors { .. })));
-    assert!(matches!(plan.leads(&model, &[vec![5], vec![11]], |_| None), Err(FheError::Vector { .. })));
+    assert!(matches!(plan.leads(&model, &[vec![5]], &[], |_| None), Err(FheError::Vectors { .. })));
+    assert!(matches!(plan.leads(&model, &[vec![5], vec![11]], &[], |_| None), Err(FheError::Vector { .. })));
 }
 
 #[test]
@@ -218,7 +301,7 @@ fn a_track_is_known_above_the_score_that_the_client_sends() {
             // Whether the song is known to the model says nothing here; only its score against what was asked for.
             let vectors = query(&model, known, &mut rng);
             let plan = session.server.plan().clone();
-            if !plan.leads(&model, &vectors, |_| None).unwrap().are_certain(&margins) && known {
+            if !plan.leads(&model, &vectors, &[], |_| None).unwrap().are_certain(&margins) && known {
                 continue;
             }
             // The largest threshold that the best track exceeds, by bisection in the clear.
@@ -240,7 +323,7 @@ fn a_track_is_known_above_the_score_that_the_client_sends() {
                 // A stranger's winner has no lead; that there is one is what the threshold says.
                 assert_eq!(found[0].is_some(), expected[0].is_some(), "key {k}, above {above} of {high}");
                 assert!(!known || found == expected, "key {k}, above {above} of {high}");
-                lengths.insert(session.client.query_above(&vectors, above).unwrap().len());
+                lengths.insert(session.client.query(&vectors, &[], above).unwrap().len());
             }
         }
     }
@@ -274,9 +357,9 @@ fn a_track_may_lose_to_itself() {
             let vectors = query(&model, i % 4 != 3, &mut rng);
             let (found, expected) = (session.encrypted(&vectors), clear(&model, session.server.plan(), &vectors));
             let plan = session.server.plan();
-            let leads = plan.leads(&model, &vectors, whose).unwrap();
+            let leads = plan.leads(&model, &vectors, &[], whose).unwrap();
             assert_eq!(leads.siblings, 1);
-            sure_of_slots += usize::from(plan.leads(&model, &vectors, |_| None).unwrap().are_certain(&margins));
+            sure_of_slots += usize::from(plan.leads(&model, &vectors, &[], |_| None).unwrap().are_certain(&margins));
             if leads.are_certain(&margins) {
                 sure += 1;
                 assert_eq!(found[0].map(|slot| slot / 2), expected[0].map(|slot| slot / 2), "query {i}");
@@ -357,7 +440,7 @@ fn what_does_not_belong_together_is_refused() {
     let model = hierarchy(&[3, 4], 24, false, 1);
     let mut session = Session::new(&KEYS[0], &model, Options::default(), 1);
     let vectors = query(&model, true, &mut ChaCha8Rng::seed_from_u64(1));
-    let good = session.client.query(&vectors).unwrap();
+    let good = session.client.query(&vectors, &[], 0).unwrap();
     assert_eq!(session.server.key_of(&good).unwrap(), KEYS[0].server.id());
     let answer = |key: &ServerKey, query: &[u8]| session.server.answer(key, query);
 
@@ -367,7 +450,7 @@ fn what_does_not_belong_together_is_refused() {
     let reply = answer(&KEYS[0].server, &good).unwrap();
     for length in [0, 3, MESSAGE_HEADER - 1, MESSAGE_HEADER, 200, good.len() - 1] {
         assert!(answer(&KEYS[0].server, &good[..length]).is_err(), "{length} bytes");
-        assert!(session.client.answers(&reply[..length.min(reply.len() - 1)]).is_err(), "{length} bytes");
+        assert!(session.client.answers(&reply[..length.min(reply.len() - 1)], &[]).is_err(), "{length} bytes");
     }
     let mut long = good.clone();
     long.push(0);
@@ -377,18 +460,18 @@ fn what_does_not_belong_together_is_refused() {
         damaged[byte] ^= 1;
         assert!(answer(&KEYS[0].server, &damaged).is_err(), "byte {byte}");
     }
-    assert!(session.client.answers(&good).is_err(), "a query is no reply");
+    assert!(session.client.answers(&good, &[]).is_err(), "a query is no reply");
 
     let plan = session.server.plan().clone();
     let shape = model.shape();
     assert!(matches!(Client::new(other.client(), plan.clone(), MODEL, shape), Err(FheError::Parameters { .. })));
     let mut stranger = Client::new(KEYS[0].client(), plan.clone(), ModelHash([8; 32]), shape).unwrap();
-    assert!(matches!(answer(&KEYS[0].server, &stranger.query(&vectors).unwrap()), Err(FheError::Model { .. })));
+    assert!(matches!(answer(&KEYS[0].server, &stranger.query(&vectors, &[], 0).unwrap()), Err(FheError::Model { .. })));
     let wide = hierarchy(&[3, 4, 2], 24, false, 1);
     assert!(matches!(Client::new(KEYS[0].client(), plan, MODEL, wide.shape()), Err(FheError::Plan { .. })));
-    assert!(matches!(session.client.query(&vectors[..1]), Err(FheError::Vectors { .. })));
+    assert!(matches!(session.client.query(&vectors[..1], &[], 0), Err(FheError::Vectors { .. })));
     let large = vec![vec![32; 24], vec![0; 24]];
-    assert!(matches!(session.client.query(&large), Err(FheError::Vector { .. })));
+    assert!(matches!(session.client.query(&large, &[], 0), Err(FheError::Vector { .. })));
 }
 
 #[test]

@@ -65,6 +65,8 @@ pub struct TrainConfig {
     pub recorded_share: f32,
     /// Whether a flat classifier over all classes is trained as well.
     pub flat: bool,
+    /// Whether clients get the routing stages, so that they can pick their clusters themselves.
+    pub public_routing: bool,
     /// Steps between checkpoints.
     pub checkpoint_every: usize,
     /// Where to train.
@@ -116,6 +118,7 @@ impl TrainConfig {
             focus: 0.0,
             recorded_share: 0.8,
             flat: true,
+            public_routing: false,
             checkpoint_every: 500,
             device: DeviceChoice::Cpu,
             augment: AugmentSpec::level(Level::Medium),

@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Who finds the cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Routing {
     /// Nobody: every track is scored.
     None,
     /// The server scores the clusters under encryption.
     Encrypted,
+    /// The client, in the clear: it holds the routing layers, and asks for its clusters by encrypted indices.
+    Public,
 }
 
 /// Who decides which track it is, and whether it is known.
@@ -82,6 +85,21 @@ pub enum Protocol {
         /// How finely scores are compared.
         resolution: Resolution,
     },
+    /// One trip. The client picks its clusters in the clear, asks for them by encrypted selectors, and decides from their scores.
+    Picked {
+        /// Groups of the last stage asked for.
+        probes: usize,
+    },
+    /// One trip. The client picks its clusters in the clear and asks for them by encrypted selectors. The server finds the track
+    /// in them, and tells known from unknown, under encryption.
+    PickedDecided {
+        /// Groups of the last stage asked for.
+        probes: usize,
+        /// Tracks returned, the best first.
+        answers: usize,
+        /// How finely scores are compared.
+        resolution: Resolution,
+    },
 }
 
 /// What each side learns from a query beyond what it must.
@@ -95,7 +113,7 @@ pub struct Learns {
 
 /// A name that no protocol has.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the protocol \"{found}\" is none that is known; expected flat, routed or decided")]
+#[error("the protocol \"{found}\" is none that is known; expected flat, routed, decided, picked or picked-decided")]
 pub struct UnknownProtocol {
     /// The name given.
     pub found: String,
@@ -103,10 +121,12 @@ pub struct UnknownProtocol {
 
 impl Protocol {
     /// Every protocol with its usual options.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 5] = [
         Self::Flat,
         Self::Routed { probes: 2 },
         Self::Decided { probes: 1, answers: 1, resolution: Resolution::Standard },
+        Self::Picked { probes: 2 },
+        Self::PickedDecided { probes: 2, answers: 1, resolution: Resolution::Standard },
     ];
 
     /// Its name, as commands, messages and tables have it.
@@ -115,6 +135,8 @@ impl Protocol {
             Self::Flat => "flat",
             Self::Routed { .. } => "routed",
             Self::Decided { .. } => "decided",
+            Self::Picked { .. } => "picked",
+            Self::PickedDecided { .. } => "picked-decided",
         }
     }
 
@@ -123,14 +145,15 @@ impl Protocol {
         match self {
             Self::Flat => Routing::None,
             Self::Routed { .. } | Self::Decided { .. } => Routing::Encrypted,
+            Self::Picked { .. } | Self::PickedDecided { .. } => Routing::Public,
         }
     }
 
     /// Who decides.
     pub fn decider(self) -> Decider {
         match self {
-            Self::Flat | Self::Routed { .. } => Decider::Client,
-            Self::Decided { .. } => Decider::Server,
+            Self::Flat | Self::Routed { .. } | Self::Picked { .. } => Decider::Client,
+            Self::Decided { .. } | Self::PickedDecided { .. } => Decider::Server,
         }
     }
 
@@ -138,7 +161,20 @@ impl Protocol {
     pub fn probes(self) -> usize {
         match self {
             Self::Flat => 0,
-            Self::Routed { probes } | Self::Decided { probes, .. } => probes,
+            Self::Routed { probes }
+            | Self::Decided { probes, .. }
+            | Self::Picked { probes }
+            | Self::PickedDecided { probes, .. } => probes,
+        }
+    }
+
+    /// Tracks that the server returns, and how finely it compares scores; `None` where the client decides.
+    pub fn decision(self) -> Option<(usize, Resolution)> {
+        match self {
+            Self::Flat | Self::Routed { .. } | Self::Picked { .. } => None,
+            Self::Decided { answers, resolution, .. } | Self::PickedDecided { answers, resolution, .. } => {
+                Some((answers, resolution))
+            }
         }
     }
 
@@ -149,18 +185,33 @@ impl Protocol {
             Self::Flat => Self::Flat,
             Self::Routed { .. } => Self::Routed { probes },
             Self::Decided { answers, resolution, .. } => Self::Decided { probes, answers, resolution },
+            Self::Picked { .. } => Self::Picked { probes },
+            Self::PickedDecided { answers, resolution, .. } => Self::PickedDecided { probes, answers, resolution },
         }
     }
 
-    /// The protocol and its options as bytes, for messages: kind (1: `flat` 0, `routed` 1, `decided` 2), probes (4), answers (4), resolution
+    /// The same with another number of tracks returned, and another resolution; nothing changes where the client decides.
+    #[must_use]
+    pub fn with_decision(self, answers: usize, resolution: Resolution) -> Self {
+        match self {
+            Self::Flat | Self::Routed { .. } | Self::Picked { .. } => self,
+            Self::Decided { probes, .. } => Self::Decided { probes, answers, resolution },
+            Self::PickedDecided { probes, .. } => Self::PickedDecided { probes, answers, resolution },
+        }
+    }
+
+    /// The protocol and its options as bytes, for messages: kind (1: its place in [`Protocol::ALL`]), probes (4), answers (4), resolution
     /// (1: `standard` 0, `fine` 1, `finest` 2), little-endian. Options that a protocol does not have are zero, and counts beyond
     /// 2^32 - 1 are that.
     pub fn to_bytes(self) -> [u8; Self::BYTES] {
-        let (kind, probes, answers, resolution) = match self {
-            Self::Flat => (0, 0, 0, Resolution::Standard),
-            Self::Routed { probes } => (1, probes, 0, Resolution::Standard),
-            Self::Decided { probes, answers, resolution } => (2, probes, answers, resolution),
+        let kind = match self {
+            Self::Flat => 0,
+            Self::Routed { .. } => 1,
+            Self::Decided { .. } => 2,
+            Self::Picked { .. } => 3,
+            Self::PickedDecided { .. } => 4,
         };
+        let (probes, (answers, resolution)) = (self.probes(), self.decision().unwrap_or_default());
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes();
         let mut out = [0; Self::BYTES];
         out[0] = kind;
@@ -178,12 +229,7 @@ impl Protocol {
         let count = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i])) as usize;
         let (probes, answers) = (count(1), count(5));
         let resolution = *Resolution::ALL.get(usize::from(bytes[9]))?;
-        let protocol = match bytes[0] {
-            0 => Self::Flat,
-            1 => Self::Routed { probes },
-            2 => Self::Decided { probes, answers, resolution },
-            _ => return None,
-        };
+        let protocol = Self::ALL.get(usize::from(bytes[0]))?.with_probes(probes).with_decision(answers, resolution);
         (protocol.to_bytes() == bytes).then_some(protocol)
     }
 
@@ -192,7 +238,8 @@ impl Protocol {
         let client = match self {
             Self::Flat => "every track's score",
             Self::Routed { .. } => "every cluster's score, and the scores of the tracks in the clusters it picked",
-            Self::Decided { .. } => "nothing",
+            Self::Decided { .. } | Self::PickedDecided { .. } => "nothing",
+            Self::Picked { .. } => "the scores of the tracks in the clusters it picked",
         };
         Learns { server: "that a query was made, its size and time", client }
     }
@@ -201,17 +248,15 @@ impl Protocol {
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |count: usize| if count == 1 { "" } else { "s" };
-        match *self {
-            Self::Flat => f.write_str(self.name()),
-            Self::Routed { probes } => write!(f, "{}, {probes} probe{}", self.name(), plural(probes)),
-            Self::Decided { probes, answers, resolution } => write!(
-                f,
-                "{}, {probes} probe{}, {answers} answer{}, {} resolution",
-                self.name(),
-                plural(probes),
-                plural(answers),
-                resolution.name()
-            ),
+        f.write_str(self.name())?;
+        if self.routing() != Routing::None {
+            write!(f, ", {} probe{}", self.probes(), plural(self.probes()))?;
+        }
+        match self.decision() {
+            None => Ok(()),
+            Some((answers, resolution)) => {
+                write!(f, ", {answers} answer{}, {} resolution", plural(answers), resolution.name())
+            }
         }
     }
 }
@@ -243,7 +288,10 @@ mod tests {
         assert_eq!("two-trip".parse(), Ok(Protocol::Routed { probes: 2 }));
         assert_eq!("one-trip".parse::<Protocol>().map(Protocol::name), Ok("decided"));
         let error = "three-trip".parse::<Protocol>().map_err(|error| error.to_string());
-        assert!(error.is_err_and(|error| error.contains("three-trip") && error.contains("flat, routed or decided")));
+        let names = Protocol::ALL.map(Protocol::name);
+        assert!(
+            error.is_err_and(|error| error.contains("three-trip") && names.iter().all(|name| error.contains(name)))
+        );
     }
 
     #[test]
@@ -261,8 +309,15 @@ mod tests {
                 }
             }
         }
-        assert_eq!(read, 1 + 2 + 3, "one meaning of flat, two of routed, three of decided");
-        assert!(Protocol::ALL.iter().all(|&protocol| Protocol::from_bytes(protocol.to_bytes()) == Some(protocol)));
+        assert_eq!(
+            read,
+            1 + 2 * (2 + 3),
+            "one meaning of flat, two where the client decides, three where the server does"
+        );
+        for (kind, &protocol) in Protocol::ALL.iter().enumerate() {
+            assert_eq!(Protocol::from_bytes(protocol.to_bytes()), Some(protocol));
+            assert_eq!(usize::from(protocol.to_bytes()[0]), kind);
+        }
     }
 
     #[test]

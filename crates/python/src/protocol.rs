@@ -15,10 +15,8 @@ pub(crate) fn protocol(name: &str, probes: usize, answers: usize, resolution: &s
     let Some(resolution) = Resolution::ALL.into_iter().find(|one| one.name() == resolution) else {
         return expected("resolution", resolution, "\"standard\", \"fine\" or \"finest\"");
     };
-    match name {
-        "flat" => Ok(Protocol::Flat),
-        "routed" => Ok(Protocol::Routed { probes }),
-        "decided" => Ok(Protocol::Decided { probes, answers, resolution }),
-        other => expected("protocol", other, "\"flat\", \"routed\" or \"decided\""),
+    match Protocol::ALL.into_iter().find(|one| one.name() == name) {
+        Some(protocol) => Ok(protocol.with_probes(probes).with_decision(answers, resolution)),
+        None => expected("protocol", name, &Protocol::ALL.map(|one| format!("{:?}", one.name())).join(", ")),
     }
 }

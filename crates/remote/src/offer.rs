@@ -89,14 +89,8 @@ impl ModelOffer {
 impl ProtocolOffer {
     /// The protocol with its options; `None` for one that this version does not know.
     pub fn protocol(&self) -> Option<Protocol> {
-        Some(match self.name.parse().ok()? {
-            Protocol::Flat => Protocol::Flat,
-            Protocol::Routed { .. } => Protocol::Routed { probes: self.probes },
-            Protocol::Decided { .. } => {
-                Protocol::Decided { probes: self.probes, answers: self.answers, resolution: self.resolution }
-            }
-            _ => return None,
-        })
+        let protocol: Protocol = self.name.parse().ok()?;
+        Some(protocol.with_probes(self.probes).with_decision(self.answers, self.resolution))
     }
 }
 

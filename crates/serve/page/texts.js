@@ -93,6 +93,11 @@ export const texts = {
     flat: { name: 'Flat', what: 'The server scores every track. You find the best.' },
     routed: { name: 'Routed', what: 'You pick groups of tracks, encrypted. The server returns their scores, and cannot tell which.' },
     decided: { name: 'Decided', what: 'The server finds the winner under encryption. It needs a key from you, once.' },
+    picked: { name: 'Picked', what: 'Your browser finds the groups of tracks itself and asks for them, encrypted. The server returns their scores.' },
+    'picked-decided': {
+      name: 'Picked and decided',
+      what: 'Your browser finds the groups itself and asks for them, encrypted. The server finds the winner in them. It needs a key from you, once.',
+    },
   },
   otherProtocol: 'A protocol that this page does not describe.',
   costs: (up, down, trips, key, took) =>

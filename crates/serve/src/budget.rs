@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sordino_model::ModelHash;
 use sordino_model::layout::bits_below;
 use sordino_model::stage::Hierarchy;
-use sordino_model::{Decider, Protocol};
+use sordino_model::{Decider, Protocol, Routing};
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
@@ -40,14 +40,19 @@ const MOST_SHARES: usize = 16_384;
 /// The number of queries whose replies can hold all weights of one group: where the client sees scores, one for every feature and one for
 /// the bias; where the server decides, the bits of the weights by the bits that a reply leaks at most.
 pub(crate) fn revealing(protocol: Protocol, stages: &Hierarchy) -> u64 {
-    let fewest = |f: &dyn Fn(&sordino_model::stage::Stage) -> u64| stages.stages().iter().map(f).min().unwrap_or(1);
+    // What is public needs no query.
+    let last = stages.stages().len() - 1;
+    let stages = &stages.stages()[if protocol.routing() == Routing::Public { last } else { 0 }..];
+    let fewest = |f: &dyn Fn(&sordino_model::stage::Stage) -> u64| stages.iter().map(f).min().unwrap_or(1);
     match protocol.decider() {
         Decider::Client => fewest(&|stage| stage.input().width as u64 + 1),
         Decider::Server => {
             // Two bits for every returned coefficient: "known", and the winner's position at each stage.
-            let position: usize = stages.stages().iter().map(|stage| bits_below(stage.outputs())).sum();
-            let answers = if let Protocol::Decided { answers, .. } = protocol { answers } else { 1 };
-            let leak = 2 * (position as u64 + 1) * answers.max(1) as u64;
+            let position: usize = stages.iter().map(|stage| bits_below(stage.outputs())).sum();
+            let answers = protocol.decision().map_or(1, |(answers, _)| answers);
+            // Besides, which of the groups that the client asked for.
+            let entry = if protocol.routing() == Routing::Public { bits_below(protocol.probes()) } else { 0 };
+            let leak = 2 * ((position + entry) as u64 + 1) * answers.max(1) as u64;
             // A weight has about six bits.
             fewest(&|stage| 6 * (stage.outputs() * stage.input().width) as u64).div_ceil(leak)
         }

@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 use serde::Serialize;
 use sordino_fhe::params::STANDARD;
 use sordino_model::cost::Timings;
-use sordino_model::{ClientModel, ModelHash, Protocol, load_pair};
+use sordino_model::{ClientError, ClientModel, ModelHash, Protocol, load_pair};
 use sordino_service::Server;
 use thiserror::Error;
 use utoipa::ToSchema;
@@ -74,7 +74,7 @@ pub(crate) struct Half {
 /// A protocol with its costs.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Spoken {
-    /// `flat`, `routed` or `decided`.
+    /// Such as `flat`, `routed` or `decided`.
     pub(crate) name: &'static str,
     /// Clusters that are followed.
     pub(crate) probes: usize,
@@ -228,7 +228,11 @@ impl Edition {
         let mut offers = BTreeMap::new();
         let mut protocols = Vec::new();
         let clusters = server.hierarchy().last().groups();
-        for &protocol in &preparation.protocols {
+        let spoken: Vec<Protocol> = preparation.protocols.iter().copied().filter(|&p| client.speaks(p)).collect();
+        if spoken.is_empty() && !preparation.protocols.is_empty() {
+            return Err(refuse(ClientError::NotPublic.into()));
+        }
+        for protocol in spoken {
             // A small model has fewer clusters than the usual number of probes.
             let protocol = protocol.with_probes(protocol.probes().min(clusters.max(1)));
             let offer = Offer::new(&client, &server, protocol, preparation).map_err(|error| refuse(error.into()))?;
@@ -268,10 +272,7 @@ impl Offer {
         let budget = preparation.budget.of(revealing(protocol, stages));
         let learns = protocol.learns();
         let decided = matches!(protocol.decider(), sordino_model::Decider::Server);
-        let (answers, resolution) = match protocol {
-            Protocol::Decided { answers, resolution, .. } => (answers, resolution),
-            _ => (0, sordino_model::Resolution::Standard),
-        };
+        let (answers, resolution) = protocol.decision().unwrap_or_default();
         let words = Spoken {
             name: protocol.name(),
             probes: protocol.probes(),

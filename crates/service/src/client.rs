@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sordino_fhe::{ClientKey, Plan, decision, scores};
 use sordino_model::answer::{GroupScores, Next, Trips};
-use sordino_model::{Answer, ClientModel, Protocol};
+use sordino_model::{Answer, ClientError, ClientModel, Protocol, Routing};
 
 use crate::{Hello, ServiceError};
 
@@ -27,13 +27,16 @@ enum Family {
 /// A query that waits for a reply.
 enum Query {
     Flat,
-    Routed {
+    /// In `routed` every stage has a trip, in `picked` only the last one.
+    Trips {
         trips: Trips,
+        number: usize,
         features: Vec<f32>,
     },
-    /// For tracks whose score is above this.
+    /// For tracks whose score is above this, in the groups that the client asked for.
     Decided {
         above: i64,
+        groups: Vec<usize>,
     },
 }
 
@@ -61,7 +64,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ServiceError::Hello`] or [`ServiceError::Fhe`] for a hello that cannot be read or whose plan fits neither the key nor the
-    /// model, [`ServiceError::OtherModel`] for a server that holds another model.
+    /// model, [`ServiceError::OtherModel`] for a server that holds another model, [`ServiceError::Client`] for a protocol that needs public
+    /// routing layers where they are not.
     pub fn new(
         model: impl Into<Arc<ClientModel>>,
         key: impl Into<ClientKey>,
@@ -72,6 +76,9 @@ impl Client {
         let expected = model.server_hash();
         if found != expected {
             return Err(ServiceError::OtherModel { found, expected });
+        }
+        if !model.speaks(protocol) {
+            return Err(ClientError::NotPublic.into());
         }
         let shape = model.stages_for(protocol).shape();
         plan.check(protocol, shape)?;
@@ -112,15 +119,20 @@ impl Client {
     /// [`ServiceError::Client`] for features of another width or not finite, [`ServiceError::Fhe`] for vectors that break a bound.
     pub fn start(&mut self, features: &[f32]) -> Result<Message, ServiceError> {
         self.query = None;
-        let (bytes, query) = match (&mut self.family, self.protocol) {
-            (Family::Decision(client), protocol) => {
-                let above = self.accepted.and_then(|share| self.model.score_refusing(protocol, share)).unwrap_or(0);
-                (client.query_above(&self.model.inputs(features)?, above)?, Query::Decided { above })
+        let (model, protocol) = (&*self.model, self.protocol);
+        let (bytes, query) = match (&mut self.family, protocol.routing()) {
+            (Family::Decision(client), _) => {
+                let above = self.accepted.and_then(|share| model.score_refusing(protocol, share)).unwrap_or(0);
+                let (vectors, groups) = model.question(protocol, features)?;
+                (client.query(&vectors, &groups, above)?, Query::Decided { above, groups })
             }
-            (Family::Scores(client), Protocol::Routed { probes }) => {
-                let trips = Trips::new(probes);
-                let bytes = routed(client, &self.model, &trips, features)?;
-                (bytes, Query::Routed { trips, features: features.to_vec() })
+            (Family::Scores(client), routing @ (Routing::Encrypted | Routing::Public)) => {
+                let trips = match routing {
+                    Routing::Public => model.pick(features, protocol.probes())?,
+                    _ => Trips::new(protocol.probes()),
+                };
+                let bytes = trip(client, model, &trips, 0, features)?;
+                (bytes, Query::Trips { trips, number: 0, features: features.to_vec() })
             }
             (Family::Scores(client), _) => (client.query(0, &self.model.flat_input(features)?, &[])?, Query::Flat),
         };
@@ -134,19 +146,20 @@ impl Client {
     /// [`ServiceError::NothingAsked`], or [`ServiceError::Fhe`] for anything that is no reply to that message.
     pub fn receive(&mut self, reply: &[u8]) -> Result<Step, ServiceError> {
         let answer = match (&mut self.family, &self.query) {
-            (Family::Decision(client), Some(Query::Decided { above })) => {
-                let paths = client.answers(reply)?.into_iter().flatten();
+            (Family::Decision(client), Some(Query::Decided { above, groups })) => {
+                let paths = client.answers(reply, groups)?.into_iter().flatten();
                 Answer::of_slots(self.model.hierarchy(), paths, *above)
             }
-            (Family::Scores(client), Some(Query::Routed { trips, features })) => {
-                let scores = client.scores(trips.stage(), reply, trips.indices())?;
+            (Family::Scores(client), Some(Query::Trips { trips, number, features })) => {
+                let scores = client.scores(*number, reply, trips.indices())?;
                 match trips.clone().decide(self.model.hierarchy(), scores)? {
                     Next::Done(ranking) => ranking.into(),
                     Next::Trip(next) => {
-                        let bytes = routed(client, &self.model, &next, features)?;
-                        let (trip, features) = (next.stage(), features.clone());
-                        self.query = Some(Query::Routed { trips: next, features });
-                        return Ok(Step::Send(Message { trip, bytes }));
+                        let number = number + 1;
+                        let bytes = trip(client, &self.model, &next, number, features)?;
+                        let features = features.clone();
+                        self.query = Some(Query::Trips { trips: next, number, features });
+                        return Ok(Step::Send(Message { trip: number, bytes }));
                     }
                 }
             }
@@ -164,13 +177,14 @@ impl Client {
     }
 }
 
-/// The message of one trip of `routed`.
-fn routed(
+/// The message of one trip.
+fn trip(
     client: &mut scores::Client,
     model: &ClientModel,
     trips: &Trips,
+    number: usize,
     features: &[f32],
 ) -> Result<Vec<u8>, ServiceError> {
     let x = model.input(model.hierarchy(), trips.stage(), features)?;
-    Ok(client.query(trips.stage(), &x, trips.indices())?)
+    Ok(client.query(number, &x, trips.indices())?)
 }

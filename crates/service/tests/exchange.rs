@@ -8,14 +8,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::{CLUSTERS, KEYS, TRACKS, features, model};
 use sordino_fhe::params::INSECURE_N512;
 use sordino_fhe::{ClientKey, FheError, SecretKey};
-use sordino_model::{ClientHierarchy, ClientModel, Decider, Lead, Pair, Protocol, Reach, Resolution, ServerModel};
+use sordino_model::stage::Stage;
+use sordino_model::{
+    ClientError, ClientHierarchy, ClientModel, Decider, Lead, Pair, Protocol, Reach, Resolution, Routing, ServerModel,
+};
 use sordino_service::{Client, Hello, Server, ServiceError, Step, exchange};
 
-const PROTOCOLS: [Protocol; 4] = [
+const PROTOCOLS: [Protocol; 7] = [
     Protocol::Flat,
     Protocol::Routed { probes: 1 },
     Protocol::Routed { probes: 2 },
     Protocol::Decided { probes: 1, answers: 1, resolution: Resolution::Standard },
+    Protocol::Picked { probes: 2 },
+    Protocol::PickedDecided { probes: 1, answers: 1, resolution: Resolution::Standard },
+    // As many as there are clusters.
+    Protocol::PickedDecided { probes: 3, answers: 1, resolution: Resolution::Fine },
 ];
 
 fn server(model: &ServerModel, protocol: Protocol) -> Server {
@@ -50,6 +57,33 @@ fn every_protocol_answers_as_the_clear_does() {
             assert_eq!(found.trips.len(), server.plan().trips());
         }
     }
+}
+
+#[test]
+fn nobody_picks_where_the_routing_layers_are_not_public() {
+    let (half, model) = model("library");
+    let outline = half.hierarchy();
+    let private = ClientHierarchy::new(outline.shape().clone(), outline.heads().to_vec(), outline.slots().to_vec());
+    let (front, labels) = (half.front().clone(), half.labels().to_vec());
+    let private = ClientModel::new(half.name(), front, private.unwrap(), None, labels, half.server_hash()).unwrap();
+    let private = Arc::new(private);
+    for protocol in PROTOCOLS {
+        let server = server(&model, protocol);
+        let client = Client::new(private.clone(), client_key(0), &server.hello());
+        let public = protocol.routing() == Routing::Public;
+        assert_eq!(matches!(client, Err(ServiceError::Client(ClientError::NotPublic))), public, "{protocol}");
+        assert_eq!(private.speaks(protocol), !public);
+    }
+    assert!(matches!(private.pick(&features(&private, None), 1), Err(ClientError::NotPublic)));
+    // Routing layers of another model are none of this one's.
+    let other = Stage::new(3, outline.shape().stages()[0].input(), vec![1; 9], vec![0; 3], vec![3]).unwrap();
+    let forged = outline.clone().with_routers(vec![other]).unwrap();
+    let (front, labels) = (half.front().clone(), half.labels().to_vec());
+    let flat = half.own_flat().cloned();
+    let forged = ClientModel::new(half.name(), front, forged, flat, labels, half.server_hash()).unwrap();
+    assert!(Pair::new(&half, &model).is_ok());
+    assert!(matches!(Pair::new(&forged, &model), Err(ClientError::Mismatch { what: "a routing layer", .. })));
+    assert!(outline.clone().with_routers(Vec::new()).is_err());
 }
 
 #[test]

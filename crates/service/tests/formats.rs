@@ -9,7 +9,7 @@ use common::{KEYS, features, model};
 use serde_json::{Value, json};
 use sordino_fhe::ClientKey;
 use sordino_fhe::params::INSECURE_N512;
-use sordino_model::{Pair, Protocol, Resolution};
+use sordino_model::{Decider, Pair, Protocol, Resolution};
 use sordino_service::{Client, Server, Step};
 
 const DECODER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/formats/decoder.py");
@@ -35,6 +35,8 @@ fn a_second_decoder_reads_every_key_and_message() {
         Protocol::Flat,
         Protocol::Routed { probes: 2 },
         Protocol::Decided { probes: 1, answers: 1, resolution: Resolution::Standard },
+        Protocol::Picked { probes: 2 },
+        Protocol::PickedDecided { probes: 2, answers: 1, resolution: Resolution::Standard },
     ];
     for protocol in protocols {
         let folder = tempfile::tempdir().unwrap();
@@ -45,7 +47,7 @@ fn a_second_decoder_reads_every_key_and_message() {
         let mut client = Client::new(half.clone(), key, &server.hello()).unwrap();
         write("secret.key", &secret.to_bytes());
         write("hello", &server.hello());
-        if protocol.name() == "decided" {
+        if protocol.decider() == Decider::Server {
             let mut bytes = Vec::new();
             evaluation.write(&mut bytes).unwrap();
             write("evaluation.key", &bytes);
@@ -56,7 +58,8 @@ fn a_second_decoder_reads_every_key_and_message() {
         };
         let counts: Vec<_> = hierarchy.stages().iter().map(|stage| stage.counts().to_vec()).collect();
         let widths: Vec<_> = hierarchy.stages().iter().map(|stage| stage.input().width).collect();
-        write("shape.json", json!({ "counts": counts, "widths": widths }).to_string().as_bytes());
+        let slots = hierarchy.last().outputs();
+        write("shape.json", json!({ "counts": counts, "widths": widths, "slots": slots }).to_string().as_bytes());
         let mut message = client.start(&heard).unwrap();
         let answer = loop {
             let reply = server.answer(&message.bytes).unwrap();
@@ -95,8 +98,15 @@ fn a_second_decoder_reads_every_key_and_message() {
                 let expected: Vec<_> = order[..2].iter().map(|&group| scores(1, group, &vectors[1])).collect();
                 assert_eq!(trips[1]["scores"], json!(expected));
             }
+            Protocol::Picked { probes } => {
+                let picked = half.pick(&heard, probes).unwrap();
+                assert_eq!((&trips[0]["vector"], &trips[0]["groups"]), (&json!(vectors[1]), &json!(picked.groups())));
+                let expected: Vec<_> = picked.groups().iter().map(|&group| scores(1, group, &vectors[1])).collect();
+                assert_eq!(trips[0]["scores"], json!(expected));
+            }
             _ => {
-                assert_eq!(trips[0]["vectors"], json!(vectors));
+                let (vectors, groups) = half.question(protocol, &heard).unwrap();
+                assert_eq!((&trips[0]["vectors"], &trips[0]["groups"]), (&json!(vectors), &json!(groups)));
                 assert_eq!(trips[0]["evaluation_key"], found["evaluation_key"]["name"]);
                 assert_eq!(found["evaluation_key"]["name"], evaluation.id().hex());
                 assert_eq!(trips[0]["answer"]["known"], true);

@@ -13,6 +13,7 @@ use sordino_corpus::{
 };
 use sordino_fhe::{ClientKey, EvaluationKey, SecretKey, params};
 use sordino_front::FeatureSpec;
+use sordino_learn::TrainConfig;
 use sordino_model::{Decider, Protocol};
 use sordino_service::Server;
 
@@ -100,7 +101,8 @@ impl Demo {
         clock.lap("index");
 
         let (training, hearing) = self.disturbances.load(spec.sample_rate)?;
-        let config = SettingArgs::new(EffortArg::Quick).config()?;
+        // So that it can show every protocol.
+        let config = TrainConfig { public_routing: true, ..SettingArgs::new(EffortArg::Quick).config()? };
         let (model, _) = train::train(&table, &training, &config, None)?;
         let settings = toml::to_string_pretty(&config)?;
         let (client, server) = train::export(&model, &table, &home.join("model"), &self.source(), settings)?;
@@ -130,7 +132,7 @@ impl Demo {
         clock.lap("evaluation key");
         let kept = self.out.as_ref().map(|_| keep(&home, spec.sample_rate, &key, &evaluation, &clips)).transpose()?;
         let client = Arc::new(client);
-        for protocol in Protocol::ALL {
+        for protocol in Protocol::ALL.into_iter().filter(|&protocol| client.speaks(protocol)) {
             let (name, host) = (protocol.name(), Server::new(&server, protocol, &params::STANDARD)?);
             let key = match protocol.decider() {
                 Decider::Client => key.clone().into(),

@@ -15,7 +15,7 @@ use sordino_lab::evaluate::{
 };
 use sordino_lab::system::Sordino;
 use sordino_model::files::write_file;
-use sordino_model::{Label, Protocol, load_pair};
+use sordino_model::{Label, Protocol, Resolution, load_pair};
 
 use crate::calibration::Calibration;
 use crate::disturbances::DisturbanceArgs;
@@ -226,7 +226,8 @@ impl Evaluate {
 
     /// The protocol in which the server decides.
     fn protocol(&self) -> Protocol {
-        self.decisions.protocol(self.decided_probes.into())
+        let probes = self.decided_probes.into();
+        self.decisions.of(Protocol::Decided { probes, answers: 1, resolution: Resolution::Standard })
     }
 
     fn subject(&self, system: &Sordino, catalogue: &Catalogue, split: CropSplit) -> Subject {

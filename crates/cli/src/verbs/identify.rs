@@ -9,7 +9,7 @@ use serde::Serialize;
 use sordino_audio::rms_dbfs;
 use sordino_fhe::{ClientKey, params};
 use sordino_front::Crop;
-use sordino_model::{Decider, SHARES, load_pair};
+use sordino_model::{ClientError, Decider, SHARES, load_pair};
 use sordino_service::Server;
 
 use crate::distant::{Distant, ServerArgs};
@@ -123,6 +123,7 @@ impl Identify {
             }
             (None, Some(folder)) => {
                 let (client, model) = open_model(folder, load_pair)?;
+                anyhow::ensure!(client.speaks(protocol), ClientError::NotPublic);
                 let secret = self.keys.secret()?;
                 let server = Server::new(&model, protocol, &params::STANDARD)?;
                 // The two of `routed` may be more than there are where nobody asked for them.

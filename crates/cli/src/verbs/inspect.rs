@@ -8,7 +8,7 @@ use serde::Serialize;
 use sordino_fhe::decision::Margins;
 use sordino_fhe::{EvaluationKey, FheError, Plan, params};
 use sordino_model::cost::CostReport;
-use sordino_model::{Decider, MAX_SCORE, Protocol, ServerModel, load_server};
+use sordino_model::{Decider, MAX_SCORE, Protocol, Resolution, ServerModel, load_client, load_server};
 
 use crate::calibration::{Calibration, cores};
 use crate::library::open_model;
@@ -21,7 +21,7 @@ use crate::report::{self, say};
 pub(crate) struct Inspect {
     /// Model folder.
     model: PathBuf,
-    /// Clusters that the client asks for, in routed.
+    /// Clusters that the client asks for, in routed, picked and picked-decided.
     #[arg(long, default_value_t = 2, value_name = "M")]
     probes: usize,
     /// Clusters that the server follows, in decided.
@@ -95,7 +95,16 @@ impl Inspect {
         let calibration = Calibration::load();
         let (mut protocols, mut refused) = (Vec::new(), Vec::new());
         let routed = Protocol::Routed { probes: self.probes };
-        for protocol in [Protocol::Flat, routed, self.decisions.protocol(self.decided_probes)] {
+        let decided = Protocol::Decided { probes: self.decided_probes, answers: 1, resolution: Resolution::Standard };
+        let picked = [
+            Protocol::Picked { probes: self.probes },
+            Protocol::PickedDecided { probes: self.probes, answers: 1, resolution: Resolution::Standard },
+        ];
+        // Of a server half alone nobody can say whether clients have its routing layers.
+        let client = load_client(&self.model).ok();
+        let public = |protocol: &Protocol| client.as_ref().is_some_and(|client| client.speaks(*protocol));
+        let asked = [Protocol::Flat, routed, decided].into_iter().chain(picked.into_iter().filter(public));
+        for protocol in asked.map(|protocol| self.decisions.of(protocol)) {
             match outcome(&server, protocol, calibration.as_ref()) {
                 Ok(outcome) => protocols.push(outcome),
                 Err(error) => refused.push(Refused { protocol: protocol.name(), reason: error.to_string() }),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use sordino_corpus::{IndexOptions, MelTable, Sounds, index};
 use sordino_lab::Disturbances;
@@ -22,7 +22,7 @@ use crate::report::{self, note, say};
 #[command(
     after_help = "Examples:\n  sordino library list models/mine\n  sordino library add models/mine --music ~/Music/new\n  \
     sordino library remove models/mine 12 17\n  sordino library rename models/mine 12 --title \"Another name\"\n  \
-    sordino library check models/mine"
+    sordino library routing models/mine public\n  sordino library check models/mine"
 )]
 pub(crate) struct LibraryVerb {
     #[command(subcommand)]
@@ -46,11 +46,28 @@ enum Task {
         ids: Vec<u32>,
     },
     Rename(Rename),
+    /// Give clients the routing layers, so that they can pick clusters themselves, or keep them from those that come from now on.
+    Routing {
+        /// Model folder.
+        model: PathBuf,
+        /// Who has them.
+        #[arg(value_enum)]
+        whose: Whose,
+    },
     /// Look whether the model is whole: every file undamaged, no score beyond its bound, no track without a passage.
     Check {
         /// Model folder.
         model: PathBuf,
     },
+}
+
+/// Who has the routing layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Whose {
+    /// Every client: the protocols picked and picked-decided can be spoken.
+    Public,
+    /// The server alone.
+    Private,
 }
 
 /// Add songs. What the model knows already by its sound is left out and said.
@@ -139,6 +156,7 @@ impl LibraryVerb {
                 })
             }
             Task::Rename(rename) => rename.run(json),
+            Task::Routing { model, whose } => routing(&model, whose, json),
             Task::Check { model } => check(&model, json),
         }
     }
@@ -291,6 +309,27 @@ fn check(model: &Path, json: bool) -> anyhow::Result<()> {
     })?;
     anyhow::ensure!(lost == 0, "{lost} tracks have no row and can never be named; remove them, or train anew");
     Ok(())
+}
+
+/// Says who has the routing layers of a model from now on.
+fn routing(model: &Path, whose: Whose, json: bool) -> anyhow::Result<()> {
+    let (client, server) = open_model(model, load_pair)?;
+    let mut library = Library::of(&client, &server)?;
+    anyhow::ensure!(
+        server.hierarchy().stages().len() > 1,
+        "{} has no routing layers: it is flat, and every client gets the score of every track",
+        model.display()
+    );
+    if library.publish_routing(whose == Whose::Public) {
+        write(model, &library, 0, 0, BTreeMap::new())?;
+    }
+    let answer = serde_json::json!({ "model": model, "public_routing": whose == Whose::Public });
+    report::print(json, &answer, |_| match whose {
+        Whose::Public => {
+            say!("clients of {} can pick clusters themselves: they have its routing layers", model.display())
+        }
+        Whose::Private => say!("{} keeps its routing layers, but from clients that have them already", model.display()),
+    })
 }
 
 /// Opens a model, changes its library and saves it in place.

@@ -7,8 +7,15 @@
 //! product with an encryption of `s^2`. (Wang et al., "Circuit Bootstrapping: Faster and Smaller", Eurocrypt 2024; Chen, Dai,
 //! Kim and Song, ACNS 2021, for the trace.)
 //!
+//! A bit that the client encrypted needs no rotation. It sends `m q/B^level` for every level, many in the coefficients of one ciphertext,
+//! and the same automorphisms take them apart in a tree: where a step of the trace keeps `c + sigma_t(c)`, the other half of
+//! the coefficients is in `c - sigma_t(c)` (Angel, Chen, Laine and Setty, "PIR with Compressed Queries", S&P 2018; Chen, Dai, Kim
+//! and Song, ACNS 2021).
+//!
 //! The keys of the trace and of the square are 2.4 MB together, where private functional keyswitches would take 134 to 269 MB
 //! and forty times the time; `docs/one-trip.md` has both measured.
+
+use rayon::prelude::*;
 
 use crate::bootstrap::blind_rotation::Table;
 use crate::ring::automorphism::{automorphism, trace_exponents};
@@ -53,33 +60,54 @@ impl CircuitBootstrapKey {
 
     /// The GGSW ciphertext of the bit by which a [`level_table`] was rotated.
     pub(crate) fn selector(&self, rotated: &Glwe, fourier: &Fourier, scratch: &mut Scratch) -> Ggsw {
-        let mut rows = Vec::with_capacity(2 * self.selector.levels as usize);
-        for level in 1..=self.selector.levels {
-            let mut message = rotated.divide_by_monomial(level as usize - 1);
-            let body = &mut message.body_mut()[0];
-            *body = body.wrapping_add(self.selector.weight(level) / 2);
-            let message = self.trace(&message, fourier, scratch);
-            rows.push(self.times_minus_key(&message, fourier, scratch));
-            rows.push(message);
+        let messages: Vec<Glwe> = (1..=self.selector.levels)
+            .map(|level| {
+                let mut message = rotated.divide_by_monomial(level as usize - 1);
+                let body = &mut message.body_mut()[0];
+                *body = body.wrapping_add(self.selector.weight(level) / 2);
+                self.trace(&message, fourier, scratch)
+            })
+            .collect();
+        self.selector_of(&messages, fourier, scratch)
+    }
+
+    /// The GGSW ciphertext of the bit `m` from encryptions of `m q/B^level`, one for every level.
+    pub(crate) fn selector_of(&self, messages: &[Glwe], fourier: &Fourier, scratch: &mut Scratch) -> Ggsw {
+        let mut rows = Vec::with_capacity(2 * messages.len());
+        for message in messages {
+            rows.push(self.times_minus_key(message, fourier, scratch));
+            rows.push(message.clone());
         }
         Ggsw::from_rows(self.selector, rows.iter().map(Glwe::as_slice), fourier, scratch)
     }
 
+    /// The first `count` of the numbers that lie `stride` coefficients apart, each alone in coefficient 0 of a ciphertext.
+    pub(crate) fn unpack(&self, packed: &Glwe, count: usize, stride: usize, fourier: &Fourier) -> Vec<Glwe> {
+        // A node holds, in powers of X^(2^step), the numbers whose coefficients are its own modulo 2^step.
+        let mut nodes = vec![(0, divided(packed))];
+        for (step, (t, key)) in trace_exponents(packed.size()).zip(&self.trace).enumerate() {
+            let split = |scratch: &mut Scratch, (own, mut even): (usize, Glwe)| {
+                let turned = turned(&even, t, key, fourier, scratch);
+                let other = own + (1 << step);
+                let odd = (other % stride == 0 && other / stride < count).then(|| {
+                    let mut odd = even.clone();
+                    odd.sub_assign(&turned);
+                    (other, odd.divide_by_monomial(1 << step))
+                });
+                even.add_assign(&turned);
+                [Some((own, even)), odd].into_iter().flatten()
+            };
+            nodes = nodes.into_par_iter().map_init(|| fourier.scratch(), split).flatten_iter().collect();
+        }
+        nodes.sort_unstable_by_key(|(own, _)| *own);
+        nodes.into_iter().map(|(_, number)| number).collect()
+    }
+
     /// Keeps the message of coefficient 0 and clears the others.
     pub(crate) fn trace(&self, input: &Glwe, fourier: &Fourier, scratch: &mut Scratch) -> Glwe {
-        let size = input.size();
-        let log2 = size.ilog2();
-        let mut out = input.clone();
-        for x in out.as_mut_slice() {
-            // A carry past 2^64 is a multiple of q / N after the division, which the trace turns into a multiple of q.
-            *x = x.wrapping_add(1 << (log2 - 1)) >> log2;
-        }
-        let mut image = vec![0; size];
-        for (t, key) in trace_exponents(size).zip(&self.trace) {
-            let mut turned = Glwe::zero(size);
-            automorphism(out.body(), t, turned.body_mut());
-            automorphism(out.mask(), t, &mut image);
-            key.add_product(&image, &mut turned, fourier, scratch);
+        let mut out = divided(input);
+        for (t, key) in trace_exponents(input.size()).zip(&self.trace) {
+            let turned = turned(&out, t, key, fourier, scratch);
             out.add_assign(&turned);
         }
         out
@@ -92,4 +120,22 @@ impl CircuitBootstrapKey {
         self.square.add_product(message.mask(), &mut out, fourier, scratch);
         out
     }
+}
+
+/// A ciphertext divided by N. A carry past 2^64 is a multiple of q / N then, which the steps of a trace turn into a multiple of q.
+fn divided(input: &Glwe) -> Glwe {
+    let log2 = input.size().ilog2();
+    let mut out = input.clone();
+    out.as_mut_slice().iter_mut().for_each(|x| *x = x.wrapping_add(1 << (log2 - 1)) >> log2);
+    out
+}
+
+/// The image of a ciphertext under `X -> X^t`, under the key again.
+fn turned(input: &Glwe, t: usize, key: &GadgetKey, fourier: &Fourier, scratch: &mut Scratch) -> Glwe {
+    let mut out = Glwe::zero(input.size());
+    automorphism(input.body(), t, out.body_mut());
+    let mut image = vec![0; input.size()];
+    automorphism(input.mask(), t, &mut image);
+    key.add_product(&image, &mut out, fourier, scratch);
+    out
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use sordino_model::Resolution;
-use sordino_model::layout::DecisionCounts;
+use sordino_model::layout::{DecisionCounts, SparsePacking};
 
 use crate::ServerKey;
 use crate::bootstrap::blind_rotation::Table;
@@ -38,6 +38,7 @@ struct Counters {
     refreshes: AtomicUsize,
     conversions: AtomicUsize,
     gates: AtomicUsize,
+    ring_keyswitches: AtomicUsize,
 }
 
 /// The table of `max(x, 0)` for phases within a quarter of the torus.
@@ -96,6 +97,7 @@ impl<'k> Evaluator<'k> {
             refreshes: c.refreshes.load(Ordering::Relaxed),
             conversions: c.conversions.load(Ordering::Relaxed),
             gates: c.gates.load(Ordering::Relaxed),
+            ring_keyswitches: c.ring_keyswitches.load(Ordering::Relaxed),
         }
     }
 
@@ -136,6 +138,19 @@ impl<'k> Evaluator<'k> {
         let fourier = &self.key.fourier;
         let convert = |scratch: &mut _, r: &Glwe| self.go_on().then(|| self.key.circuit.selector(r, fourier, scratch));
         rotated.par_iter().map_init(|| fourier.scratch(), convert).flatten_iter().collect()
+    }
+
+    /// Selectors of bits that a client sent, packed as [`SparsePacking`] says: for every bit, a number for each level.
+    pub(crate) fn unpacked(&self, packed: &[Glwe], packing: SparsePacking) -> Vec<Ggsw> {
+        let made = DecisionCounts::unpacked(packing).ring_keyswitches;
+        self.counts.ring_keyswitches.fetch_add(made, Ordering::Relaxed);
+        let (fourier, circuit) = (&self.key.fourier, &self.key.circuit);
+        let numbers = packed.iter().zip(packing.ciphertexts());
+        let numbers = numbers.map(|(packed, count)| circuit.unpack(packed, count, packing.stride(count), fourier));
+        let numbers: Vec<Glwe> = numbers.flatten().collect();
+        let bits = numbers.par_chunks_exact(circuit.gadget().levels as usize);
+        let selector = |scratch: &mut _, rows: &[Glwe]| circuit.selector_of(rows, fourier, scratch);
+        bits.map_init(|| fourier.scratch(), selector).collect()
     }
 
     /// The first or the second of every pair, by the bit.

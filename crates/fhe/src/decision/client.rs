@@ -4,7 +4,7 @@ use sordino_model::ModelHash;
 use sordino_model::layout::TournamentLayout;
 use sordino_model::stage::HierarchyShape;
 
-use super::plan::Plan;
+use super::plan::{Plan, SELECTOR};
 use crate::keys::id::ClientKey;
 use crate::protocol::promise;
 use crate::wire::encoding::Encoding;
@@ -54,22 +54,17 @@ impl Client {
         &self.plan
     }
 
-    /// Writes the query for one vector per stage.
+    /// Writes the query for one vector per stage that is evaluated, and for those of its groups that the client picked, where it picks
+    /// them. Neither they nor their number tell the server anything: their numbers travel encrypted, and the plan says how many.
+    ///
+    /// Tracks are those whose score, in integer units, is above `above`, where 0 is the model's own threshold. It travels encrypted, too.
+    /// Beyond the scores that the model can give it is taken for the nearest of them.
     ///
     /// # Errors
-    /// [`FheError::Vectors`] or [`FheError::Vector`].
-    pub fn query(&mut self, vectors: &[Vec<i32>]) -> Result<Vec<u8>, FheError> {
-        self.query_above(vectors, 0)
-    }
-
-    /// [`Client::query`] for tracks whose score, in integer units, is above another threshold than the model's own, which is 0. The
-    /// threshold travels encrypted, and every query has one. Beyond the scores that the model can give it is taken for the nearest
-    /// of them.
-    ///
-    /// # Errors
-    /// As [`Client::query`].
-    pub fn query_above(&mut self, vectors: &[Vec<i32>], above: i64) -> Result<Vec<u8>, FheError> {
-        let stages = self.shape.stages();
+    /// [`FheError::Vectors`], [`FheError::Vector`], [`FheError::Groups`] or [`FheError::Group`].
+    pub fn query(&mut self, vectors: &[Vec<i32>], groups: &[usize], above: i64) -> Result<Vec<u8>, FheError> {
+        self.plan.check_groups(&self.shape, groups)?;
+        let stages = &self.shape.stages()[self.plan.first(&self.shape)..];
         if vectors.len() != stages.len() {
             return Err(FheError::Vectors { found: vectors.len(), expected: stages.len() });
         }
@@ -83,35 +78,49 @@ impl Client {
         if let Some(last) = self.plan.stages().last() {
             // A difference is below 2^62.
             let most = last.difference as i64;
-            draft.number(above.clamp(-most, most), Encoding::with_delta(last.delta));
+            draft.numbers(vec![Encoding::with_delta(last.delta).encode(above.clamp(-most, most))]);
+        }
+        if !groups.is_empty() {
+            let stage = self.layout.stage(0);
+            let bits = groups.iter().flat_map(|&group| {
+                let index = stage.index(group);
+                (0..stage.index_bits()).rev().map(move |bit| (index >> bit & 1) as u64)
+            });
+            let rows = bits.flat_map(|bit| (1..=SELECTOR.levels).map(move |level| bit * SELECTOR.weight(level)));
+            draft.numbers(rows.collect());
         }
         Ok(draft.finish())
     }
 
-    /// Decrypts the reply to the last query: tracks, the best first, named by their paths (`group * outputs + slot` of the last
+    /// Decrypts the reply to the last query, which was for these groups: tracks, the best first, named by their paths (`group * outputs + slot` of the last
     /// stage); `None` for an unknown song.
     ///
     /// # Errors
     /// [`FheError`] for anything that is no reply to that query, or names no track; [`FheError::OtherQuery`] for the reply to an
     /// earlier one.
-    pub fn answers(&self, reply: &[u8]) -> Result<Vec<Option<usize>>, FheError> {
+    pub fn answers(&self, reply: &[u8], groups: &[usize]) -> Result<Vec<Option<usize>>, FheError> {
+        self.plan.check_groups(&self.shape, groups)?;
         let (length, bits) = (self.plan.reply_len(&self.layout), self.plan.envelope().reply_bits);
         let coefficients = self.plan.reply_coefficients(&self.layout);
         let phases = self.sender.open(0, reply, length, bits, std::iter::once(coefficients))?;
         // A set bit is half of the torus.
         let set = |i: usize| phases.iter().all(|phases| phases.at(i, i).wrapping_add(1 << 62) >> 63 == 1);
         let bits: Vec<bool> = (0..coefficients).map(set).collect();
-        bits.chunks_exact(self.layout.answer_bits()).map(|bits| self.track(bits)).collect()
+        bits.chunks_exact(self.layout.answer_bits()).map(|bits| self.track(bits, groups)).collect()
     }
 
-    fn track(&self, bits: &[bool]) -> Result<Option<usize>, FheError> {
+    fn track(&self, bits: &[bool], groups: &[usize]) -> Result<Option<usize>, FheError> {
         let Some((known, mut rest)) = bits.split_first().filter(|(known, _)| **known) else { return Ok(None) };
         debug_assert!(known);
-        let mut path = 0;
-        for (s, stage) in self.shape.stages().iter().enumerate() {
-            let (position, tail) = rest.split_at(self.layout.position_bits(s));
+        let mut next = |count: usize| {
+            let (number, tail) = rest.split_at(count);
             rest = tail;
-            let position = position.iter().fold(0, |position, &bit| 2 * position + usize::from(bit));
+            number.iter().fold(0, |number, &bit| 2 * number + usize::from(bit))
+        };
+        let entry = next(self.layout.entry_bits());
+        let mut path = if groups.is_empty() { 0 } else { *groups.get(entry).ok_or(FheError::NoTrack)? };
+        for (s, stage) in self.shape.stages()[self.plan.first(&self.shape)..].iter().enumerate() {
+            let position = next(self.layout.position_bits(s));
             let slot = self.layout.slot(s, position).filter(|&slot| slot < stage.counts()[path]);
             path = path * stage.outputs() + slot.ok_or(FheError::NoTrack)?;
         }

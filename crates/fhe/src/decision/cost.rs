@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use sordino_model::circuit::StageId;
 use sordino_model::cost::{Cost, CostReport, Schedule, Timings};
-use sordino_model::layout::StageLayout;
+use sordino_model::layout::{IndexLayout, StageLayout};
 use sordino_model::stage::HierarchyShape;
 
-use super::plan::Plan;
+use super::plan::{Plan, SELECTOR};
 use crate::FheError;
 
 impl Plan {
@@ -17,11 +17,15 @@ impl Plan {
     /// [`FheError::Plan`] or [`FheError::Packing`] for a shape that the plan does not fit.
     pub fn schedule(&self, shape: &HierarchyShape) -> Result<Schedule, FheError> {
         let layout = self.layout(shape)?;
-        let stages = self.stages().iter().zip(layout.stages()).zip(shape.stages()).enumerate();
+        let first = self.first(shape);
+        let stages = self.stages().iter().zip(layout.stages()).zip(&shape.stages()[first..]).enumerate();
+        // A whole coefficient is sent of every row of a selector.
+        let asked = IndexLayout { base_log: SELECTOR.base_log, levels: SELECTOR.levels, body_bits: 64 };
+        let index = Some(asked).filter(|_| layout.groups_asked() > 0);
         let layouts: Vec<(StageId, StageLayout)> = stages
             .map(|(s, ((stage, arranged), shape))| {
                 let packing = arranged.packing();
-                (StageId(s), StageLayout { packing, body_bits: stage.body_bits, index: None, used: shape.used() })
+                (StageId(first + s), StageLayout { packing, body_bits: stage.body_bits, index, used: shape.used() })
             })
             .collect();
         let accumulators = 1 << self.options().resolution.extension_log2();

@@ -31,26 +31,29 @@ impl Leads {
 }
 
 impl Plan {
-    /// The leads of a query with one vector per stage, where `label` says whose a slot of the last stage is, by its number among
+    /// The leads of a query with one vector per stage that is evaluated, for the groups that the client asked for, where `label` says whose a slot of the last stage is, by its number among
     /// those of all groups; `None` for a slot that shares no label. Empty slots count as the plan's floor, as they do encrypted.
     ///
     /// # Errors
-    /// [`FheError::Vectors`] or [`FheError::Vector`] for vectors that are none of this model, [`FheError::Plan`] for a plan of
-    /// another.
+    /// [`FheError::Vectors`], [`FheError::Vector`], [`FheError::Groups`] or [`FheError::Group`] for a query that is none of this model,
+    /// [`FheError::Plan`] for a plan of another.
     pub fn leads(
         &self,
         hierarchy: &Hierarchy,
         vectors: &[Vec<i32>],
+        asked: &[usize],
         label: impl Fn(usize) -> Option<usize>,
     ) -> Result<Leads, FheError> {
-        let stages = hierarchy.stages();
+        let stages = &hierarchy.stages()[self.first(hierarchy.shape())..];
+        self.check_groups(hierarchy.shape(), asked)?;
         if vectors.len() != stages.len() {
             return Err(FheError::Vectors { found: vectors.len(), expected: stages.len() });
         }
         if self.stages().len() != stages.len() {
             return Err(FheError::Plan { what: "it has another number of stages than the model" });
         }
-        let (mut groups, mut leads, mut siblings, mut threshold) = (vec![0], Vec::new(), 0, f64::INFINITY);
+        let mut groups = if asked.is_empty() { vec![0] } else { asked.to_vec() };
+        let (mut leads, mut siblings, mut threshold) = (Vec::new(), 0, f64::INFINITY);
         for (s, (stage, x)) in stages.iter().zip(vectors).enumerate() {
             admit(x, stage.input())?;
             let last = s + 1 == stages.len();

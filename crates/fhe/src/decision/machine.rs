@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sordino_model::circuit::{CircuitError, Machine, StageId};
-use sordino_model::layout::{TournamentLayout, bits_below};
+use sordino_model::layout::{SparsePacking, TournamentLayout, bits_below};
 
 use super::work::Work;
 use crate::FheError;
@@ -33,6 +33,8 @@ pub(crate) enum DecisionValue {
     Vector(FourierVector),
     /// Scores of all groups of a stage, column by column.
     Columns(Vec<Glwe>),
+    /// A group that the client asks for: the bits of its position among all.
+    Index(Vec<Ggsw>),
     /// Scores of one group, from coefficient 0 on.
     Group(Glwe),
     /// A winner.
@@ -44,7 +46,7 @@ pub(crate) enum DecisionValue {
 /// The winner of a tournament.
 pub(crate) struct Choice {
     stage: usize,
-    /// The choices that led to the groups that took part; `None` in the first stage.
+    /// The choices that led to the groups that took part; `None` in the first stage, and where the client asked for them.
     entries: Vec<Option<Arc<Choice>>>,
     tournament: EncryptedTournament,
     /// Which entry, and the position of the slot.
@@ -53,8 +55,27 @@ pub(crate) struct Choice {
     known: Option<Ggsw>,
 }
 
+/// The stages that are evaluated.
+#[derive(Clone, Copy)]
+pub(crate) struct Stages<'a> {
+    pub(crate) layout: &'a TournamentLayout,
+    /// The place of the first of them in the model.
+    pub(crate) first: usize,
+    pub(crate) prepared: &'a [PreparedStage],
+}
+
+impl Stages<'_> {
+    /// The place of one of the model's stages among them.
+    fn place(self, stage: StageId) -> Result<usize, FheError> {
+        let place = stage.0.checked_sub(self.first).filter(|place| *place < self.prepared.len());
+        let missing = CircuitError::NoStage { stage: stage.0, stages: self.first + self.prepared.len() };
+        Ok(place.ok_or(missing)?)
+    }
+}
+
 /// Ciphertexts, for one query. Counts what it does.
 pub(crate) struct DecisionMachine<'a> {
+    all: Stages<'a>,
     layout: &'a TournamentLayout,
     stages: &'a [PreparedStage],
     /// The transform that the stages were prepared with.
@@ -70,6 +91,7 @@ impl DecisionValue {
         match self {
             Self::Vector(_) => "a vector",
             Self::Columns(_) => "the scores of all groups",
+            Self::Index(_) => "an index",
             Self::Group(_) => "the scores of one group",
             Self::Choice(_) => "a choice",
             Self::Answer(_) => "an answer",
@@ -86,16 +108,22 @@ impl DecisionValue {
 
 impl<'a> DecisionMachine<'a> {
     /// A machine for one query.
-    pub(crate) fn new(
-        layout: &'a TournamentLayout,
-        stages: &'a [PreparedStage],
-        fourier: &'a Fourier,
-        evaluator: Evaluator<'a>,
-        above: Lwe,
-    ) -> Self {
+    pub(crate) fn new(all: Stages<'a>, fourier: &'a Fourier, evaluator: Evaluator<'a>, above: Lwe) -> Self {
+        let Stages { layout, prepared: stages, .. } = all;
         let none = vec![Duration::ZERO; stages.len()];
         let work = Work { play: none.clone(), index: none, ..Work::default() };
-        Self { layout, stages, fourier, evaluator, above, work }
+        Self { all, layout, stages, fourier, evaluator, above, work }
+    }
+
+    /// The groups that a client asks for by these packed bits.
+    pub(crate) fn indices(&mut self, asked: &[Glwe], packing: SparsePacking) -> Vec<DecisionValue> {
+        let start = Instant::now();
+        let mut bits = self.evaluator.unpacked(asked, packing).into_iter();
+        let each = self.layout.stage(0).index_bits();
+        let index = |_| DecisionValue::Index(bits.by_ref().take(each).collect());
+        let indices = (0..self.layout.groups_asked()).map(index).collect();
+        self.work.unpack += start.elapsed();
+        indices
     }
 
     /// What was done.
@@ -109,11 +137,6 @@ impl<'a> DecisionMachine<'a> {
     /// [`FheError::Stopped`].
     pub(crate) fn go_on(&self) -> Result<(), FheError> {
         if self.evaluator.stopped() { Err(FheError::Stopped) } else { Ok(()) }
-    }
-
-    fn stage(&self, stage: usize) -> Result<&'a PreparedStage, FheError> {
-        let missing = CircuitError::NoStage { stage, stages: self.stages.len() };
-        Ok(self.stages.get(stage).ok_or(missing)?)
     }
 
     /// The bits of a choice: which entry, and the slot's position.
@@ -151,12 +174,11 @@ impl<'a> DecisionMachine<'a> {
         self.evaluator.select_each(&nodes, self.split(choice).1)
     }
 
-    /// The scores of the group of stage `choice.stage + 1` that `choice` leads to.
-    fn group(&self, columns: &[Glwe], choice: &Choice) -> Glwe {
-        let layout = self.layout.stage(choice.stage + 1);
-        let set = self.before(columns, choice);
-        let (column_bits, block_bits) = self.split(choice).1.split_at(layout.column_bits());
-        let column = self.evaluator.select(layout.at_words(set.iter()), column_bits);
+    /// The scores of the group of stage `stage` at the position of these bits in its set of columns.
+    fn group(&self, stage: usize, set: &[Glwe], position: &[Ggsw]) -> Glwe {
+        let layout = self.layout.stage(stage);
+        let (column_bits, block_bits) = position.split_at(layout.column_bits());
+        let column = self.evaluator.select(layout.at_words(set), column_bits);
         let mut column = column.unwrap_or_else(|| Glwe::zero(self.evaluator.size()));
         for (j, bit) in block_bits.iter().rev().enumerate() {
             let rotated = column.divide_by_monomial(layout.outputs() << j);
@@ -166,18 +188,15 @@ impl<'a> DecisionMachine<'a> {
     }
 
     /// The bits of the position of every stage's slot on the way to `choice`, each half of the torus if set, from coefficient
-    /// `first` on.
+    /// `first` on. Where the client asked for the groups, which of them comes before the position.
     fn address(&self, choice: &Choice, first: usize) -> Glwe {
         let (which, position) = self.split(choice);
-        let above = |path: &Option<Arc<Choice>>| match path {
-            None => Glwe::zero(self.evaluator.size()),
-            Some(path) => self.address(path, first),
-        };
-        let entries: Vec<Glwe> = choice.entries.iter().map(above).collect();
-        let above = self.evaluator.select(entries.iter().map(Some), which);
+        let entries: Vec<Glwe> = choice.entries.iter().flatten().map(|path| self.address(path, first)).collect();
+        let above = self.evaluator.select(entries.iter().map(Some), if entries.is_empty() { &[] } else { which });
         let mut out = above.unwrap_or_else(|| Glwe::zero(self.evaluator.size()));
-        let first = first + self.layout.address_bits(choice.stage) - position.len();
-        for (i, bit) in position.iter().enumerate() {
+        let own = if entries.is_empty() { &choice.index } else { position };
+        let first = first + self.layout.address_bits(choice.stage) - own.len();
+        for (i, bit) in own.iter().enumerate() {
             let one = self.marker(first + i);
             self.evaluator.gate(bit, &[one]).iter().for_each(|bit| out.add_assign(bit));
         }
@@ -200,7 +219,7 @@ impl<'a> DecisionMachine<'a> {
         let start = Instant::now();
         let last = stage + 1 == self.stages.len();
         // Scores are integers: above the threshold means above it by one half.
-        let half = (self.stage(stage)?.encoding.delta() / 2).wrapping_neg();
+        let half = (self.stages[stage].encoding.delta() / 2).wrapping_neg();
         let score = last.then(|| {
             let mut score = difference(tournament.winner(), &self.above);
             add_constant(&mut score, half);
@@ -218,7 +237,7 @@ impl Machine for DecisionMachine<'_> {
     type Error = FheError;
 
     fn linear(&mut self, stage: StageId, input: &DecisionValue) -> Result<DecisionValue, FheError> {
-        let prepared = self.stage(stage.0)?;
+        let prepared = &self.stages[self.all.place(stage)?];
         let DecisionValue::Vector(vector) = input else {
             return Err(FheError::Kind { op: "linear", found: input.kind(), expected: "a vector" });
         };
@@ -238,9 +257,14 @@ impl Machine for DecisionMachine<'_> {
         let DecisionValue::Columns(columns) = scores else {
             return Err(FheError::Kind { op: "select", found: scores.kind(), expected: "the scores of all groups" });
         };
-        let choice = index.choice("select")?;
         let start = Instant::now();
-        let group = self.group(columns, choice);
+        let group = match index {
+            DecisionValue::Index(bits) => self.group(0, columns, bits),
+            other => {
+                let choice = other.choice("select")?;
+                self.group(choice.stage + 1, &self.before(columns, choice), self.split(choice).1)
+            }
+        };
         self.work.select += start.elapsed();
         Ok(DecisionValue::Group(group))
     }
@@ -250,31 +274,32 @@ impl Machine for DecisionMachine<'_> {
         stage: StageId,
         entries: &[(&DecisionValue, Option<&DecisionValue>)],
     ) -> Result<DecisionValue, FheError> {
-        let prepared = self.stage(stage.0)?;
-        let layout = self.layout.stage(stage.0);
-        let size = 1 << self.layout.position_bits(stage.0);
+        let place = self.all.place(stage)?;
+        let (prepared, layout) = (&self.stages[place], self.layout.stage(place));
+        let size = 1 << self.layout.position_bits(place);
         let mut candidates: Vec<Option<Lwe>> = vec![None; size << bits_below(entries.len())];
         let mut paths = Vec::with_capacity(entries.len());
         for (e, (scores, path)) in entries.iter().enumerate() {
             let scores = match scores {
                 DecisionValue::Group(group) => group,
-                DecisionValue::Columns(columns) if stage.0 == 0 => &columns[0],
+                DecisionValue::Columns(columns) if place == 0 => &columns[0],
                 other => {
                     return Err(FheError::Kind { op: "argmax", found: other.kind(), expected: "scores of one group" });
                 }
             };
             for slot in 0..layout.used() {
-                candidates[e * size + self.layout.position(stage.0, slot)] = Some(scores.extract(slot));
+                candidates[e * size + self.layout.position(place, slot)] = Some(scores.extract(slot));
             }
-            paths.push(path.map(|path| path.choice("argmax").cloned()).transpose()?);
+            let found = path.filter(|path| !matches!(path, DecisionValue::Index(_)));
+            paths.push(found.map(|path| path.choice("argmax").cloned()).transpose()?);
         }
         let start = Instant::now();
         let tournament = EncryptedTournament::play(&self.evaluator, candidates, prepared.floor);
-        self.work.play[stage.0] += start.elapsed();
+        self.work.play[place] += start.elapsed();
         self.go_on()?;
         let tournament =
             tournament.ok_or(FheError::Kind { op: "argmax", found: "no slots", expected: "at least one" })?;
-        self.decide(stage.0, paths, tournament)
+        self.decide(place, paths, tournament)
     }
 
     fn runner_up(&mut self, choice: &DecisionValue) -> Result<DecisionValue, FheError> {

@@ -108,10 +108,14 @@ impl Plan {
         let noise = DecisionNoise::new(self.parameters(), self.options().resolution);
         let stage = &self.stages()[s];
         let tournament = layout.tournament(s, self.entries(s));
-        let selected = if s == 0 { 0 } else { layout.address_bits(s - 1) + s * bits_below(self.entries(s)) };
+        let chosen = match s {
+            0 => (layout.groups_asked().min(1) * layout.stage(0).index_bits()) as f64 * noise.asked_gate(),
+            _ => (layout.address_bits(s - 1) + s * bits_below(self.entries(s))) as f64 * noise.gate(),
+        };
         let replaced = 4 * tournament.rounds() * (self.options().probes.max(self.options().answers) - 1);
         let input = Noise::new(self.parameters()).linear(stage.body_bits, stage.norm_squared)
-            + (selected + replaced) as f64 * noise.gate();
+            + chosen
+            + replaced as f64 * noise.gate();
         Contest { tournament, input }
     }
 

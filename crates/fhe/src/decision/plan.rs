@@ -5,21 +5,25 @@
 
 use serde::{Deserialize, Serialize};
 use sordino_model::circuit::Circuit;
-use sordino_model::layout::{Envelope, KEY_ID_BYTES, NUMBER_BYTES, SEED_BYTES, TournamentLayout};
+use sordino_model::layout::{Envelope, KEY_ID_BYTES, NUMBER_BYTES, SEED_BYTES, SparsePacking, TournamentLayout};
 use sordino_model::stage::{Hierarchy, HierarchyShape, Stage};
-use sordino_model::{ModelHash, Resolution};
+use sordino_model::{ModelHash, Resolution, Routing};
 
 use super::margins::envelope;
 use crate::FheError;
+use crate::keys::gadgets::DecisionGadgets;
 use crate::noise::decision::{DecisionNoise, QUARTER};
 use crate::noise::formula::Noise;
 use crate::params::{ParameterId, ParameterSet};
+use crate::ring::gadget::Gadget;
 use crate::wire::bits::packed_len;
 use crate::wire::seeded::seeded_len;
 
-pub(crate) const MAGIC: &[u8; 8] = b"SRDN1TP\x03";
+pub(crate) const MAGIC: &[u8; 8] = b"SRDN1TP\x04";
 /// Largest serialised plan: a stage is below 100 bytes.
 const MAX_BYTES: usize = 1 << 13;
+/// The gadget of selectors.
+pub(crate) const SELECTOR: Gadget = DecisionGadgets::STANDARD.selector;
 /// Most stages, groups followed and answers that a plan may have.
 const MAX_STAGES: usize = 8;
 const MAX_CHOICES: usize = 64;
@@ -28,7 +32,9 @@ const MAX_CHOICES: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Options {
-    /// Groups of every stage that are followed to the next.
+    /// Who finds the groups of the last stage: the server, or the client in the clear.
+    pub routing: Routing,
+    /// Groups of every stage that are followed to the next, or groups of the last stage that the client asks for.
     pub probes: usize,
     /// Tracks returned, the best first.
     pub answers: usize,
@@ -43,12 +49,45 @@ impl Options {
     pub fn new(probes: usize, answers: usize, resolution: Resolution) -> Self {
         Self { probes, answers, resolution, ..Self::default() }
     }
+
+    /// The options of `picked-decided`.
+    pub fn picked(self) -> Self {
+        Self { routing: Routing::Public, ..self }
+    }
+}
+
+impl Options {
+    /// The first stage of a model of this shape that is evaluated.
+    fn first(self, shape: &HierarchyShape) -> usize {
+        if self.routing == Routing::Public { shape.stages().len() - 1 } else { 0 }
+    }
+
+    fn circuit(self, shape: &HierarchyShape) -> Result<Circuit, FheError> {
+        let Self { probes, answers, .. } = self;
+        Ok(match self.routing {
+            Routing::Public => Circuit::picked_decided(shape, probes, answers)?,
+            _ => Circuit::decided(shape, probes, answers)?,
+        })
+    }
+
+    fn layout(
+        self,
+        parameters: &ParameterSet,
+        shape: &HierarchyShape,
+        features: &[usize],
+    ) -> Result<TournamentLayout, FheError> {
+        Ok(match (self.routing, features) {
+            (Routing::Public, &[features]) => TournamentLayout::asked(parameters.ring(), shape, features, self.probes)?,
+            _ => TournamentLayout::new(parameters.ring(), shape, features)?,
+        })
+    }
 }
 
 impl Default for Options {
-    /// One probe, one answer, standard resolution, failure 2^-40.
+    /// Encrypted routing, one probe, one answer, standard resolution, failure 2^-40.
     fn default() -> Self {
-        Self { probes: 1, answers: 1, resolution: Resolution::Standard, failure_log2: -40.0 }
+        let routing = Routing::Encrypted;
+        Self { routing, probes: 1, answers: 1, resolution: Resolution::Standard, failure_log2: -40.0 }
     }
 }
 
@@ -82,6 +121,7 @@ pub struct Plan {
 #[derive(Serialize, Deserialize)]
 struct RawPlan {
     parameters: u16,
+    routing: Routing,
     probes: u32,
     answers: u32,
     resolution: Resolution,
@@ -97,20 +137,21 @@ impl Plan {
     /// [`FheError::NoPlan`] for scores that noise would drown, [`FheError::Circuit`] for options that do not fit the model,
     /// [`FheError::Packing`] for stages that fit no ciphertext.
     pub fn new(parameters: &'static ParameterSet, hierarchy: &Hierarchy, options: Options) -> Result<Self, FheError> {
-        Circuit::decided(hierarchy, options.probes, options.answers)?;
+        options.circuit(hierarchy.shape())?;
         let shape = hierarchy.shape();
+        let stages = &hierarchy.stages()[options.first(shape)..];
         let features: Vec<usize> =
-            (0..shape.stages().len()).map(|s| cheapest_features(parameters.ring(), shape, s)).collect();
-        let layout = TournamentLayout::new(parameters.ring(), shape, &features)?;
+            (0..stages.len()).map(|s| cheapest_features(parameters.ring(), shape, s, options)).collect();
+        let layout = options.layout(parameters, shape, &features)?;
         let noise = DecisionNoise::new(parameters, options.resolution);
         let linear = Noise::new(parameters);
         let mut plan =
             Self { parameters, options, stages: Vec::new(), envelope: envelope(parameters, options, &layout) };
-        let target = plan.part_log2(shape.stages().len());
-        for (s, stage) in hierarchy.stages().iter().enumerate() {
+        let target = plan.part_log2(stages.len());
+        for (s, stage) in stages.iter().enumerate() {
             let refuse = FheError::NoPlan { stage: s, bound: stage.score_bound() };
             let norm_squared = largest_norm(stage, &layout, s);
-            let last = s + 1 == hierarchy.stages().len();
+            let last = s + 1 == stages.len();
             let (difference, floor) = differences(stage, plan.entries(s), last);
             // A sixty-fourth of the first comparison's variance, for what comes in.
             let quiet = |&bits: &u32| linear.linear(bits, norm_squared) <= noise.comparison() / 64.0;
@@ -138,7 +179,7 @@ impl Plan {
         self.options
     }
 
-    /// How every stage is packed and encoded.
+    /// How every stage that is evaluated is packed and encoded: all of them, or the last one where the client picks groups.
     pub fn stages(&self) -> &[StagePlan] {
         &self.stages
     }
@@ -148,7 +189,23 @@ impl Plan {
     /// # Errors
     /// [`FheError::Circuit`] for a model that the plan does not fit.
     pub fn circuit(&self, shape: &HierarchyShape) -> Result<Circuit, FheError> {
-        Ok(Circuit::decided(shape, self.options.probes, self.options.answers)?)
+        self.options.circuit(shape)
+    }
+
+    /// The first stage of a model of this shape that is evaluated.
+    pub(crate) fn first(&self, shape: &HierarchyShape) -> usize {
+        self.options.first(shape)
+    }
+
+    /// How the bits are packed by which the client asks for groups; none where the server finds them.
+    pub(crate) fn asked_bits(&self, layout: &TournamentLayout) -> SparsePacking {
+        let bits = layout.groups_asked() * layout.stage(0).index_bits();
+        SparsePacking::new(self.parameters.ring(), bits * SELECTOR.levels as usize)
+    }
+
+    /// Groups of which a query must name the numbers.
+    pub(crate) fn groups_asked(&self) -> usize {
+        if self.options.routing == Routing::Public { self.options.probes } else { 0 }
     }
 
     /// Bytes of a query's payload.
@@ -156,7 +213,8 @@ impl Plan {
         let ring = self.parameters.ring();
         let vectors = self.stages.iter().zip(layout.stages());
         let vectors = vectors.map(|(stage, arranged)| seeded_len(arranged.packing().inputs(), ring, stage.body_bits));
-        KEY_ID_BYTES + seeded_len(1, ring, self.envelope.zero_key_bits) + vectors.sum::<usize>() + NUMBER_BYTES
+        let numbers = NUMBER_BYTES + self.asked_bits(layout).bytes();
+        KEY_ID_BYTES + seeded_len(1, ring, self.envelope.zero_key_bits) + vectors.sum::<usize>() + numbers
     }
 
     /// Bytes of a reply's payload.
@@ -174,7 +232,7 @@ impl Plan {
 
     /// Groups of a stage whose scores meet in one tournament.
     pub(crate) fn entries(&self, stage: usize) -> usize {
-        if stage == 0 { 1 } else { self.options.probes }
+        if stage == 0 && self.options.routing != Routing::Public { 1 } else { self.options.probes }
     }
 
     /// Choices made from a stage's tournament. While the plan is being made, stages are known by the circuit's options.
@@ -187,11 +245,14 @@ impl Plan {
     /// # Errors
     /// [`FheError::Plan`] or [`FheError::Packing`] for a shape that the plan does not fit.
     pub(crate) fn layout(&self, shape: &HierarchyShape) -> Result<TournamentLayout, FheError> {
-        if shape.stages().len() != self.stages.len() {
+        if shape.stages().len() - self.first(shape) != self.stages.len() {
             return Err(FheError::Plan { what: "it has another number of stages than the model" });
         }
+        if self.groups_asked() > shape.last().groups() {
+            return Err(FheError::Plan { what: "it asks for more groups than the model has" });
+        }
         let features: Vec<usize> = self.stages.iter().map(|s| s.features).collect();
-        let layout = TournamentLayout::new(self.parameters.ring(), shape, &features)?;
+        let layout = self.options.layout(self.parameters, shape, &features)?;
         if self.reply_coefficients(&layout) > self.parameters.ring() {
             return Err(FheError::Plan { what: "its answers do not fit one ciphertext" });
         }
@@ -211,11 +272,24 @@ impl Plan {
         ModelHash::of(&self.to_bytes())
     }
 
+    /// Refuses groups that a query of this plan does not ask for, or that a model of this shape does not have.
+    pub(crate) fn check_groups(&self, shape: &HierarchyShape, groups: &[usize]) -> Result<(), FheError> {
+        let (expected, all) = (self.groups_asked(), shape.last().groups());
+        if groups.len() != expected {
+            return Err(FheError::Groups { found: groups.len(), expected });
+        }
+        if groups.iter().any(|&group| group >= all) {
+            return Err(FheError::Group { groups: all });
+        }
+        Ok(())
+    }
+
     /// The plan as a message.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let Options { probes, answers, resolution, failure_log2 } = self.options;
+        let Options { routing, probes, answers, resolution, failure_log2 } = self.options;
         let raw = RawPlan {
             parameters: self.parameters.id.0,
+            routing,
             // At most MAX_CHOICES.
             probes: probes as u32,
             answers: answers as u32,
@@ -249,6 +323,11 @@ impl Plan {
         if !(1..=MAX_CHOICES).contains(&probes) || !(1..=MAX_CHOICES).contains(&answers) {
             return Err(refuse("it follows no group, returns no answer, or too many"));
         }
+        match raw.routing {
+            Routing::Encrypted => {}
+            Routing::Public if raw.stages.len() == 1 => {}
+            _ => return Err(refuse("nobody finds its groups, or in several stages")),
+        }
         if !(1..=MAX_STAGES).contains(&raw.stages.len()) || !raw.failure_log2.is_finite() || raw.failure_log2 >= 0.0 {
             return Err(refuse("it has no stages, too many, or no failure probability"));
         }
@@ -265,28 +344,31 @@ impl Plan {
         if !raw.stages.iter().all(whole) || !bits(raw.envelope.zero_key_bits) || !bits(raw.envelope.reply_bits) {
             return Err(refuse("its numbers do not fit 64 bits, or each other"));
         }
-        let options = Options { probes, answers, resolution: raw.resolution, failure_log2: raw.failure_log2 };
+        let (routing, resolution) = (raw.routing, raw.resolution);
+        let options = Options { routing, probes, answers, resolution, failure_log2: raw.failure_log2 };
         Ok(Self { parameters, options, stages: raw.stages, envelope: raw.envelope })
     }
 }
 
 /// The packing with the least cost in time and bytes. Products with weights are the same number for all.
-fn cheapest_features(ring: usize, shape: &HierarchyShape, s: usize) -> usize {
+fn cheapest_features(ring: usize, shape: &HierarchyShape, s: usize, options: Options) -> usize {
     /// Nanoseconds of a gate with the transforms of its output column, at ring degree 2048.
     const COLUMN: f64 = 14_000.0;
     /// Nanoseconds that a ciphertext of the query is worth: 2048 coefficients of some 4 bytes at 25 ns, and its expansion.
     const INPUT: f64 = 220_000.0;
-    let stage = &shape.stages()[s];
-    let (sets, fan) = match s {
-        0 => (1, 1),
-        _ => (shape.stages()[s - 1].groups(), shape.stages()[s - 1].outputs()),
+    let stage = &shape.stages()[options.first(shape) + s];
+    // Every group that the client asks for is chosen by gates of its own over all columns.
+    let (sets, fan, choices) = match (options.routing, s) {
+        (Routing::Public, _) => (1, stage.groups(), options.probes),
+        (_, 0) => (1, 1, 1),
+        (_, _) => (shape.stages()[s - 1].groups(), shape.stages()[s - 1].outputs(), 1),
     };
     let mut best = (f64::INFINITY, 1);
     let mut features = 1;
     while features <= ring && ring / features >= stage.outputs() && features < 2 * stage.input().width {
         let columns = sets * fan.div_ceil(ring / features / stage.outputs());
         let inputs = stage.input().width.div_ceil(features);
-        let cost = COLUMN * columns as f64 + INPUT * inputs as f64;
+        let cost = COLUMN * (columns * choices) as f64 + INPUT * inputs as f64;
         if cost < best.0 {
             best = (cost, features);
         }

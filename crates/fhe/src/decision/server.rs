@@ -5,10 +5,10 @@ use std::time::Instant;
 use sordino_model::ModelHash;
 use sordino_model::circuit::Circuit;
 use sordino_model::cost::Counts;
-use sordino_model::layout::{KEY_ID_BYTES, TournamentLayout};
+use sordino_model::layout::{KEY_ID_BYTES, NUMBER_BYTES, SparsePacking, TournamentLayout};
 use sordino_model::stage::Hierarchy;
 
-use super::machine::{DecisionMachine, DecisionValue, PreparedStage};
+use super::machine::{DecisionMachine, DecisionValue, PreparedStage, Stages};
 use super::margins::FLOOD;
 use super::plan::{Plan, differences, largest_norm};
 use super::work::Work;
@@ -22,7 +22,7 @@ use crate::ring::zero_key::ZeroKey;
 use crate::wire::bits::pack;
 use crate::wire::checksum::{self, Checksum};
 use crate::wire::encoding::Encoding;
-use crate::wire::expansion::{expand, expand_number};
+use crate::wire::expansion::{expand, expand_numbers};
 use crate::wire::header::{Header, Kind};
 use crate::wire::seeded::seeded_len;
 use crate::{FheError, KeyId, ServerKey};
@@ -35,8 +35,19 @@ pub struct Server {
     digest: ModelHash,
     layout: TournamentLayout,
     circuit: Circuit,
+    /// The first stage of the model that is evaluated.
+    first: usize,
     stages: Vec<PreparedStage>,
     fourier: Fourier,
+}
+
+/// What a query holds, after the name of the key that it is under.
+struct Query {
+    zero_key: ZeroKey,
+    vectors: Vec<DecisionValue>,
+    above: Lwe,
+    /// The bits of the groups that the client asks for, packed.
+    asked: Vec<Glwe>,
 }
 
 impl Server {
@@ -49,7 +60,8 @@ impl Server {
         let circuit = plan.circuit(hierarchy.shape())?;
         promise(plan.failure_log2(hierarchy.shape())?)?;
         let fourier = Fourier::new(plan.parameters().ring());
-        let stages = hierarchy.stages().iter().enumerate().map(|(s, stage)| {
+        let first = plan.first(hierarchy.shape());
+        let stages = hierarchy.stages()[first..].iter().enumerate().map(|(s, stage)| {
             let (arranged, promised) = (layout.stage(s), plan.stages()[s]);
             let encoding = Encoding::with_delta(promised.delta);
             let (difference, floor) = differences(stage, plan.entries(s), s + 1 == plan.stages().len());
@@ -71,7 +83,7 @@ impl Server {
             Ok(PreparedStage { linear, encoding, floor: encoding.encode(promised.floor), empty })
         });
         let stages = stages.collect::<Result<_, _>>()?;
-        Ok(Self { model, digest: plan.digest(), plan, layout, circuit, stages, fourier })
+        Ok(Self { model, digest: plan.digest(), plan, layout, circuit, first, stages, fourier })
     }
 
     /// The plan, to hand out to clients.
@@ -146,11 +158,14 @@ impl Server {
         if asked != key.id() {
             return Err(FheError::Key { found: key.id(), expected: asked });
         }
-        let (zero_key, vectors, above) = self.read(payload);
+        let Query { zero_key, vectors, above, asked } = self.read(payload);
         let read = start.elapsed();
         let evaluator = Evaluator::new(key, self.plan.options().resolution).while_wanted(wanted);
-        let mut machine = DecisionMachine::new(&self.layout, &self.stages, &self.fourier, evaluator, above);
-        let values = self.circuit.run(&mut machine, vectors)?;
+        let stages = Stages { layout: &self.layout, first: self.first, prepared: &self.stages };
+        let mut machine = DecisionMachine::new(stages, &self.fourier, evaluator, above);
+        let mut inputs = vectors;
+        inputs.extend(machine.indices(&asked, self.plan.asked_bits(&self.layout)));
+        let values = self.circuit.run(&mut machine, inputs)?;
         // Of an evaluation that was told to stop, nothing leaves.
         machine.go_on()?;
         let mut work = Work { read, ..machine.into_work() };
@@ -174,8 +189,8 @@ impl Server {
         Header { kind, trip: 0, parameters: self.plan.parameters().id, model: self.model, plan: self.digest }
     }
 
-    /// Splits what follows the key's identifier into the zero key, the vectors and the threshold.
-    fn read(&self, payload: &[u8]) -> (ZeroKey, Vec<DecisionValue>, Lwe) {
+    /// Splits what follows the key's identifier.
+    fn read(&self, payload: &[u8]) -> Query {
         let ring = self.plan.parameters().ring();
         let mut rest = payload;
         let mut next = |count: usize, bits: u32| {
@@ -190,7 +205,10 @@ impl Server {
             DecisionValue::Vector(LinearStage::transform(&query, &self.fourier))
         });
         let vectors = vectors.collect();
-        (zero_key, vectors, expand_number(rest, ring))
+        let (number, bits) = rest.split_at(NUMBER_BYTES);
+        let above = expand_numbers(number, SparsePacking::new(ring, 1), ring)[0].extract(0);
+        let asked = expand_numbers(bits, self.plan.asked_bits(&self.layout), ring);
+        Query { zero_key, vectors, above, asked }
     }
 
     /// The reply to `query`. One ciphertext for all answers, one after the other: re-randomised, flooded, and of its body only the answers.

@@ -14,6 +14,8 @@ pub struct Work {
     pub counts: Counts,
     /// Time spent on reading the query.
     pub read: Duration,
+    /// Time spent on making selectors of the bits by which the client asked for groups.
+    pub unpack: Duration,
     /// Time spent on linear stages.
     pub linear: Duration,
     /// Time spent on selecting groups.
@@ -32,6 +34,6 @@ impl Work {
     /// All of the time.
     pub fn total(&self) -> Duration {
         let stages: Duration = self.play.iter().chain(&self.index).sum();
-        self.read + self.linear + self.select + stages + self.threshold + self.reply
+        self.read + self.unpack + self.linear + self.select + stages + self.threshold + self.reply
     }
 }

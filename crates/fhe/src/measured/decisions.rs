@@ -1,7 +1,7 @@
 //! Every noise formula of the decisions against what is measured, key by key.
 
 use sordino_model::Resolution;
-use sordino_model::layout::NUMBER_BYTES;
+use sordino_model::layout::{NUMBER_BYTES, SparsePacking};
 use tfhe::core_crypto::prelude::Polynomial;
 
 use super::{Keys, REAL, Random, SMALL};
@@ -9,7 +9,7 @@ use crate::bootstrap::blind_rotation::Table;
 use crate::bootstrap::circuit_bootstrap::level_table;
 use crate::bootstrap::evaluator::Evaluator;
 use crate::ring::glwe::{Glwe, Lwe};
-use crate::wire::expansion::expand_number;
+use crate::wire::expansion::expand_numbers;
 use crate::wire::seeded;
 
 /// What a measured variance may be of its formula for a key of the same weight.
@@ -42,6 +42,7 @@ fn at_the_standard_parameters_too() {
     measure_rotation(&REAL);
     measure_conversions(&[&REAL], 40);
     measure_selectors(&[&REAL], 3);
+    measure_unpacked(&[&REAL], 4);
 }
 
 #[test]
@@ -53,6 +54,7 @@ fn noise_is_what_the_formulas_say() {
     }
     measure_conversions(&SMALL.iter().collect::<Vec<_>>(), 100);
     measure_selectors(&SMALL.iter().collect::<Vec<_>>(), 24);
+    measure_unpacked(&SMALL.iter().collect::<Vec<_>>(), 40);
 }
 
 /// A keyswitch adds nothing that is the same for every input. Digits of mean -1/2 would add half the sum of all rows' noises, whose
@@ -81,9 +83,10 @@ fn measure_thresholds(keys: &Keys, count: usize) {
     let mut random = crate::ring::random::Random::from_insecure_seed("thresholds", 3);
     let errors = (0..count as u64).map(|i| {
         let (plaintext, mut bytes) = (i.wrapping_mul(0x9e37_79b9_7f4a_7c15), Vec::new());
-        seeded::encrypt_number(&keys.secret, plaintext, &mut random, &mut bytes);
+        seeded::encrypt_numbers(&keys.secret, &[plaintext], &mut random, &mut bytes);
         assert_eq!(bytes.len(), NUMBER_BYTES);
-        keys.phase(&expand_number(&bytes, ring)).wrapping_sub(plaintext)
+        let number = &expand_numbers(&bytes, SparsePacking::new(ring, 1), ring)[0];
+        keys.phase(&number.extract(0)).wrapping_sub(plaintext)
     });
     assert_close("threshold", variance(errors), keys.noise().threshold(), count);
 }
@@ -178,6 +181,50 @@ fn measure_selectors(keys: &[&Keys], count: usize) {
     }
     let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
     assert_close("gate", mean, 1.0, ratios.len());
+}
+
+/// Numbers that a client packed, apart again; and gates driven by selectors of such bits, where the bit is set.
+fn measure_unpacked(keys: &[&Keys], bits: usize) {
+    let (mut unpacked, mut gates) = (Vec::new(), Vec::new());
+    for keys in keys {
+        let (evaluator, noise) = (Evaluator::new(&keys.server, Resolution::Standard), keys.noise());
+        let (ring, gadget) = (keys.server.fourier.size(), keys.server.circuit.gadget());
+        let mut random = keys.random(15);
+        let levels = gadget.levels as usize;
+        let packing = SparsePacking::new(ring, bits * levels);
+        let sent: Vec<u64> = (0..bits).map(|i| 1 - i as u64 % 2).collect();
+        let rows = sent.iter().flat_map(|bit| (1..=gadget.levels).map(move |level| bit * gadget.weight(level)));
+        let rows: Vec<u64> = rows.collect();
+        let mut bytes = Vec::new();
+        let mut seed = crate::ring::random::Random::from_insecure_seed("bits", 4);
+        seeded::encrypt_numbers(&keys.secret, &rows, &mut seed, &mut bytes);
+        assert_eq!(bytes.len(), packing.bytes());
+        let packed = expand_numbers(&bytes, packing, ring);
+
+        for (packed, (count, rows)) in packed.iter().zip(packing.ciphertexts().zip(rows.chunks(ring))) {
+            let numbers = keys.server.circuit.unpack(packed, count, packing.stride(count), &keys.server.fourier);
+            assert_eq!(numbers.len(), count);
+            for (number, row) in numbers.iter().zip(rows) {
+                let mut expected = vec![0; ring];
+                expected[0] = *row;
+                let errors = keys.phases(number).into_iter().zip(expected).map(|(x, y)| x.wrapping_sub(y));
+                unpacked.push(variance(errors) * ring as f64 / (noise.threshold() + noise.trace()));
+            }
+        }
+        for (bit, set) in evaluator.unpacked(&packed, packing).iter().zip(&sent) {
+            let ends = [0.1, -0.07].map(|phase| Glwe::embed(&random.encrypt(phase)));
+            let chosen = evaluator.cmux(bit, &[(&ends[0], &ends[1])]);
+            let expected = keys.phases(&ends[*set as usize]);
+            let errors = keys.phases(&chosen[0]).into_iter().zip(expected).map(|(x, y)| x.wrapping_sub(y));
+            let ratio = variance(errors) / noise.asked_gate();
+            assert!(ratio < 9.0, "a selector is out of its window: {ratio:.1} times the formula");
+            gates.extend((*set == 1).then_some(ratio));
+        }
+    }
+    let mean = |ratios: &[f64]| ratios.iter().sum::<f64>() / ratios.len() as f64;
+    // As for a trace, most is the transform's rounding; what the steps at the top of the tree add is shared.
+    assert_within("unpacked", mean(&unpacked), FOURIER, unpacked.len());
+    assert_within("gate of an unpacked bit", mean(&gates), TOLERANCE, gates.len());
 }
 
 /// The two halves of a conversion, apart: the trace, over all coefficients together, and the product with the key's square, in each.

@@ -179,12 +179,23 @@ impl DecisionNoise {
             + self.noise.fourier(digits)
     }
 
-    /// One CMUX driven by a selector. A row and its partner share the noise `e` of the rotation (a constant) and of the
-    /// trace, and enter together as `(digit_b - s digit_a) e`; the partner's own noise is that of the square.
+    /// One CMUX driven by a selector that the server made of a sign.
     pub fn gate(&self) -> f64 {
+        self.gate_of(self.refresh_rotation())
+    }
+
+    /// One CMUX driven by a selector of a bit that the client sent. Unpacking takes each number through as many steps as a trace, and
+    /// what a step adds is summed alike, whichever half of the coefficients is kept.
+    pub fn asked_gate(&self) -> f64 {
+        self.gate_of(self.noise.fresh())
+    }
+
+    /// One CMUX driven by a selector. A row and its partner share the noise `e` of the message (a constant) and of the
+    /// trace, and enter together as `(digit_b - s digit_a) e`; the partner's own noise is that of the square.
+    fn gate_of(&self, message: f64) -> f64 {
         let gadget = self.gadgets.selector;
         let levels = f64::from(gadget.levels);
-        let row = self.refresh_rotation() + self.trace();
+        let row = message + self.trace();
         let both = levels * digit(gadget) * (1.0 + self.weight) * row;
         let partner = levels * self.ring * digit(gadget) * self.square();
         let rounding = (1.0 + self.weight) * self.noise.truncation(bits(gadget));

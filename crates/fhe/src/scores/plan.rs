@@ -219,6 +219,12 @@ impl Plan {
         self.trips.len() == shape.stages().len() && self.trips.iter().zip(shape.stages()).enumerate().all(trip)
     }
 
+    /// Whether this is one trip for `probes` groups of the last stage, or all there are where that is fewer.
+    pub(crate) fn is_picked(&self, shape: &HierarchyShape, probes: usize) -> bool {
+        let expected = Some(probes.clamp(1, shape.last().groups()));
+        matches!(self.trips[..], [trip] if trip.is_last(shape) && trip.probes == expected)
+    }
+
     /// What one trip costs.
     ///
     /// # Errors

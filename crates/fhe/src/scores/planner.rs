@@ -77,6 +77,21 @@ impl Plan {
         });
         Self::new(parameters, trips.collect::<Result<_, _>>()?)
     }
+
+    /// Plans `picked`: one trip that selects `probes` groups of the last stage, or all there are where that is fewer.
+    ///
+    /// # Errors
+    /// [`FheError::NoPlan`] for scores that do not fit.
+    pub fn picked(
+        parameters: &'static ParameterSet,
+        hierarchy: &Hierarchy,
+        probes: usize,
+        options: PlannerOptions,
+    ) -> Result<Self, FheError> {
+        let last = hierarchy.stages().len() - 1;
+        let probes = probes.clamp(1, hierarchy.last().groups());
+        Self::new(parameters, vec![trip(parameters, hierarchy, last, Some(probes), options)?])
+    }
 }
 
 /// The cheapest trip for one stage.

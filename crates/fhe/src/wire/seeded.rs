@@ -1,9 +1,9 @@
 //! Seeded lists of GLWE ciphertexts: a seed instead of the masks, and the leading bits of the bodies.
 //!
-//! A single number is the same of one coefficient: an LWE ciphertext under the ring's key.
+//! Single numbers are coefficients of such ciphertexts, of whose bodies nothing else is sent ([`SparsePacking`]).
 
 use sordino_front::threads;
-use sordino_model::layout::{SEED_BYTES, body_bytes};
+use sordino_model::layout::{SEED_BYTES, SparsePacking, body_bytes};
 use tfhe::core_crypto::prelude::*;
 
 use crate::keys::secret::{SecretKey, wipe};
@@ -24,13 +24,25 @@ pub(crate) fn encrypt(key: &SecretKey, plaintexts: &[u64], body_bits: u32, rando
     }
 }
 
-/// Encrypts one torus element as coefficient 0 of a polynomial, of whose body nothing else is sent.
-pub(crate) fn encrypt_number(key: &SecretKey, plaintext: u64, random: &mut Random, out: &mut Vec<u8>) {
-    let mut plaintexts = vec![0; key.parameters().ring()];
-    plaintexts[0] = plaintext;
-    let body = bodies(key, &plaintexts, random, out);
+/// Encrypts torus elements where their packing puts them, and appends a seed and the coefficients of the bodies that hold them;
+/// nothing of none.
+pub(crate) fn encrypt_numbers(key: &SecretKey, numbers: &[u64], random: &mut Random, out: &mut Vec<u8>) {
+    let ring = key.parameters().ring();
+    let packing = SparsePacking::new(ring, numbers.len());
+    if numbers.is_empty() {
+        return;
+    }
+    let mut plaintexts = vec![0; packing.ciphertexts().count() * ring];
+    for ((plaintext, numbers), count) in
+        plaintexts.chunks_exact_mut(ring).zip(numbers.chunks(ring)).zip(packing.ciphertexts())
+    {
+        plaintext.iter_mut().step_by(packing.stride(count)).zip(numbers).for_each(|(to, number)| *to = *number);
+    }
+    let bodies = bodies(key, &plaintexts, random, out);
     wipe(&mut plaintexts);
-    pack(body.into_iter().flatten().take(1), 64, out);
+    for (body, count) in bodies.into_iter().zip(packing.ciphertexts()) {
+        pack(body.into_iter().step_by(packing.stride(count)).take(count), 64, out);
+    }
 }
 
 /// Appends a fresh seed of masks, and returns the bodies that go with it.

@@ -149,10 +149,10 @@ impl Draft<'_> {
         self.encrypt(plaintexts, body_bits);
     }
 
-    /// Appends the encryption of a single number, in units of a score.
-    pub(crate) fn number(&mut self, value: i64, encoding: Encoding) {
-        let Sender { key, .. } = &*self.sender;
-        seeded::encrypt_number(key, encoding.encode(value), &mut self.random, &mut self.out);
+    /// Appends the encryptions of single torus elements, and wipes them.
+    pub(crate) fn numbers(&mut self, mut numbers: Vec<u64>) {
+        seeded::encrypt_numbers(&self.sender.key, &numbers, &mut self.random, &mut self.out);
+        wipe(&mut numbers);
     }
 
     /// Appends the encryption of zero with which the server gives its reply a new mask.

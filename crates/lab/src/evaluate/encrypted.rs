@@ -85,7 +85,8 @@ impl Comparison<'_> {
                 let features = self.features.rows.row(place).to_vec();
                 let found = exchange(&mut client, &features, &mut |message| host.answer(message))?;
                 let clear = pair.identify(protocol, &features)?;
-                let race = races.as_ref().map(|(plan, margins)| self.race(plan, margins, &features)).transpose()?;
+                let race =
+                    races.as_ref().map(|(plan, margins)| self.race(protocol, plan, margins, &features)).transpose()?;
                 let (up, down) = found.bytes();
                 (answers.cost.bytes_up, answers.cost.bytes_down) = (Some(up), Some(down));
                 let new = Record::new(self.fold, &self.features.queries[place], &answers.method);
@@ -99,10 +100,16 @@ impl Comparison<'_> {
     }
 
     /// How close a query's decision is in the clear.
-    fn race(&self, plan: &decision::Plan, margins: &decision::Margins, features: &[f32]) -> Result<Race, LabError> {
-        let vectors = self.client.inputs(features).map_err(PairError::from)?;
+    fn race(
+        &self,
+        protocol: Protocol,
+        plan: &decision::Plan,
+        margins: &decision::Margins,
+        features: &[f32],
+    ) -> Result<Race, LabError> {
+        let (vectors, groups) = self.client.question(protocol, features).map_err(PairError::from)?;
         let label = |place| self.client.hierarchy().label_at(place);
-        let leads = plan.leads(self.server.hierarchy(), &vectors, label)?;
+        let leads = plan.leads(self.server.hierarchy(), &vectors, &groups, label)?;
         let (margin, threshold) = margins.last_stage(leads.siblings);
         let routing = margins.stages.iter().take(leads.stages.len().saturating_sub(1));
         Ok(Race {

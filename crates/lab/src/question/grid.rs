@@ -222,10 +222,12 @@ impl Grid {
         let mut decided = Vec::new();
         for &probes in self.decided_probes.iter().filter(|_| self.decided > 0) {
             for &answers in &self.answers {
-                decided.extend(self.resolution.iter().map(|&resolution| Protocol::Decided {
-                    probes,
-                    answers,
-                    resolution,
+                // A model whose routing layers are not public leaves out the second.
+                decided.extend(self.resolution.iter().flat_map(|&resolution| {
+                    [
+                        Protocol::Decided { probes, answers, resolution },
+                        Protocol::PickedDecided { probes, answers, resolution },
+                    ]
                 }));
             }
         }

@@ -1,7 +1,7 @@
 //! What a query costs in every protocol, before anyone pays for it.
 
 use sordino_fhe::{EvaluationKey, Plan, params};
-use sordino_model::{Decider, Protocol, Resolution, ServerModel};
+use sordino_model::{Decider, Protocol, Resolution, Routing, ServerModel};
 
 use crate::LabError;
 use crate::evaluate::Cost;
@@ -33,7 +33,11 @@ pub(crate) fn of(server: &ServerModel, protocol: Protocol) -> Result<Cost, LabEr
 /// scores are too close together for that.
 fn decisions(server: &ServerModel, protocol: Protocol) -> Option<(usize, usize)> {
     let hierarchy = server.stages_for(protocol);
-    let decided = Protocol::Decided { probes: protocol.probes().max(1), answers: 1, resolution: Resolution::Standard };
+    let (probes, resolution) = (protocol.probes().max(1), Resolution::Standard);
+    let decided = match protocol.routing() {
+        Routing::Public => Protocol::PickedDecided { probes, answers: 1, resolution },
+        _ => Protocol::Decided { probes, answers: 1, resolution },
+    };
     let costs = Plan::new(&params::STANDARD, decided, hierarchy).ok()?.costs(hierarchy.shape()).ok()?;
     let cost = costs.first()?;
     Some((cost.decisions.rotations(), cost.rotations_in_a_row))

@@ -76,10 +76,13 @@ impl Sordino {
     /// In which protocols it answers, and how many queries of each are asked encrypted. A flat model has but one.
     fn protocols(&self, settings: &AnswerSettings) -> Vec<(Protocol, usize)> {
         let staged = self.server.hierarchy().stages().len() > 1;
-        let routed = settings.probes.iter().filter(|_| staged).map(|&probes| Protocol::Routed { probes });
-        let scores = std::iter::once(Protocol::Flat).chain(routed).map(|protocol| (protocol, settings.encrypted));
+        let probes = || settings.probes.iter().copied().filter(|_| staged);
+        let routed = probes().map(|probes| Protocol::Routed { probes });
+        let picked = probes().map(|probes| Protocol::Picked { probes });
+        let scores = std::iter::once(Protocol::Flat).chain(routed).chain(picked);
+        let scores = scores.map(|protocol| (protocol, settings.encrypted));
         let decided = settings.decided.iter().map(|&protocol| (protocol, settings.decided_queries));
-        scores.chain(decided).collect()
+        scores.chain(decided).filter(|&(protocol, _)| self.client.speaks(protocol)).collect()
     }
 
     /// Answers in one protocol: in the clear where the client decides, and to a sample encrypted.
@@ -198,10 +201,7 @@ fn clear(comparison: &Comparison<'_>, method: Method, cost: &Cost, answers: &[An
 }
 
 fn method(protocol: Protocol, precision: &str) -> Method {
-    let (answers, resolution) = match protocol {
-        Protocol::Decided { answers, resolution, .. } => (Some(answers), Some(resolution)),
-        _ => (None, None),
-    };
+    let (answers, resolution) = protocol.decision().unzip();
     Method {
         protocol: protocol.name().into(),
         probes: protocol.probes(),

@@ -79,7 +79,10 @@ impl FloatModel {
         let flat = self.flat.as_ref().map(flat).transpose()?;
 
         let rows = self.tree.leaves().iter().flatten().map(|&class| class as usize);
-        let outline = self.outline(&hierarchy, (0..=last).collect(), rows, &self.threshold)?;
+        let mut outline = self.outline(&hierarchy, (0..=last).collect(), rows, &self.threshold)?;
+        if self.config.public_routing {
+            outline = outline.with_routers(hierarchy.stages()[..last].to_vec())?;
+        }
         let flat_outline = |(hierarchy, (_, threshold)): (&Hierarchy, &(FloatStage, Threshold))| {
             self.outline(hierarchy, vec![last], 0..self.classes.len(), threshold)
         };

@@ -92,16 +92,19 @@ fn vectors_are_named_and_unknown_ones_refused() {
 
 /// Whether the encrypted answer must be the clear one: always where scores come back, and where the server decides, if the winners lead
 /// by their margins.
-fn is_certain(plan: &Plan, client: &ClientModel, server: &ServerModel, query: &[f32]) -> bool {
+fn is_certain(protocol: Protocol, plan: &Plan, client: &ClientModel, server: &ServerModel, query: &[f32]) -> bool {
     let Plan::Decision(plan) = plan else { return true };
     let (hierarchy, outline) = (server.hierarchy(), client.hierarchy());
-    let leads = plan.leads(hierarchy, &client.inputs(query).unwrap(), |place| outline.label_at(place)).unwrap();
+    let (vectors, groups) = client.question(protocol, query).unwrap();
+    let leads = plan.leads(hierarchy, &vectors, &groups, |place| outline.label_at(place)).unwrap();
     leads.are_certain(&plan.margins(hierarchy.shape()).unwrap())
 }
 
 #[test]
 fn asked_encrypted_a_library_of_vectors_answers_as_in_the_clear() {
-    let (client, server) = halves(&trained());
+    let mut model = trained();
+    model.config.public_routing = true;
+    let (client, server) = halves(&model);
     let pair = Pair::new(&client, &server).unwrap();
     let (known, _) = Planted::new(CLASSES, 1).examples(1, 5);
     let (strange, _) = Planted::new(2, 9).examples(1, 6);
@@ -122,7 +125,7 @@ fn asked_encrypted_a_library_of_vectors_answers_as_in_the_clear() {
         for query in &queries {
             let found = exchange(&mut listener, query, &mut |message| host.answer(message)).unwrap();
             let clear = pair.identify(protocol, query).unwrap();
-            if is_certain(host.plan(), &client, &server, query) {
+            if is_certain(protocol, host.plan(), &client, &server, query) {
                 assert_eq!(found.answer, clear, "{protocol:?}");
             }
             equal += usize::from(found.answer.agrees_with(&clear));

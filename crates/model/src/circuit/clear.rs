@@ -192,8 +192,13 @@ impl Machine for Clear<'_> {
             let group = match path {
                 None => 0,
                 Some(ClearValue::Choice(paths)) => paths.first().map_or(0, |best| best.path),
+                Some(ClearValue::Index(group)) => *group,
                 Some(other) => {
-                    return Err(ClearError::Kind { op: "argmax", found: other.kind(), expected: "a choice" });
+                    return Err(ClearError::Kind {
+                        op: "argmax",
+                        found: other.kind(),
+                        expected: "a choice or an index",
+                    });
                 }
             };
             let slots = groups.iter().flatten().enumerate();

@@ -76,7 +76,7 @@ pub enum Op {
 pub struct Entry {
     /// The scores: `[1, outputs]`.
     pub scores: Register,
-    /// The choice that selected the group; `None` in stage 0, which has only one.
+    /// The choice or the index that selected the group; `None` in stage 0, which has only one.
     pub path: Option<Register>,
 }
 
@@ -167,18 +167,12 @@ impl Circuit {
     pub fn trip(hierarchy: &impl AsRef<HierarchyShape>, stage: usize, probes: usize) -> Result<Self, CircuitError> {
         let stages = hierarchy.as_ref().stages();
         let s = stages.get(stage).ok_or(CircuitError::NoStage { stage, stages: stages.len() })?;
-        let mut inputs = vec![Input::Vector(s.input())];
-        let scores = |inputs: &Vec<Input>| Register(inputs.len());
         if stage == 0 {
-            let reply = vec![scores(&inputs)];
-            return Ok(Self { inputs, ops: vec![Op::Linear { stage: StageId(0), input: Register(0) }], reply });
+            let inputs = vec![Input::Vector(s.input())];
+            let ops = vec![Op::Linear { stage: StageId(0), input: Register(0) }];
+            return Ok(Self { inputs, ops, reply: vec![Register(1)] });
         }
-        inputs.extend((0..probes).map(|_| Input::Index { bound: s.groups() }));
-        let scores = scores(&inputs);
-        let mut ops = vec![Op::Linear { stage: StageId(stage), input: Register(0) }];
-        ops.extend((0..probes).map(|p| Op::Select { scores, index: Register(1 + p) }));
-        let reply = (0..probes).map(|p| Register(scores.0 + 1 + p)).collect();
-        Ok(Self { inputs, ops, reply })
+        Ok(Self::asked(hierarchy.as_ref(), stage, probes))
     }
 
     /// The protocol in which the server decides: every stage's vector in, `answers` tracks or nothing out, the best first. The
@@ -229,6 +223,51 @@ impl Circuit {
         }
         let reply = choices.iter().map(|&choice| push(Op::Threshold { choice })).collect();
         Ok(Self { inputs, ops, reply })
+    }
+
+    /// The protocol in which the client picks groups of the last stage and the server decides among them: the last stage's vector and
+    /// `probes` indices in, `answers` tracks or nothing out, the best first.
+    ///
+    /// Takes a [`Hierarchy`] on the server and its [`HierarchyShape`] on the client.
+    ///
+    /// # Errors
+    /// [`CircuitError::Choices`] for no probes, more probes than there are groups, or no answers.
+    pub fn picked_decided(
+        hierarchy: &impl AsRef<HierarchyShape>,
+        probes: usize,
+        answers: usize,
+    ) -> Result<Self, CircuitError> {
+        let last = hierarchy.as_ref().stages().len() - 1;
+        let (stage, groups) = (StageId(last), hierarchy.as_ref().last().groups());
+        if !(1..=groups).contains(&probes) || answers == 0 {
+            let found = if answers == 0 { answers } else { probes };
+            return Err(CircuitError::Choices { stage: last, found, slots: groups });
+        }
+        let Self { inputs, mut ops, reply: selected } = Self::asked(hierarchy.as_ref(), last, probes);
+        let entry = |(p, &scores): (usize, &Register)| Entry { scores, path: Some(Register(1 + p)) };
+        let entries = selected.iter().enumerate().map(entry).collect();
+        let mut push = |op| {
+            ops.push(op);
+            Register(inputs.len() + ops.len() - 1)
+        };
+        let mut choices = vec![push(Op::Argmax { stage, entries })];
+        while choices.len() < answers {
+            choices.push(push(Op::RunnerUp { choice: choices[choices.len() - 1] }));
+        }
+        let reply = choices.iter().map(|&choice| push(Op::Threshold { choice })).collect();
+        Ok(Self { inputs, ops, reply })
+    }
+
+    /// The scores of `probes` groups of a stage that there is, chosen by encrypted indices.
+    fn asked(shape: &HierarchyShape, stage: usize, probes: usize) -> Self {
+        let s = &shape.stages()[stage];
+        let mut inputs = vec![Input::Vector(s.input())];
+        inputs.extend((0..probes).map(|_| Input::Index { bound: s.groups() }));
+        let scores = Register(inputs.len());
+        let mut ops = vec![Op::Linear { stage: StageId(stage), input: Register(0) }];
+        ops.extend((0..probes).map(|p| Op::Select { scores, index: Register(1 + p) }));
+        let reply = (0..probes).map(|p| Register(scores.0 + 1 + p)).collect();
+        Self { inputs, ops, reply }
     }
 
     /// Walks the circuit on `machine` and returns the reply.
@@ -295,7 +334,7 @@ pub trait Machine {
     /// Where the values are no scores and index.
     fn select(&mut self, scores: &Self::Value, index: &Self::Value) -> Result<Self::Value, Self::Error>;
 
-    /// The largest score of all `entries`: scores of one group of `stage` each, and the choice that selected it. Of equal scores,
+    /// The largest score of all `entries`: scores of one group of `stage` each, and the choice or the index that selected it. Of equal scores,
     /// the first.
     ///
     /// # Errors

@@ -106,13 +106,17 @@ impl fmt::Display for CostReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Counts { products, forward, inverse, gates } = self.counts;
         if self.decisions != DecisionCounts::default() {
-            let DecisionCounts { keyswitches, matches, signs, refreshes, conversions, gates } = self.decisions;
+            let DecisionCounts { keyswitches, matches, signs, refreshes, conversions, gates, ring_keyswitches } =
+                self.decisions;
             writeln!(f, "blind rotations      {:>10}", self.decisions.rotations())?;
             writeln!(f, "  matches            {matches:>10}   of {} accumulator(s)", self.accumulators)?;
             writeln!(f, "  signs              {signs:>10}   of {} accumulator(s)", self.accumulators)?;
             writeln!(f, "  refreshes          {refreshes:>10}   ({conversions} conversions to selectors)")?;
             writeln!(f, "rotations in a row   {:>10}", self.rotations_in_a_row)?;
             writeln!(f, "keyswitches          {keyswitches:>10}")?;
+            if ring_keyswitches > 0 {
+                writeln!(f, "ring keyswitches     {ring_keyswitches:>10}")?;
+            }
             writeln!(f, "gates of decisions   {gates:>10}")?;
         }
         writeln!(f, "polynomial products  {products:>10}")?;

@@ -8,8 +8,8 @@ pub use timings::{Batched, CostStep, Schedule, Timings, batches};
 
 use crate::circuit::{Circuit, CircuitError, Machine, StageId};
 use crate::layout::{
-    CHECKSUM_BYTES, DecisionCounts, Envelope, KEY_ID_BYTES, MESSAGE_HEADER, NUMBER_BYTES, SEED_BYTES, StageLayout,
-    Tournament, TournamentLayout, body_bytes, fourier_bytes,
+    CHECKSUM_BYTES, DecisionCounts, Envelope, KEY_ID_BYTES, MESSAGE_HEADER, NUMBER_BYTES, SEED_BYTES, SparsePacking,
+    StageLayout, Tournament, TournamentLayout, body_bytes, fourier_bytes,
 };
 
 /// A register of the [`Cost`] machine.
@@ -28,7 +28,7 @@ pub enum CostValue {
         /// Gates passed.
         depth: usize,
     },
-    /// Scores of the group that a choice of the server leads to.
+    /// Scores of the group that a choice of the server leads to, or that the client asked the deciding server for.
     Group {
         /// Rotations that came before, one after another.
         rotations: usize,
@@ -59,6 +59,8 @@ pub struct Cost<'a> {
     /// Where scores are when the server decides.
     tournament_layout: Option<&'a TournamentLayout>,
     accumulators: usize,
+    /// Rows of selectors that the client sends, packed.
+    packed_rows: usize,
     report: CostReport,
     steps: Vec<CostStep>,
 }
@@ -71,6 +73,7 @@ impl<'a> Cost<'a> {
             envelope,
             tournament_layout: None,
             accumulators: 0,
+            packed_rows: 0,
             report: CostReport::default(),
             steps: Vec::new(),
         }
@@ -122,6 +125,9 @@ impl<'a> Cost<'a> {
             (ciphertexts, coefficients) = (ciphertexts + 1, coefficients + answers * tournament_layout.answer_bits());
             self.report.bytes_up += KEY_ID_BYTES + NUMBER_BYTES;
             self.report.accumulators = self.accumulators;
+            let bits = SparsePacking::new(ring, self.packed_rows);
+            self.report.bytes_up += bits.bytes();
+            self.report.decisions += DecisionCounts::unpacked(bits);
         }
         self.report.counts += Counts::reply().times(ciphertexts);
         self.report.bytes_up += SEED_BYTES + body_bytes(1, ring, self.envelope.zero_key_bits);
@@ -134,6 +140,12 @@ impl<'a> Cost<'a> {
     fn layout(&self, stage: StageId) -> Result<StageLayout, CircuitError> {
         let missing = CircuitError::NoStage { stage: stage.0, stages: self.stages.len() };
         self.stages.iter().find(|(id, _)| *id == stage).map(|(_, layout)| *layout).ok_or(missing)
+    }
+
+    /// The place of a stage among those that are evaluated.
+    fn place(&self, stage: StageId) -> Result<usize, CircuitError> {
+        let missing = CircuitError::NoStage { stage: stage.0, stages: self.stages.len() };
+        self.stages.iter().position(|(id, _)| *id == stage).ok_or(missing)
     }
 
     fn tournament_layout(&self, op: &'static str) -> Result<&'a TournamentLayout, CircuitError> {
@@ -189,10 +201,12 @@ impl<'a> Cost<'a> {
         width
     }
 
-    /// Gates of an address: those of the entries, the choice among them, one per bit.
+    /// Gates of an address: those of the entries, the choice among them, one per bit. Which of the groups that a client asked for is
+    /// a bit like others.
     fn address(&mut self, tournament_layout: &TournamentLayout, choice: &Choice) {
         choice.entries.iter().flatten().for_each(|entry| self.address(tournament_layout, entry));
-        self.gates(choice.entries.len() - 1 + tournament_layout.position_bits(choice.stage));
+        let among = if choice.entries.iter().any(Option::is_some) { choice.entries.len() - 1 } else { 0 };
+        self.gates(among + tournament_layout.entry_bits() + tournament_layout.position_bits(choice.stage));
     }
 }
 
@@ -224,6 +238,12 @@ impl Machine for Cost<'_> {
         let Some(index) = layout.index else {
             return Err(CircuitError::NoStage { stage: stage.0, stages: self.stages.len() });
         };
+        if let Some(tournament_layout) = self.tournament_layout {
+            let asked = tournament_layout.stage(self.place(stage)?);
+            self.packed_rows += asked.index_bits() * index.levels as usize;
+            self.gates(ciphertexts - 1 + asked.block_bits());
+            return Ok(CostValue::Group { rotations: 0 });
+        }
         let report = &mut self.report;
         report.bytes_up += SEED_BYTES + body_bytes(p.index_bits() * index.rows(), p.ring(), index.body_bits);
         report.counts += Counts::index_bit(index).times(p.index_bits());
@@ -237,11 +257,11 @@ impl Machine for Cost<'_> {
         stage: StageId,
         entries: &[(&CostValue, Option<&CostValue>)],
     ) -> Result<CostValue, CircuitError> {
-        let tournament_layout = self.tournament_layout("argmax")?;
-        let tournament = tournament_layout.tournament(stage.0, entries.len());
+        let (tournament_layout, place) = (self.tournament_layout("argmax")?, self.place(stage)?);
+        let tournament = tournament_layout.tournament(place, entries.len());
         self.report.decisions += tournament.play();
         self.play((0..tournament.rounds()).map(|r| tournament.matches(r)));
-        let in_a_row = self.read(tournament_layout, stage.0, &tournament);
+        let in_a_row = self.read(tournament_layout, place, &tournament);
         let before = |(scores, _): &(&CostValue, _)| match scores {
             CostValue::Group { rotations } => *rotations,
             _ => 0,
@@ -252,7 +272,7 @@ impl Machine for Cost<'_> {
             _ => None,
         };
         let entries = entries.iter().map(entry).collect();
-        Ok(CostValue::Choice(Choice { stage: stage.0, entries, tournament, rotations }))
+        Ok(CostValue::Choice(Choice { stage: place, entries, tournament, rotations }))
     }
 
     fn runner_up(&mut self, choice: &CostValue) -> Result<CostValue, CircuitError> {

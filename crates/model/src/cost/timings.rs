@@ -36,6 +36,8 @@ pub struct Timings {
     pub gate: f64,
     /// Making a selector of a refreshed bit.
     pub conversion: f64,
+    /// A keyswitch in the ring: an automorphism, or a product with the key's square.
+    pub ring_keyswitch: f64,
     /// A keyswitch to the small key of comparisons.
     pub compare_keyswitch: Batched,
     /// A keyswitch to the small key of refreshes.
@@ -90,7 +92,9 @@ impl Schedule {
         });
         let Counts { products, forward, inverse, .. } = report.counts;
         let linear = products as f64 * timings.product + (forward + inverse) as f64 * timings.transform;
-        let spread = linear + report.bytes_up as f64 * timings.read + report.decisions.gates as f64 * timings.gate;
+        let made = report.decisions.ring_keyswitches as f64 * timings.ring_keyswitch;
+        let spread =
+            linear + report.bytes_up as f64 * timings.read + report.decisions.gates as f64 * timings.gate + made;
         let alone = report.bytes_down as f64 * timings.write;
         Duration::from_secs_f64((steps.sum::<f64>() + spread / threads as f64 + alone).max(0.0))
     }
@@ -116,6 +120,7 @@ impl Timings {
             transform: self.transform.min(other.transform),
             gate: self.gate.min(other.gate),
             conversion: self.conversion.min(other.conversion),
+            ring_keyswitch: self.ring_keyswitch.min(other.ring_keyswitch),
             compare_keyswitch: batched(self.compare_keyswitch, other.compare_keyswitch),
             refresh_keyswitch: batched(self.refresh_keyswitch, other.refresh_keyswitch),
             refresh: batched(self.refresh, other.refresh),
@@ -128,7 +133,8 @@ impl Timings {
     pub fn is_sound(&self) -> bool {
         let keyswitches = [self.compare_keyswitch, self.refresh_keyswitch];
         let batched = keyswitches.into_iter().chain([self.refresh]).chain(self.compare).flat_map(|b| [b.alone, b.full]);
-        let single = [self.read, self.write, self.product, self.transform, self.gate, self.conversion];
+        let single =
+            [self.read, self.write, self.product, self.transform, self.gate, self.conversion, self.ring_keyswitch];
         single.into_iter().chain(batched).all(|t| t.is_finite() && (0.0..60.0).contains(&t)) && self.batch > 0
     }
 
@@ -211,6 +217,7 @@ impl fmt::Display for Timings {
         writeln!(f, "keyswitch    {}", batched(self.compare_keyswitch))?;
         writeln!(f, "  to refresh {}", batched(self.refresh_keyswitch))?;
         writeln!(f, "conversion   {:.2?}", time(self.conversion))?;
+        writeln!(f, "  one step   {:.2?}", time(self.ring_keyswitch))?;
         writeln!(f, "gate         {:.2?}", time(self.gate))?;
         writeln!(f, "product      {:.2?}, transform {:.2?}", time(self.product), time(self.transform))?;
         write!(f, "messages     {:.2?} a KB up, {:.2?} a KB down", time(1e3 * self.read), time(1e3 * self.write))
@@ -231,6 +238,7 @@ mod tests {
             transform: 0.0,
             gate: 0.0,
             conversion: 1.0,
+            ring_keyswitch: 0.0,
             compare_keyswitch: batched(2.0, 1.0),
             refresh_keyswitch: batched(2.0, 1.0),
             refresh: batched(20.0, 12.0),

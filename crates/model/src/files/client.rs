@@ -6,6 +6,7 @@ use sordino_front::{Activation, Conv1d, FeatureSpec, Front, FrontError, Head, La
 
 use super::bundle::{Bundle, LABELS, MODEL, WEIGHTS};
 use super::error::FileError;
+use super::stages::{put_stages, take_stages};
 use super::tensors::{Reader, Writer};
 use crate::stage::HierarchyShape;
 use crate::{ClientHierarchy, ClientModel, Label, Lead, ModelHash, ServerError};
@@ -62,6 +63,9 @@ struct OutlineDescription {
     /// Whether there is a tensor of where passages begin.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     starts: bool,
+    /// Whether there are tensors of the routing stages.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    routers: bool,
     /// Absent where there is no such test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lead: Option<Lead>,
@@ -177,8 +181,10 @@ fn put_outline(writer: &mut Writer, part: &str, outline: &ClientHierarchy) -> Ou
         writer.put_slice(format!("{part}.starts"), vec![starts.len()], &mut starts.iter().copied());
     }
     let lead = Some(outline.lead().clone()).filter(|lead| *lead != Lead::default());
+    let routers = outline.routers();
+    put_stages(writer, &format!("{part}.routers"), routers);
     let (heads, stages) = (outline.heads().to_vec(), outline.shape().clone());
-    OutlineDescription { heads, stages, starts: !starts.is_empty(), lead }
+    OutlineDescription { heads, stages, starts: !starts.is_empty(), routers: !routers.is_empty(), lead }
 }
 
 fn take_outline(
@@ -191,6 +197,11 @@ fn take_outline(
     if outline.starts {
         let starts: Array1<u32> = reader.take(&format!("{part}.starts"))?;
         hierarchy = hierarchy.with_starts(starts.to_vec())?;
+    }
+    if outline.routers {
+        let routing = &hierarchy.shape().stages()[..hierarchy.shape().stages().len() - 1];
+        let routers = take_stages(reader, &format!("{part}.routers"), routing.to_vec())?;
+        hierarchy = hierarchy.with_routers(routers)?;
     }
     Ok(hierarchy.with_lead(outline.lead.unwrap_or_default()))
 }

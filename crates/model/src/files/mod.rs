@@ -24,6 +24,7 @@ mod bundle;
 mod client;
 mod error;
 pub(crate) mod server;
+mod stages;
 mod tensors;
 
 use std::collections::BTreeMap;

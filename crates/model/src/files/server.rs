@@ -1,12 +1,12 @@
 //! The server half as files.
 
-use ndarray::{Array2, Array3};
 use serde::{Deserialize, Serialize};
 
 use super::bundle::{Bundle, MODEL, WEIGHTS};
 use super::error::FileError;
+use super::stages::{put_stages, take_stages};
 use super::tensors::{Reader, Writer};
-use crate::stage::{Hierarchy, Stage, StageShape};
+use crate::stage::{Hierarchy, StageShape};
 use crate::{ModelHash, ServerError, ServerModel};
 
 /// Names the kind of file.
@@ -28,34 +28,12 @@ struct Description {
 }
 
 fn put(writer: &mut Writer, part: &str, hierarchy: &Hierarchy) -> Vec<StageShape> {
-    for (i, stage) in hierarchy.stages().iter().enumerate() {
-        let (groups, outputs, width) = (stage.groups(), stage.outputs(), stage.input().width);
-        let (weights, bias) = (stage.weights(), stage.biases());
-        writer.put_slice(format!("{part}.{i}.weights"), vec![groups, outputs, width], &mut weights.iter().copied());
-        writer.put_slice(format!("{part}.{i}.bias"), vec![groups, outputs], &mut bias.iter().copied());
-    }
+    put_stages(writer, part, hierarchy.stages());
     hierarchy.shape().stages().to_vec()
 }
 
 fn take(reader: &mut Reader<'_>, part: &str, shapes: Vec<StageShape>) -> Result<Hierarchy, FileError> {
-    let stages = shapes.into_iter().enumerate().map(|(i, shape)| {
-        let weights: Array3<i8> = reader.take(&format!("{part}.{i}.weights"))?;
-        let bias: Array2<i32> = reader.take(&format!("{part}.{i}.bias"))?;
-        let (groups, outputs, width) = (shape.groups(), shape.outputs(), shape.input().width);
-        let other = |table: &str, found: &[usize], expected: &[usize]| {
-            let (name, found) = (format!("{part}.{i}.{table}"), format!("{found:?}"));
-            Err(FileError::Tensor { name, found, expected: format!("{expected:?}") })
-        };
-        if weights.shape() != [groups, outputs, width] {
-            return other("weights", weights.shape(), &[groups, outputs, width]);
-        }
-        if bias.shape() != [groups, outputs] {
-            return other("bias", bias.shape(), &[groups, outputs]);
-        }
-        let (weights, bias) = (weights.into_raw_vec_and_offset().0, bias.into_raw_vec_and_offset().0);
-        Ok(Stage::new(shape.outputs(), shape.input(), weights, bias, shape.counts().to_vec())?)
-    });
-    Ok(Hierarchy::new(stages.collect::<Result<_, _>>()?)?)
+    Ok(Hierarchy::new(take_stages(reader, part, shapes)?)?)
 }
 
 impl ServerModel {

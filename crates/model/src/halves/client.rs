@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use sordino_front::{Front, FrontError, VectorBound};
 use thiserror::Error;
 
-use crate::stage::{HierarchyShape, StageShape};
+use crate::answer::{Next, Trips};
+use crate::stage::{HierarchyShape, Stage, StageShape};
 use crate::{Answer, Lead, Match, ModelHash, Protocol, Routing, ServerModel, Verdict};
 
 /// What is said about a track when it has been named.
@@ -69,6 +70,18 @@ pub enum ClientError {
         /// Stages given.
         found: usize,
     },
+    /// Routing layers that do not fit the hierarchy's routing stages.
+    #[error("client: the routing layers are of other shapes than the {expected} routing stages")]
+    Routers {
+        /// Routing stages of the hierarchy.
+        expected: usize,
+    },
+    /// A model whose routing layers are not public.
+    #[error(
+        "the model does not publish its routing layers, so no client can pick clusters itself; train it with --public-routing, or \
+         publish them with `sordino library routing`"
+    )]
+    NotPublic,
     /// The two halves come from different models.
     #[error("the halves do not belong together: {what} is {found}, the client half expects {expected}")]
     Mismatch {
@@ -112,6 +125,8 @@ pub struct ClientHierarchy {
     /// Where in its track the passage of every used slot begins, in milliseconds; empty where that is not said.
     starts: Vec<u32>,
     lead: Lead,
+    /// Every stage but the last, where they are public; else empty.
+    routers: Vec<Stage>,
 }
 
 impl ClientHierarchy {
@@ -134,7 +149,7 @@ impl ClientHierarchy {
             Some(start)
         });
         let firsts = firsts.collect();
-        Ok(Self { shape, heads, slots, firsts, starts: Vec::new(), lead: Lead::default() })
+        Ok(Self { shape, heads, slots, firsts, starts: Vec::new(), lead: Lead::default(), routers: Vec::new() })
     }
 
     /// The same that says where in its track the passage of every *used* slot of the last stage begins, in milliseconds.
@@ -151,6 +166,23 @@ impl ClientHierarchy {
     /// The same with another test of whether a track is known.
     pub fn with_lead(self, lead: Lead) -> Self {
         Self { lead, ..self }
+    }
+
+    /// The same with the weights of every stage but the last, by which a client picks its clusters itself.
+    ///
+    /// # Errors
+    /// [`ClientError::Routers`] where they have other shapes.
+    pub fn with_routers(self, routers: Vec<Stage>) -> Result<Self, ClientError> {
+        let routing = &self.shape.stages()[..self.shape.stages().len() - 1];
+        if !routers.iter().map(Stage::shape).eq(routing) {
+            return Err(ClientError::Routers { expected: routing.len() });
+        }
+        Ok(Self { routers, ..self })
+    }
+
+    /// The weights of every stage but the last where they are public; empty where they are not, and where there are none.
+    pub fn routers(&self) -> &[Stage] {
+        &self.routers
     }
 
     /// What tells a known track from an unknown one where the client decides.
@@ -235,7 +267,8 @@ impl ClientHierarchy {
     }
 }
 
-/// The client half: front end, shapes, labels. It holds no weight of any stage that runs encrypted.
+/// The client half: front end, shapes, labels. It holds no weight of any stage that runs encrypted, but those of routing stages
+/// where the library's owner publishes them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientModel {
     name: String,
@@ -301,8 +334,36 @@ impl ClientModel {
     pub fn stages_for(&self, protocol: Protocol) -> &ClientHierarchy {
         match protocol.routing() {
             Routing::None => self.flat(),
-            Routing::Encrypted => &self.hierarchy,
+            Routing::Encrypted | Routing::Public => &self.hierarchy,
         }
+    }
+
+    /// Whether a client can ask by a protocol: all of them where the routing layers are public, else those that need none.
+    pub fn speaks(&self, protocol: Protocol) -> bool {
+        protocol.routing() != Routing::Public || !self.hierarchy.routers.is_empty()
+    }
+
+    /// The groups of the last stage to ask for by [`Protocol::Picked`] and [`Protocol::PickedDecided`], the best first: the trips of
+    /// [`Protocol::Routed`] up to the last, each taken in the clear.
+    ///
+    /// # Errors
+    /// [`ClientError::NotPublic`] where the routing layers are not public, [`ClientError::Front`] for features of another width or not
+    /// finite.
+    pub fn pick(&self, features: &[f32], probes: usize) -> Result<Trips, ClientError> {
+        let outline = &self.hierarchy;
+        if outline.routers.is_empty() {
+            return Err(ClientError::NotPublic);
+        }
+        let mut trips = Trips::new(probes);
+        for (stage, router) in outline.routers.iter().enumerate() {
+            let x = self.input(outline, stage, features)?;
+            let scores = |&group: &usize| (0..router.count(group)).map(|slot| router.score(group, slot, &x)).collect();
+            let replies = trips.groups().iter().map(scores).collect();
+            if let Next::Trip(next) = trips.clone().decide(outline, replies)? {
+                trips = next;
+            }
+        }
+        Ok(trips)
     }
 
     /// The tracks that can be named.
@@ -372,6 +433,20 @@ impl ClientModel {
         (0..self.hierarchy.heads.len()).map(|stage| self.input(&self.hierarchy, stage, features)).collect()
     }
 
+    /// What a query of a protocol in which the server decides is made of: the integers of every stage that it evaluates, and the groups
+    /// of the last stage that the client asks for, where it picks them.
+    ///
+    /// # Errors
+    /// [`ClientError::NotPublic`], or [`ClientError::Front`] for features of another width or not finite.
+    pub fn question(&self, protocol: Protocol, features: &[f32]) -> Result<(Vec<Vec<i32>>, Vec<usize>), ClientError> {
+        if protocol.routing() != Routing::Public {
+            return Ok((self.inputs(features)?, Vec::new()));
+        }
+        let picked = self.pick(features, protocol.probes())?;
+        let vector = self.input(&self.hierarchy, picked.stage(), features)?;
+        Ok((vec![vector], picked.groups().to_vec()))
+    }
+
     /// The integers of the `flat` protocol for one clip's base features.
     ///
     /// # Errors
@@ -397,6 +472,9 @@ impl ClientModel {
         let stages = |shape: &HierarchyShape| format!("{} stages of other sizes", shape.stages().len());
         let (theirs, ours) = (server.hierarchy().shape(), &self.hierarchy.shape);
         same("the hierarchy", &stages(theirs), &stages(ours), theirs == ours)?;
+        let routers = &self.hierarchy.routers;
+        let public = routers.iter().zip(server.hierarchy().stages()).all(|(ours, theirs)| ours == theirs);
+        same("a routing layer", &"other weights", &"the public ones", public)?;
         let (theirs, ours) = (server.own_flat().map(|h| h.shape()), self.flat.as_ref().map(|o| &o.shape));
         let presence =
             |shape: Option<&HierarchyShape>| shape.map_or("absent".into(), |s| format!("{} slots", s.last().used()));

@@ -100,6 +100,8 @@ pub struct Tuning {
 #[derive(Clone, Debug, PartialEq)]
 struct Table {
     routing: Vec<Stage>,
+    /// Whether a client may have the routing stages.
+    public: bool,
     heads: Vec<usize>,
     input: VectorBound,
     /// Slots of a group; more only where a group has more rows.
@@ -120,6 +122,7 @@ impl Table {
         };
         Self {
             routing: hierarchy.stages()[..hierarchy.stages().len() - 1].to_vec(),
+            public: !outline.routers().is_empty(),
             heads: outline.heads().to_vec(),
             input: last.input(),
             outputs: last.outputs(),
@@ -156,6 +159,9 @@ impl Table {
         let mut outline = ClientHierarchy::new(hierarchy.shape().clone(), self.heads.clone(), slots)?;
         if self.tells_starts {
             outline = outline.with_starts(rows().map(|(_, row)| row.start).collect())?;
+        }
+        if self.public {
+            outline = outline.with_routers(self.routing.clone())?;
         }
         Ok(outline.with_lead(self.lead.clone()))
     }
@@ -315,6 +321,14 @@ impl Library {
         }
     }
 
+    /// Gives clients the routing stages, or takes them back from those that come from now on. Returns whether that changes anything: a
+    /// model without routing stages has nothing to give.
+    pub fn publish_routing(&mut self, public: bool) -> bool {
+        let changes = self.hierarchy.public != public && !self.hierarchy.routing.is_empty();
+        self.hierarchy.public = public && !self.hierarchy.routing.is_empty();
+        changes
+    }
+
     /// Slots of every group of the last stage: as many as the fullest needs, or more.
     pub fn slots(&self) -> usize {
         self.hierarchy.outputs.max(self.hierarchy.most())
@@ -346,7 +360,8 @@ mod tests {
         let lead = Lead { copies: vec![(2, 0), (3, 1), (4, 0)], ..Lead::default() };
         let bound = VectorBound { width: 1, norm_squared: 1, max_abs: 1 };
         let (routing, heads, groups) = (Vec::new(), vec![0], Vec::new());
-        let mut table = Table { routing, heads, input: bound, outputs: 1, groups, tells_starts: false, lead };
+        let mut table =
+            Table { routing, public: false, heads, input: bound, outputs: 1, groups, tells_starts: false, lead };
         // Without the tracks 0 and 1: 2 and 4 are one song, and 3 is a song by itself.
         table.renumber(&[(2, 0), (3, 1), (4, 2)].into());
         assert_eq!(table.lead.copies, [(2, 0)]);

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::answer::{GroupScores, Next, Trips};
 use crate::circuit::{Circuit, Clear, ClearError, ClearValue, StageId};
 use crate::stage::Hierarchy;
-use crate::{Answer, ClientError, ClientHierarchy, ClientModel, Protocol, ServerModel};
+use crate::{Answer, ClientError, ClientHierarchy, ClientModel, Protocol, Routing, ServerModel};
 
 /// Queries that are scored together.
 const BATCH: usize = 128;
@@ -70,8 +70,11 @@ impl<'a> Pair<'a> {
                 let scored: Vec<_> = scored.map(|(group, scores)| GroupScores { group, scores }).collect();
                 Ok(outline.rank(&scored)?.into())
             }
-            Protocol::Routed { probes } => {
-                let mut trips = Trips::new(probes);
+            Protocol::Routed { probes } | Protocol::Picked { probes } => {
+                let mut trips = match protocol.routing() {
+                    Routing::Public => self.client.pick(features, probes)?,
+                    _ => Trips::new(probes),
+                };
                 loop {
                     let mut inputs = vec![ClearValue::Vector(self.client.input(outline, trips.stage(), features)?)];
                     inputs.extend(trips.indices().iter().map(|&group| ClearValue::Index(group)));
@@ -85,12 +88,14 @@ impl<'a> Pair<'a> {
             Protocol::Decided { probes, answers, .. } => {
                 let circuit = Circuit::decided(hierarchy, probes, answers).map_err(ClearError::from)?;
                 let inputs = self.client.inputs(features)?.into_iter().map(ClearValue::Vector).collect();
-                let paths = run(&circuit, inputs)?.into_iter().filter_map(|value| match value {
-                    ClearValue::Answer(path) => path,
-                    // Every reply of this circuit is an answer.
-                    _ => None,
-                });
-                Ok(Answer::of_slots(outline, paths, above))
+                Ok(Answer::of_slots(outline, run(&circuit, inputs)?.into_iter().filter_map(path), above))
+            }
+            Protocol::PickedDecided { answers, .. } => {
+                let (vectors, groups) = self.client.question(protocol, features)?;
+                let circuit = Circuit::picked_decided(hierarchy, groups.len(), answers).map_err(ClearError::from)?;
+                let vectors = vectors.into_iter().map(ClearValue::Vector);
+                let inputs = vectors.chain(groups.into_iter().map(ClearValue::Index));
+                Ok(Answer::of_slots(outline, run(&circuit, inputs.collect())?.into_iter().filter_map(path), above))
             }
         }
     }
@@ -124,8 +129,10 @@ impl<'a> Pair<'a> {
         let answers = threads::map(blocks, |rows| {
             let mut answers = match protocol {
                 Protocol::Flat => self.flat_block(rows, top)?,
-                Protocol::Routed { probes } => self.routed_block(rows, probes)?,
-                Protocol::Decided { .. } => {
+                // Public routing layers are the server's own: the clusters that a client picks are those that it is led to.
+                Protocol::Picked { .. } if !self.client.speaks(protocol) => return Err(ClientError::NotPublic.into()),
+                Protocol::Routed { probes } | Protocol::Picked { probes } => self.routed_block(rows, probes)?,
+                Protocol::Decided { .. } | Protocol::PickedDecided { .. } => {
                     let rows = rows.rows().into_iter();
                     rows.map(|row| self.identify_above(protocol, &row.to_vec(), above)).collect::<Result<_, _>>()?
                 }
@@ -188,6 +195,14 @@ fn groups(hierarchy: &Hierarchy, stage: usize, scores: ArrayView1<'_, i64>) -> V
         GroupScores { group, scores: (start..start + stage.count(group)).map(|i| scores[i]).collect() }
     };
     (0..stage.groups()).map(group).collect()
+}
+
+/// The path of an answer; every reply of a circuit in which the server decides is one.
+fn path(value: ClearValue) -> Option<usize> {
+    match value {
+        ClearValue::Answer(path) => path,
+        _ => None,
+    }
 }
 
 fn scores(value: ClearValue) -> Vec<Vec<i64>> {

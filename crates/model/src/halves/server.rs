@@ -108,7 +108,7 @@ impl ServerModel {
     pub fn stages_for(&self, protocol: Protocol) -> &Hierarchy {
         match protocol.routing() {
             Routing::None => self.flat(),
-            Routing::Encrypted => &self.hierarchy,
+            Routing::Encrypted | Routing::Public => &self.hierarchy,
         }
     }
 

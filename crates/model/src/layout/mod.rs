@@ -1,10 +1,12 @@
 //! [`StageLayout`] and [`Envelope`]: how the values of a stage and the messages are written.
 
 mod packing;
+mod sparse_packing;
 mod tournament;
 mod tournament_layout;
 
 pub use packing::{Packing, PackingError, Place, bits_below};
+pub use sparse_packing::SparsePacking;
 pub use tournament::{DecisionCounts, Tournament};
 pub use tournament_layout::{TournamentLayout, TournamentStage};
 

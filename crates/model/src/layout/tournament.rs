@@ -4,6 +4,8 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
+use crate::layout::SparsePacking;
+
 /// The steps of encrypted decisions, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +22,9 @@ pub struct DecisionCounts {
     pub conversions: usize,
     /// CMUX gates, and other products with a selector.
     pub gates: usize,
+    /// Keyswitches in the ring that make selectors of bits which the client sent: automorphisms, and products with the key's square.
+    #[serde(default)]
+    pub ring_keyswitches: usize,
 }
 
 impl AddAssign for DecisionCounts {
@@ -30,6 +35,7 @@ impl AddAssign for DecisionCounts {
         self.refreshes += other.refreshes;
         self.conversions += other.conversions;
         self.gates += other.gates;
+        self.ring_keyswitches += other.ring_keyswitches;
     }
 }
 
@@ -57,6 +63,11 @@ impl DecisionCounts {
     /// Signs made into selectors.
     pub fn selectors(count: usize) -> Self {
         Self { keyswitches: count, refreshes: count, conversions: count, ..Self::default() }
+    }
+
+    /// Bits of a client unpacked, and made into the rows of selectors: of every number a row, and its partner by the square.
+    pub fn unpacked(bits: SparsePacking) -> Self {
+        Self { ring_keyswitches: bits.automorphisms() + bits.count(), ..Self::default() }
     }
 
     /// Gates.

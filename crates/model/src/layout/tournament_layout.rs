@@ -5,6 +5,8 @@
 //! low bits rotate the block into place. A third stage has such a set of columns for every slot of the first, chosen by the bits of
 //! the first position, and so on.
 //!
+//! A client that picks groups itself sends such positions instead, of the groups of the last stage, all of which lie in one set.
+//!
 //! Which word stands for which column, and in the last stage for which slot, is free. A score takes up noise only in a match that it wins
 //! from the right, where its position has a set bit. So the words are those of the fewest set bits ([`lightest`]).
 
@@ -16,6 +18,8 @@ use crate::stage::{HierarchyShape, Stage, StageError, StageShape};
 #[derive(Clone, Debug, PartialEq)]
 pub struct TournamentLayout {
     stages: Vec<TournamentStage>,
+    /// Groups of the only stage that the client asks for; none where the server finds them.
+    asked: Option<usize>,
 }
 
 /// Where one stage's scores are.
@@ -55,13 +59,34 @@ impl TournamentLayout {
     /// # Errors
     /// [`PackingError`], also where a group does not fit one ciphertext.
     pub fn new(ring: usize, shape: &HierarchyShape, features: &[usize]) -> Result<Self, PackingError> {
-        let mut above: Option<&StageShape> = None;
+        let (mut sets, mut fan) = (1, 1);
         let stages = shape.stages().iter().zip(features).map(|(stage, &features)| {
-            let arrangement = TournamentStage::new(ring, features, stage, above);
-            above = Some(stage);
+            let arrangement = TournamentStage::new(ring, features, stage, sets, fan);
+            (sets, fan) = (stage.groups(), stage.outputs());
             arrangement
         });
-        Ok(Self { stages: stages.collect::<Result<_, _>>()? })
+        Ok(Self { stages: stages.collect::<Result<_, _>>()?, asked: None })
+    }
+
+    /// Arranges the last stage alone, as stage 0, with `features` features in a ciphertext, for a client that asks for `probes` of its
+    /// groups.
+    ///
+    /// # Errors
+    /// As [`TournamentLayout::new`].
+    pub fn asked(ring: usize, shape: &HierarchyShape, features: usize, probes: usize) -> Result<Self, PackingError> {
+        let last = shape.last();
+        let stage = TournamentStage::new(ring, features, last, 1, last.groups())?;
+        Ok(Self { stages: vec![stage], asked: Some(probes) })
+    }
+
+    /// Groups that the client asks for; none where the server finds them.
+    pub fn groups_asked(&self) -> usize {
+        self.asked.unwrap_or(0)
+    }
+
+    /// Bits that say which of the groups that the client asked for an answer lies in.
+    pub fn entry_bits(&self) -> usize {
+        self.asked.map_or(0, bits_below)
     }
 
     /// One stage.
@@ -80,17 +105,17 @@ impl TournamentLayout {
     /// Bits of the position of a slot of `stage`.
     pub fn position_bits(&self, stage: usize) -> usize {
         match self.stages.get(stage + 1) {
-            Some(below) => below.column_bits() + below.block_bits(),
+            Some(below) => below.index_bits(),
             None => bits_below(self.stages[stage].outputs),
         }
     }
 
-    /// Bits of the positions of one slot of every stage up to `stage`.
+    /// Bits of the positions of one slot of every stage up to `stage`; before them, of which group that the client asked for.
     pub fn address_bits(&self, stage: usize) -> usize {
-        (0..=stage).map(|s| self.position_bits(s)).sum()
+        self.entry_bits() + (0..=stage).map(|s| self.position_bits(s)).sum::<usize>()
     }
 
-    /// Bits that an answer takes in a reply: whether it is known, and the position of every stage's slot.
+    /// Bits that an answer takes in a reply: whether it is known, and its address.
     pub fn answer_bits(&self) -> usize {
         1 + self.address_bits(self.stages.len() - 1)
     }
@@ -98,7 +123,7 @@ impl TournamentLayout {
     /// The position of a slot of `stage`.
     pub fn position(&self, stage: usize, slot: usize) -> usize {
         match self.stages.get(stage + 1) {
-            Some(below) => (below.column_words[slot / below.blocks] << below.block_bits()) | (slot % below.blocks),
+            Some(below) => below.index(slot),
             None => self.stages[stage].slot_words[slot],
         }
     }
@@ -122,8 +147,7 @@ impl TournamentLayout {
 }
 
 impl TournamentStage {
-    fn new(ring: usize, features: usize, stage: &StageShape, above: Option<&StageShape>) -> Result<Self, PackingError> {
-        let (sets, fan) = above.map_or((1, 1), |above| (above.groups(), above.outputs()));
+    fn new(ring: usize, features: usize, stage: &StageShape, sets: usize, fan: usize) -> Result<Self, PackingError> {
         let outputs = stage.outputs();
         let slots = ring / features.max(1);
         let blocks = slots / outputs;
@@ -172,6 +196,16 @@ impl TournamentStage {
     /// Bits that choose a block of a column.
     pub fn block_bits(&self) -> usize {
         bits_below(self.blocks.min(self.fan))
+    }
+
+    /// Bits that choose a group of a set.
+    pub fn index_bits(&self) -> usize {
+        self.column_bits() + self.block_bits()
+    }
+
+    /// The position that stands for a group of a set: the word of its column, and its block.
+    pub fn index(&self, group: usize) -> usize {
+        (self.column_words[group / self.blocks] << self.block_bits()) | (group % self.blocks)
     }
 
     /// Where group `group` of the stage went.
@@ -269,6 +303,21 @@ mod tests {
             let place = third.packing.place(third.moved(group), 4);
             assert_eq!((place.column, place.coefficient), (group / 5, group % 5 * 9 + 4));
         }
+    }
+
+    #[test]
+    fn groups_asked_for_lie_in_one_set() {
+        let layout = TournamentLayout::asked(64, &shape(&[3, 5, 9]), 1, 3).expect("groups fit");
+        let stage = layout.stage(0);
+        // Fifteen groups of nine, seven in a column of 64 coefficients.
+        assert_eq!((stage.sets, stage.columns, stage.blocks), (1, 3, 7));
+        assert_eq!((stage.column_bits(), stage.block_bits()), (2, 3));
+        let mut indices: Vec<usize> = (0..15).map(|group| stage.index(group)).collect();
+        indices.sort_unstable();
+        indices.dedup();
+        assert!(indices.len() == 15 && indices.iter().all(|index| *index < 1 << stage.index_bits()));
+        assert_eq!((layout.entry_bits(), layout.position_bits(0), layout.answer_bits()), (2, 4, 7));
+        assert_eq!(layout.tournament(0, 3).candidates(), 27);
     }
 
     #[test]

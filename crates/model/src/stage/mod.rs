@@ -11,7 +11,7 @@ use sordino_front::{VectorBound, threads};
 /// `score[g][t] = sum_i weights[g][t][i] * x[i] + bias[g][t]` for `t < counts[g]`; the slots from `counts[g]` on are
 /// padding and mean nothing. The first stage of a hierarchy has one group; stage `s` has one group for every path of
 /// choices through the stages before it. In the last stage a score above zero means a known track.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stage {
     shape: StageShape,
     weights: Vec<i8>,
@@ -168,7 +168,7 @@ impl Stage {
 }
 
 /// Stages in order, each choosing a group of the next: one stage is `flat`, two are clusters then tracks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hierarchy {
     stages: Vec<Stage>,
     shape: HierarchyShape,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sordino_model::{Label, Library, LibraryError, NewRow, Pair, Protocol, Row};
+use sordino_model::{Answer, ClientModel, Label, Library, LibraryError, NewRow, Pair, Protocol, Resolution, Row};
 
 use crate::sample::{features, label, model};
 
@@ -96,6 +96,39 @@ fn a_label_changes_and_nothing_else_does() {
     // An id is no label's to change.
     assert_eq!((renamed.labels()[3].title.as_str(), renamed.labels()[3].track_id), ("Another", 3));
     assert_eq!(renamed.labels()[2], client.labels()[2]);
+}
+
+#[test]
+fn whoever_has_the_routing_layers_picks_what_the_server_would_find() {
+    for (seed, outputs, probes) in [(4, &[4, 3][..], 2), (5, &[5, 6], 1), (6, &[3, 2, 4], 1)] {
+        let (client, server) = model(seed, outputs);
+        let (picked, routed) = (Protocol::Picked { probes }, Protocol::Routed { probes });
+        assert!(!client.speaks(picked) && client.speaks(routed));
+        let mut library = Library::of(&client, &server).unwrap();
+        assert!(library.publish_routing(true) && !library.publish_routing(true));
+        let (public, same) = library.halves().unwrap();
+        assert_eq!(same, server, "only the client's half changes");
+        assert!(public.speaks(picked));
+        let read = ClientModel::from_bytes(&public.bundle().unwrap().to_bytes()).unwrap();
+        assert_eq!(read, public);
+        let pair = Pair::new(&read, &server).unwrap();
+        let rows = features(9, &client, 30);
+        let answers = |protocol| -> Vec<Answer> {
+            rows.rows().into_iter().map(|x| pair.identify(protocol, &x.to_vec()).unwrap()).collect()
+        };
+        assert_eq!(answers(picked), answers(routed));
+        assert_eq!(answers(picked), pair.identify_batch(picked, rows.view(), usize::MAX).unwrap());
+        let resolution = Resolution::Standard;
+        let by_server = answers(Protocol::Decided { probes, answers: 2, resolution });
+        let among = Protocol::PickedDecided { probes, answers: 2, resolution };
+        assert_eq!(answers(among), by_server);
+        assert_eq!(by_server, pair.identify_batch(among, rows.view(), usize::MAX).unwrap());
+        // Taken back, the half is what it was; of a model without routing layers there is nothing to give.
+        assert!(library.publish_routing(false));
+        assert_eq!(library.halves().unwrap(), (client, server));
+    }
+    let (flat, server) = model(3, &[6]);
+    assert!(!Library::of(&flat, &server).unwrap().publish_routing(true));
 }
 
 #[test]

@@ -62,6 +62,7 @@ pub(crate) fn model(name: &str) -> (Arc<ClientModel>, ServerModel) {
     let (hierarchy, flat) = (Hierarchy::new(vec![clusters, tracks]).unwrap(), Hierarchy::new(vec![all]).unwrap());
     let slots: Vec<u32> = (0..(CLUSTERS * TRACKS) as u32).collect();
     let outline = ClientHierarchy::new(hierarchy.shape().clone(), vec![0, 1], slots.clone()).unwrap();
+    let outline = outline.with_routers(hierarchy.stages()[..1].to_vec()).unwrap();
     let flat_outline = ClientHierarchy::new(flat.shape().clone(), vec![1], slots.clone()).unwrap();
     let label = |track_id| Label {
         track_id,
