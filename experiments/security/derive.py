@@ -22,8 +22,9 @@ TRIPS = {
     "clusters": dict(reply_bits=24, computed=38.3, zero=42.4, returned=158, scores=158, failure=-65.0),
     "routed": dict(reply_bits=24, computed=39.2, zero=42.4, returned=158, scores=158, failure=-65.0),
 }
-# One bit for "known" and eight for each stage; flooding as in crates/fhe/src/decision/margins.rs.
-DECIDED_RETURNED, DECIDED_FLOOD_LOG2 = 17, 61
+# Bits of a position, two of them spare. One bit for "known" and a position for each stage; flooding as in crates/fhe/src/decision/margins.rs.
+WORD_BITS = 10
+DECIDED_RETURNED, DECIDED_FLOOD_LOG2 = 1 + 2 * WORD_BITS, 61
 
 # Whose numbers stand in a table of a document: counts and bounds, so they are rounded up.
 QUOTED = {
@@ -144,7 +145,7 @@ def series(z):
 
 
 class Contest:
-    """The noise of a decision at standard resolution, and a tournament of 158 candidates at positions 0 to 157: crates/fhe/src/noise/decision.rs."""
+    """The noise of a decision at standard resolution, and a tournament of 158 candidates at the lightest positions: crates/fhe/src/noise/decision.rs."""
 
     # Second moment of digits, rows of the wire, rounding to bits, the transform's rounding.
     digit = staticmethod(lambda base: (4.0**base + 2) / 12)
@@ -179,7 +180,7 @@ class Contest:
         both = 4 * self.digit(4) * (1 + self.weight) * (self.rotation(refresh, 15, 2) + trace)
         self.gate = both + 4 * RING * self.digit(4) * square + (1 + self.weight) * self.truncation(16) + self.fourier(8 * RING * self.digit(4))
         self.input = norm_squared * (self.fresh + self.truncation(body_bits)) + selected * self.gate
-        self.selected, self.rounds = selected, 8
+        self.selected, self.rounds = selected, WORD_BITS
 
     def tails(self, margin, exact):
         """Bound on a rival's winning, by the round in which both meet and their wins from the right before, both together. `exact` is for a given
@@ -217,14 +218,14 @@ class Contest:
 
 
 def lightest(count):
-    """The words of the fewest set bits, of as few bits as count them."""
-    words = range(1 << (count - 1).bit_length())
+    """The words of the fewest set bits, of eight bits that count them and two spare ones."""
+    words = range(1 << WORD_BITS)
     return sorted(words, key=lambda word: (bin(word).count("1"), word))[:count]
 
 
 def tournament():
     # A group of the second stage fills its column, so a position is the word of a column, or of a slot.
-    for stage, selected in (("first", 0), ("second", 8)):
+    for stage, selected in (("first", 0), ("second", WORD_BITS)):
         contest = Contest(selected, 2.0**20, 37, lightest(SLOTS))
         step = 2.0**52
         number(f"contest.{stage}.comparison", sqrt(contest.comparison) / step, "deviation of a comparison, in steps of 2^-12 of the torus")
@@ -233,9 +234,10 @@ def tournament():
         for _ in range(30):
             middle = (low + high) / 2
             low, high = (low, middle) if contest.failure(middle, False) <= -43 else (middle, high)
-        heaviest = min(7, max(bin(position).count("1") for position in lightest(SLOTS)))
-        furthest = 2 * contest.input + (2 * heaviest + 1) * contest.comparison + 14 * contest.compare_rotation + 8 * contest.gate
-        slack = sqrt(2 * furthest * log(2) * (43 + log2(2 * (SLOTS + 8))))
+        below = WORD_BITS - 1
+        heaviest = min(below, max(bin(position).count("1") for position in lightest(SLOTS)))
+        furthest = 2 * contest.input + (2 * heaviest + 1) * contest.comparison + 2 * below * contest.compare_rotation + WORD_BITS * contest.gate
+        slack = sqrt(2 * furthest * log(2) * (43 + log2(2 * (SLOTS + WORD_BITS))))
         number(f"contest.{stage}.margin", high / (2.0**62 - slack), "margin for a failure of 2^-43, as a part of the largest difference: inspect prints it")
         number(f"contest.{stage}.product", contest.failure(high, True) - contest.failure(high, False), "bits more at that margin for a given key, by Lemmas 1 and 2")
     number("keyswitch.heavy", heavy_noise(RING * 6), "part by which the keyswitch key's noise exceeds its variance, but for a share of 2^-80 of keys")

@@ -153,8 +153,8 @@ def plan(data):
         number, routing, probes, answers, resolution, failure = reader.numbers("H4Id")
         stages = []
         for _ in range(reader.number("Q")):
-            names = ("features", "body_bits", "delta", "floor", "difference", "norm")
-            stages.append(dict(zip(names, reader.numbers("QIQqQQ"))))
+            names = ("features", "spare", "body_bits", "delta", "floor", "difference", "norm")
+            stages.append(dict(zip(names, reader.numbers("QIIQqQQ"))))
         zero_bits, reply_bits = reader.numbers("2I")
         reader.end()
         return {"set": number, "picked": routing == 2, "probes": probes, "answers": answers, "failure": failure, "stages": stages,

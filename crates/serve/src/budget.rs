@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sordino_fhe::{FheError, Plan};
 use sordino_model::ModelHash;
-use sordino_model::layout::bits_below;
 use sordino_model::stage::Hierarchy;
-use sordino_model::{Decider, Protocol, Routing};
+use sordino_model::{Protocol, Routing};
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
@@ -38,25 +38,21 @@ const BLOCK: u64 = 8;
 const MOST_SHARES: usize = 16_384;
 
 /// The number of queries whose replies can hold all weights of one group: where the client sees scores, one for every feature and one for
-/// the bias; where the server decides, the bits of the weights by the bits that a reply leaks at most.
-pub(crate) fn revealing(protocol: Protocol, stages: &Hierarchy) -> u64 {
+/// the bias; where the server decides, the bits of the weights by those that a reply leaks at most, two for every returned coefficient.
+pub(crate) fn revealing(protocol: Protocol, stages: &Hierarchy, plan: &Plan) -> Result<u64, FheError> {
+    let all = stages.shape();
     // What is public needs no query.
     let last = stages.stages().len() - 1;
     let stages = &stages.stages()[if protocol.routing() == Routing::Public { last } else { 0 }..];
     let fewest = |f: &dyn Fn(&sordino_model::stage::Stage) -> u64| stages.iter().map(f).min().unwrap_or(1);
-    match protocol.decider() {
-        Decider::Client => fewest(&|stage| stage.input().width as u64 + 1),
-        Decider::Server => {
-            // Two bits for every returned coefficient: "known", and the winner's position at each stage.
-            let position: usize = stages.iter().map(|stage| bits_below(stage.outputs())).sum();
-            let answers = protocol.decision().map_or(1, |(answers, _)| answers);
-            // Besides, which of the groups that the client asked for.
-            let entry = if protocol.routing() == Routing::Public { bits_below(protocol.probes()) } else { 0 };
-            let leak = 2 * ((position + entry) as u64 + 1) * answers.max(1) as u64;
+    Ok(match plan {
+        Plan::Decision(plan) => {
+            let leak = 2 * plan.returned(all)? as u64;
             // A weight has about six bits.
-            fewest(&|stage| 6 * (stage.outputs() * stage.input().width) as u64).div_ceil(leak)
+            fewest(&|stage| 6 * (stage.outputs() * stage.input().width) as u64).div_ceil(leak.max(1))
         }
-    }
+        _ => fewest(&|stage| stage.input().width as u64 + 1),
+    })
 }
 
 /// What shares have spent, by model and protocol.
@@ -174,7 +170,9 @@ mod tests {
         let decided = |outputs: [usize; 2]| {
             let stages =
                 Hierarchy::new(vec![stage(1, outputs[0]), stage(outputs[0], outputs[1])]).expect("a hierarchy");
-            revealing("decided".parse().expect("a protocol"), &stages)
+            let protocol = "decided".parse().expect("a protocol");
+            let plan = Plan::new(&sordino_fhe::params::STANDARD, protocol, &stages).expect("a plan");
+            revealing(protocol, &stages, &plan).expect("its own plan")
         };
         // Positions among 4 and 8 take 2 and 3 bits; among 5 and 8, one more.
         assert_eq!(decided([4, 8]), (6 * 4 * 24_u64).div_ceil(2 * (1 + 2 + 3)));

@@ -269,7 +269,7 @@ impl Offer {
         let timings = preparation.timings.as_ref();
         let predicted =
             timings.map(|timings| server.plan().predict(shape, timings, preparation.threads)).transpose()?;
-        let budget = preparation.budget.of(revealing(protocol, stages));
+        let budget = preparation.budget.of(revealing(protocol, stages, server.plan())?);
         let learns = protocol.learns();
         let decided = matches!(protocol.decider(), sordino_model::Decider::Server);
         let (answers, resolution) = protocol.decision().unwrap_or_default();

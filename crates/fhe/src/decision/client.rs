@@ -117,9 +117,16 @@ impl Client {
             rest = tail;
             number.iter().fold(0, |number, &bit| 2 * number + usize::from(bit))
         };
-        let entry = next(self.layout.entry_bits());
-        let mut path = if groups.is_empty() { 0 } else { *groups.get(entry).ok_or(FheError::NoTrack)? };
-        for (s, stage) in self.shape.stages()[self.plan.first(&self.shape)..].iter().enumerate() {
+        if !groups.is_empty() {
+            let found = self.layout.entry_and_slot(next(self.layout.position_bits(0)));
+            let group = |(entry, slot): (usize, usize)| Some((*groups.get(entry)?, slot));
+            let last = self.shape.last();
+            let (group, slot) =
+                found.and_then(group).filter(|&(group, slot)| slot < last.counts()[group]).ok_or(FheError::NoTrack)?;
+            return Ok(Some(group * last.outputs() + slot));
+        }
+        let mut path = 0;
+        for (s, stage) in self.shape.stages().iter().enumerate() {
             let position = next(self.layout.position_bits(s));
             let slot = self.layout.slot(s, position).filter(|&slot| slot < stage.counts()[path]);
             path = path * stage.outputs() + slot.ok_or(FheError::NoTrack)?;

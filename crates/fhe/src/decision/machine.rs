@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sordino_model::circuit::{CircuitError, Machine, StageId};
-use sordino_model::layout::{SparsePacking, TournamentLayout, bits_below};
+use sordino_model::layout::{SparsePacking, TournamentLayout};
 
 use super::work::Work;
 use crate::FheError;
@@ -139,7 +139,7 @@ impl<'a> DecisionMachine<'a> {
         if self.evaluator.stopped() { Err(FheError::Stopped) } else { Ok(()) }
     }
 
-    /// The bits of a choice: which entry, and the slot's position.
+    /// The bits of a choice: which entry that a choice led to, and the slot's position.
     fn split<'c>(&self, choice: &'c Choice) -> (&'c [Ggsw], &'c [Ggsw]) {
         choice.index.split_at(choice.index.len() - self.layout.position_bits(choice.stage))
     }
@@ -188,15 +188,14 @@ impl<'a> DecisionMachine<'a> {
     }
 
     /// The bits of the position of every stage's slot on the way to `choice`, each half of the torus if set, from coefficient
-    /// `first` on. Where the client asked for the groups, which of them comes before the position.
+    /// `first` on.
     fn address(&self, choice: &Choice, first: usize) -> Glwe {
         let (which, position) = self.split(choice);
         let entries: Vec<Glwe> = choice.entries.iter().flatten().map(|path| self.address(path, first)).collect();
-        let above = self.evaluator.select(entries.iter().map(Some), if entries.is_empty() { &[] } else { which });
+        let above = self.evaluator.select(entries.iter().map(Some), which);
         let mut out = above.unwrap_or_else(|| Glwe::zero(self.evaluator.size()));
-        let own = if entries.is_empty() { &choice.index } else { position };
-        let first = first + self.layout.address_bits(choice.stage) - own.len();
-        for (i, bit) in own.iter().enumerate() {
+        let first = first + self.layout.address_bits(choice.stage) - position.len();
+        for (i, bit) in position.iter().enumerate() {
             let one = self.marker(first + i);
             self.evaluator.gate(bit, &[one]).iter().for_each(|bit| out.add_assign(bit));
         }
@@ -276,8 +275,7 @@ impl Machine for DecisionMachine<'_> {
     ) -> Result<DecisionValue, FheError> {
         let place = self.all.place(stage)?;
         let (prepared, layout) = (&self.stages[place], self.layout.stage(place));
-        let size = 1 << self.layout.position_bits(place);
-        let mut candidates: Vec<Option<Lwe>> = vec![None; size << bits_below(entries.len())];
+        let mut candidates: Vec<Option<Lwe>> = vec![None; 1 << self.layout.candidate_bits(place, entries.len())];
         let mut paths = Vec::with_capacity(entries.len());
         for (e, (scores, path)) in entries.iter().enumerate() {
             let scores = match scores {
@@ -288,7 +286,7 @@ impl Machine for DecisionMachine<'_> {
                 }
             };
             for slot in 0..layout.used() {
-                candidates[e * size + self.layout.position(place, slot)] = Some(scores.extract(slot));
+                candidates[self.layout.candidate(place, e, slot)] = Some(scores.extract(slot));
             }
             let found = path.filter(|path| !matches!(path, DecisionValue::Index(_)));
             paths.push(found.map(|path| path.choice("argmax").cloned()).transpose()?);

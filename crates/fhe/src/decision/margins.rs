@@ -112,7 +112,7 @@ impl Plan {
             0 => (layout.groups_asked().min(1) * layout.stage(0).index_bits()) as f64 * noise.asked_gate(),
             _ => (layout.address_bits(s - 1) + s * bits_below(self.entries(s))) as f64 * noise.gate(),
         };
-        let replaced = 4 * tournament.rounds() * (self.options().probes.max(self.options().answers) - 1);
+        let replaced = 4 * tournament.rounds() * (self.most_finds() - 1);
         let input = Noise::new(self.parameters()).linear(stage.body_bits, stage.norm_squared)
             + chosen
             + replaced as f64 * noise.gate();

@@ -27,6 +27,8 @@ pub(crate) const SELECTOR: Gadget = DecisionGadgets::STANDARD.selector;
 /// Most stages, groups followed and answers that a plan may have.
 const MAX_STAGES: usize = 8;
 const MAX_CHOICES: usize = 64;
+/// Most spare bits of a position.
+const MAX_SPARE: usize = 3;
 
 /// What a decided plan aims at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,11 +77,20 @@ impl Options {
         parameters: &ParameterSet,
         shape: &HierarchyShape,
         features: &[usize],
+        spare: &[usize],
     ) -> Result<TournamentLayout, FheError> {
-        Ok(match (self.routing, features) {
-            (Routing::Public, &[features]) => TournamentLayout::asked(parameters.ring(), shape, features, self.probes)?,
-            _ => TournamentLayout::new(parameters.ring(), shape, features)?,
+        let ring = parameters.ring();
+        Ok(match (self.routing, features, spare) {
+            (Routing::Public, &[features], &[spare]) => {
+                TournamentLayout::asked(ring, shape, features, self.probes, spare)?
+            }
+            _ => TournamentLayout::new(ring, shape, features, spare)?,
         })
+    }
+
+    /// Groups of a stage whose scores meet in one tournament.
+    fn entries(self, stage: usize) -> usize {
+        if stage == 0 && self.routing != Routing::Public { 1 } else { self.probes }
     }
 }
 
@@ -97,6 +108,8 @@ impl Default for Options {
 pub struct StagePlan {
     /// Features in one ciphertext of the query, a power of two.
     pub features: usize,
+    /// Bits of a position beyond those that count the slots: they make lighter words.
+    pub spare_bits: u32,
     /// Bits kept of every body coefficient of the query.
     pub body_bits: u32,
     /// The torus element of one score unit.
@@ -142,7 +155,8 @@ impl Plan {
         let stages = &hierarchy.stages()[options.first(shape)..];
         let features: Vec<usize> =
             (0..stages.len()).map(|s| cheapest_features(parameters.ring(), shape, s, options)).collect();
-        let layout = options.layout(parameters, shape, &features)?;
+        let spare = lightest_words(parameters, shape, &features, options)?;
+        let layout = options.layout(parameters, shape, &features, &spare)?;
         let noise = DecisionNoise::new(parameters, options.resolution);
         let linear = Noise::new(parameters);
         let mut plan =
@@ -156,7 +170,17 @@ impl Plan {
             // A sixty-fourth of the first comparison's variance, for what comes in.
             let quiet = |&bits: &u32| linear.linear(bits, norm_squared) <= noise.comparison() / 64.0;
             let body_bits = (1..=64).find(quiet).unwrap_or(64);
-            plan.stages.push(StagePlan { features: features[s], body_bits, delta: 0, floor, difference, norm_squared });
+            // At most three.
+            let spare_bits = spare[s] as u32;
+            plan.stages.push(StagePlan {
+                features: features[s],
+                spare_bits,
+                body_bits,
+                delta: 0,
+                floor,
+                difference,
+                norm_squared,
+            });
             // The tournament is played once for every choice.
             let finds = if last { options.answers } else { options.probes } as f64;
             let slack = plan.contest(&layout, s).slack(&noise, target - finds.log2());
@@ -222,6 +246,14 @@ impl Plan {
         packed_len(self.parameters.ring() + self.reply_coefficients(layout), self.envelope.reply_bits)
     }
 
+    /// Coefficients that a reply to a client of a model of this shape returns.
+    ///
+    /// # Errors
+    /// [`FheError::Plan`] or [`FheError::Packing`] for a shape that the plan does not fit.
+    pub fn returned(&self, shape: &HierarchyShape) -> Result<usize, FheError> {
+        Ok(self.reply_coefficients(&self.layout(shape)?))
+    }
+
     pub(crate) fn reply_coefficients(&self, layout: &TournamentLayout) -> usize {
         self.options.answers * layout.answer_bits()
     }
@@ -232,12 +264,19 @@ impl Plan {
 
     /// Groups of a stage whose scores meet in one tournament.
     pub(crate) fn entries(&self, stage: usize) -> usize {
-        if stage == 0 && self.options.routing != Routing::Public { 1 } else { self.options.probes }
+        self.options.entries(stage)
     }
 
     /// Choices made from a stage's tournament. While the plan is being made, stages are known by the circuit's options.
     pub(crate) fn finds(&self, stage: usize) -> usize {
         if stage + 1 == self.stages.len() { self.options.answers } else { self.options.probes }
+    }
+
+    /// Most choices made from any stage's tournament.
+    pub(crate) fn most_finds(&self) -> usize {
+        let Options { routing, probes, answers, .. } = self.options;
+        // Groups that the client asks for are no choices.
+        if routing == Routing::Public { answers } else { probes.max(answers) }
     }
 
     /// Where the scores of a model of this shape are.
@@ -252,7 +291,8 @@ impl Plan {
             return Err(FheError::Plan { what: "it asks for more groups than the model has" });
         }
         let features: Vec<usize> = self.stages.iter().map(|s| s.features).collect();
-        let layout = self.options.layout(self.parameters, shape, &features)?;
+        let spare: Vec<usize> = self.stages.iter().map(|s| s.spare_bits as usize).collect();
+        let layout = self.options.layout(self.parameters, shape, &features, &spare)?;
         if self.reply_coefficients(&layout) > self.parameters.ring() {
             return Err(FheError::Plan { what: "its answers do not fit one ciphertext" });
         }
@@ -334,6 +374,7 @@ impl Plan {
         let bits = |b: u32| (1..=64).contains(&b);
         let whole = |s: &StagePlan| {
             bits(s.body_bits)
+                && s.spare_bits as usize <= MAX_SPARE
                 && s.features.is_power_of_two()
                 && s.features <= parameters.ring()
                 && s.delta > 0
@@ -348,6 +389,33 @@ impl Plan {
         let options = Options { routing, probes, answers, resolution, failure_log2: raw.failure_log2 };
         Ok(Self { parameters, options, stages: raw.stages, envelope: raw.envelope })
     }
+}
+
+/// Spare bits for the positions of every stage: those that make the heaviest word lightest, for at most a twenty-fifth more rotations. A
+/// bit takes three: a refresh, and the signs of two matches.
+fn lightest_words(
+    parameters: &ParameterSet,
+    shape: &HierarchyShape,
+    features: &[usize],
+    options: Options,
+) -> Result<Vec<usize>, FheError> {
+    const ROTATIONS: usize = 3;
+    const PART: usize = 25;
+    let mut spare = vec![0; features.len()];
+    for stage in 0..features.len() {
+        let mut best = (u32::MAX, 0);
+        for bits in 0..=MAX_SPARE {
+            spare[stage] = bits;
+            let layout = options.layout(parameters, shape, features, &spare)?;
+            let tournament = layout.tournament(stage, options.entries(stage));
+            if bits * ROTATIONS * PART > tournament.candidates() {
+                break;
+            }
+            best = best.min((tournament.heaviest(), bits));
+        }
+        spare[stage] = best.1;
+    }
+    Ok(spare)
 }
 
 /// The packing with the least cost in time and bytes. Products with weights are the same number for all.

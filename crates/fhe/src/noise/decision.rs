@@ -281,17 +281,11 @@ impl Contest {
         readings_log2 - slack * slack / (2.0 * variance) * LOG2_E
     }
 
-    /// Most set bits of a taken position, and so most matches that a candidate wins from the right.
-    fn heaviest(&self) -> u32 {
-        let positions = self.tournament.positions().iter().enumerate();
-        positions.filter(|(_, taken)| **taken).map(|(position, _)| position.count_ones()).max().unwrap_or(0)
-    }
-
     /// The noisiest difference, and how many are looked at, as a power of two: each match, and each reading, on two sides.
     fn furthest(&self, noise: &DecisionNoise) -> (f64, f64) {
         let below = self.rounds().saturating_sub(1);
         let readings = 2.0 * (self.tournament.candidates() + self.tournament.rounds()).max(1) as f64;
-        (self.variance(noise, below, 2 * below.min(self.heaviest())), readings.log2())
+        (self.variance(noise, below, 2 * below.min(self.tournament.heaviest())), readings.log2())
     }
 
     /// How far from zero the winner's score must be for its sign to be right but with probability `2^target_log2`.
@@ -308,7 +302,7 @@ impl Contest {
     fn final_variance(&self, noise: &DecisionNoise) -> f64 {
         self.input
             + noise.threshold()
-            + f64::from(self.heaviest() + 1) * noise.comparison()
+            + f64::from(self.tournament.heaviest() + 1) * noise.comparison()
             + f64::from(self.rounds()) * noise.compare_rotation()
     }
 }

@@ -201,12 +201,11 @@ impl<'a> Cost<'a> {
         width
     }
 
-    /// Gates of an address: those of the entries, the choice among them, one per bit. Which of the groups that a client asked for is
-    /// a bit like others.
+    /// Gates of an address: those of the entries, the choice among them, one per bit.
     fn address(&mut self, tournament_layout: &TournamentLayout, choice: &Choice) {
         choice.entries.iter().flatten().for_each(|entry| self.address(tournament_layout, entry));
         let among = if choice.entries.iter().any(Option::is_some) { choice.entries.len() - 1 } else { 0 };
-        self.gates(among + tournament_layout.entry_bits() + tournament_layout.position_bits(choice.stage));
+        self.gates(among + tournament_layout.position_bits(choice.stage));
     }
 }
 

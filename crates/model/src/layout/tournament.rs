@@ -105,6 +105,12 @@ impl Tournament {
         self.count(0)
     }
 
+    /// Most set bits of a taken position, and so most matches that a candidate wins from the right.
+    pub fn heaviest(&self) -> u32 {
+        let positions = self.positions().iter().enumerate();
+        positions.filter(|(_, taken)| **taken).map(|(position, _)| position.count_ones()).max().unwrap_or(0)
+    }
+
     /// Rounds, and bits of a position.
     pub fn rounds(&self) -> usize {
         self.taken.len() - 1

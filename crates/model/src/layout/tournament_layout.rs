@@ -8,7 +8,8 @@
 //! A client that picks groups itself sends such positions instead, of the groups of the last stage, all of which lie in one set.
 //!
 //! Which word stands for which column, and in the last stage for which slot, is free. A score takes up noise only in a match that it wins
-//! from the right, where its position has a set bit. So the words are those of the fewest set bits ([`lightest`]).
+//! from the right, where its position has a set bit. So the words are those of the fewest set bits ([`lightest`]). Spare bits make them
+//! lighter still: 158 words of eight bits need four set ones, of ten bits three. Each costs a round of reading.
 
 use crate::layout::bits_below;
 use crate::layout::{Packing, PackingError, Tournament};
@@ -39,31 +40,38 @@ pub struct TournamentStage {
     columns: usize,
     /// Groups in a column.
     blocks: usize,
+    /// Bits of the word of a column.
+    column_bits: usize,
     /// The word of every column of a set.
     column_words: Vec<usize>,
-    /// The word of every slot of a group, which is its position in the last stage.
+    /// In the last stage, bits of the word of a slot.
+    slot_bits: usize,
+    /// In the last stage, the word of every slot of a group, or of every slot of all groups that a client asks for: slot `t` of the `e`-th
+    /// of `m` is at `t m + e`. It is the slot's position.
     slot_words: Vec<usize>,
 }
 
-/// The `count` numbers of as few bits as count them that have the fewest set bits, lighter ones first, smaller ones first among equals.
-fn lightest(count: usize) -> Vec<usize> {
-    let mut words: Vec<usize> = (0..1 << bits_below(count)).collect();
+/// The `count` numbers of `bits` bits that have the fewest set ones, lighter ones first, smaller ones first among equals.
+fn lightest(count: usize, bits: usize) -> Vec<usize> {
+    let mut words: Vec<usize> = (0..1 << bits).collect();
     words.sort_by_key(|word| (word.count_ones(), *word));
     words.truncate(count);
     words
 }
 
 impl TournamentLayout {
-    /// Arranges stages with `features[s]` features in a ciphertext of stage `s`.
+    /// Arranges stages with `features[s]` features in a ciphertext of stage `s`, and `spare[s]` more bits than it takes in a position of
+    /// that stage.
     ///
     /// # Errors
     /// [`PackingError`], also where a group does not fit one ciphertext.
-    pub fn new(ring: usize, shape: &HierarchyShape, features: &[usize]) -> Result<Self, PackingError> {
-        let (mut sets, mut fan) = (1, 1);
-        let stages = shape.stages().iter().zip(features).map(|(stage, &features)| {
-            let arrangement = TournamentStage::new(ring, features, stage, sets, fan);
-            (sets, fan) = (stage.groups(), stage.outputs());
-            arrangement
+    pub fn new(ring: usize, shape: &HierarchyShape, features: &[usize], spare: &[usize]) -> Result<Self, PackingError> {
+        let (mut sets, mut fan, mut spare_above) = (1, 1, 0);
+        let stages = shape.stages().iter().zip(features).zip(spare).map(|((stage, &features), &spare)| {
+            let mut arrangement = TournamentStage::new(ring, features, stage, sets, fan)?;
+            arrangement.spell(spare_above, stage.outputs(), spare);
+            (sets, fan, spare_above) = (stage.groups(), stage.outputs(), spare);
+            Ok(arrangement)
         });
         Ok(Self { stages: stages.collect::<Result<_, _>>()?, asked: None })
     }
@@ -73,20 +81,22 @@ impl TournamentLayout {
     ///
     /// # Errors
     /// As [`TournamentLayout::new`].
-    pub fn asked(ring: usize, shape: &HierarchyShape, features: usize, probes: usize) -> Result<Self, PackingError> {
+    pub fn asked(
+        ring: usize,
+        shape: &HierarchyShape,
+        features: usize,
+        probes: usize,
+        spare: usize,
+    ) -> Result<Self, PackingError> {
         let last = shape.last();
-        let stage = TournamentStage::new(ring, features, last, 1, last.groups())?;
+        let mut stage = TournamentStage::new(ring, features, last, 1, last.groups())?;
+        stage.spell(0, last.outputs() * probes, spare);
         Ok(Self { stages: vec![stage], asked: Some(probes) })
     }
 
     /// Groups that the client asks for; none where the server finds them.
     pub fn groups_asked(&self) -> usize {
         self.asked.unwrap_or(0)
-    }
-
-    /// Bits that say which of the groups that the client asked for an answer lies in.
-    pub fn entry_bits(&self) -> usize {
-        self.asked.map_or(0, bits_below)
     }
 
     /// One stage.
@@ -102,17 +112,17 @@ impl TournamentLayout {
         &self.stages
     }
 
-    /// Bits of the position of a slot of `stage`.
+    /// Bits of the position of a slot of `stage`; where a client asks for groups, of a slot of all of them.
     pub fn position_bits(&self, stage: usize) -> usize {
         match self.stages.get(stage + 1) {
             Some(below) => below.index_bits(),
-            None => bits_below(self.stages[stage].outputs),
+            None => self.stages[stage].slot_bits,
         }
     }
 
-    /// Bits of the positions of one slot of every stage up to `stage`; before them, of which group that the client asked for.
+    /// Bits of the positions of one slot of every stage up to `stage`.
     pub fn address_bits(&self, stage: usize) -> usize {
-        self.entry_bits() + (0..=stage).map(|s| self.position_bits(s)).sum::<usize>()
+        (0..=stage).map(|s| self.position_bits(s)).sum()
     }
 
     /// Bits that an answer takes in a reply: whether it is known, and its address.
@@ -133,16 +143,36 @@ impl TournamentLayout {
         (0..self.stages[stage].outputs).find(|&slot| self.position(stage, slot) == position)
     }
 
+    /// Bits of a candidate's place in the tournament among the slots of `entries` groups of `stage`.
+    pub fn candidate_bits(&self, stage: usize, entries: usize) -> usize {
+        let which = if self.asked.is_some() { 0 } else { bits_below(entries) };
+        which + self.position_bits(stage)
+    }
+
+    /// The place of a slot of one of several groups in their tournament.
+    pub fn candidate(&self, stage: usize, entry: usize, slot: usize) -> usize {
+        match self.asked {
+            Some(asked) => self.stages[stage].slot_words[slot * asked + entry],
+            None => (entry << self.position_bits(stage)) | self.position(stage, slot),
+        }
+    }
+
+    /// Which of the groups that a client asked for, and which of its slots, is at a place in their tournament.
+    pub fn entry_and_slot(&self, place: usize) -> Option<(usize, usize)> {
+        let asked = self.asked?;
+        let word = self.stages[0].slot_words.iter().position(|word| *word == place)?;
+        Some((word % asked, word / asked))
+    }
+
     /// The tournament among the slots of `entries` groups of `stage`.
     pub fn tournament(&self, stage: usize, entries: usize) -> Tournament {
-        let size = 1 << self.position_bits(stage);
-        let mut positions = vec![false; size << bits_below(entries)];
+        let mut places = vec![false; 1 << self.candidate_bits(stage, entries)];
         for entry in 0..entries {
             for slot in 0..self.stages[stage].used {
-                positions[entry * size + self.position(stage, slot)] = true;
+                places[self.candidate(stage, entry, slot)] = true;
             }
         }
-        Tournament::new(positions)
+        Tournament::new(places)
     }
 }
 
@@ -160,8 +190,28 @@ impl TournamentStage {
         let uncountable = PackingError::Shape { groups: sets, outputs, width };
         let packing = Packing::checked(ring, features, width, groups.ok_or(uncountable)?, outputs)?;
         let used = stage.counts().iter().copied().max().unwrap_or(0);
-        let (column_words, slot_words) = (lightest(columns), lightest(outputs));
-        Ok(Self { packing, outputs, used, fan, sets, columns, blocks, column_words, slot_words })
+        let (column_bits, column_words, slot_bits, slot_words) = (0, Vec::new(), 0, Vec::new());
+        Ok(Self {
+            packing,
+            outputs,
+            used,
+            fan,
+            sets,
+            columns,
+            blocks,
+            column_bits,
+            column_words,
+            slot_bits,
+            slot_words,
+        })
+    }
+
+    /// Chooses words for columns and for `slots` slots, with so many more bits than it takes.
+    fn spell(&mut self, spare_of_columns: usize, slots: usize, spare_of_slots: usize) {
+        self.column_bits = bits_below(self.columns) + spare_of_columns;
+        self.column_words = lightest(self.columns, self.column_bits);
+        self.slot_bits = bits_below(slots) + spare_of_slots;
+        self.slot_words = lightest(slots, self.slot_bits);
     }
 
     /// The packing of the stage with its groups moved apart.
@@ -181,7 +231,7 @@ impl TournamentStage {
 
     /// Bits that choose a column of a set.
     pub fn column_bits(&self) -> usize {
-        bits_below(self.columns)
+        self.column_bits
     }
 
     /// The columns of a set at their words, for the gates that choose one: nothing where no column has a word.
@@ -264,7 +314,7 @@ mod tests {
         for (outputs, ring, features) in
             [(vec![5, 7], 64, [1, 1, 1]), (vec![3, 2, 6], 32, [1, 2, 2]), (vec![9], 16, [1, 1, 1])]
         {
-            let layout = TournamentLayout::new(ring, &shape(&outputs), &features).expect("groups fit");
+            let layout = TournamentLayout::new(ring, &shape(&outputs), &features, &[0, 1, 2]).expect("groups fit");
             for (stage, &outputs) in outputs.iter().enumerate() {
                 let positions = 1usize << layout.position_bits(stage);
                 let found: Vec<usize> = (0..positions).filter_map(|p| layout.slot(stage, p)).collect();
@@ -278,11 +328,11 @@ mod tests {
 
     #[test]
     fn words_are_the_lightest_that_there_are() {
-        assert_eq!(lightest(1), [0]);
-        assert_eq!(lightest(6), [0, 1, 2, 4, 3, 5]);
-        let words = lightest(158);
-        assert!(words.iter().all(|word| *word < 256 && word.count_ones() <= 4));
-        let layout = TournamentLayout::new(64, &shape(&[20, 11]), &[1, 2]).expect("groups fit");
+        assert_eq!(lightest(1, 0), [0]);
+        assert_eq!(lightest(6, 3), [0, 1, 2, 4, 3, 5]);
+        assert!(lightest(158, 8).iter().all(|word| *word < 256 && word.count_ones() <= 4));
+        assert!(lightest(158, 10).iter().all(|word| *word < 1024 && word.count_ones() <= 3));
+        let layout = TournamentLayout::new(64, &shape(&[20, 11]), &[1, 2], &[0, 0]).expect("groups fit");
         let below = layout.stage(1);
         assert_eq!((below.columns, below.blocks), (10, 2));
         let at = below.at_words(0..10);
@@ -294,7 +344,7 @@ mod tests {
 
     #[test]
     fn positions_lead_to_the_columns_and_blocks_of_their_groups() {
-        let layout = TournamentLayout::new(64, &shape(&[3, 5, 9]), &[1, 1, 1]).expect("groups fit");
+        let layout = TournamentLayout::new(64, &shape(&[3, 5, 9]), &[1, 1, 1], &[0; 3]).expect("groups fit");
         let (second, third) = (layout.stage(1), layout.stage(2));
         // 64 coefficients hold seven groups of nine: one column for the five groups below each of three.
         assert_eq!((third.sets, third.columns, third.blocks, third.block_bits()), (3, 1, 7, 3));
@@ -307,7 +357,7 @@ mod tests {
 
     #[test]
     fn groups_asked_for_lie_in_one_set() {
-        let layout = TournamentLayout::asked(64, &shape(&[3, 5, 9]), 1, 3).expect("groups fit");
+        let layout = TournamentLayout::asked(64, &shape(&[3, 5, 9]), 1, 3, 1).expect("groups fit");
         let stage = layout.stage(0);
         // Fifteen groups of nine, seven in a column of 64 coefficients.
         assert_eq!((stage.sets, stage.columns, stage.blocks), (1, 3, 7));
@@ -316,12 +366,21 @@ mod tests {
         indices.sort_unstable();
         indices.dedup();
         assert!(indices.len() == 15 && indices.iter().all(|index| *index < 1 << stage.index_bits()));
-        assert_eq!((layout.entry_bits(), layout.position_bits(0), layout.answer_bits()), (2, 4, 7));
+        // 27 slots in five bits, and a spare one.
+        assert_eq!((layout.position_bits(0), layout.answer_bits()), (6, 7));
         assert_eq!(layout.tournament(0, 3).candidates(), 27);
+        for (entry, slot) in (0..3).flat_map(|entry| (0..9).map(move |slot| (entry, slot))) {
+            assert_eq!(layout.entry_and_slot(layout.candidate(0, entry, slot)), Some((entry, slot)));
+            assert!(layout.candidate(0, entry, slot).count_ones() <= 3);
+        }
+        assert_eq!(layout.entry_and_slot(63), None);
     }
 
     #[test]
     fn a_group_must_fit_a_ciphertext() {
-        assert!(matches!(TournamentLayout::new(64, &shape(&[40, 40]), &[2, 1]), Err(PackingError::Group { .. })));
+        assert!(matches!(
+            TournamentLayout::new(64, &shape(&[40, 40]), &[2, 1], &[0, 0]),
+            Err(PackingError::Group { .. })
+        ));
     }
 }
