@@ -34,9 +34,9 @@ pub(crate) enum ResolutionName {
     /// One accumulator a comparison.
     #[default]
     Standard,
-    /// Two: margins about half as wide, comparisons twice as slow.
+    /// Two: margins about half as wide, comparisons half as slow again.
     Fine,
-    /// Four: a third of the margins, four times the time.
+    /// Four: a third of the margins, almost three times the time.
     Finest,
 }
 

@@ -152,10 +152,10 @@ fn full_batch(key: &ServerKey, lookup: &Lookup, table: &Table) -> f64 {
     times.iter().sum::<f64>() / times.len().max(1) as f64
 }
 
-/// Any powers will do but zeros, which are skipped.
+/// Any powers will do but zeros, which are skipped; how even they are decides what a finer resolution takes.
 fn exponents(lookup: &Lookup, table: &Table, seed: usize) -> Exponents {
     let bits = lookup.rotation.steps();
-    let power = |i: usize| (scatter((seed * bits + i) as u64) >> (64 - table.modulus_log2())) as u32 | 1;
+    let power = |i: usize| ((scatter((seed * bits + i) as u64) >> (64 - table.modulus_log2())) as u32).max(1);
     Exponents::new((0..=bits).map(power))
 }
 

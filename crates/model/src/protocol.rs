@@ -28,7 +28,8 @@ pub enum Decider {
     Server,
 }
 
-/// How finely the server compares encrypted scores. Blind rotations use `2^v` accumulators and cost `2^v` times as much.
+/// How finely the server compares encrypted scores. Blind rotations use `2^v` accumulators, and cost 1.5 times as much with two and 2.75
+/// times with four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resolution {

@@ -8,7 +8,10 @@
 //! - **Centred rounding.** The key is binary, so the rounding errors `e_i` of the mask shift the phase by `sum e_i s_i`, whose mean,
 //!   `sum e_i / 2`, is public; taking it out leaves variance n/48 instead of n/24 (tfhe's "centred mean" modulus switch).
 //! - **Extension.** With `2^v` accumulators, read as one polynomial in `Y` with `Y^(2^v) = X`, the index has modulus `2^v 2N` under
-//!   the same key, at `2^v` times the cost (Lee and Yoon, ePrint 2023/402).
+//!   the same key (Lee and Yoon, ePrint 2023/402). It would cost `2^v` times as much, but gates commute, and of the result only component
+//!   0 is read. A power of `Y` whose exponent is divisible by `2^k` leaves components apart that differ modulo `2^k`. So odd
+//!   exponents come first, on all components, and the more even ones later, on the fewer that still count: 1.5 times the cost for two
+//!   accumulators, 2.75 times for four.
 
 use aligned_vec::{ABox, avec};
 use tfhe_fft::c64;
@@ -115,18 +118,24 @@ impl RotationKey {
             tables.iter().zip(batch).map(|(table, e)| start(table, order - e.body as usize)).collect();
         let mut differences = vec![avec![0u64; 2 * size].into_boxed_slice(); extension];
         let offsets = self.gadget.offsets();
-        for (i, ggsw) in self.bits.iter().enumerate() {
-            for (accumulator, exponents) in accumulators.iter_mut().zip(batch) {
-                let power = exponents.mask[i] as usize;
-                if power == 0 {
-                    continue;
-                }
-                for (j, difference) in differences.iter_mut().enumerate() {
-                    let (source, power) = shift(j, power, extension);
-                    subtract_rotated(&accumulator[source], &accumulator[j], power, offsets, difference);
-                }
-                for (component, difference) in accumulator.iter_mut().zip(&differences) {
-                    fourier.add_product(self.gadget, difference, ggsw, component.as_mut_slice(), scratch);
+        // In pass `k` those exponents that are divisible by 2^k and not by 2^(k + 1), in the last one all that are left.
+        let passes = extension.ilog2();
+        for pass in 0..=passes {
+            let stride = 1 << pass;
+            for (i, ggsw) in self.bits.iter().enumerate() {
+                for (accumulator, exponents) in accumulators.iter_mut().zip(batch) {
+                    let power = exponents.mask[i] as usize;
+                    if power == 0 || power.trailing_zeros().min(passes) != pass {
+                        continue;
+                    }
+                    let components = || (0..extension).step_by(stride);
+                    for j in components() {
+                        let (source, power) = shift(j, power, extension);
+                        subtract_rotated(&accumulator[source], &accumulator[j], power, offsets, &mut differences[j]);
+                    }
+                    for j in components() {
+                        fourier.add_product(self.gadget, &differences[j], ggsw, accumulator[j].as_mut_slice(), scratch);
+                    }
                 }
             }
         }
