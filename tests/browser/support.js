@@ -32,7 +32,7 @@ async function freePort() {
   return port;
 }
 
-/** `sordino serve` on a free port, with a copy of the model that may be replaced, and keys of its own. */
+/** `sordino serve` on a free port, with a copy of the model that may be replaced and whose routing layers are public, and keys of its own. */
 export class Server {
   static async start(...more) {
     const server = new Server();
@@ -41,6 +41,8 @@ export class Server {
     server.home = mkdtempSync(join(folder, 'server-'));
     server.model = join(server.home, 'composed');
     cpSync(MODEL, server.model, { recursive: true });
+    // So that every protocol is spoken.
+    await sordino('library', 'routing', server.model, 'public');
     await server.up();
     return server;
   }

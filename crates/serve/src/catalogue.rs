@@ -228,16 +228,26 @@ impl Edition {
         let mut offers = BTreeMap::new();
         let mut protocols = Vec::new();
         let clusters = server.hierarchy().last().groups();
-        let spoken: Vec<Protocol> = preparation.protocols.iter().copied().filter(|&p| client.speaks(p)).collect();
-        if spoken.is_empty() && !preparation.protocols.is_empty() {
-            return Err(refuse(ClientError::NotPublic.into()));
-        }
-        for protocol in spoken {
+        let mut last = None;
+        for &protocol in &preparation.protocols {
             // A small model has fewer clusters than the usual number of probes.
             let protocol = protocol.with_probes(protocol.probes().min(clusters.max(1)));
-            let offer = Offer::new(&client, &server, protocol, preparation).map_err(|error| refuse(error.into()))?;
-            protocols.push(offer.words.clone());
-            offers.insert(protocol.name(), Arc::new(offer));
+            match Offer::new(&client, &server, protocol, preparation) {
+                Ok(offer) => {
+                    protocols.push(offer.words.clone());
+                    offers.insert(protocol.name(), Arc::new(offer));
+                }
+                // A model need not have a plan for every protocol, and most keep their routing layers to themselves.
+                Err(error) => {
+                    if client.speaks(protocol) {
+                        tracing::warn!(model = name, protocol = protocol.name(), %error, "a protocol is left out");
+                    }
+                    last = Some(error);
+                }
+            }
+        }
+        if let Some(error) = last.filter(|_| offers.is_empty()) {
+            return Err(refuse(error.into()));
         }
         let spec = client.front().spec().ok();
         let description = Description {
@@ -261,6 +271,9 @@ impl Offer {
         protocol: Protocol,
         preparation: &Preparation,
     ) -> Result<Self, sordino_service::ServiceError> {
+        if !client.speaks(protocol) {
+            return Err(ClientError::NotPublic.into());
+        }
         let stages = server.stages_for(protocol);
         let shape = client.stages_for(protocol).shape();
         let server = Server::new(server, protocol, &STANDARD)?;

@@ -4,8 +4,11 @@
 //! bound on every cluster's size: clusters that are too full raise a price, as in an auction for the transportation
 //! problem (Bertsekas and Castañón, 1989), and a last pass moves what is still too much to the next best
 //! cluster with room. The largest cluster decides how many slots every group has, hence the balance.
+//!
+//! Thousands of clusters are found in two steps, each part of the points by itself: time then grows like points times the root of
+//! the number of clusters.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -50,6 +53,11 @@ impl Default for ClusterSettings {
     }
 }
 
+/// More clusters than this are found in two steps.
+const AT_ONCE: usize = 512;
+/// By how much their capacity must exceed the mean for that: a part has its share of the clusters up to a rounding.
+const ROOM_OF_PARTS: f64 = 1.05;
+
 /// A partition of points on the unit sphere.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Clusters {
@@ -83,12 +91,41 @@ impl Clusters {
             return Err(LearnError::Setting { setting: "clusters", found: count.to_string(), expected });
         }
         settings.validate()?;
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let capacity = capacity(points.nrows(), count, settings.balance);
+        let room = (capacity * count) as f64 / points.nrows() as f64;
+        if count <= AT_ONCE || room < ROOM_OF_PARTS {
+            return Ok(Self::within(points, count, capacity, settings.rounds, seed));
+        }
+        let parts = (count as f64).sqrt().round() as usize;
+        let members = Self::fit(points, parts, settings, seed)?.members();
+        let shares = shares(&members.iter().map(Vec::len).collect::<Vec<_>>(), count);
+        let part = |(part, (members, &share)): (usize, (&Vec<u32>, &usize))| {
+            let rows: Vec<usize> = members.iter().map(|&point| point as usize).collect();
+            let points = points.select(Axis(0), &rows);
+            Self::within(points.view(), share, capacity, settings.rounds, seed ^ (1 + part as u64))
+        };
+        let found: Vec<Self> = members.par_iter().zip(&shares).enumerate().map(part).collect();
+        let mut assignment = vec![0; points.nrows()];
+        let mut first = 0;
+        for ((clusters, members), share) in found.iter().zip(&members).zip(&shares) {
+            for (&point, &cluster) in members.iter().zip(&clusters.assignment) {
+                assignment[point as usize] = first + cluster;
+            }
+            first += *share as u32;
+        }
+        let centroids: Vec<_> = found.iter().map(|clusters| clusters.centroids.view()).collect();
+        // Parts are as wide as the points.
+        let centroids = concatenate(Axis(0), &centroids).unwrap_or_else(|_| Array2::zeros((count, points.ncols())));
+        Ok(Self { assignment, centroids })
+    }
+
+    /// Partitions points, at once, into clusters of at most `capacity`, which hold all of them.
+    fn within(points: ArrayView2<f32>, count: usize, capacity: usize, rounds: usize, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut centroids = spread_seeds(points, count, &mut rng);
         let mut prices = vec![0.0f32; count];
         let mut assignment = Vec::new();
-        for _ in 0..settings.rounds.max(1) {
+        for _ in 0..rounds.max(1) {
             let similarity = points.dot(&centroids.t());
             let next = assign(&similarity, capacity, &mut prices);
             let settled = next == assignment;
@@ -98,7 +135,7 @@ impl Clusters {
                 break;
             }
         }
-        Ok(Self { assignment, centroids })
+        Self { assignment, centroids }
     }
 
     /// Points of every cluster, ascending.
@@ -109,6 +146,18 @@ impl Clusters {
         }
         members
     }
+}
+
+/// `count` clusters shared out to parts of these sizes: each as many as it has points for, to the next whole number, up or down.
+fn shares(sizes: &[usize], count: usize) -> Vec<usize> {
+    let all: usize = sizes.iter().sum();
+    let mut shares: Vec<usize> = sizes.iter().map(|size| size * count / all.max(1)).collect();
+    let mut parts: Vec<usize> = (0..sizes.len()).collect();
+    // The largest remainders first.
+    parts.sort_by_key(|&part| std::cmp::Reverse((sizes[part] * count % all.max(1), part)));
+    let left = count - shares.iter().sum::<usize>();
+    parts.iter().take(left).for_each(|&part| shares[part] += 1);
+    shares
 }
 
 /// k-means++: each next seed with probability proportional to its squared distance from the nearest seed so far.
@@ -237,6 +286,31 @@ mod tests {
             let largest = members.iter().map(Vec::len).max().unwrap();
             assert!(largest <= bound, "{points} points, {count} clusters: {largest} above {bound}");
         }
+    }
+
+    #[test]
+    fn many_clusters_are_found_in_parts_and_keep_the_bound() {
+        let rows = cloud(8_000, 12, 1.0, 3);
+        let clusters = Clusters::fit(rows.view(), 800, ClusterSettings::default(), 1).unwrap();
+        assert_eq!((clusters.centroids.dim(), clusters.assignment.len()), ((800, 12), 8_000));
+        let members = clusters.members();
+        assert!(members.iter().all(|m| m.len() <= capacity(8_000, 800, 1.1)));
+        assert_eq!(members.iter().map(Vec::len).sum::<usize>(), 8_000);
+        assert_eq!(clusters, Clusters::fit(rows.view(), 800, ClusterSettings::default(), 1).unwrap());
+        // Hardly worse than at once: points lie almost as near to their centroids.
+        let near = |clusters: &Clusters| -> f32 {
+            let each = clusters.assignment.iter().zip(rows.rows());
+            each.map(|(&cluster, row)| row.dot(&clusters.centroids.row(cluster as usize))).sum::<f32>() / 8_000.0
+        };
+        let at_once = Clusters::within(rows.view(), 800, capacity(8_000, 800, 1.1), 25, 1);
+        assert!(near(&clusters) > near(&at_once) - 0.02, "{} and {}", near(&clusters), near(&at_once));
+    }
+
+    #[test]
+    fn shares_are_whole_and_make_up_all() {
+        assert_eq!(shares(&[10, 20, 30], 6), [1, 2, 3]);
+        assert_eq!(shares(&[10, 11, 12], 4), [1, 1, 2]);
+        assert_eq!(shares(&[5, 5, 5], 4).iter().sum::<usize>(), 4);
     }
 
     #[test]
