@@ -26,6 +26,8 @@ pub enum Effort {
     Thorough,
 }
 
+/// Rows of a cluster that clients pick themselves, where nobody says how many clusters there are.
+const PICKED_GROUP: usize = 16;
 /// Leaves that a class may live in. More of them than there are probes is of no use, and probes are at most as many.
 const MOST_SPILL: usize = 64;
 
@@ -49,7 +51,7 @@ pub struct TrainConfig {
     /// Of sound: whether the hand-made statistics are among the base features.
     pub statistics: bool,
     /// Slots of every routing stage, first to last; 0 stands for the number that makes the largest groups of all
-    /// stages alike. Without any, the model is flat.
+    /// stages alike, and of a single stage that is public for more, which make groups of sixteen. Without any, the model is flat.
     pub stages: Vec<usize>,
     /// In how many leaves a class lives at most.
     pub spill: usize,
@@ -149,7 +151,11 @@ impl TrainConfig {
     pub fn branching(&self, classes: usize) -> Vec<usize> {
         // n routing stages and the last one make n + 1 equal factors of the number of entries.
         let parts = self.stages.len() as f64 + 1.0;
-        let even = ((classes * self.spill.max(1)) as f64).powf(1.0 / parts).round().max(1.0) as usize;
+        let rows = classes * self.spill.max(1);
+        let even = (rows as f64).powf(1.0 / parts).round().max(1.0) as usize;
+        // Whoever picks clusters in the clear pays for what they hold, and not for their number (`experiments/public-routing`).
+        let small = rows.div_ceil(PICKED_GROUP);
+        let even = if self.public_routing && self.stages.len() == 1 { even.max(small) } else { even };
         self.stages.iter().map(|&slots| if slots == 0 { even } else { slots }).collect()
     }
 
@@ -220,6 +226,17 @@ mod tests {
         assert_eq!((changed.spill, &changed.router.hidden[..]), (2, &[7][..]));
         assert_eq!(changed.router.bottleneck, standard.router.bottleneck);
         assert!(laid("spilll = 2").unwrap_err().to_string().contains("spilll"));
+    }
+
+    #[test]
+    fn clusters_that_clients_pick_are_small() {
+        let config = TrainConfig::default();
+        let public = TrainConfig { public_routing: true, ..config.clone() };
+        assert_eq!((config.branching(12_000), public.branching(12_000)), (vec![110], vec![750]));
+        assert_eq!((config.branching(30), public.branching(30)), (vec![5], vec![5]));
+        let given = TrainConfig { stages: vec![40], ..public.clone() };
+        let three = TrainConfig { stages: vec![0, 0], ..public };
+        assert_eq!((given.branching(12_000), three.branching(12_000)), (vec![40], vec![23, 23]));
     }
 
     #[test]

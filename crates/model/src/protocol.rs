@@ -127,7 +127,7 @@ impl Protocol {
         Self::Routed { probes: 2 },
         Self::Decided { probes: 1, answers: 1, resolution: Resolution::Standard },
         Self::Picked { probes: 2 },
-        Self::PickedDecided { probes: 2, answers: 1, resolution: Resolution::Standard },
+        Self::PickedDecided { probes: 4, answers: 1, resolution: Resolution::Standard },
     ];
 
     /// Its name, as commands, messages and tables have it.
@@ -189,6 +189,12 @@ impl Protocol {
             Self::Picked { .. } => Self::Picked { probes },
             Self::PickedDecided { answers, resolution, .. } => Self::PickedDecided { probes, answers, resolution },
         }
+    }
+
+    /// The same with no more probes than a model has clusters: a small one has fewer than the usual number.
+    #[must_use]
+    pub fn within(self, clusters: usize) -> Self {
+        self.with_probes(self.probes().min(clusters.max(1)))
     }
 
     /// The same with another number of tracks returned, and another resolution; nothing changes where the client decides.

@@ -230,8 +230,7 @@ impl Edition {
         let clusters = server.hierarchy().last().groups();
         let mut last = None;
         for &protocol in &preparation.protocols {
-            // A small model has fewer clusters than the usual number of probes.
-            let protocol = protocol.with_probes(protocol.probes().min(clusters.max(1)));
+            let protocol = protocol.within(clusters);
             match Offer::new(&client, &server, protocol, preparation) {
                 Ok(offer) => {
                     protocols.push(offer.words.clone());

@@ -16,7 +16,7 @@ use crate::distant::{Distant, ServerArgs};
 use crate::hear::{Identified, Listener, Live, Recording, STANDARD_INPUT, human, name};
 use crate::keys::KeyArgs;
 use crate::library::open_model;
-use crate::protocol::{ProtocolArgs, clusters, too_many_probes};
+use crate::protocol::{ProtocolArgs, clusters};
 use crate::report::{self, note, warning};
 
 /// Level below which a microphone is taken to be off, in dB relative to full scale.
@@ -125,10 +125,8 @@ impl Identify {
                 let (client, model) = open_model(folder, load_pair)?;
                 anyhow::ensure!(client.speaks(protocol), ClientError::NotPublic);
                 let secret = self.keys.secret()?;
+                let protocol = self.protocol.within(clusters(model.hierarchy()))?;
                 let server = Server::new(&model, protocol, &params::STANDARD)?;
-                // The two of `routed` may be more than there are where nobody asked for them.
-                let (probes, clusters) = (protocol.probes(), clusters(model.hierarchy()));
-                anyhow::ensure!(probes <= clusters.max(2), too_many_probes(probes, clusters));
                 let key = match protocol.decider() {
                     Decider::Client => {
                         self.keys.refuse_evaluation(protocol.name())?;

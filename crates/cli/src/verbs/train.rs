@@ -50,7 +50,8 @@ pub(crate) struct SettingArgs {
     /// A TOML file with settings; what it does not name keeps the value of the preset.
     #[arg(long, value_name = "TOML")]
     config: Option<PathBuf>,
-    /// Slots of every routing stage, e.g. `40` or `20,20`; 0 balances the stages, `flat` trains no hierarchy.
+    /// Slots of every routing stage, e.g. `40` or `20,20`; 0 balances the stages, or makes many small clusters where routing is public;
+    /// `flat` trains no hierarchy.
     #[arg(long, value_name = "K[,K]")]
     clusters: Option<String>,
     /// In how many clusters a passage may live.

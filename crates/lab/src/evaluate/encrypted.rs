@@ -59,16 +59,8 @@ impl Comparison<'_> {
     pub(crate) fn ask(&self, protocol: Protocol, method: Method, cost: Cost) -> Result<Answers, LabError> {
         let pair = Pair::new(self.client, self.server).map_err(PairError::from)?;
         let host = Server::new(self.server, protocol, &params::STANDARD)?;
-        let races = match host.plan() {
-            Plan::Decision(plan) => Some((plan, plan.margins(self.server.hierarchy().shape())?)),
-            _ => None,
-        };
-        let margins = races.as_ref().map(|(_, margins)| Margins {
-            stages: margins.stages.clone(),
-            relative: margins.relative.clone(),
-            threshold: margins.threshold,
-            failure_log2: margins.failure_log2,
-        });
+        let races = self.races(host.plan())?;
+        let margins = races.as_ref().map(|(_, margins)| told(margins));
         let mut answers = Answers { method, cost, margins, promises: Vec::new(), records: Vec::new() };
         let (model, hello) = (Arc::new(self.client.clone()), host.hello());
         let places = self.sample.places(self.features.queries.len());
@@ -97,6 +89,26 @@ impl Comparison<'_> {
         }
         bar.finish_and_clear();
         Ok(answers)
+    }
+
+    /// Holds answers of a protocol in which the server decides, given in the clear to all queries, against its margins: which of them would be
+    /// certain.
+    pub(crate) fn hold(&self, protocol: Protocol, answers: &mut Answers) -> Result<(), LabError> {
+        let plan = Plan::new(&params::STANDARD, protocol, self.server.stages_for(protocol))?;
+        let Some((plan, margins)) = self.races(&plan)? else { return Ok(()) };
+        for (record, features) in answers.records.iter_mut().zip(self.features.rows.rows()) {
+            record.race = Some(self.race(protocol, plan, &margins, &features.to_vec())?);
+        }
+        answers.margins = Some(told(&margins));
+        Ok(())
+    }
+
+    /// The plan of decisions and its margins, where the server decides.
+    fn races<'p>(&self, plan: &'p Plan) -> Result<Option<(&'p decision::Plan, decision::Margins)>, LabError> {
+        Ok(match plan {
+            Plan::Decision(plan) => Some((plan, plan.margins(self.server.hierarchy().shape())?)),
+            _ => None,
+        })
     }
 
     /// How close a query's decision is in the clear.
@@ -138,6 +150,16 @@ impl Comparison<'_> {
             ..new
         }
         .with_copies(self.client, self.ids)
+    }
+}
+
+/// What a result tells of margins.
+fn told(margins: &decision::Margins) -> Margins {
+    Margins {
+        stages: margins.stages.clone(),
+        relative: margins.relative.clone(),
+        threshold: margins.threshold,
+        failure_log2: margins.failure_log2,
     }
 }
 

@@ -196,7 +196,7 @@ impl Row {
             routed: percent(score.routed, score.searched),
             equal: compared.then_some(score.equal),
             certain: decided.then_some(score.certain),
-            unexplained: decided.then_some(score.unexplained),
+            unexplained: (decided && compared).then_some(score.unexplained),
             leads: decided.then(|| leads(records)),
             margins: margins.as_ref().map(|margins| {
                 margins.stages.iter().map(|margin| format!("{margin:.0}")).collect::<Vec<_>>().join(" ")

@@ -85,7 +85,7 @@ impl Sordino {
         scores.chain(decided).filter(|&(protocol, _)| self.client.speaks(protocol)).collect()
     }
 
-    /// Answers in one protocol: in the clear where the client decides, and to a sample encrypted.
+    /// Answers in one protocol: in the clear, and to a sample encrypted.
     fn answers(&self, comparison: &Comparison<'_>, protocol: Protocol) -> Result<Vec<Answers>, LabError> {
         let features = comparison.features.rows.view();
         let cost = cost::of(&self.server, protocol)?;
@@ -99,9 +99,13 @@ impl Sordino {
                     &float_answers(model, protocol, features)?,
                 ));
             }
-            let integer = integer_answers(&self.pair()?, protocol, features)?;
-            all.push(clear(comparison, method(protocol, "integer"), &cost, &integer));
         }
+        let integer = integer_answers(&self.pair()?, protocol, features)?;
+        let mut integer = clear(comparison, method(protocol, "integer"), &cost, &integer);
+        if protocol.decider() == Decider::Server {
+            comparison.hold(protocol, &mut integer)?;
+        }
+        all.push(integer);
         if comparison.sample.queries > 0 {
             all.push(comparison.ask(protocol, method(protocol, "encrypted"), cost)?);
         }
