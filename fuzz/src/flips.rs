@@ -71,6 +71,8 @@ pub fn flips(most: usize) -> Vec<Flips> {
         ["hello of flat", "query of flat", "reply of flat"],
         ["hello of routed", "query of routed", "reply of routed"],
         ["hello of decided", "query of decided", "reply of decided"],
+        ["hello of picked", "query of picked", "reply of picked"],
+        ["hello of picked-decided", "query of picked-decided", "reply of picked-decided"],
     ];
     for (talk, [hello, query, reply]) in TALKS.iter().zip(names) {
         let refuses = |bytes: &[u8]| Client::new(talk.half.clone(), talk.key.clone(), bytes).is_err().into();

@@ -65,7 +65,6 @@ impl Talk {
 /// One talk for each protocol.
 pub(crate) static TALKS: LazyLock<Vec<Talk>> = LazyLock::new(|| {
     let (half, model) = common::model("fuzzed");
-    let decided = Protocol::Decided { probes: 1, answers: 1, resolution: Resolution::Standard };
     let talk = |protocol| {
         let server = Server::new(&model, protocol, &INSECURE_N512).ok()?;
         let (secret, evaluation) = &common::KEYS[0];
@@ -73,7 +72,14 @@ pub(crate) static TALKS: LazyLock<Vec<Talk>> = LazyLock::new(|| {
         let key = ClientKey::registered(secret.clone(), id);
         Some(Talk { half: half.clone(), hello: server.hello(), server, key })
     };
-    [Protocol::Flat, Protocol::Routed { probes: 2 }, decided].into_iter().filter_map(talk).collect()
+    let protocols = [
+        Protocol::Flat,
+        Protocol::Routed { probes: 2 },
+        Protocol::Decided { probes: 1, answers: 1, resolution: Resolution::Standard },
+        Protocol::Picked { probes: 2 },
+        Protocol::PickedDecided { probes: 2, answers: 1, resolution: Resolution::Standard },
+    ];
+    protocols.into_iter().filter_map(talk).collect()
 });
 
 /// The bytes with the checksum that fits them in place of their last 32.
