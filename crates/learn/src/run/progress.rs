@@ -91,8 +91,33 @@ pub struct Bars {
 /// Bars by phase, and the phase of the last report, whose bar is the lowest.
 #[derive(Debug, Default)]
 struct State {
-    bars: HashMap<String, ProgressBar>,
+    bars: HashMap<String, Bar>,
     last: String,
+    /// When the last report came.
+    at: Option<Instant>,
+}
+
+/// A phase, with what tells how long it will go on. Phases take turns, and one step may take a minute: an estimate from the last few
+/// seconds would be nonsense.
+#[derive(Debug)]
+struct Bar {
+    bar: ProgressBar,
+    /// The step of the first report: one that was resumed does not begin with the first.
+    first: usize,
+    /// Time since then that was this phase's.
+    spent: Duration,
+}
+
+/// How long a phase goes on that took so long for some of its steps; nothing where it has taken none.
+fn left(spent: Duration, done: usize, remaining: usize) -> String {
+    if done == 0 {
+        return String::new();
+    }
+    match (spent.as_secs_f64() * remaining as f64 / done as f64).round() as u64 {
+        seconds @ 0..100 => format!("{seconds}s"),
+        seconds @ 100..6_000 => format!("{}m", seconds.div_ceil(60)),
+        seconds => format!("{}h", seconds.div_ceil(3_600)),
+    }
 }
 
 impl Bars {
@@ -111,26 +136,30 @@ impl Progress for Bars {
     fn report(&self, report: &Report<'_>) -> ControlFlow<()> {
         // A poisoned lock means that another reporter panicked; the bars themselves are still good.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { bars, last } = &mut *state;
-        let bar = bars.entry(report.phase.to_owned()).or_insert_with(|| {
-            let style = ProgressStyle::with_template("{prefix:16} [{bar:30}] {pos}/{len} {eta:>5} {msg}");
-            // Dressed before it is added: what is added may be drawn at once.
-            let bar = ProgressBar::new(report.steps as u64).with_prefix(report.phase.to_owned());
-            self.all.add(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
-        });
+        let State { bars, last, at } = &mut *state;
+        let now = Instant::now();
+        let passed = at.replace(now).map_or(Duration::ZERO, |before| now - before);
+        let Bar { bar, first, spent } =
+            bars.entry(report.phase.to_owned()).and_modify(|bar| bar.spent += passed).or_insert_with(|| {
+                let style = ProgressStyle::with_template("{prefix:16} [{bar:30}] {pos}/{len} {msg}");
+                // Dressed before it is added: what is added may be drawn at once.
+                let bar = ProgressBar::new(report.steps as u64).with_prefix(report.phase.to_owned());
+                let bar = self.all.add(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())));
+                Bar { bar, first: report.step, spent: Duration::ZERO }
+            });
         if *last != report.phase {
             // A phase that goes on after another one is the phase at hand: in a pipe, the lowest line is what is written.
             report.phase.clone_into(last);
             self.all.remove(bar);
             *bar = self.all.add(bar.clone());
-            // The time that others took says nothing of how fast this one goes.
-            bar.reset_eta();
         }
         bar.set_length(report.steps as u64);
         bar.set_position(report.step as u64);
         let loss = report.loss.map(|loss| format!("loss {loss:.4}"));
         let metric = report.metric.map(|metric| format!("{} {:.3}", metric.name, metric.value));
-        bar.set_message([loss, metric].into_iter().flatten().collect::<Vec<_>>().join("  "));
+        let left = left(*spent, report.step.saturating_sub(*first), report.steps.saturating_sub(report.step));
+        let figures: Vec<String> = [loss, metric].into_iter().flatten().collect();
+        bar.set_message(format!("{left:>5} {}", figures.join("  ")));
         if report.step >= report.steps {
             bar.finish();
         }
@@ -195,6 +224,17 @@ mod tests {
             let drawn = line.0.lock().unwrap().clone();
             assert!(drawn.starts_with(phase) && drawn.contains(&format!("{step}/9")), "{drawn:?} after {phase} {step}");
         }
+    }
+
+    #[test]
+    fn the_time_that_is_left_is_that_of_the_steps_that_are() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(left(minute, 0, 9), "");
+        assert_eq!(
+            (left(minute, 10, 5), left(minute, 1, 5), left(minute, 1, 500)),
+            ("30s".into(), "5m".into(), "9h".into())
+        );
+        assert_eq!(left(minute, 4, 0), "0s");
     }
 
     #[test]
