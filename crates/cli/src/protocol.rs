@@ -10,7 +10,7 @@ pub(crate) struct ProtocolArgs {
     /// Who finds the cluster and who decides: flat, routed, decided, picked or picked-decided (see --help).
     #[arg(long, default_value = "routed", value_name = "NAME", long_help = protocols_help())]
     protocol: Protocol,
-    /// Clusters that are followed: 1 in decided and 4 in picked-decided unless given, else 2.
+    /// Clusters that are followed: unless given 1 in decided, as many as hold 64 passages in picked-decided, else 2.
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u16).range(1..=64))]
     probes: Option<u16>,
     #[command(flatten)]
@@ -71,12 +71,12 @@ impl ProtocolArgs {
 }
 
 impl ProtocolArgs {
-    /// The protocol for a model of so many clusters.
-    pub(crate) fn within(self, clusters: usize) -> anyhow::Result<Protocol> {
-        let protocol = self.protocol()?;
-        let asked = self.probes.map_or(0, usize::from);
+    /// The protocol for a model of these stages.
+    pub(crate) fn suited(self, hierarchy: &Hierarchy) -> anyhow::Result<Protocol> {
+        let (protocol, clusters) = (self.protocol()?, clusters(hierarchy));
+        let Some(asked) = self.probes.map(usize::from) else { return Ok(protocol.suited(hierarchy.shape())) };
         anyhow::ensure!(asked <= clusters, too_many_probes(asked, clusters));
-        Ok(protocol.within(clusters))
+        Ok(protocol)
     }
 
     /// Refuses options other than those with which a server has chosen to answer.

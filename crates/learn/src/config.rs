@@ -26,8 +26,9 @@ pub enum Effort {
     Thorough,
 }
 
-/// Rows of a cluster that clients pick themselves, where nobody says how many clusters there are.
-const PICKED_GROUP: usize = 16;
+/// Rows of a cluster that clients pick themselves on average, where nobody says how many clusters there are: where routing is learned, and
+/// where it is not. The fullest have a fifteenth more, which makes sixteen and four.
+const PICKED_ROWS: [f64; 2] = [15.0, 3.75];
 /// Leaves that a class may live in. More of them than there are probes is of no use, and probes are at most as many.
 const MOST_SPILL: usize = 64;
 
@@ -51,7 +52,8 @@ pub struct TrainConfig {
     /// Of sound: whether the hand-made statistics are among the base features.
     pub statistics: bool,
     /// Slots of every routing stage, first to last; 0 stands for the number that makes the largest groups of all
-    /// stages alike, and of a single stage that is public for more, which make groups of sixteen. Without any, the model is flat.
+    /// stages alike, and of a single stage that is public for more: clusters of sixteen rows, or of four where routing is not learned.
+    /// Without any, the model is flat.
     pub stages: Vec<usize>,
     /// In how many leaves a class lives at most.
     pub spill: usize,
@@ -154,9 +156,14 @@ impl TrainConfig {
         let rows = classes * self.spill.max(1);
         let even = (rows as f64).powf(1.0 / parts).round().max(1.0) as usize;
         // Whoever picks clusters in the clear pays for what they hold, and not for their number (`experiments/public-routing`).
-        let small = rows.div_ceil(PICKED_GROUP);
+        let small = (rows as f64 / PICKED_ROWS[usize::from(!self.router.learned)]).ceil() as usize;
         let even = if self.public_routing && self.stages.len() == 1 { even.max(small) } else { even };
         self.stages.iter().map(|&slots| if slots == 0 { even } else { slots }).collect()
+    }
+
+    /// Clusters in which a client is expected to look that decides itself.
+    pub(crate) fn looked_into(&self) -> usize {
+        if self.router.learned { 2 } else { 16 }
     }
 
     /// Which part of every track training hears.
@@ -232,7 +239,7 @@ mod tests {
     fn clusters_that_clients_pick_are_small() {
         let config = TrainConfig::default();
         let public = TrainConfig { public_routing: true, ..config.clone() };
-        assert_eq!((config.branching(12_000), public.branching(12_000)), (vec![110], vec![750]));
+        assert_eq!((config.branching(12_000), public.branching(12_000)), (vec![110], vec![800]));
         assert_eq!((config.branching(30), public.branching(30)), (vec![5], vec![5]));
         let given = TrainConfig { stages: vec![40], ..public.clone() };
         let three = TrainConfig { stages: vec![0, 0], ..public };

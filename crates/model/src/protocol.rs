@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::stage::HierarchyShape;
+
 /// Who finds the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -191,10 +193,18 @@ impl Protocol {
         }
     }
 
-    /// The same with no more probes than a model has clusters: a small one has fewer than the usual number.
+    /// The same with as many probes as suit a model of this shape, where nobody says how many. A small model has fewer clusters than the
+    /// usual number. Where the client picks and the server decides, as many are asked for as hold 64 tracks and passages: to
+    /// compare those takes half a second, however many clusters there are.
     #[must_use]
-    pub fn within(self, clusters: usize) -> Self {
-        self.with_probes(self.probes().min(clusters.max(1)))
+    pub fn suited(self, shape: &HierarchyShape) -> Self {
+        const ROWS: usize = 64;
+        let last = shape.last();
+        let usual = match self {
+            Self::PickedDecided { .. } => ROWS / last.outputs(),
+            other => other.probes(),
+        };
+        self.with_probes(usual.clamp(1, last.groups()))
     }
 
     /// The same with another number of tracks returned, and another resolution; nothing changes where the client decides.

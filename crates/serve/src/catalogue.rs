@@ -230,7 +230,7 @@ impl Edition {
         let clusters = server.hierarchy().last().groups();
         let mut last = None;
         for &protocol in &preparation.protocols {
-            let protocol = protocol.within(clusters);
+            let protocol = protocol.suited(client.stages_for(protocol).shape());
             match Offer::new(&client, &server, protocol, preparation) {
                 Ok(offer) => {
                     protocols.push(offer.words.clone());

@@ -21,7 +21,6 @@ use crate::disturbances::DisturbanceArgs;
 use crate::hear::{Identified, Listener, human};
 use crate::keys;
 use crate::library::MOST_COMPOSED;
-use crate::protocol::clusters;
 use crate::report::{self, note, say};
 use crate::verbs::train::{self, EffortArg, SettingArgs};
 
@@ -134,7 +133,7 @@ impl Demo {
         let kept = self.out.as_ref().map(|_| keep(&home, spec.sample_rate, &key, &evaluation, &clips)).transpose()?;
         let client = Arc::new(client);
         for protocol in Protocol::ALL.into_iter().filter(|&protocol| client.speaks(protocol)) {
-            let protocol = protocol.within(clusters(server.hierarchy()));
+            let protocol = protocol.suited(server.hierarchy().shape());
             let (name, host) = (protocol.name(), Server::new(&server, protocol, &params::STANDARD)?);
             let key = match protocol.decider() {
                 Decider::Client => key.clone().into(),

@@ -16,7 +16,7 @@ use crate::distant::{Distant, ServerArgs};
 use crate::hear::{Identified, Listener, Live, Recording, STANDARD_INPUT, human, name};
 use crate::keys::KeyArgs;
 use crate::library::open_model;
-use crate::protocol::{ProtocolArgs, clusters};
+use crate::protocol::ProtocolArgs;
 use crate::report::{self, note, warning};
 
 /// Level below which a microphone is taken to be off, in dB relative to full scale.
@@ -125,7 +125,7 @@ impl Identify {
                 let (client, model) = open_model(folder, load_pair)?;
                 anyhow::ensure!(client.speaks(protocol), ClientError::NotPublic);
                 let secret = self.keys.secret()?;
-                let protocol = self.protocol.within(clusters(model.hierarchy()))?;
+                let protocol = self.protocol.suited(model.hierarchy())?;
                 let server = Server::new(&model, protocol, &params::STANDARD)?;
                 let key = match protocol.decider() {
                     Decider::Client => {

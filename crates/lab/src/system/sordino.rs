@@ -2,6 +2,8 @@
 
 use std::sync::PoisonError;
 
+use sordino_fhe::Plan;
+use sordino_fhe::params::STANDARD;
 use sordino_front::FeatureSpec;
 use sordino_learn::sound::labels;
 use sordino_learn::unknown::Cut;
@@ -73,7 +75,8 @@ impl Sordino {
         Ok(Pair::new(&self.client, &self.server).map_err(PairError::from)?)
     }
 
-    /// In which protocols it answers, and how many queries of each are asked encrypted. A flat model has but one.
+    /// In which protocols it answers, and how many queries of each are asked encrypted. A flat model has but one, most keep their routing
+    /// layers to themselves, and for thousands of clusters the server has no plan to decide among them.
     fn protocols(&self, settings: &AnswerSettings) -> Vec<(Protocol, usize)> {
         let staged = self.server.hierarchy().stages().len() > 1;
         let probes = || settings.probes.iter().copied().filter(|_| staged);
@@ -82,7 +85,11 @@ impl Sordino {
         let scores = std::iter::once(Protocol::Flat).chain(routed).chain(picked);
         let scores = scores.map(|protocol| (protocol, settings.encrypted));
         let decided = settings.decided.iter().map(|&protocol| (protocol, settings.decided_queries));
-        scores.chain(decided).filter(|&(protocol, _)| self.client.speaks(protocol)).collect()
+        let planned = |protocol: Protocol| {
+            let plan = || Plan::new(&STANDARD, protocol, self.server.stages_for(protocol));
+            self.client.speaks(protocol) && (protocol.decider() == Decider::Client || plan().is_ok())
+        };
+        scores.chain(decided).filter(|&(protocol, _)| planned(protocol)).collect()
     }
 
     /// Answers in one protocol: in the clear, and to a sample encrypted.

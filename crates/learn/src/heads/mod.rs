@@ -4,6 +4,7 @@ pub(crate) mod cosine;
 pub(crate) mod hubness;
 pub(crate) mod last_stage;
 pub(crate) mod matched;
+pub(crate) mod nearest;
 pub(crate) mod noise;
 pub(crate) mod routing;
 pub(crate) mod stage;

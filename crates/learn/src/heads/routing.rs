@@ -33,6 +33,9 @@ use crate::space::unit_vectors::UnitVectors;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RouterSettings {
+    /// Whether routing is learned. Else it leads to the clusters whose means are nearest, and of the other settings only the numbers of bits
+    /// count: for clusters of a few classes that clients pick themselves.
+    pub learned: bool,
     /// Strongest between-class directions that the trunk sees.
     pub directions: usize,
     /// Widths of the trunk's hidden layers, at most; none makes the stage linear in the features. A single layer starts with units
@@ -71,6 +74,7 @@ pub struct RouterSettings {
 impl Default for RouterSettings {
     fn default() -> Self {
         Self {
+            learned: true,
             directions: 256,
             hidden: vec![8_192],
             classes_per_unit: 2,
@@ -109,7 +113,7 @@ impl RouterSettings {
 
 /// A trained routing stage.
 pub(crate) struct Router {
-    /// The trunk's affine maps, ReLU between them, unit length behind.
+    /// The trunk's affine maps, ReLU between them, unit length behind; none where routing is not learned.
     pub(crate) trunk: Vec<Affine>,
     /// Grid of the unit vector that is encrypted.
     pub(crate) input: UniformGrid,

@@ -19,15 +19,17 @@ pub(super) fn heads(
     let affine = |Affine { weight, bias }: Affine| Layer::Affine { weight, bias };
     let mut heads = Vec::new();
     for (stage, router) in routers.iter().enumerate() {
-        let mut layers = vec![affine(router_space.affine()), Layer::UnitNorm];
+        // A router that is not learned sees what the last stage sees.
+        let seen = if router.trunk.is_empty() { space } else { router_space };
+        let mut layers = vec![affine(seen.affine()), Layer::UnitNorm];
         for (i, map) in router.trunk.iter().enumerate() {
             if i > 0 {
                 layers.push(Layer::Activation(Activation::Relu));
             }
             layers.push(affine(map.clone()));
         }
-        layers.push(Layer::UnitNorm);
-        let quantiser = quantiser(router.input, config.router.bottleneck)?;
+        layers.extend((!router.trunk.is_empty()).then_some(Layer::UnitNorm));
+        let quantiser = quantiser(router.input, router.stage.rows.dim().2)?;
         heads.push(Head::new(format!("routing-{stage}"), width, layers, quantiser)?);
     }
     let layers = vec![affine(space.affine()), Layer::UnitNorm];

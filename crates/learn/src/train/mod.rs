@@ -15,7 +15,7 @@ use sordino_front::Front;
 use crate::clusters::tree::Tree;
 use crate::examples::{Classes, Examples, Purpose, Songs, rounds};
 use crate::heads::routing::Router;
-use crate::heads::{hubness, last_stage, routing};
+use crate::heads::{hubness, last_stage, nearest, routing};
 use crate::math::random::random_rotation;
 use crate::run::training_run::TrainingRun;
 use crate::space::unit_vectors::UnitVectors;
@@ -45,9 +45,12 @@ fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -
 
     run.end_of("clusters")?;
 
-    let seen = set.vectors(config.router.directions, None);
+    let seen = if config.router.learned { set.vectors(config.router.directions, None) } else { vectors };
     let route = |tree: &Tree, suffix: &str| {
         let stage = |stage| {
+            if !config.router.learned {
+                return nearest::nearest(prototypes.view(), tree, stage, &config.router);
+            }
             let phase = format!("routing {stage}{suffix}");
             routing::train(&seen, &set.frequencies, tree, stage, &config.router, &phase, run)
         };
@@ -92,6 +95,7 @@ fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -
         songs: &songs,
         unknown: &set.unknown,
         settings: config.unknown,
+        looked_into: config.looked_into(),
     };
     let threshold = calibration.threshold(&last, tree.leaves());
     let all = [(0..classes.len() as u32).collect()];

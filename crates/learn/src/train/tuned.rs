@@ -121,6 +121,7 @@ pub fn tune(
         songs: &clips.songs(),
         unknown: &unknown,
         settings: config.unknown,
+        looked_into: config.looked_into(),
     };
     let change = |hierarchy: &Hierarchy, outline: &ClientHierarchy| {
         let last = hierarchy.last();

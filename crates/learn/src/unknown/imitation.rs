@@ -40,7 +40,7 @@ pub(crate) struct Unknown {
     pub(crate) best: f32,
     /// That less the score of the third song, where there are three.
     pub(crate) lead: Option<f32>,
-    /// The same among the rows of the two likeliest clusters.
+    /// The same among the rows of the likeliest clusters, in which a client looks.
     pub(crate) probed_lead: Option<f32>,
 }
 
@@ -93,7 +93,10 @@ impl Imitation<'_> {
                 let score = |row: usize| (song(row), cosines[row] + biases[stay[row]]);
                 let mut podium = Podium::default();
                 (0..stay.len()).map(score).for_each(|(song, score)| podium.add(song, score));
-                let near = probed(leaves.len(), |leaf: usize| leaves[leaf].iter().map(|&row| score(row as usize)));
+                let looked_into = self.config.looked_into();
+                let near = probed(leaves.len(), looked_into, |leaf: usize| {
+                    leaves[leaf].iter().map(|&row| score(row as usize))
+                });
                 Unknown { best: podium.best().unwrap_or(-1.0), lead: podium.lead(), probed_lead: near.lead() }
             };
             found.par_extend(cosines.axis_iter(Axis(0)).into_par_iter().map(one));

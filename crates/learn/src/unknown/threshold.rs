@@ -3,6 +3,8 @@
 //! Unknown queries are imitated, see `imitation`; known ones are examples that training has not seen. Both tests are chosen alike:
 //! they let at most a chosen share of the former through, unless that would lose more than a chosen share of the latter.
 
+use std::cmp::Ordering;
+
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -101,6 +103,8 @@ pub(crate) struct Calibration<'a> {
     pub(crate) unknown: &'a [Unknown],
     /// What is asked for.
     pub(crate) settings: UnknownSettings,
+    /// Leaves in which a client looks.
+    pub(crate) looked_into: usize,
 }
 
 impl Calibration<'_> {
@@ -141,7 +145,7 @@ impl Calibration<'_> {
                 let own = song(example % self.classes.len());
                 let all = (0..leaves.len()).flat_map(scored);
                 let best = all.filter(|(song, _)| *song == own).map(|(_, score)| score).max();
-                let podium = probed(leaves.len(), scored);
+                let podium = probed(leaves.len(), self.looked_into, scored);
                 Known {
                     own: best.unwrap_or(i64::MIN),
                     lead: podium.lead().filter(|_| podium.winners().next() == Some(own)),
@@ -161,18 +165,23 @@ struct Known {
     lead: Option<i64>,
 }
 
-/// The best songs of the two leaves that hold the best scores, `scored` giving songs and scores of each: what a good router leads to.
-pub(crate) fn probed<T, I>(leaves: usize, scored: impl Fn(usize) -> I) -> Podium<T>
+/// The best songs of the so many leaves that hold the best scores, `scored` giving songs and scores of each: what a good router leads to.
+pub(crate) fn probed<T, I>(leaves: usize, looked_into: usize, scored: impl Fn(usize) -> I) -> Podium<T>
 where
     T: PartialOrd + Copy + std::ops::Sub<Output = T>,
     I: Iterator<Item = (usize, T)>,
 {
-    let mut best = Podium::default();
-    for leaf in 0..leaves {
-        scored(leaf).for_each(|(_, score)| best.add(leaf, score));
+    let largest = |leaf: usize| scored(leaf).map(|(_, score)| score).reduce(|a, b| if b > a { b } else { a });
+    let mut best: Vec<(usize, T)> = (0..leaves).filter_map(|leaf| Some((leaf, largest(leaf)?))).collect();
+    if looked_into < best.len() {
+        let falling =
+            |a: &(usize, T), b: &(usize, T)| b.1.partial_cmp(&a.1).unwrap_or(Ordering::Equal).then(a.0.cmp(&b.0));
+        best.select_nth_unstable_by(looked_into, falling);
+        best.truncate(looked_into);
     }
     let mut podium = Podium::default();
-    best.winners().take(2).flat_map(scored).for_each(|(song, score)| podium.add(song, score));
+    let near = best.into_iter().flat_map(|(leaf, _)| scored(leaf));
+    near.for_each(|(song, score)| podium.add(song, score));
     podium
 }
 

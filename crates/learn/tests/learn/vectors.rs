@@ -166,6 +166,24 @@ fn the_same_vectors_give_the_same_model() {
 }
 
 #[test]
+fn small_clusters_are_found_by_their_means_alone() {
+    let (vectors, labels) = Planted::new(CLASSES, 1).examples(4, 3);
+    let mut config = TrainConfig { public_routing: true, stages: vec![CLASSES / 3], ..config() };
+    config.router.learned = false;
+    let (client, server) = halves(&train_vectors(&library(), &config, None, &Quiet).unwrap());
+    let pair = Pair::new(&client, &server).unwrap();
+    let few = named(&pair, Protocol::Picked { probes: 1 }, &vectors, &labels).0;
+    let more = named(&pair, Protocol::Picked { probes: 6 }, &vectors, &labels).0;
+    let all = named(&pair, Protocol::Flat, &vectors, &labels).0;
+    assert!(few > 0.8 && more >= few && more > all - 0.02, "{few}, {more} and {all}");
+    // Two routing stages and spill work the same way.
+    let three = TrainConfig { stages: vec![3, 4], spill: 2, ..config };
+    let (client, server) = halves(&train_vectors(&library(), &three, None, &Quiet).unwrap());
+    let pair = Pair::new(&client, &server).unwrap();
+    assert!(named(&pair, Protocol::Picked { probes: 4 }, &vectors, &labels).0 > 0.75);
+}
+
+#[test]
 fn three_stages_spill_and_single_examples_are_only_settings() {
     let (vectors, labels) = Planted::new(CLASSES, 1).examples(4, 3);
     let three = TrainConfig { stages: vec![3, 4], spill: 2, ..config() };
