@@ -15,6 +15,7 @@ use sordino_lab::evaluate::{
 };
 use sordino_lab::system::Sordino;
 use sordino_model::files::write_file;
+use sordino_model::stage::HierarchyShape;
 use sordino_model::{Label, Protocol, Resolution, load_pair};
 
 use crate::calibration::Calibration;
@@ -57,7 +58,7 @@ pub(crate) struct Evaluate {
     /// Ask this many of the queries encrypted too, in every protocol, and compare every score with the clear.
     #[arg(long, default_value_t = 0, value_name = "N")]
     encrypted: usize,
-    /// Ask this many of the queries in decided too, about a second each, and hold every answer and its margins against the clear.
+    /// Ask this many of the queries in decided too, and in picked-decided where the model's routing is public, about a second each, and hold every answer and its margins against the clear.
     #[arg(long, alias = "one-trip", default_value_t = 0, value_name = "N")]
     decided: usize,
     /// Clusters that decided follows.
@@ -109,7 +110,8 @@ impl Evaluate {
         let (mut training_seconds, mut training_phases) = (0.0, Vec::new());
         let mut ask = |system: &Sordino, fold, split| -> anyhow::Result<()> {
             let evaluation = self.ask(system, &catalogue, fold, split, &disturbances)?;
-            let predicted = |agreement| predicted(system, agreement, self.protocol());
+            let predicted =
+                |agreement| predicted(system, agreement, &self.deciding(system.server().hierarchy().shape()));
             agreements.extend(evaluation.agreements().into_iter().map(predicted).collect::<anyhow::Result<Vec<_>>>()?);
             finding.evaluation.merge(evaluation);
             finding.subject = self.subject(system, &catalogue, split);
@@ -205,7 +207,8 @@ impl Evaluate {
         settings.probes = self.probes.iter().copied().map(usize::from).collect();
         settings.encrypted = self.encrypted;
         if self.decided > 0 {
-            (settings.decided, settings.decided_queries) = (vec![self.protocol()], self.decided);
+            let shape = system.server().hierarchy().shape();
+            (settings.decided, settings.decided_queries) = (self.deciding(shape).into(), self.decided);
         }
         (settings.keys, settings.seed) = (self.keys, seed);
         Ok(system.evaluate(&queries, &settings)?)
@@ -224,10 +227,12 @@ impl Evaluate {
         }
     }
 
-    /// The protocol in which the server decides.
-    fn protocol(&self) -> Protocol {
-        let probes = self.decided_probes.into();
-        self.decisions.of(Protocol::Decided { probes, answers: 1, resolution: Resolution::Standard })
+    /// The protocols in which the server decides, for a model of these stages. One that does not publish its routing layers is asked in the
+    /// first alone.
+    fn deciding(&self, shape: &HierarchyShape) -> [Protocol; 2] {
+        let (probes, resolution) = (self.decided_probes.into(), Resolution::Standard);
+        let picked = Protocol::PickedDecided { probes, answers: 1, resolution }.suited(shape);
+        [Protocol::Decided { probes, answers: 1, resolution }, picked].map(|protocol| self.decisions.of(protocol))
     }
 
     fn subject(&self, system: &Sordino, catalogue: &Catalogue, split: CropSplit) -> Subject {
@@ -251,10 +256,11 @@ impl Evaluate {
 }
 
 /// An agreement with what the server should take, where `calibrate` kept timings.
-fn predicted(system: &Sordino, agreement: Agreement, decided: Protocol) -> anyhow::Result<Agreement> {
-    let Some(calibration) = Calibration::load().filter(|_| agreement.decisions.is_some()) else { return Ok(agreement) };
-    let hierarchy = system.server().stages_for(decided);
-    let plan = Plan::new(&params::STANDARD, decided, hierarchy)?;
+fn predicted(system: &Sordino, agreement: Agreement, deciding: &[Protocol]) -> anyhow::Result<Agreement> {
+    let asked = deciding.iter().find(|protocol| protocol.name() == agreement.method.protocol);
+    let (Some(calibration), Some(&protocol)) = (Calibration::load(), asked) else { return Ok(agreement) };
+    let hierarchy = system.server().stages_for(protocol);
+    let plan = Plan::new(&params::STANDARD, protocol, hierarchy)?;
     let time = plan.predict(hierarchy.shape(), &calibration.timings, rayon::current_num_threads())?;
     Ok(agreement.with_prediction(time))
 }

@@ -21,7 +21,7 @@ use crate::report::{self, say};
 pub(crate) struct Inspect {
     /// Model folder.
     model: PathBuf,
-    /// Clusters that the client asks for, in routed, picked and picked-decided.
+    /// Clusters that the client asks for, in routed and picked; in picked-decided as many as hold 64 passages.
     #[arg(long, default_value_t = 2, value_name = "M")]
     probes: usize,
     /// Clusters that the server follows, in decided.
@@ -96,10 +96,10 @@ impl Inspect {
         let (mut protocols, mut refused) = (Vec::new(), Vec::new());
         let routed = Protocol::Routed { probes: self.probes };
         let decided = Protocol::Decided { probes: self.decided_probes, answers: 1, resolution: Resolution::Standard };
-        let picked = [
-            Protocol::Picked { probes: self.probes },
-            Protocol::PickedDecided { probes: self.probes, answers: 1, resolution: Resolution::Standard },
-        ];
+        let picked_decided =
+            Protocol::PickedDecided { probes: self.probes, answers: 1, resolution: Resolution::Standard };
+        let picked_decided = picked_decided.suited(server.hierarchy().shape());
+        let picked = [Protocol::Picked { probes: self.probes }, picked_decided];
         // Of a server half alone nobody can say whether clients have its routing layers.
         let client = load_client(&self.model).ok();
         let public = |protocol: &Protocol| client.as_ref().is_some_and(|client| client.speaks(*protocol));

@@ -106,8 +106,12 @@ impl Imitation<'_> {
 
     /// The rows of every cluster, as the model's stages would part them.
     fn leaves(&self, rows: ArrayView2<f32>, clusters: ClusterSettings, seed: u64) -> Result<Vec<Vec<u32>>, LearnError> {
-        let branching = TrainConfig { spill: 1, ..self.config.clone() }.branching(rows.nrows());
-        // As many clusters as the whole library has may be too many for what is left of it.
+        // Clusters that hold as many rows as in the whole library: fewer of them, where somebody said how many there are.
+        let left = rows.nrows() as f64 / self.classes.len().max(1) as f64;
+        let share = left.powf(1.0 / self.config.stages.len().max(1) as f64);
+        let fewer = |&slots: &usize| if slots == 0 { 0 } else { ((slots as f64 * share).round() as usize).max(1) };
+        let stages = self.config.stages.iter().map(fewer).collect();
+        let branching = TrainConfig { spill: 1, stages, ..self.config.clone() }.branching(rows.nrows());
         let fits = branching.iter().product::<usize>() <= rows.nrows();
         Ok(Tree::grow(rows, if fits { &branching } else { &[] }, clusters, seed)?.leaves().to_vec())
     }
