@@ -73,7 +73,7 @@ def test_halves_come_back_from_bytes_and_folders(planted, tmp_path):
 
 def test_mistakes_say_what_was_expected(planted, key, tmp_path):
     model, x, _ = planted
-    with pytest.raises(ValueError, match='"flat", "routed" or "decided"'):
+    with pytest.raises(ValueError, match='"flat", "routed", "decided", "picked", "picked-decided"'):
         model.predict(x, "magic")
     with pytest.raises(ValueError, match="at least 1"):
         model.predict(x, "routed", probes=0)

@@ -60,7 +60,8 @@ pub(crate) struct SettingArgs {
     /// How far apart a track's passages lie that have rows of their own, in lengths of a query; 0 for one row a track.
     #[arg(long, value_name = "LENGTHS")]
     passage_hop: Option<f32>,
-    /// Give clients the routing layers, so that they can pick clusters themselves: for picked and picked-decided.
+    /// For picked and picked-decided: give clients the means of many small clusters, so that they can pick clusters themselves. No router is
+    /// learned then, unless a --config with `public_routing = true` asks for both.
     #[arg(long)]
     public_routing: bool,
     /// Seed of everything random in training.
@@ -83,7 +84,10 @@ impl SettingArgs {
         if let Some(clusters) = &self.clusters {
             config.stages = parse_clusters(clusters)?;
         }
-        config.public_routing |= self.public_routing;
+        if self.public_routing {
+            config.public_routing = true;
+            config.router.learned = false;
+        }
         config.spill = self.spill.unwrap_or(config.spill);
         config.passage_hop = self.passage_hop.unwrap_or(config.passage_hop);
         config.seed = self.train_seed.unwrap_or(config.seed);

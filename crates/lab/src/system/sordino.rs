@@ -97,15 +97,9 @@ impl Sordino {
         let features = comparison.features.rows.view();
         let cost = cost::of(&self.server, protocol)?;
         let mut all = Vec::new();
-        if protocol.decider() == Decider::Client {
-            if let Some(model) = &self.float {
-                all.push(clear(
-                    comparison,
-                    method(protocol, "float"),
-                    &cost,
-                    &float_answers(model, protocol, features)?,
-                ));
-            }
+        if let Some(model) = self.float.as_ref().filter(|_| protocol.decider() == Decider::Client) {
+            let float = float_answers(model, protocol, features)?;
+            all.push(clear(comparison, method(protocol, "float"), &cost, &float));
         }
         let integer = integer_answers(&self.pair()?, protocol, features)?;
         let mut integer = clear(comparison, method(protocol, "integer"), &cost, &integer);
