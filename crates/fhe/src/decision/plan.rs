@@ -56,9 +56,7 @@ impl Options {
     pub fn picked(self) -> Self {
         Self { routing: Routing::Public, ..self }
     }
-}
 
-impl Options {
     /// The first stage of a model of this shape that is evaluated.
     fn first(self, shape: &HierarchyShape) -> usize {
         if self.routing == Routing::Public { shape.stages().len() - 1 } else { 0 }
