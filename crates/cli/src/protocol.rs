@@ -36,7 +36,7 @@ pub(crate) enum ResolutionName {
     Standard,
     /// Two: margins about half as wide, comparisons half as slow again.
     Fine,
-    /// Four: a third of the margins, almost three times the time.
+    /// Four: less than half of the margins, almost three times the time.
     Finest,
 }
 

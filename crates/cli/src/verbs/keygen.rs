@@ -21,7 +21,7 @@ pub(crate) struct Keygen {
     /// Take this secret key instead of making one, and make an evaluation key of it.
     #[arg(long, value_name = "FILE", conflicts_with = "out", requires = "evaluation")]
     key: Option<PathBuf>,
-    /// File for an evaluation key, which decided needs. It is for the server and tells it nothing of the secret key.
+    /// File for an evaluation key, which decided and picked-decided need. It is for the server and tells it nothing of the secret key.
     #[arg(long, value_name = "FILE")]
     evaluation: Option<PathBuf>,
     /// Replace existing files (queries made with an old secret key can no longer be read). They stay until the new ones are whole.

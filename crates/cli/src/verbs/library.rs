@@ -46,7 +46,8 @@ enum Task {
         ids: Vec<u32>,
     },
     Rename(Rename),
-    /// Give clients the routing layers, so that they can pick clusters themselves, or keep them from those that come from now on.
+    /// Give clients the routing layers, so that they can pick clusters themselves, or keep them from those that come from now on. picked asks for few
+    /// clusters, and so suits a learned router; picked-decided suits either.
     Routing {
         /// Model folder.
         model: PathBuf,

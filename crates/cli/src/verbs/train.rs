@@ -61,7 +61,7 @@ pub(crate) struct SettingArgs {
     #[arg(long, value_name = "LENGTHS")]
     passage_hop: Option<f32>,
     /// For picked and picked-decided: give clients the means of many small clusters, so that they can pick clusters themselves. No router is
-    /// learned then, unless a --config with `public_routing = true` asks for both.
+    /// learned then, unless a --config with `public_routing = true` asks for both. Such a model has too many clusters for decided, and routed finds less with it.
     #[arg(long)]
     public_routing: bool,
     /// Seed of everything random in training.

@@ -95,7 +95,7 @@ pub(super) async fn client(
     path = "/v1/models/{model}/protocols/{protocol}/hello",
     params(
         ("model" = String, Path, description = "The model's name"),
-        ("protocol" = String, Path, pattern = "^(flat|routed|decided)$", description = "`flat`, `routed` or `decided`")
+        ("protocol" = String, Path, pattern = "^(flat|routed|decided|picked|picked-decided)$", description = "One of the protocols in the model's list")
     ),
     responses(
         (status = OK, description = "The message", body = Raw, content_type = "application/octet-stream"),

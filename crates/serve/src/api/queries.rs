@@ -22,7 +22,7 @@ use crate::problem::{Kind, OfQueries, Problem};
 use crate::state::{App, State as Shared};
 use crate::store::LoadError;
 
-/// Answers one message of a query, which names its trip and, for `decided`, its evaluation key.
+/// Answers one message of a query, which names its trip and, where the server decides, its evaluation key.
 ///
 /// The same bytes may be sent again as long as nothing was decrypted: a message changes nothing here but the budget.
 #[utoipa::path(
@@ -30,7 +30,7 @@ use crate::store::LoadError;
     path = "/v1/models/{model}/protocols/{protocol}/queries",
     params(
         ("model" = String, Path, description = "The model's name"),
-        ("protocol" = String, Path, pattern = "^(flat|routed|decided)$", description = "`flat`, `routed` or `decided`")
+        ("protocol" = String, Path, pattern = "^(flat|routed|decided|picked|picked-decided)$", description = "One of the protocols in the model's list")
     ),
     request_body(content = Raw, content_type = "application/octet-stream", description = "A query message"),
     responses(
