@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use common::{KEYS, Running, TOKEN, asked, bearer, bytes, half};
 use serde_json::{Value, json};
+use sordino_model::Protocol;
 use sordino_serve::{Budget, BudgetRule};
 
 /// Checks responses against the document, and remembers which it has seen.
@@ -142,5 +143,22 @@ fn the_document_is_one_of_openapi() {
                 assert!(known, "{method} {path}: {name}");
             }
         }
+    }
+}
+
+#[test]
+fn the_document_knows_every_protocol() {
+    let document: Value = serde_json::from_str(&sordino_serve::openapi()).expect("JSON");
+    let paths = document["paths"].as_object().expect("paths").values();
+    let operations = paths.flat_map(|path| path.as_object().expect("operations").values());
+    let parameters = operations.flat_map(|operation| operation["parameters"].as_array().into_iter().flatten());
+    let named: Vec<&Value> = parameters.filter(|parameter| parameter["name"] == "protocol").collect();
+    assert!(!named.is_empty());
+    for parameter in named {
+        let schema = jsonschema::validator_for(&parameter["schema"]).expect("a schema");
+        for protocol in Protocol::ALL {
+            assert!(schema.is_valid(&json!(protocol.name())), "{} is not in {parameter}", protocol.name());
+        }
+        assert!(!schema.is_valid(&json!("none")), "{parameter} takes anything");
     }
 }
