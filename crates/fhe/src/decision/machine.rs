@@ -75,9 +75,7 @@ impl Stages<'_> {
 
 /// Ciphertexts, for one query. Counts what it does.
 pub(crate) struct DecisionMachine<'a> {
-    all: Stages<'a>,
-    layout: &'a TournamentLayout,
-    stages: &'a [PreparedStage],
+    stages: Stages<'a>,
     /// The transform that the stages were prepared with.
     fourier: &'a Fourier,
     evaluator: Evaluator<'a>,
@@ -108,20 +106,19 @@ impl DecisionValue {
 
 impl<'a> DecisionMachine<'a> {
     /// A machine for one query.
-    pub(crate) fn new(all: Stages<'a>, fourier: &'a Fourier, evaluator: Evaluator<'a>, above: Lwe) -> Self {
-        let Stages { layout, prepared: stages, .. } = all;
-        let none = vec![Duration::ZERO; stages.len()];
+    pub(crate) fn new(stages: Stages<'a>, fourier: &'a Fourier, evaluator: Evaluator<'a>, above: Lwe) -> Self {
+        let none = vec![Duration::ZERO; stages.prepared.len()];
         let work = Work { play: none.clone(), index: none, ..Work::default() };
-        Self { all, layout, stages, fourier, evaluator, above, work }
+        Self { stages, fourier, evaluator, above, work }
     }
 
     /// The groups that a client asks for by these packed bits.
     pub(crate) fn indices(&mut self, asked: &[Glwe], packing: SparsePacking) -> Vec<DecisionValue> {
         let start = Instant::now();
         let mut bits = self.evaluator.unpacked(asked, packing).into_iter();
-        let each = self.layout.stage(0).index_bits();
+        let each = self.stages.layout.stage(0).index_bits();
         let index = |_| DecisionValue::Index(bits.by_ref().take(each).collect());
-        let indices = (0..self.layout.groups_asked()).map(index).collect();
+        let indices = (0..self.stages.layout.groups_asked()).map(index).collect();
         self.work.unpack += start.elapsed();
         indices
     }
@@ -141,7 +138,7 @@ impl<'a> DecisionMachine<'a> {
 
     /// The bits of a choice: which entry that a choice led to, and the slot's position.
     fn split<'c>(&self, choice: &'c Choice) -> (&'c [Ggsw], &'c [Ggsw]) {
-        choice.index.split_at(choice.index.len() - self.layout.position_bits(choice.stage))
+        choice.index.split_at(choice.index.len() - self.stages.layout.position_bits(choice.stage))
     }
 
     /// The columns that the choices before `choice` lead to: one set for every slot of the group that was chosen among.
@@ -166,17 +163,17 @@ impl<'a> DecisionMachine<'a> {
     /// The set of columns that `choice` leads to.
     fn follow(&self, columns: &[Glwe], choice: &Choice) -> Vec<Glwe> {
         let sets = self.before(columns, choice);
-        let width = (sets.len() / self.layout.stage(choice.stage).outputs()).max(1);
-        let mut nodes: Vec<Option<&[Glwe]>> = vec![None; 1 << self.layout.position_bits(choice.stage)];
+        let width = (sets.len() / self.stages.layout.stage(choice.stage).outputs()).max(1);
+        let mut nodes: Vec<Option<&[Glwe]>> = vec![None; 1 << self.stages.layout.position_bits(choice.stage)];
         for (slot, set) in sets.chunks(width).enumerate() {
-            nodes[self.layout.position(choice.stage, slot)] = Some(set);
+            nodes[self.stages.layout.position(choice.stage, slot)] = Some(set);
         }
         self.evaluator.select_each(&nodes, self.split(choice).1)
     }
 
     /// The scores of the group of stage `stage` at the position of these bits in its set of columns.
     fn group(&self, stage: usize, set: &[Glwe], position: &[Ggsw]) -> Glwe {
-        let layout = self.layout.stage(stage);
+        let layout = self.stages.layout.stage(stage);
         let (column_bits, block_bits) = position.split_at(layout.column_bits());
         let column = self.evaluator.select(layout.at_words(set), column_bits);
         let mut column = column.unwrap_or_else(|| Glwe::zero(self.evaluator.size()));
@@ -194,7 +191,7 @@ impl<'a> DecisionMachine<'a> {
         let entries: Vec<Glwe> = choice.entries.iter().flatten().map(|path| self.address(path, first)).collect();
         let above = self.evaluator.select(entries.iter().map(Some), which);
         let mut out = above.unwrap_or_else(|| Glwe::zero(self.evaluator.size()));
-        let first = first + self.layout.address_bits(choice.stage) - position.len();
+        let first = first + self.stages.layout.address_bits(choice.stage) - position.len();
         for (i, bit) in position.iter().enumerate() {
             let one = self.marker(first + i);
             self.evaluator.gate(bit, &[one]).iter().for_each(|bit| out.add_assign(bit));
@@ -216,9 +213,9 @@ impl<'a> DecisionMachine<'a> {
         tournament: EncryptedTournament,
     ) -> Result<DecisionValue, FheError> {
         let start = Instant::now();
-        let last = stage + 1 == self.stages.len();
+        let last = stage + 1 == self.stages.prepared.len();
         // Scores are integers: above the threshold means above it by one half.
-        let half = (self.stages[stage].encoding.delta() / 2).wrapping_neg();
+        let half = (self.stages.prepared[stage].encoding.delta() / 2).wrapping_neg();
         let score = last.then(|| {
             let mut score = difference(tournament.winner(), &self.above);
             add_constant(&mut score, half);
@@ -236,7 +233,7 @@ impl Machine for DecisionMachine<'_> {
     type Error = FheError;
 
     fn linear(&mut self, stage: StageId, input: &DecisionValue) -> Result<DecisionValue, FheError> {
-        let prepared = &self.stages[self.all.place(stage)?];
+        let prepared = &self.stages.prepared[self.stages.place(stage)?];
         let DecisionValue::Vector(vector) = input else {
             return Err(FheError::Kind { op: "linear", found: input.kind(), expected: "a vector" });
         };
@@ -273,9 +270,9 @@ impl Machine for DecisionMachine<'_> {
         stage: StageId,
         entries: &[(&DecisionValue, Option<&DecisionValue>)],
     ) -> Result<DecisionValue, FheError> {
-        let place = self.all.place(stage)?;
-        let (prepared, layout) = (&self.stages[place], self.layout.stage(place));
-        let mut candidates: Vec<Option<Lwe>> = vec![None; 1 << self.layout.candidate_bits(place, entries.len())];
+        let place = self.stages.place(stage)?;
+        let (prepared, layout) = (&self.stages.prepared[place], self.stages.layout.stage(place));
+        let mut candidates: Vec<Option<Lwe>> = vec![None; 1 << self.stages.layout.candidate_bits(place, entries.len())];
         let mut paths = Vec::with_capacity(entries.len());
         for (e, (scores, path)) in entries.iter().enumerate() {
             let scores = match scores {
@@ -286,7 +283,7 @@ impl Machine for DecisionMachine<'_> {
                 }
             };
             for slot in 0..layout.used() {
-                candidates[self.layout.candidate(place, e, slot)] = Some(scores.extract(slot));
+                candidates[self.stages.layout.candidate(place, e, slot)] = Some(scores.extract(slot));
             }
             let found = path.filter(|path| !matches!(path, DecisionValue::Index(_)));
             paths.push(found.map(|path| path.choice("argmax").cloned()).transpose()?);
