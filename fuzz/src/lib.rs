@@ -19,7 +19,7 @@ use sordino_audio::{DecodeLimits, decode_bytes};
 use sordino_corpus::MelTable;
 use sordino_fhe::params::INSECURE_N512;
 use sordino_fhe::{ClientKey, EvaluationKey, Plan, SecretKey, ServerKey};
-use sordino_model::{ClientModel, Protocol, Resolution, ServerModel};
+use sordino_model::{ClientModel, Protocol, ServerModel};
 use sordino_service::{Client, Hello, Message, Server};
 
 pub use corpus::seeds;
@@ -72,13 +72,7 @@ pub(crate) static TALKS: LazyLock<Vec<Talk>> = LazyLock::new(|| {
         let key = ClientKey::registered(secret.clone(), id);
         Some(Talk { half: half.clone(), hello: server.hello(), server, key })
     };
-    let protocols = [
-        Protocol::Flat,
-        Protocol::Routed { probes: 2 },
-        Protocol::Decided { probes: 1, answers: 1, resolution: Resolution::Standard },
-        Protocol::Picked { probes: 2 },
-        Protocol::PickedDecided { probes: 2, answers: 1, resolution: Resolution::Standard },
-    ];
+    let protocols = Protocol::ALL.map(|protocol| protocol.with_probes(protocol.probes().min(2)));
     protocols.into_iter().filter_map(talk).collect()
 });
 

@@ -9,7 +9,7 @@ use common::{KEYS, features, model};
 use serde_json::{Value, json};
 use sordino_fhe::ClientKey;
 use sordino_fhe::params::INSECURE_N512;
-use sordino_model::{Decider, Pair, Protocol, Resolution};
+use sordino_model::{Decider, Pair, Protocol};
 use sordino_service::{Client, Server, Step};
 
 const DECODER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/formats/decoder.py");
@@ -31,14 +31,7 @@ fn a_second_decoder_reads_every_key_and_message() {
     let pair = Pair::new(&half, &server_half).unwrap();
     let (secret, evaluation) = &KEYS[0];
     let heard = features(&half, Some(6));
-    let protocols = [
-        Protocol::Flat,
-        Protocol::Routed { probes: 2 },
-        Protocol::Decided { probes: 1, answers: 1, resolution: Resolution::Standard },
-        Protocol::Picked { probes: 2 },
-        Protocol::PickedDecided { probes: 2, answers: 1, resolution: Resolution::Standard },
-    ];
-    for protocol in protocols {
+    for protocol in Protocol::ALL.map(|protocol| protocol.with_probes(protocol.probes().min(2))) {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
         let server = Server::new(&server_half, protocol, &INSECURE_N512).unwrap();
