@@ -24,7 +24,8 @@ pub(crate) struct ServerArgs {
     /// Which of its models; not needed where it has one.
     #[arg(long = "model", value_name = "NAME", requires = "server")]
     model_name: Option<String>,
-    /// A file with the token that its operator gave out; SORDINO_TOKEN has it too. Without either, one is made up where an evaluation key needs it.
+    /// A file with the token that its operator gave out; SORDINO_TOKEN has it too. Without either, one is made up where an evaluation
+    /// key needs it.
     #[arg(long, value_name = "FILE", requires = "server")]
     token: Option<PathBuf>,
     /// Trust the certificates in this PEM file, and no others.

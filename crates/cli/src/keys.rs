@@ -14,12 +14,12 @@ use crate::report::{self, note};
 /// Where the client's keys are.
 #[derive(Args)]
 pub(crate) struct KeyArgs {
-    /// The client's secret key (`sordino keygen`). Without it a fresh one is drawn; where that of --server decides, one is made once for
-    /// each server and kept.
+    /// The client's secret key (`sordino keygen`). Without it a fresh one is drawn; for a --server that decides, one is made once and
+    /// kept.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// The client's evaluation key, where the server decides (`sordino keygen --evaluation`). Without it, it is made from the secret key; with --server
-    /// it is kept beside that, its name ending in .eval.
+    /// The client's evaluation key, where the server decides (`sordino keygen --evaluation`). Without it, it is made from the secret key;
+    /// with --server it is kept beside that, its name ending in .eval.
     #[arg(long, value_name = "FILE")]
     evaluation_key: Option<PathBuf>,
 }
