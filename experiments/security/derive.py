@@ -114,7 +114,8 @@ def products():
     for name, terms, target, at in [
         ("selection", 2 * 2 * RING, 64, "a gate of routed, 2 levels"),
         ("keyswitch", RING * 6, 40, "the keyswitch of a comparison"),
-        ("rotation", 918 * 2 * RING, 40, "the blind rotation of a comparison"),
+        # 459 steps of three patterns; differences of two digits count two thirds (docs/one-trip.md, section 5).
+        ("rotation", 459 * 3 * 2 * RING * 2 // 3, 40, "the blind rotation of a comparison"),
     ]:
         exponent = target * log(2)
         number(f"product.{name}", cost(exponent, terms), f"bits that Lemma 2 costs at 2^-{target}: {at}, {terms:,} products")
@@ -159,11 +160,13 @@ class Contest:
     def small(self, n, log2_noise):
         return n, heavy(n), (2.0 ** (2 * (log2_noise - 32) + 1) + 1) / 6 * 2.0**64
 
-    def rotation(self, small, base, levels):
+    def rotation(self, small, base, levels, bits):
         n, ones, _ = small
-        digits = 2 * levels * RING * self.digit(base)
-        gate = digits * (self.fresh + self.truncation(48)) + self.fourier(digits)
-        return n * gate + ones * (1 + self.weight) * self.truncation(base * levels)
+        # Steps of several bits multiply digits by X^a - 1.
+        turned = 1 if bits == 1 else 2
+        digits = turned * 2 * levels * RING * self.digit(base)
+        product = digits * (self.fresh + self.truncation(48)) + self.fourier(digits)
+        return n / bits * (2**bits - 1) * product + min(ones, n / bits) * turned * (1 + self.weight) * self.truncation(base * levels)
 
     def __init__(self, selected, norm_squared, body_bits, positions):
         self.positions = positions
@@ -171,13 +174,13 @@ class Contest:
         self.keyswitch = RING * 6 * self.digit(3) * compare[2]
         switch = (compare[0] / 4 + 1) * (2.0**64 / 4096) ** 2 / 12
         self.comparison = self.keyswitch + self.weight * self.truncation(18) + self.truncation(32) + switch
-        self.compare_rotation = self.rotation(compare, 23, 1)
+        self.compare_rotation = self.rotation(compare, 23, 1, 2)
         digits = 6 * RING * self.digit(7)
         automorphism = digits * (self.fresh + self.truncation(48)) + self.weight * self.truncation(42) + self.fourier(digits)
         trace = sum(RING * 2.0**r + 4.0**r for r in range(11)) * automorphism
         norm = (self.weight / RING) ** 4 * RING**3 / 3 + RING * RING / 2
         square = digits * (self.fresh + self.truncation(48)) + norm * self.truncation(42) + self.fourier(digits)
-        both = 4 * self.digit(4) * (1 + self.weight) * (self.rotation(refresh, 15, 2) + trace)
+        both = 4 * self.digit(4) * (1 + self.weight) * (self.rotation(refresh, 15, 2, 1) + trace)
         self.gate = both + 4 * RING * self.digit(4) * square + (1 + self.weight) * self.truncation(16) + self.fourier(8 * RING * self.digit(4))
         self.input = norm_squared * (self.fresh + self.truncation(body_bits)) + selected * self.gate
         self.selected, self.rounds = selected, WORD_BITS

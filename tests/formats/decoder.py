@@ -328,7 +328,7 @@ def decided_reply(reader, said, keys):
 
 def evaluation_key(data, keys):
     """Looks into every section: the first list's first ciphertext, and the first row of both keyswitches."""
-    content, checksum = opened(data, b"SRDNEVK\x03")
+    content, checksum = opened(data, b"SRDNEVK\x04")
     reader, ring = Reader(content), len(keys["ring"])
     if reader.number("H") != keys["set"]:
         fail("evaluation key: another parameter set")
@@ -355,7 +355,11 @@ def evaluation_key(data, keys):
                 small([(x - y) % Q for x, y in zip(phase, expected)], name, 1 << 22)
         out[name] = lists
 
-    section("comparisons", len(keys["compare"]), 2, 23, lambda i: [-s * keys["compare"][i] for s in keys["ring"]])
+    def only_first(i):
+        """Whether of two bits only the first is set: the first pattern of a step of two."""
+        return keys["compare"][2 * i] * (1 - keys["compare"][2 * i + 1])
+
+    section("comparisons", len(keys["compare"]) // 2, 6, 23, lambda i: [-s * only_first(i) for s in keys["ring"]])
     section("refreshes", len(keys["refresh"]), 4, 15, lambda i: [-s * keys["refresh"][i] for s in keys["ring"]])
     section("trace", len(exponents), 6, 7, lambda i: [-s for s in turned(exponents[i])])
     section("square", 1, 6, 7, lambda i: square)

@@ -13,10 +13,10 @@ import pathlib
 import struct
 import sys
 
-from decoder import Q, Reader, chacha20, opened, packed_bytes, secret_key, times_key, unpacked
+from decoder import Q, Reader, chacha20, opened, packed_bytes, secret_key, signed, times_key, unpacked
 
-#           name: (base and levels of the keyswitch, of the rotation, low bits of an index that stay zero)
-LOOKUPS = {"compare": ((3, 6), (23, 1), 0), "refresh": ((5, 2), (15, 2), 2)}
+#           name: (base and levels of the keyswitch; of the rotation, and bits a step; low bits of an index that stay zero)
+LOOKUPS = {"compare": ((3, 6), (23, 1, 2), 0), "refresh": ((5, 2), (15, 2, 1), 2)}
 
 
 def digits(x, base_log, levels, top):
@@ -36,7 +36,7 @@ def digits(x, base_log, levels, top):
 
 def key_sections(data, keys):
     """The GGSW rows of both small keys as (mask, body), and both keyswitch keys as (seed, bodies)."""
-    content, _ = opened(data, b"SRDNEVK\x03")
+    content, _ = opened(data, b"SRDNEVK\x04")
     reader, ring = Reader(content), len(keys["ring"])
     reader.number("H")
 
@@ -49,7 +49,9 @@ def key_sections(data, keys):
             out.append([(masks[j], bodies[j * ring:(j + 1) * ring]) for j in range(rows)])
         return out
 
-    ggsw = {"compare": lists(len(keys["compare"]), 2), "refresh": lists(len(keys["refresh"]), 4)}
+    ggsw = {}
+    for name, (_, (_, levels, bits), _) in LOOKUPS.items():
+        ggsw[name] = lists(len(keys[name]) // bits, (2 ** bits - 1) * 2 * levels)
     reader.take((ring.bit_length() - 1 + 1) * (32 + packed_bytes(6 * ring, 48)))
     keyswitch = {}
     for name, levels in (("compare", 6), ("refresh", 2)):
@@ -113,23 +115,32 @@ def product(small, big):
     return [(a - b) % Q for a, b in zip(out[:n], out[n:])]
 
 
-def rotated(table, mask, body, ggsw, base_log, levels):
-    """The table, times X to minus the phase, one controlled rotation for each bit of the small key."""
+def rotated(table, mask, body, ggsw, base_log, levels, bits):
+    """The table, times X to minus the phase, `bits` bits of the small key a step. For each pattern of them a GGSW ciphertext says whether
+    it is theirs. It multiplies the digits of a difference where a step has one bit, and else a difference of digits."""
     n = len(table)
     sums = [[0] * n, turned(table, 2 * n - body)]
-    for power, rows in zip(mask, ggsw):
-        if power == 0:
-            continue
-        moved = []
-        for p in sums:
-            difference = [(a - b) % Q for a, b in zip(turned(p, power), p)]
-            # Half of the coefficients have digits that end at the top, so that their mean is zero.
-            moved.append([digits(x, base_log, levels, i & 1) for i, x in enumerate(difference)])
-        for level in range(levels):
+
+    # Half of the coefficients have digits that end at the top, so that their mean is zero.
+    def split(p):
+        written = [digits(x % Q, base_log, levels, i & 1) for i, x in enumerate(p)]
+        return [[digit[level] for digit in written] for level in range(levels)]
+
+    def less(p, power):
+        return [signed(a, 64) - b for a, b in zip(turned(p, power), p)]
+
+    for step, rows in enumerate(ggsw):
+        powers = mask[step * bits:(step + 1) * bits]
+        whole = [split(p) for p in sums]
+        before = [list(p) for p in sums]
+        for pattern in range(1, 2 ** bits):
+            power = sum(a for bit, a in enumerate(powers) if pattern >> bit & 1)
             for half in range(2):
-                digit = [d[level] for d in moved[half]]
-                for part in range(2):
-                    sums[part] = [(a + b) % Q for a, b in zip(sums[part], product(digit, rows[2 * level + half][part]))]
+                moved = split(less(before[half], power)) if bits == 1 else [less(p, power) for p in whole[half]]
+                for level in range(levels):
+                    row = rows[((pattern - 1) * levels + level) * 2 + half]
+                    for part in range(2):
+                        sums[part] = [(a + b) % Q for a, b in zip(sums[part], product(moved[level], row[part]))]
     return sums
 
 

@@ -152,11 +152,11 @@ fn full_batch(key: &ServerKey, lookup: &Lookup, table: &Table) -> f64 {
     times.iter().sum::<f64>() / times.len().max(1) as f64
 }
 
-/// Any powers will do but zeros, which are skipped; how even they are decides what a finer resolution takes.
+/// Any powers will do; how even they are decides what a finer resolution takes, so they are random.
 fn exponents(lookup: &Lookup, table: &Table, seed: usize) -> Exponents {
-    let bits = lookup.rotation.steps();
-    let power = |i: usize| ((scatter((seed * bits + i) as u64) >> (64 - table.modulus_log2())) as u32).max(1);
-    Exponents::new((0..=bits).map(power))
+    let mut words = vec![0; lookup.rotation.bits() + 1];
+    Random::new([2; SEED_BYTES], seed as u64).uniform(&mut words);
+    Exponents::new(words.into_iter().map(|word| (word >> (64 - table.modulus_log2())) as u32))
 }
 
 /// Multiplies by the golden ratio: neighbours end far apart.

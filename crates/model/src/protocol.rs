@@ -30,8 +30,8 @@ pub enum Decider {
     Server,
 }
 
-/// How finely the server compares encrypted scores. Blind rotations use `2^v` accumulators, and cost 1.5 times as much with two and 2.75
-/// times with four.
+/// How finely the server compares encrypted scores. Blind rotations use `2^v` accumulators, and take 1.75 times as many products with two
+/// and 3.44 times with four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resolution {

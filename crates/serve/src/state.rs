@@ -42,7 +42,7 @@ pub(crate) struct State {
 
 impl State {
     /// Memory of an expanded evaluation key, for which room is made before one is read.
-    pub(crate) const EXPANDED_KEY: usize = 205 << 20;
+    pub(crate) const EXPANDED_KEY: usize = 233 << 20;
 
     pub(crate) async fn open(settings: Options) -> Result<App, ServeError> {
         let store = Store::open(&settings.store)?;

@@ -72,7 +72,7 @@ pub(crate) struct Serve {
     /// Memory for expanded evaluation keys in MB; one takes 214.
     #[arg(long, default_value_t = 2_048, value_name = "MB", value_parser = clap::value_parser!(u32).range(256..))]
     key_memory: u32,
-    /// Evaluation keys that are kept in all; one takes 59 MB of the store.
+    /// Evaluation keys that are kept in all; one takes 70 MB of the store.
     #[arg(long, default_value_t = 256, value_name = "N")]
     most_keys: u32,
     /// Connections at once.

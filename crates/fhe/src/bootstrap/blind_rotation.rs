@@ -1,29 +1,35 @@
 //! Blind rotation, batched: look a table up at an encrypted index.
 //!
 //! An LWE ciphertext is switched to modulus `2N`, and its phase becomes the power of X by which a table is rotated, one CMUX per
-//! bit of a small key (Chillotti et al., TFHE). Three things differ from the textbook:
+//! bit of a small key (Chillotti et al., TFHE). Four things differ from the textbook:
 //!
-//! - **Batches.** A batch of accumulators visits each GGSW ciphertext of the key together, so the key (60 MB and more) is read from
+//! - **Batches.** A batch of accumulators visits each step of the key together, so the key (90 MB and more) is read from
 //!   memory once per batch and not once per rotation.
 //! - **Centred rounding.** The key is binary, so the rounding errors `e_i` of the mask shift the phase by `sum e_i s_i`, whose mean,
 //!   `sum e_i / 2`, is public; taking it out leaves variance n/48 instead of n/24 (tfhe's "centred mean" modulus switch).
+//! - **Steps of several bits.** The key has a GGSW ciphertext for every pattern that the bits of a step can have, zeros apart, and
+//!   one of them at most encrypts 1. A step adds `sum (X^power - 1) GGSW` times the accumulator, so two bits take the transforms of one
+//!   (Zhou et al., ePrint 2017/735, and Bourse et al., ePrint 2017/1114). Powers of X multiply what is transformed already.
 //! - **Extension.** With `2^v` accumulators, read as one polynomial in `Y` with `Y^(2^v) = X`, the index has modulus `2^v 2N` under
-//!   the same key (Lee and Yoon, ePrint 2023/402). It would cost `2^v` times as much, but gates commute, and of the result only component
-//!   0 is read. A power of `Y` whose exponent is divisible by `2^k` leaves components apart that differ modulo `2^k`. So odd
-//!   exponents come first, on all components, and the more even ones later, on the fewer that still count: 1.5 times the cost for two
-//!   accumulators, 2.75 times for four.
+//!   the same key (Lee and Yoon, ePrint 2023/402). It would cost `2^v` times as much, but steps commute, and of the result only component
+//!   0 is read. A power of `Y` whose exponent is divisible by `2^k` leaves components apart that differ modulo `2^k`. So steps with an odd
+//!   exponent come first, on all components, and the more even ones later, on the fewer that still count. Of steps of two bits three in
+//!   four have an odd exponent: 1.75 times the products for two accumulators, 3.44 times for four.
 
 use aligned_vec::{ABox, avec};
+use rayon::prelude::*;
 use tfhe_fft::c64;
 
-use crate::ring::fourier::{Fourier, Scratch, rotate_and_subtract};
-use crate::ring::gadget::Gadget;
+use crate::keys::gadgets::RotationGadget;
+use crate::ring::fourier::{Fourier, Scratch};
 use crate::ring::glwe::Glwe;
+use crate::ring::product::{Turn, split};
 
-/// GGSW encryptions of the bits of a small key, in the Fourier domain, each of shape `[levels, 2, 2, N/2]`.
+/// For every step the GGSW encryptions of its patterns, in the Fourier domain, of shape `[patterns, levels, 2, 2, N/2]`; split where a
+/// step has several bits.
 pub(crate) struct RotationKey {
-    gadget: Gadget,
-    bits: Vec<ABox<[c64]>>,
+    gadget: RotationGadget,
+    steps: Vec<ABox<[c64]>>,
 }
 
 /// What a blind rotation looks up: a function of the index `0..2^v N`, continued negacyclically (`f(x + 2^v N) = -f(x)`).
@@ -77,19 +83,22 @@ impl Table {
 }
 
 impl RotationKey {
-    /// From GGSW ciphertexts of the key's bits: for every level, encryptions of `-s m q/B^level` and `m q/B^level`.
-    pub(crate) fn new(gadget: Gadget, bits: Vec<ABox<[c64]>>) -> Self {
-        Self { gadget, bits }
+    /// From GGSW ciphertexts of the patterns of every step: for every level, encryptions of `-s m q/B^level` and `m q/B^level`.
+    pub(crate) fn new(gadget: RotationGadget, mut steps: Vec<ABox<[c64]>>) -> Self {
+        if gadget.bits > 1 {
+            steps.par_iter_mut().for_each(|step| split(step));
+        }
+        Self { gadget, steps }
     }
 
-    /// Steps of a rotation, one for every bit of the key.
-    pub(crate) fn steps(&self) -> usize {
-        self.bits.len()
+    /// Bits of the small key.
+    pub(crate) fn bits(&self) -> usize {
+        self.steps.len() * self.gadget.bits
     }
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        self.bits.iter().map(|bit| size_of_val(&**bit)).sum()
+        self.steps.iter().map(|step| size_of_val(&**step)).sum()
     }
 
     /// The table, rotated so that coefficient 0 is its value at the encrypted index; for every ciphertext of a batch.
@@ -113,33 +122,93 @@ impl RotationKey {
     ) -> Vec<Glwe> {
         let (size, extension) = (fourier.size(), tables.first().map_or(1, |table| table.extension()));
         debug_assert!(tables.iter().all(|table| table.extension() == extension));
-        let order = 2 * size * extension;
         let mut accumulators: Vec<Vec<Glwe>> =
-            tables.iter().zip(batch).map(|(table, e)| start(table, order - e.body as usize)).collect();
-        let mut differences = vec![avec![0u64; 2 * size].into_boxed_slice(); extension];
-        let offsets = self.gadget.offsets();
-        // In pass `k` those exponents that are divisible by 2^k and not by 2^(k + 1), in the last one all that are left.
+            tables.iter().zip(batch).map(|(table, e)| start(table, e.body)).collect();
+        let mut step = Step::new(self.gadget, size, extension);
+        // In pass `k` those steps whose exponents are all divisible by 2^k and not by 2^(k + 1), in the last one all that are left.
         let passes = extension.ilog2();
         for pass in 0..=passes {
-            let stride = 1 << pass;
-            for (i, ggsw) in self.bits.iter().enumerate() {
+            for (i, key) in self.steps.iter().enumerate() {
                 for (accumulator, exponents) in accumulators.iter_mut().zip(batch) {
-                    let power = exponents.mask[i] as usize;
-                    if power == 0 || power.trailing_zeros().min(passes) != pass {
+                    let powers = &exponents.mask[i * self.gadget.bits..(i + 1) * self.gadget.bits];
+                    let together = powers.iter().fold(0, |all, power| all | power);
+                    if together == 0 || together.trailing_zeros().min(passes) != pass {
                         continue;
                     }
-                    let components = || (0..extension).step_by(stride);
-                    for j in components() {
-                        let (source, power) = shift(j, power, extension);
-                        subtract_rotated(&accumulator[source], &accumulator[j], power, offsets, &mut differences[j]);
-                    }
-                    for j in components() {
-                        fourier.add_product(self.gadget, &differences[j], ggsw, accumulator[j].as_mut_slice(), scratch);
+                    match powers {
+                        [power] => step.of_one(accumulator, *power as usize, 1 << pass, key, fourier, scratch),
+                        _ => step.of_several(accumulator, powers, 1 << pass, key, fourier, scratch),
                     }
                 }
             }
         }
         accumulators.into_iter().map(|mut components| components.swap_remove(0)).collect()
+    }
+}
+
+/// A step, and the memory in which it works.
+struct Step {
+    gadget: RotationGadget,
+    /// For every component, what is multiplied with the key: a ciphertext, or its digits of shape `[levels, 2, N/2]`.
+    differences: Vec<Glwe>,
+    digits: Vec<ABox<[c64]>>,
+}
+
+impl Step {
+    fn new(gadget: RotationGadget, size: usize, extension: usize) -> Self {
+        let digits = avec![c64::default(); gadget.digits.levels as usize * size].into_boxed_slice();
+        Self { gadget, differences: vec![Glwe::zero(size); extension], digits: vec![digits; extension] }
+    }
+
+    /// For one bit, of which the digits are those of the difference that it makes. They are half as large as two differences of digits.
+    fn of_one(
+        &mut self,
+        accumulator: &mut [Glwe],
+        power: usize,
+        stride: usize,
+        key: &[c64],
+        fourier: &Fourier,
+        scratch: &mut Scratch,
+    ) {
+        let extension = accumulator.len();
+        for j in (0..extension).step_by(stride) {
+            let (source, power) = shift(j, power, extension);
+            accumulator[source].turned_less(&accumulator[j], power, &mut self.differences[j]);
+        }
+        for j in (0..extension).step_by(stride) {
+            fourier.add_product(
+                self.gadget.digits,
+                self.differences[j].as_slice(),
+                key,
+                accumulator[j].as_mut_slice(),
+                scratch,
+            );
+        }
+    }
+
+    /// For several bits: the digits of what there is are transformed once, and turned for every pattern.
+    fn of_several(
+        &mut self,
+        accumulator: &mut [Glwe],
+        powers: &[u32],
+        stride: usize,
+        key: &[c64],
+        fourier: &Fourier,
+        scratch: &mut Scratch,
+    ) {
+        let extension = accumulator.len();
+        for j in (0..extension).step_by(stride) {
+            fourier.digits(self.gadget.digits, accumulator[j].as_slice(), &mut self.digits[j], scratch);
+        }
+        for j in (0..extension).step_by(stride) {
+            let turn = |pattern: usize| {
+                let set = |(bit, power): (usize, &u32)| *power as usize * (pattern >> bit & 1);
+                let (source, power) = shift(j, powers.iter().enumerate().map(set).sum(), extension);
+                Turn { power, digits: &self.digits[source] }
+            };
+            let turns: Vec<Turn> = (1..=self.gadget.patterns()).map(turn).collect();
+            fourier.add_turned(&turns, &self.digits[j], key, accumulator[j].as_mut_slice(), scratch);
+        }
     }
 }
 
@@ -149,29 +218,15 @@ fn shift(j: usize, power: usize, extension: usize) -> (usize, usize) {
     if j >= part { (j - part, whole) } else { (j + extension - part, whole + 1) }
 }
 
-/// The table times `Y^power`.
-fn start(table: &Table, power: usize) -> Vec<Glwe> {
-    let (extension, zero) = (table.extension(), Glwe::zero(table.components[0].size()));
-    let power = power % (2 * zero.size() * extension);
-    (0..extension)
-        .map(|j| {
-            let (source, power) = shift(j, power, extension);
-            let mut out = zero.clone();
-            subtract_rotated(&table.components[source], &zero, power % (2 * zero.size()), [0; 2], out.as_mut_slice());
-            out
-        })
-        .collect()
-}
-
-/// `out = X^power p - q + offsets`.
-fn subtract_rotated(p: &Glwe, q: &Glwe, power: usize, offsets: [u64; 2], out: &mut [u64]) {
-    let size = p.size();
-    let power = power % (2 * size);
-    for ((p, q), out) in
-        p.as_slice().chunks_exact(size).zip(q.as_slice().chunks_exact(size)).zip(out.chunks_exact_mut(size))
-    {
-        rotate_and_subtract(p, q, power, offsets, out);
-    }
+/// The table times `Y^-power`.
+fn start(table: &Table, power: u32) -> Vec<Glwe> {
+    let extension = table.extension();
+    let component = |j: usize| {
+        let from = j + power as usize;
+        let source = &table.components[from % extension];
+        source.divide_by_monomial(from / extension % (2 * source.size()))
+    };
+    (0..extension).map(component).collect()
 }
 
 impl Exponents {

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sordino_model::layout::KEY_ID_BYTES;
 
-use crate::keys::gadgets::DecisionGadgets;
+use crate::keys::gadgets::{DecisionGadgets, RotationGadget};
 use crate::keys::keyswitch::SeededKeyswitchKey;
 use crate::keys::pieces::Pieces;
-use crate::params::{ParameterId, ParameterSet};
+use crate::params::{ParameterId, ParameterSet, SmallKey};
 use crate::ring::automorphism::trace_exponents;
 use crate::ring::gadget::Gadget;
 use crate::ring::random::Random;
@@ -20,7 +20,7 @@ use crate::wire::checksum::Hashing;
 use crate::wire::seeded;
 use crate::{FheError, KeyId, SecretKey};
 
-const MAGIC: &[u8; 8] = b"SRDNEVK\x03";
+const MAGIC: &[u8; 8] = b"SRDNEVK\x04";
 /// Magic number, parameter set.
 const HEADER_BYTES: usize = MAGIC.len() + 2;
 /// Bits kept of the bodies.
@@ -59,9 +59,13 @@ pub(crate) struct Sections {
 impl Sections {
     pub(crate) fn of(p: &ParameterSet) -> Self {
         let g = DecisionGadgets::STANDARD;
+        let rotation = |small: SmallKey, gadget: RotationGadget| Section {
+            blocks: small.dimension.0 / gadget.bits,
+            rows: gadget.patterns() * 2 * gadget.digits.levels as usize,
+        };
         Self {
-            compare: Section { blocks: p.compare.dimension.0, rows: 2 * g.compare.levels as usize },
-            refresh: Section { blocks: p.refresh.dimension.0, rows: 2 * g.refresh.levels as usize },
+            compare: rotation(p.compare, g.compare),
+            refresh: rotation(p.refresh, g.refresh),
             trace: Section { blocks: trace_exponents(p.ring()).len(), rows: g.trace.levels as usize },
             square: Section { blocks: 1, rows: g.square.levels as usize },
         }

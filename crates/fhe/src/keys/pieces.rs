@@ -4,7 +4,7 @@
 use sordino_front::threads;
 
 use crate::keys::evaluation::{BODY_BITS, Sections};
-use crate::keys::gadgets::DecisionGadgets;
+use crate::keys::gadgets::{DecisionGadgets, RotationGadget};
 use crate::keys::keyswitch::SeededKeyswitchKey;
 use crate::keys::secret::wipe;
 use crate::params::ParameterSet;
@@ -24,9 +24,9 @@ pub struct Pieces<'a> {
 /// Which piece.
 #[derive(Clone, Copy)]
 enum Piece {
-    /// The GGSW encryption of one bit of the small key of comparisons.
+    /// The GGSW encryptions of one step by the small key of comparisons.
     Compare(usize),
-    /// The GGSW encryption of one bit of the small key of refreshes.
+    /// The GGSW encryptions of one step by the small key of refreshes.
     Refresh(usize),
     /// The keyswitch of one step of the trace.
     Trace(usize),
@@ -90,8 +90,8 @@ impl<'a> Pieces<'a> {
         let keyswitch =
             |small, bits, gadget| SeededKeyswitchKey::encrypt(secret, small, bits, gadget, seeds).into_bytes();
         match piece {
-            Piece::Compare(i) => self.block(self.ggsw(g.compare, secret.compare()[i]), seeds[0]),
-            Piece::Refresh(i) => self.block(self.ggsw(g.refresh, secret.refresh()[i]), seeds[0]),
+            Piece::Compare(i) => self.block(self.step(g.compare, secret.compare(), i), seeds[0]),
+            Piece::Refresh(i) => self.block(self.step(g.refresh, secret.refresh(), i), seeds[0]),
             Piece::Trace(step) => self.block(self.turned(step, g.trace), seeds[0]),
             Piece::Square => {
                 let square = negacyclic_square(secret.glwe().as_ref());
@@ -109,6 +109,16 @@ impl<'a> Pieces<'a> {
         seeded::encrypt(self.secret, &messages, BODY_BITS, &mut Random::new(seed, 0), &mut bytes);
         wipe(&mut messages);
         bytes
+    }
+
+    /// The GGSW ciphertexts of a step: for every pattern but zeros, whether the step's bits are that pattern.
+    fn step(&self, gadget: RotationGadget, small: &[u64], step: usize) -> Vec<u64> {
+        let bits = &small[step * gadget.bits..(step + 1) * gadget.bits];
+        // 1 where all bits agree with the pattern, without a branch on a secret.
+        let is = |pattern: usize| -> u64 {
+            bits.iter().enumerate().map(|(i, bit)| 1 ^ bit ^ (pattern >> i & 1) as u64).product()
+        };
+        (1..=gadget.patterns()).flat_map(|pattern| self.ggsw(gadget.digits, is(pattern))).collect()
     }
 
     fn ggsw(&self, gadget: Gadget, bit: u64) -> Vec<u64> {

@@ -15,7 +15,7 @@ use sordino_model::Resolution;
 use sordino_model::layout::Tournament;
 
 use crate::keys::evaluation::BODY_BITS;
-use crate::keys::gadgets::DecisionGadgets;
+use crate::keys::gadgets::{DecisionGadgets, RotationGadget};
 use crate::keys::keyswitch::small_noise_log2;
 use crate::noise::formula::Noise;
 use crate::params::{ParameterSet, SmallKey};
@@ -126,13 +126,16 @@ impl DecisionNoise {
         self.rotation(self.refresh, self.gadgets.refresh)
     }
 
-    /// Blind rotation, in every coefficient: for each bit of the small key, the GGSW noise through the digits and the transform, and
-    /// where the bit is set, what the digits do not hold.
-    fn rotation(&self, small: Small, gadget: Gadget) -> f64 {
-        let digits = 2.0 * f64::from(gadget.levels) * self.ring * digit(gadget);
-        let gate = digits * self.noise.sent(BODY_BITS) + self.noise.fourier(digits);
-        let rounding = (1.0 + self.weight) * self.noise.truncation(bits(gadget));
-        small.dimension * gate + small.weight * rounding
+    /// Blind rotation, in every coefficient. A step adds, for each pattern of its bits, digits through the GGSW noise and the transform;
+    /// and where a bit is set, what the digits do not hold. A step of one bit takes the digits of a difference. One of several takes
+    /// the digits of what there is times `X^power - 1`, which doubles the squared norm of both.
+    fn rotation(&self, small: Small, gadget: RotationGadget) -> f64 {
+        let steps = small.dimension / gadget.bits as f64;
+        let turned = if gadget.bits == 1 { 1.0 } else { 2.0 };
+        let digits = turned * 2.0 * f64::from(gadget.digits.levels) * self.ring * digit(gadget.digits);
+        let product = digits * self.noise.sent(BODY_BITS) + self.noise.fourier(digits);
+        let rounding = turned * (1.0 + self.weight) * self.noise.truncation(bits(gadget.digits));
+        steps * gadget.patterns() as f64 * product + small.weight.min(steps) * rounding
     }
 
     /// The threshold as it comes in: a fresh ciphertext.

@@ -30,13 +30,7 @@ impl Ggsw {
 
     /// `out += self * input`.
     pub(crate) fn add_product(&self, input: &Glwe, out: &mut Glwe, fourier: &Fourier, scratch: &mut Scratch) {
-        fourier.add_product(
-            self.gadget,
-            &shifted(input.as_slice(), self.gadget),
-            &self.rows,
-            out.as_mut_slice(),
-            scratch,
-        );
+        fourier.add_product(self.gadget, input.as_slice(), &self.rows, out.as_mut_slice(), scratch);
     }
 
     /// `zero` where the bit is 0, `one` where it is 1.
@@ -69,19 +63,8 @@ impl GadgetKey {
 
     /// `out += input * p` for the key's `p` and an `input` of N coefficients.
     pub(crate) fn add_product(&self, input: &[u64], out: &mut Glwe, fourier: &Fourier, scratch: &mut Scratch) {
-        fourier.add_product(self.gadget, &shifted(input, self.gadget), &self.rows, out.as_mut_slice(), scratch);
+        fourier.add_product(self.gadget, input, &self.rows, out.as_mut_slice(), scratch);
     }
-}
-
-/// The input of a product, with the gadget's offsets added.
-fn shifted(input: &[u64], gadget: Gadget) -> ABox<[u64]> {
-    let offsets = gadget.offsets();
-    let mut out = avec![0u64; input.len()].into_boxed_slice();
-    for (out, x) in out.chunks_exact_mut(2).zip(input.chunks_exact(2)) {
-        out[0] = x[0].wrapping_add(offsets[0]);
-        out[1] = x[1].wrapping_add(offsets[1]);
-    }
-    out
 }
 
 /// The GLWE ciphertexts `rows`, one after the other, in the Fourier domain.

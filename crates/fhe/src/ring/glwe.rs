@@ -3,6 +3,8 @@
 use aligned_vec::{ABox, avec};
 use tfhe::core_crypto::prelude::{CiphertextModulus, LweCiphertextOwned};
 
+use crate::ring::fourier::turn_and_subtract;
+
 /// An LWE ciphertext under the coefficients of the GLWE key: N mask elements, then the body.
 pub(crate) type Lwe = LweCiphertextOwned<u64>;
 
@@ -75,19 +77,30 @@ impl Glwe {
         }
     }
 
-    /// This ciphertext times `X^-power`: coefficient `power` becomes coefficient 0. `power < N`.
+    /// This ciphertext times `X^-power`, `power < 2N`: where `power < N`, coefficient `power` becomes coefficient 0.
     pub(crate) fn divide_by_monomial(&self, power: usize) -> Self {
         let size = self.size();
         let mut out = Self::zero(size);
         for (out, p) in out.0.chunks_exact_mut(size).zip(self.0.chunks_exact(size)) {
-            let (wrap, stay) = p.split_at(power);
-            let (low, high) = out.split_at_mut(size - power);
+            let (wrap, stay) = p.split_at(power % size);
+            let (low, high) = out.split_at_mut(stay.len());
             low.copy_from_slice(stay);
-            for (out, x) in high.iter_mut().zip(wrap) {
-                *out = x.wrapping_neg();
-            }
+            high.copy_from_slice(wrap);
+            // Coefficients that pass the end of the polynomial come back negated; where all pass it once, only those that pass it twice
+            // do not.
+            let negated = if power < size { high } else { low };
+            negated.iter_mut().for_each(|x| *x = x.wrapping_neg());
         }
         out
+    }
+
+    /// `out = X^power self - other`, for any power.
+    pub(crate) fn turned_less(&self, other: &Self, power: usize, out: &mut Self) {
+        let size = self.size();
+        let polynomials = self.0.chunks_exact(size).zip(other.0.chunks_exact(size));
+        for ((p, q), out) in polynomials.zip(out.0.chunks_exact_mut(size)) {
+            turn_and_subtract(p, q, power % (2 * size), out);
+        }
     }
 
     /// The LWE ciphertext of coefficient `index`.

@@ -8,6 +8,8 @@ pub(crate) mod gadget;
 pub(crate) mod ggsw;
 #[cfg(feature = "server")]
 pub(crate) mod glwe;
+#[cfg(feature = "server")]
+pub(crate) mod product;
 pub(crate) mod random;
 #[cfg(feature = "server")]
 pub(crate) mod vector;
