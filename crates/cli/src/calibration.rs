@@ -24,6 +24,11 @@ pub(crate) struct Calibration {
 }
 
 impl Calibration {
+    /// The machine, with every core.
+    pub(crate) fn machine(&self) -> sordino_service::Machine<'_> {
+        sordino_service::Machine { timings: &self.timings, threads: cores() }
+    }
+
     /// Timings of this machine.
     pub(crate) fn new(timings: Timings) -> Self {
         Self {

@@ -9,7 +9,7 @@ use sordino_corpus::{Catalogue, MelTable, Sounds, Source, Track, fma, folder, sy
 use sordino_front::FeatureSpec;
 use sordino_learn::TrainConfig;
 use sordino_model::files::read_text;
-use sordino_model::{Card, ClientModel, FileError, load_files};
+use sordino_model::{Card, ClientModel, FileError, HeldOut, load_files, load_held_out};
 
 use crate::report::{self, warning};
 
@@ -184,10 +184,10 @@ pub(crate) fn settings(model: &Path) -> anyhow::Result<TrainConfig> {
     toml::from_str(&text).with_context(|| format!("{} is no training configuration", path.display()))
 }
 
-/// What the card in a model's folder says, and the settings and the list of files beside it.
+/// What the card in a model's folder says, and what lies beside it: settings, the list of files, and held-out clips.
 pub(crate) fn card(model: &Path) -> Card {
     let read = |name: &str| read_text(&model.join(name), MOST_TEXT).unwrap_or_default();
-    Card { settings: read(SETTINGS), files: files_of(model), ..Card::read(&read("card.md")) }
+    Card { settings: read(SETTINGS), files: files_of(model), held_out: held_out(model), ..Card::read(&read("card.md")) }
 }
 
 /// Where the sound of a model's tracks lies, by their ids, as far as the model says. Nothing else depends on it.
@@ -195,6 +195,14 @@ pub(crate) fn files_of(model: &Path) -> BTreeMap<u32, String> {
     load_files(model).unwrap_or_else(|error| {
         warning!("{}: {error}; it goes on without the paths of files", model.display());
         BTreeMap::new()
+    })
+}
+
+/// Clips that training has not seen, as far as the model has them. Nothing else depends on them.
+pub(crate) fn held_out(model: &Path) -> HeldOut {
+    load_held_out(model).unwrap_or_else(|error| {
+        warning!("{}: {error}; it goes on without held-out clips", model.display());
+        HeldOut::default()
     })
 }
 

@@ -1,8 +1,16 @@
 //! Which protocol, as arguments.
 
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use sordino_model::stage::Hierarchy;
-use sordino_model::{Decider, Protocol, Resolution};
+use sordino_model::{Decider, Pair, Protocol, Resolution, load_held_out};
+use sordino_service::{Choice, Wish, alternatives, choices};
+
+use crate::calibration::Calibration;
+use crate::report::{self, note, warning};
 
 /// A protocol and its options.
 #[derive(Args, Clone, Copy, Debug)]
@@ -15,6 +23,37 @@ pub(crate) struct ProtocolArgs {
     probes: Option<u16>,
     #[command(flatten)]
     decisions: DecisionArgs,
+    #[command(flatten)]
+    wish: WishArgs,
+}
+
+/// What is wanted of a plan in which the server decides. Its resolution follows, and the number of probes unless that is given.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct WishArgs {
+    /// Share of answers that are to be certain, 0 to 1: the cheapest plan that was so on the clips that training held out.
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "resolution")]
+    certain: Option<f64>,
+    /// Seconds that the server may take: the plan that is most often certain within them. Needs `sordino calibrate`.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with_all = ["resolution", "certain"])]
+    within: Option<f64>,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "expected a share from 0 to 1".into())
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds > 0.0 && *seconds <= 86_400.0);
+    seconds.ok_or_else(|| "expected seconds, more than 0 and at most a day".into())
+}
+
+impl WishArgs {
+    /// The wish, if there is one.
+    pub(crate) fn wish(self) -> Option<Wish> {
+        let within = || self.within.map(|seconds| Wish::Within(Duration::from_secs_f64(seconds)));
+        self.certain.map(Wish::Certain).or_else(within)
+    }
 }
 
 /// How the server decides, where it does.
@@ -66,6 +105,10 @@ impl ProtocolArgs {
             self.protocol.decider() == Decider::Server || (answers.is_none() && resolution.is_none()),
             "{name} lets the client decide: leave out --answers and --resolution, or take decided"
         );
+        anyhow::ensure!(
+            self.protocol.decider() == Decider::Server || self.wish.wish().is_none(),
+            "{name} lets the client decide, who sees every score: leave out --certain and --within, or take decided"
+        );
         Ok(self.decisions.of(self.protocol.with_probes(probes)))
     }
 }
@@ -79,9 +122,41 @@ impl ProtocolArgs {
         Ok(protocol)
     }
 
+    /// The protocol for the model in a folder: [`ProtocolArgs::suited`], or what fulfils a wish.
+    pub(crate) fn chosen(self, folder: &Path, pair: &Pair<'_>) -> anyhow::Result<Protocol> {
+        let usual = self.suited(pair.server().hierarchy())?;
+        let Some(wish) = self.wish.wish() else { return Ok(usual) };
+        let held_out = load_held_out(folder)?;
+        anyhow::ensure!(
+            !held_out.is_empty(),
+            "{}: expected clips that training held out, by which a plan is chosen, and found none: train the model \
+             with this version, or give --resolution instead of --certain and --within",
+            folder.display()
+        );
+        let calibration = Calibration::load();
+        anyhow::ensure!(
+            calibration.is_some() || !matches!(wish, Wish::Within(_)),
+            "--within needs to know how fast this machine is: run `sordino calibrate` first"
+        );
+        let machine = calibration.as_ref().map(Calibration::machine);
+        let alternatives = alternatives(usual, self.probes.is_some(), clusters(pair.server().hierarchy()));
+        let found = choices(pair, &held_out, &alternatives, machine)?;
+        let (choice, fulfilled) = wish.choose(&found).with_context(|| format!("{usual} has no plan for this model"))?;
+        let chosen = told(choice, held_out.ids.len());
+        match fulfilled {
+            true => note!("chosen: {chosen}"),
+            false => warning!("no plan does what was wished; the nearest is {chosen}"),
+        }
+        Ok(choice.protocol)
+    }
+
     /// Refuses options other than those with which a server has chosen to answer.
     pub(crate) fn agrees_with(self, offered: Protocol) -> anyhow::Result<()> {
         let asked = self.protocol()?;
+        anyhow::ensure!(
+            self.wish.wish().is_none(),
+            "the server has chosen its plan: leave out --certain and --within, or give them to `sordino serve`"
+        );
         let Self { probes, decisions: DecisionArgs { answers, resolution }, .. } = self;
         let chosen = probes.is_some() || answers.is_some() || resolution.is_some();
         anyhow::ensure!(
@@ -90,6 +165,17 @@ impl ProtocolArgs {
         );
         Ok(())
     }
+}
+
+/// A choice in words.
+pub(crate) fn told(choice: &Choice, clips: usize) -> String {
+    let time = choice.expected.map(|time| format!(", expected to take {}", report::seconds(time))).unwrap_or_default();
+    format!(
+        "{}: of {clips} clips that training held out, {:.1} % are certain and {:.1} % named rightly{time}",
+        choice.protocol,
+        100.0 * choice.certain,
+        100.0 * choice.right
+    )
 }
 
 /// Clusters of a model, among which probes choose.

@@ -183,6 +183,20 @@ fn a_folder_of_music_is_named_step_by_step() {
     let fine = parsed(&arguments, sordino_calibrated(&arguments, text(&timings)));
     assert!(decided(&fine)["predicted"][0]["seconds"].as_f64().unwrap() > 0.0, "{fine}");
     assert!(decided(&fine)["margins"]["stages"][0].as_f64().unwrap() < 0.7 * margin, "finer margins");
+    // A plan chosen by what training held out: the cheapest that does, or else the most certain.
+    let plans = inspected["fronts"][0]["plans"].as_array().unwrap();
+    assert!(plans.iter().any(|plan| plan["resolution"] == "standard" && plan["certain"].as_f64().unwrap() > 0.0));
+    let wished = |wish: &str, value: &str| {
+        let arguments = ["identify", text(&model), text(&clips[3]), "--protocol", "decided", wish, value];
+        let keys = ["--key", text(&key), "--evaluation-key", text(&evaluation)];
+        let output = sordino_calibrated(&[&arguments[..], &keys[..]].concat(), text(&timings));
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (done, said) = wished("--certain", "0");
+    assert!(done && said.contains("chosen: decided") && said.contains("standard resolution"), "{said}");
+    let (done, said) = wished("--within", "0.001");
+    assert!(done && said.contains("the nearest is decided, 1 probe"), "{said}");
+    assert!(refusal(&["identify", text(&model), text(&clips[3]), "--certain", "0.9"]).contains("take decided"));
     // The server decides by a threshold that it does not see.
     let decided_strictly = |strict: &str| {
         let arguments = ["identify", text(&model), text(&clips[3]), "--protocol", "decided", "--strict", strict];

@@ -193,7 +193,7 @@ fn a_model_is_trained_again_in_its_place_and_measured_from_anywhere() {
     assert_eq!(sums(), first);
     let mut names: Vec<_> = fs::read_dir(home.join("models/m")).unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["card.md", "client", "files.json", "server", "train.toml"]);
+    assert_eq!(names, ["card.md", "client", "files.json", "held-out.safetensors", "server", "train.toml"]);
     assert_eq!(fs::read_dir(home.join("models")).unwrap().count(), 1, "nothing is left beside it");
     assert!(refusal(home, &["train", "--index", "index", "--out", "q", "--noise", "nowhere"]).contains("nowhere: "));
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::stage::Hierarchy;
-use crate::{ClientModel, MAX_SCORE, ServerModel};
+use crate::{ClientModel, HeldOut, MAX_SCORE, ServerModel};
 
 /// What the halves do not say themselves about a model. Every text is Markdown.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Card {
     /// Where the tracks came from, e.g. "synthesised, seeds 0 to 199".
     pub source: String,
@@ -21,6 +21,8 @@ pub struct Card {
     pub settings: String,
     /// Where the sound of each track lies, by its id, kept as `files.json` beside the card. It is the operator's and in neither half.
     pub files: BTreeMap<u32, String>,
+    /// Clips that training has not seen, kept as `held-out.safetensors` beside the card.
+    pub held_out: HeldOut,
     /// Anything else worth knowing, a paragraph each.
     pub notes: Vec<String>,
 }

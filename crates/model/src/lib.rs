@@ -20,7 +20,7 @@ pub mod stage;
 
 pub use answer::{Answer, Match};
 pub use card::Card;
-pub use files::{Bundle, FileError, load_client, load_files, load_pair, load_server, save};
+pub use files::{Bundle, FileError, HeldOut, load_client, load_files, load_held_out, load_pair, load_server, save};
 pub use halves::client::{ClientError, ClientHierarchy, ClientModel, Label};
 pub use halves::library::{Library, LibraryError, NewRow, Row, Tuning};
 pub use halves::pair::{Pair, PairError};

@@ -48,6 +48,15 @@ impl Resolution {
     /// All of them, the coarsest first.
     pub const ALL: [Self; 3] = [Self::Standard, Self::Fine, Self::Finest];
 
+    /// Products that a blind rotation takes, of those of a standard one.
+    pub fn products(self) -> f64 {
+        match self {
+            Self::Standard => 1.0,
+            Self::Fine => 1.75,
+            Self::Finest => 3.4375,
+        }
+    }
+
     /// Accumulators of a rotation, as a power of two.
     pub fn extension_log2(self) -> u32 {
         match self {

@@ -12,8 +12,8 @@ use flate2::write::GzEncoder;
 use serde::Serialize;
 use sordino_fhe::params::STANDARD;
 use sordino_model::cost::Timings;
-use sordino_model::{ClientError, ClientModel, ModelHash, Protocol, load_pair};
-use sordino_service::Server;
+use sordino_model::{ClientError, ClientModel, Decider, ModelHash, Pair, Protocol, load_held_out, load_pair};
+use sordino_service::{Machine, Server, Wish, alternatives, choices};
 use thiserror::Error;
 use utoipa::ToSchema;
 
@@ -129,8 +129,37 @@ pub(crate) struct Preparation {
     pub(crate) budget: BudgetRule,
     pub(crate) timings: Option<Timings>,
     pub(crate) threads: usize,
+    pub(crate) wish: Option<Wish>,
     /// How long the last edition answers beside a new one.
     pub(crate) overlap: Duration,
+}
+
+impl Preparation {
+    /// The plan that fulfils a wish, or comes nearest to it.
+    fn wished(
+        &self,
+        wish: Wish,
+        folder: &Path,
+        pair: &Pair<'_>,
+        usual: Protocol,
+    ) -> Result<Protocol, Box<dyn std::error::Error + Send + Sync>> {
+        let held_out = load_held_out(folder)?;
+        if held_out.is_empty() {
+            return Err("there are no clips that training held out, by which a plan could be chosen; train the model with this \
+                        version, or serve it without --certain and --within"
+                .into());
+        }
+        let clusters = pair.server().hierarchy().last().groups();
+        let machine = self.timings.as_ref().map(|timings| Machine { timings, threads: self.threads });
+        let found = choices(pair, &held_out, &alternatives(usual, false, clusters), machine)?;
+        let Some((choice, fulfilled)) = wish.choose(&found) else { return Ok(usual) };
+        let (certain, right, protocol) = (choice.certain, choice.right, choice.protocol.to_string());
+        match fulfilled {
+            true => tracing::info!(protocol, certain, right, "a plan was chosen by what training held out"),
+            false => tracing::warn!(protocol, certain, right, "no plan does what was wished; this is the nearest"),
+        }
+        Ok(choice.protocol)
+    }
 }
 
 struct Shelf {
@@ -223,6 +252,7 @@ impl Edition {
         let name =
             folder.canonicalize().ok().and_then(|folder| Some(folder.file_name()?.to_string_lossy().into_owned()));
         let name = name.ok_or_else(|| refuse("the folder has no name".into()))?;
+        let pair = Pair::new(&client, &server).map_err(|error| refuse(error.into()))?;
         let bundle = client.bundle().map_err(|error| refuse(error.into()))?;
         let half = Bytes::from(bundle.to_bytes());
         let mut offers = BTreeMap::new();
@@ -231,6 +261,12 @@ impl Edition {
         let mut last = None;
         for &protocol in &preparation.protocols {
             let protocol = protocol.suited(client.stages_for(protocol).shape());
+            let protocol = match preparation.wish.filter(|_| protocol.decider() == Decider::Server) {
+                Some(wish) if client.speaks(protocol) => {
+                    preparation.wished(wish, folder, &pair, protocol).map_err(refuse)?
+                }
+                _ => protocol,
+            };
             match Offer::new(&client, &server, protocol, preparation) {
                 Ok(offer) => {
                     protocols.push(offer.words.clone());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sordino_model::Protocol;
 use sordino_model::cost::Timings;
+use sordino_service::Wish;
 
 use crate::budget::Budget;
 
@@ -53,6 +54,8 @@ pub struct Options {
     pub connections: usize,
     /// What operations take on this machine, where it was calibrated.
     pub timings: Option<Timings>,
+    /// What is wanted of plans in which the server decides; the usual ones unless given.
+    pub wish: Option<Wish>,
 }
 
 /// How a budget follows from the number of queries that reveal a group of the library.
@@ -111,6 +114,7 @@ impl Options {
             most_keys: 256,
             connections: 512,
             timings: None,
+            wish: None,
         }
     }
 }

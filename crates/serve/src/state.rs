@@ -51,6 +51,7 @@ impl State {
             budget: settings.budget,
             timings: settings.timings.clone(),
             threads: settings.threads,
+            wish: settings.wish,
             overlap: settings.deadline,
         };
         let folders = settings.models.clone();

@@ -3,7 +3,10 @@
 mod common;
 
 use common::{KEYS, Running, TOKEN, asked, bearer, bytes, clear, committed, half, json};
-use sordino_model::ClientModel;
+use ndarray::Array2;
+use sordino_model::{Card, ClientModel, HeldOut, load_pair, save};
+use sordino_serve::{Options, Server};
+use sordino_service::Wish;
 
 #[test]
 fn every_protocol_answers_over_http_as_the_clear_does() {
@@ -83,4 +86,34 @@ fn only_tokens_that_were_given_out_may_ask() {
     );
     assert_eq!(server.ask("GET", "/v1/models", &[]).status(), 200, "what is public stays so");
     assert_eq!(runtime.block_on(store.withdraw("alice")).expect("withdrawn"), 1);
+}
+
+#[test]
+fn plans_are_chosen_by_what_training_held_out() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("wished");
+    let (client, model) = load_pair(&committed()).expect("the committed model");
+    // Clips of no song: nothing is named rightly, and hardly anything certain.
+    let width = client.front().width();
+    let features = Array2::from_shape_fn((20, width), |(i, j)| ((i * width + j) as f32 * 0.7).sin());
+    let held_out = HeldOut { features, ids: vec![0; 20] };
+    save(&folder, &client, &model, &Card { held_out, ..Card::default() }).expect("saved");
+    let decided = |wish| {
+        let server = Running::start(|options| {
+            options.models = vec![folder.clone()];
+            options.protocols = ["decided".parse().expect("a protocol")].into();
+            options.wish = wish;
+        });
+        json(server.ask("GET", "/v1/models", &[]))["models"][0]["protocols"][0].clone()
+    };
+    let (usual, cheapest) = (decided(None), decided(Some(Wish::Certain(0.0))));
+    assert_eq!((&cheapest["resolution"], &cheapest["probes"]), (&usual["resolution"], &usual["probes"]));
+    let surest = decided(Some(Wish::Certain(1.0)));
+    assert!(surest["bytes_up"].as_u64() >= cheapest["bytes_up"].as_u64(), "{surest}");
+
+    let mut options = Options::new(vec![committed()], ([127, 0, 0, 1], 0).into(), home.path().display().to_string());
+    options.wish = Some(Wish::Certain(0.9));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let refused = runtime.block_on(Server::open(options)).err().expect("the committed model held nothing out");
+    assert!(refused.to_string().contains("held out"), "{refused}");
 }

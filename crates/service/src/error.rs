@@ -2,7 +2,7 @@
 
 use sordino_fhe::FheError;
 use sordino_model::circuit::CircuitError;
-use sordino_model::{ClientError, ModelHash};
+use sordino_model::{ClientError, ModelHash, PairError};
 use thiserror::Error;
 
 /// Why a query was not answered. No variant carries anything decrypted.
@@ -12,6 +12,9 @@ pub enum ServiceError {
     /// The client's half of the model, or the features, do not fit.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// A clip cannot be identified in the clear.
+    #[error(transparent)]
+    Pair(#[from] PairError),
     /// A key, a plan or a message was refused.
     #[error(transparent)]
     Fhe(#[from] FheError),

@@ -7,6 +7,8 @@
 //!
 //! Without the feature `server`, which is on by default, the crate holds the client alone, and builds for a browser.
 
+#[cfg(feature = "server")]
+mod choice;
 mod client;
 mod error;
 mod exchange;
@@ -14,6 +16,8 @@ mod hello;
 #[cfg(feature = "server")]
 mod server;
 
+#[cfg(feature = "server")]
+pub use choice::{Choice, Machine, Wish, alternatives, choices, front};
 pub use client::{Client, Message, Step};
 pub use error::{Carried, ServiceError};
 pub use exchange::{Exchange, Trip, exchange};

@@ -9,7 +9,7 @@ use serde::Serialize;
 use sordino_audio::rms_dbfs;
 use sordino_fhe::{ClientKey, params};
 use sordino_front::Crop;
-use sordino_model::{ClientError, Decider, SHARES, load_pair};
+use sordino_model::{ClientError, Decider, Pair, SHARES, load_pair};
 use sordino_service::Server;
 
 use crate::distant::{Distant, ServerArgs};
@@ -125,7 +125,7 @@ impl Identify {
                 let (client, model) = open_model(folder, load_pair)?;
                 anyhow::ensure!(client.speaks(protocol), ClientError::NotPublic);
                 let secret = self.keys.secret()?;
-                let protocol = self.protocol.suited(model.hierarchy())?;
+                let protocol = self.protocol.chosen(folder, &Pair::new(&client, &model)?)?;
                 let server = Server::new(&model, protocol, &params::STANDARD)?;
                 let key = match protocol.decider() {
                     Decider::Client => {

@@ -1,6 +1,6 @@
 //! `sordino inspect`: what is proven of a model and what it will cost, before any cryptography.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -8,11 +8,14 @@ use serde::Serialize;
 use sordino_fhe::decision::Margins;
 use sordino_fhe::{EvaluationKey, FheError, Plan, params};
 use sordino_model::cost::CostReport;
-use sordino_model::{Decider, MAX_SCORE, Protocol, Resolution, ServerModel, load_client, load_server};
+use sordino_model::{
+    ClientModel, Decider, MAX_SCORE, Pair, Protocol, Resolution, ServerModel, load_client, load_server,
+};
+use sordino_service::{Choice, alternatives, choices, front};
 
 use crate::calibration::{Calibration, cores};
-use crate::library::open_model;
-use crate::protocol::DecisionArgs;
+use crate::library::{held_out, open_model};
+use crate::protocol::{DecisionArgs, clusters};
 use crate::report::{self, say};
 
 /// Print a model's proven ranges and its cost in every protocol, before anyone pays for them.
@@ -40,6 +43,33 @@ struct Outcome {
     protocols: Vec<ProtocolOutcome>,
     /// Protocols that cannot serve the model, and why.
     refused: Vec<Refused>,
+    /// Where the server decides: the plans that no other beats, by what training held out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fronts: Vec<Front>,
+}
+
+/// Plans of one protocol of which none is beaten by another in everything at once, the least work first.
+#[derive(Serialize)]
+struct Front {
+    protocol: &'static str,
+    /// Clips by which they are judged.
+    clips: usize,
+    plans: Vec<PlanOutcome>,
+}
+
+#[derive(Serialize)]
+struct PlanOutcome {
+    probes: usize,
+    resolution: Resolution,
+    /// Share of the clips that plain integers name rightly.
+    right: f64,
+    /// Share of the clips whose answer is certain.
+    certain: f64,
+    /// Blind rotations, those of a finer resolution as the products that they take.
+    work: f64,
+    bytes_up: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_seconds: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -110,6 +140,10 @@ impl Inspect {
                 Err(error) => refused.push(Refused { protocol: protocol.name(), reason: error.to_string() }),
             }
         }
+        let fronts = match &client {
+            Some(client) => fronts(&self.model, client, &server, calibration.as_ref())?,
+            None => Vec::new(),
+        };
         let stages = server.hierarchy().stages().iter().map(|stage| StageOutcome {
             groups: stage.groups(),
             slots: stage.outputs(),
@@ -124,8 +158,44 @@ impl Inspect {
             stages: stages.collect(),
             protocols,
             refused,
+            fronts,
         };
         report::print(json, &outcome, human)
+    }
+}
+
+/// What can be chosen where the server decides.
+fn fronts(
+    folder: &Path,
+    client: &ClientModel,
+    server: &ServerModel,
+    calibration: Option<&Calibration>,
+) -> anyhow::Result<Vec<Front>> {
+    let (held_out, pair) = (held_out(folder), Pair::new(client, server)?);
+    let decides = |protocol: &Protocol| protocol.decider() == Decider::Server && client.speaks(*protocol);
+    let protocols = Protocol::ALL.into_iter().filter(|protocol| !held_out.is_empty() && decides(protocol));
+    let of = |protocol: Protocol| {
+        let usual = protocol.suited(server.hierarchy().shape());
+        let all = alternatives(usual, false, clusters(server.hierarchy()));
+        let found = choices(&pair, &held_out, &all, calibration.map(Calibration::machine))?;
+        let mut plans: Vec<PlanOutcome> = front(&found).into_iter().map(PlanOutcome::from).collect();
+        plans.sort_by(|a, b| a.work.total_cmp(&b.work));
+        Ok(Front { protocol: protocol.name(), clips: held_out.ids.len(), plans })
+    };
+    protocols.map(of).filter(|front| front.as_ref().is_ok_and(|front| !front.plans.is_empty())).collect()
+}
+
+impl From<&Choice> for PlanOutcome {
+    fn from(choice: &Choice) -> Self {
+        Self {
+            probes: choice.protocol.probes(),
+            resolution: choice.protocol.decision().map_or(Resolution::Standard, |(_, resolution)| resolution),
+            right: choice.right,
+            certain: choice.certain,
+            work: choice.work,
+            bytes_up: choice.bytes_up,
+            expected_seconds: choice.expected.map(|time| time.as_secs_f64()),
+        }
     }
 }
 
@@ -185,8 +255,38 @@ fn human(o: &Outcome) {
     for Refused { protocol, reason } in &o.refused {
         say!("\n{protocol} cannot serve this model: {reason}");
     }
+    o.fronts.iter().for_each(human_front);
     if o.protocols.iter().all(|p| p.predicted.is_empty()) {
         say!("\nRun `sordino calibrate` to see what the server is expected to take on this machine.");
+    }
+}
+
+fn human_front(front: &Front) {
+    say!(
+        "\nPlans of {} that no other beats, by {} clips that training held out, as disturbed as in training (for --certain and --within):",
+        front.protocol,
+        front.clips
+    );
+    say!(
+        "  {:>6}  {:<10}  {:>13}  {:>7}  {:>9}  {:>8}  expected",
+        "probes",
+        "resolution",
+        "named rightly",
+        "certain",
+        "rotations",
+        "up"
+    );
+    for plan in &front.plans {
+        let expected = plan.expected_seconds.map_or("-".into(), |s| report::seconds(Duration::from_secs_f64(s)));
+        say!(
+            "  {:>6}  {:<10}  {:>11.1} %  {:>5.1} %  {:>9.0}  {:>8}  {expected}",
+            plan.probes,
+            format!("{:?}", plan.resolution).to_lowercase(),
+            100.0 * plan.right,
+            100.0 * plan.certain,
+            plan.work,
+            report::bytes(plan.bytes_up as u64),
+        );
     }
 }
 

@@ -11,6 +11,7 @@ use sordino_model::Protocol;
 use sordino_serve::{Budget, BudgetRule, Options};
 
 use crate::calibration::Calibration;
+use crate::protocol::WishArgs;
 use crate::report::{self, note, say};
 use crate::verbs::store::StoreArg;
 
@@ -44,6 +45,8 @@ pub(crate) struct Serve {
     /// Protocols that are spoken: all unless given.
     #[arg(long, value_name = "NAME")]
     protocol: Vec<Protocol>,
+    #[command(flatten)]
+    wish: WishArgs,
     /// Answer only tokens that `sordino store grant` gave out.
     #[arg(long)]
     only_tokens: bool,
@@ -69,7 +72,7 @@ pub(crate) struct Serve {
     /// Days that an evaluation key is kept after its last query.
     #[arg(long, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3_650))]
     keep_keys: u32,
-    /// Memory for expanded evaluation keys in MB; one takes 214.
+    /// Memory for expanded evaluation keys in MB; one takes 244.
     #[arg(long, default_value_t = 2_048, value_name = "MB", value_parser = clap::value_parser!(u32).range(256..))]
     key_memory: u32,
     /// Evaluation keys that are kept in all; one takes 70 MB of the store.
@@ -132,6 +135,7 @@ impl Serve {
         options.key_memory = (self.key_memory as usize) << 20;
         options.most_keys = self.most_keys as usize;
         options.connections = self.connections.into();
+        options.wish = self.wish.wish();
         options.timings = Calibration::load().map(|calibration| calibration.timings);
         let (scheme, plain) = if options.tls.is_some() { ("https", false) } else { ("http", true) };
         sordino_serve::run(options, |address| {

@@ -260,6 +260,7 @@ pub(crate) fn export(
         decisions: decisions(&server),
         settings,
         files: files(table),
+        held_out: model.held_out.clone().of(client.labels()),
         ..Card::default()
     };
     save(out, &client, &server, &card)?;

@@ -102,13 +102,14 @@ impl Tune {
         let change = tuned.hierarchy;
         promise(&change.threshold, &config.unknown)?;
         let (client, server) = tuned.library.halves()?;
+        let held_out = tuned.held_out;
         let unknown = format!("tuned, on held-out disturbed clips {}", tests(&change.threshold));
         let settings = toml::to_string_pretty(&config)?;
         save(
             &self.model,
             &client,
             &server,
-            &Card { unknown, settings, decisions: decisions(&server), ..card(&self.model) },
+            &Card { unknown, settings, held_out, decisions: decisions(&server), ..card(&self.model) },
         )?;
         let does = |cut: sordino_learn::unknown::Cut| Does { known_lost: cut.lost, unknown_accepted: cut.accepted };
         let outcome = Outcome {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ndarray::{Array2, ArrayView2};
 use sordino_front::Front;
 use sordino_model::stage::Hierarchy;
-use sordino_model::{ClientHierarchy, ClientModel, Label, Lead, ModelHash, ServerModel};
+use sordino_model::{ClientHierarchy, ClientModel, HeldOut, Label, Lead, ModelHash, ServerModel};
 
 use crate::clusters::tree::Tree;
 use crate::examples::{Classes, Songs};
@@ -39,6 +39,8 @@ pub struct FloatModel {
     pub threshold: Threshold,
     /// A classifier over all classes in one group, and its unknown threshold.
     pub flat: Option<(FloatStage, Threshold)>,
+    /// Some of the examples that the thresholds were chosen by, with labels in the place of ids.
+    pub held_out: HeldOut,
 }
 
 /// A label and its score: a cosine plus its row's bias.

@@ -11,6 +11,7 @@ mod vectors;
 
 use ndarray::{Array2, ArrayView2, Axis};
 use sordino_front::Front;
+use sordino_model::HeldOut;
 
 use crate::clusters::tree::Tree;
 use crate::examples::{Classes, Examples, Purpose, Songs, rounds};
@@ -86,7 +87,7 @@ fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -
     let router_space = set.whitening.narrowed(config.router.directions);
     let heads = front_heads::heads(examples.width(), config, &router_space, &space, &routers)?;
     let front = examples.front(heads)?;
-    let inputs = held_out(examples, &front, config.unknown.clips, run)?;
+    let (inputs, held_out) = held_out(examples, &front, config.unknown.clips, run)?;
     let scale = front.head(branching.len())?.quantiser().scale;
     let calibration = Calibration {
         inputs,
@@ -103,7 +104,7 @@ fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -
     run.end_of("thresholds")?;
     let stages = routers.into_iter().map(|router| router.stage).chain([last]).collect();
     let starts = (0..classes.len()).map(|class| examples.start(class)).collect();
-    Ok(FloatModel { config: config.clone(), front, classes, starts, songs, tree, stages, threshold, flat })
+    Ok(FloatModel { config: config.clone(), front, classes, starts, songs, tree, stages, threshold, flat, held_out })
 }
 
 /// Slots of every routing stage, where there are classes enough to fill them: said before hours are spent.
@@ -136,20 +137,37 @@ fn biases(
     hubness::biases(prototypes, vectors.of(&sample).view(), strength, same_song)
 }
 
-/// Integer vectors of examples that training has not seen, as the last stage sees them: `[rounds * classes, width]`.
+/// Integer vectors of examples that training has not seen, as the last stage sees them: `[rounds * classes, width]`. And some of them
+/// before that, of as many classes as can be, whose ids are labels.
 fn held_out(
     examples: &dyn Examples,
     front: &Front,
     per_label: usize,
     run: &TrainingRun<'_>,
-) -> Result<Array2<f32>, LearnError> {
+) -> Result<(Array2<f32>, HeldOut), LearnError> {
+    /// Examples that are kept: a share of them has a standard error of two points and a half at most.
+    const KEPT: usize = 400;
     let head = front.head(front.heads().len() - 1)?;
     let classes = examples.classes();
-    let (of, classes) = (classes.rounds(per_label, 1), classes.len());
+    let (of, label) = (classes.rounds(per_label, 1), |class: usize| classes.label(class));
+    let classes = classes.len();
     let mut inputs = Array2::zeros((of * classes, head.quantiser().bound.width));
+    // The same number of every round, as far apart as can be.
+    let stride = (of * classes).div_ceil(KEPT).max(1);
+    let (mut kept, mut ids) = (Vec::new(), Vec::new());
     for (round, mut block) in inputs.axis_chunks_iter_mut(Axis(0), classes).enumerate() {
         let vectors = rounds::draw(examples, Purpose::Calibration, round..round + 1, of, run)?;
         block.assign(&head.input_batch(vectors.view())?.mapv(|v| v as f32));
+        for class in (0..classes).filter(|class| (round * classes + class).is_multiple_of(stride)) {
+            kept.extend(vectors.row(class).iter().copied());
+            ids.push(label(class));
+        }
     }
-    Ok(inputs)
+    let shape = (ids.len(), examples.width());
+    let features = Array2::from_shape_vec(shape, kept).map_err(|_| LearnError::Shape {
+        what: "held-out examples",
+        found: vec![shape.0],
+        expected: vec![shape.1],
+    })?;
+    Ok((inputs, HeldOut { features, ids }))
 }

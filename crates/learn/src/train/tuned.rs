@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sordino_audio::{ImpulseBank, NoiseBank};
 use sordino_corpus::MelTable;
 use sordino_model::stage::{Hierarchy, Stage};
-use sordino_model::{ClientHierarchy, ClientModel, Library, Reach, ServerModel, Tuning};
+use sordino_model::{ClientHierarchy, ClientModel, HeldOut, Library, Reach, ServerModel, Tuning};
 
 use super::held_out;
 use super::training_set::TrainingSet;
@@ -46,6 +46,8 @@ pub struct Tuned {
     pub hierarchy: Change,
     /// Those of a separately trained `flat`.
     pub flat: Option<Change>,
+    /// Some of the clips that they were chosen by.
+    pub held_out: HeldOut,
 }
 
 /// Thresholds, and what those before them would have done with the same clips.
@@ -114,8 +116,10 @@ pub fn tune(
 
     let unknown = TrainingSet::draw(&examples, config, &run)?.unknown;
     let head = client.front().heads().len() - 1;
+    let (inputs, mut held_out) = held_out(&examples, client.front(), config.unknown.clips, &run)?;
+    held_out.ids.iter_mut().for_each(|label| *label = table.tracks()[*label as usize].id);
     let calibration = Calibration {
-        inputs: held_out(&examples, client.front(), config.unknown.clips, &run)?,
+        inputs,
         scale: client.front().head(head)?.quantiser().scale,
         classes: examples.classes(),
         songs: &clips.songs(),
@@ -146,7 +150,7 @@ pub fn tune(
     let flat = server.own_flat().zip(client.own_flat()).map(|(stage, outline)| change(stage, outline)).transpose()?;
     run.end_of("thresholds")?;
     library.tune(&tuning, flat.as_ref().map(|(_, tuning)| tuning));
-    Ok(Tuned { library, hierarchy, flat: flat.map(|(change, _)| change) })
+    Ok(Tuned { library, hierarchy, flat: flat.map(|(change, _)| change), held_out })
 }
 
 /// The threshold that has been taken off every score of a last stage. Before that, the biases of all passages are zero on average.

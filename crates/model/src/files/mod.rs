@@ -6,6 +6,7 @@
 //! models/<name>/card.md
 //! models/<name>/train.toml     where the model was trained here
 //! models/<name>/files.json     where its tracks come from files here
+//! models/<name>/held-out.safetensors   clips that training has not seen, where it was trained here
 //! ```
 //!
 //! `model.json` holds structure and settings, its numbers are in `weights.safetensors`, and `SHA256SUMS` (which `sha256sum
@@ -23,6 +24,7 @@ mod aside;
 mod bundle;
 mod client;
 mod error;
+mod held_out;
 pub(crate) mod server;
 mod stages;
 mod tensors;
@@ -36,6 +38,7 @@ pub use aside::{Aside, open_file, read_file, read_text, write_file};
 pub use bundle::Bundle;
 use bundle::write;
 pub use error::FileError;
+pub use held_out::{HeldOut, load_held_out};
 
 use crate::{Card, ClientModel, MAX_SCORE, ServerModel};
 
@@ -44,6 +47,7 @@ const SERVER: &str = "server";
 const CARD: &str = "card.md";
 const SETTINGS: &str = "train.toml";
 const FILES: &str = "files.json";
+const HELD_OUT: &str = "held-out.safetensors";
 /// Most bytes of a list of files: a million paths of a hundred letters.
 const MOST_FILES: u64 = 1 << 27;
 
@@ -90,6 +94,9 @@ fn write_and_read_back(dir: &Path, client: &ClientModel, server: &ServerModel, c
     if !card.files.is_empty() {
         let json = serde_json::to_vec_pretty(&card.files);
         write(&dir.join(FILES), &json.map_err(|source| FileError::Json { file: FILES, source })?)?;
+    }
+    if !card.held_out.is_empty() {
+        write(&dir.join(HELD_OUT), &card.held_out.bytes()?)?;
     }
     // Catches what would only show when the model is next opened: numbers that JSON rounds, a disk that lies.
     let (read_client, read_server) = load_pair(dir)?;
@@ -172,7 +179,7 @@ fn check_vacant(dir: &Path) -> Result<bool, FileError> {
     let mut found = false;
     for entry in entries {
         let name = entry.map_err(FileError::io("look into", dir))?.file_name();
-        if ![CLIENT, SERVER, CARD, SETTINGS, FILES].iter().any(|ours| name == *ours) {
+        if ![CLIENT, SERVER, CARD, SETTINGS, FILES, HELD_OUT].iter().any(|ours| name == *ours) {
             return Err(FileError::Occupied { path: dir.into() });
         }
         found = true;

@@ -46,6 +46,11 @@ impl<'a> Pair<'a> {
         self.client
     }
 
+    /// The server's half.
+    pub fn server(&self) -> &'a ServerModel {
+        self.server
+    }
+
     /// Names one clip from its base features, trip by trip, each a [`Circuit`] on the [`Clear`] machine: what the
     /// encrypted protocols must agree with.
     ///

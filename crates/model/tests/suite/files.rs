@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use ndarray::array;
 use sordino_front::{Front, VectorBound};
 use sordino_model::circuit::RangeError;
 use sordino_model::stage::{Hierarchy, Stage};
 use sordino_model::{
-    Card, ClientError, ClientModel, FileError, MAX_SCORE, ModelHash, ServerError, ServerModel, files::check_place,
-    load_client, load_files, load_pair, load_server, save,
+    Card, ClientError, ClientModel, FileError, HeldOut, MAX_SCORE, ModelHash, ServerError, ServerModel,
+    files::check_place, load_client, load_files, load_held_out, load_pair, load_server, save,
 };
 
 use crate::sample::{label, model};
@@ -249,14 +250,20 @@ fn a_model_with_its_settings_is_replaced_and_other_places_are_refused_beforehand
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("deep/er/m");
     let files = BTreeMap::from([(7, "music/é.mp3".to_owned()), (9, "b.wav".to_owned())]);
-    let card = Card { settings: "seed = 1\n".into(), files: files.clone(), ..Card::default() };
+    let held_out = HeldOut { features: array![[0.5, -1.0], [0.0, 2.0]], ids: vec![7, 9] };
+    let card =
+        Card { settings: "seed = 1\n".into(), files: files.clone(), held_out: held_out.clone(), ..Card::default() };
     for seed in [1, 2] {
         check_place(&dir).unwrap();
         let (client, server) = model(seed, &[3, 2]);
         save(&dir, &client, &server, &card).unwrap();
-        assert_eq!(names(&dir), ["card.md", "client", "files.json", "server", "train.toml"]);
+        assert_eq!(names(&dir), ["card.md", "client", "files.json", "held-out.safetensors", "server", "train.toml"]);
         assert_eq!((load_client(&dir).unwrap(), load_files(&dir).unwrap()), (client, files.clone()));
+        assert_eq!(load_held_out(&dir).unwrap(), held_out);
     }
+    fs::write(dir.join("held-out.safetensors"), b"no tensors").unwrap();
+    assert!(load_held_out(&dir).is_err());
+    assert!(load_held_out(temp.path()).unwrap().is_empty());
     fs::write(dir.join("files.json"), "{\"7\": 3}").unwrap();
     assert!(matches!(load_files(&dir), Err(FileError::Json { .. })));
     let (file, foreign) = (temp.path().join("file"), temp.path().join("foreign"));
