@@ -2,10 +2,10 @@
 //! and how far the whole is from its bare blind rotations, measured before and after every query on the same threads.
 //!
 //! ```text
-//! cargo run --release -p sordino-benches --example decided [queries] [slots,slots,..] [standard | fine | finest] [probes] [answers] [picked]
+//! cargo run --release -p sordino-benches --example decided [queries] [slots,slots,..] [standard | fine | finest] [probes] [answers] [picked] [integers]
 //! ```
 //!
-//! With `picked` the client picks the groups of the last stage.
+//! With `picked` the client picks the groups of the last stage. With `integers` weights stay bytes, and every query transforms them.
 //! `158,158` (the default) is 24,964 tracks in two stages, `100,100,100` a million in three, `1000` a thousand in one.
 
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use sordino_fhe::{ClientKey, EvaluationKey, SecretKey, ServerKey};
 use sordino_lab::evaluate::median;
 use sordino_lab::{peak_gigabytes, reset_peak};
 use sordino_model::Resolution;
+use sordino_model::cost::WeightForm;
 
 fn main() -> Result<(), Failure> {
     measure(&std::env::args().skip(1).collect::<Vec<_>>())
@@ -36,7 +37,9 @@ pub(crate) fn measure(arguments: &[String]) -> Result<(), Failure> {
         _ => Resolution::Standard,
     };
     let options = Options::new(number(3, 1)?, number(4, 1)?, resolution);
-    let picked = arguments.get(5).is_some_and(|argument| argument == "picked");
+    let said = |word: &str| arguments.iter().skip(5).any(|argument| argument == word);
+    let picked = said("picked");
+    let form = if said("integers") { WeightForm::Integers } else { WeightForm::Transformed };
     let options = if picked { options.picked() } else { options };
     let (secret, key) = keys()?;
     let threads = rayon::current_num_threads();
@@ -45,7 +48,7 @@ pub(crate) fn measure(arguments: &[String]) -> Result<(), Failure> {
     let model = tree.model()?;
     reset_peak();
     let start = Instant::now();
-    let mut session = Exchange::new(secret, &tree, &model, options)?;
+    let mut session = Exchange::new(secret, &tree, &model, options, form)?;
     let plan = session.server.plan().clone();
     println!(
         "\n{} tracks, stages {:?}, {:?} routing, {resolution:?} resolution, {} probe(s), {} answer(s); prepared in {:.2?}, {}",
@@ -57,7 +60,7 @@ pub(crate) fn measure(arguments: &[String]) -> Result<(), Failure> {
         start.elapsed(),
         peak()
     );
-    let schedule = plan.schedule(model.shape())?;
+    let schedule = plan.schedule(model.shape())?.holding(form, STANDARD.ring());
     println!("{}", schedule.report);
     let candidates = match tree.outputs.split_last() {
         Some((last, _)) if picked => options.probes * last,

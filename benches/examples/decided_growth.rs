@@ -20,7 +20,7 @@ use sordino_fhe::decision::{Options, Plan};
 use sordino_fhe::params::STANDARD;
 use sordino_fhe::{ClientKey, EvaluationKey, SecretKey, ServerKey};
 use sordino_lab::evaluate::median;
-use sordino_model::cost::{Schedule, Timings};
+use sordino_model::cost::{Schedule, Timings, WeightForm};
 
 /// Sizes that are measured. A group must fit one ciphertext, so one stage ends at 2,048.
 const SIZES: [usize; 14] = [8, 16, 24, 32, 48, 64, 128, 298, 1_000, 2_048, 5_000, 24_964, 100_000, 1_000_000];
@@ -99,7 +99,10 @@ fn side_by_side(
     let trees: Vec<Tree> = shapes.iter().map(|&stages| Tree::balanced(tracks, stages)).collect();
     let models = trees.iter().map(Tree::model).collect::<Result<Vec<_>, _>>()?;
     let options = Options::default();
-    let sessions = trees.iter().zip(&models).map(|(tree, model)| Exchange::new(secret.clone(), tree, model, options));
+    let sessions = trees
+        .iter()
+        .zip(&models)
+        .map(|(tree, model)| Exchange::new(secret.clone(), tree, model, options, WeightForm::default()));
     let mut sessions: Vec<Exchange<'_>> = sessions.collect::<Result<_, _>>()?;
     let mut rng = rng(tracks as u64);
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); shapes.len()];

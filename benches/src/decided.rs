@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use sordino_fhe::decision::{Client, Options, Plan, Server, Work};
 use sordino_fhe::{ClientKey, ServerKey};
 use sordino_model::circuit::{Clear, ClearValue};
+use sordino_model::cost::WeightForm;
 use sordino_model::stage::{Hierarchy, Stage};
 use sordino_model::{ModelHash, Routing};
 
@@ -141,6 +142,7 @@ pub struct Exchange<'a> {
     /// How the tracks lie.
     pub tree: &'a Tree,
     model: &'a Hierarchy,
+    form: WeightForm,
 }
 
 /// One query, asked and answered.
@@ -164,12 +166,18 @@ impl<'a> Exchange<'a> {
     ///
     /// # Errors
     /// For options that do not fit the model.
-    pub fn new(key: ClientKey, tree: &'a Tree, model: &'a Hierarchy, options: Options) -> Result<Self, Failure> {
+    pub fn new(
+        key: ClientKey,
+        tree: &'a Tree,
+        model: &'a Hierarchy,
+        options: Options,
+        form: WeightForm,
+    ) -> Result<Self, Failure> {
         let hash = ModelHash::of(b"random weights");
         let plan = Plan::new(key.secret().parameters(), model, options)?;
-        let server = Server::new(hash, model, plan)?;
+        let server = Server::holding(hash, model, plan, form)?;
         let client = Client::new(key, server.plan().clone(), hash, model.shape())?;
-        Ok(Self { client, server, tree, model })
+        Ok(Self { client, server, tree, model, form })
     }
 
     /// Asks for a noisy copy of `track`.
@@ -194,7 +202,7 @@ impl<'a> Exchange<'a> {
         let found = self.client.answers(&reply, &groups)?;
         let client = encrypted + start.elapsed();
         let plan = self.server.plan();
-        let cost = plan.cost(self.model.shape())?;
+        let cost = plan.schedule(self.model.shape())?.holding(self.form, plan.parameters().ring()).report;
         if (work.decisions, work.counts) != (cost.decisions, cost.counts) {
             return Err("the server did something else than was priced".into());
         }

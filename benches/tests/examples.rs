@@ -39,6 +39,7 @@ fn cost_25k_compares_every_reply() {
 fn decided_answers_a_small_library() {
     decided::measure(&["1", "3,3"].map(String::from)).unwrap();
     decided::measure(&["1", "5,3", "standard", "2", "1", "picked"].map(String::from)).unwrap();
+    decided::measure(&["1", "3,2,3", "standard", "2", "1", "picked", "integers"].map(String::from)).unwrap();
 }
 
 #[test]

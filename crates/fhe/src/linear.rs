@@ -8,16 +8,18 @@
 //! weights  [tile][N/2 / LANES][input][TILE][re, im][LANES]
 //! query           [N/2 / LANES][input][mask re, mask im, body re, body im][LANES]
 //! ```
+//!
+//! Weights can also stay the integers that they are, an eighth of the bytes. A tile is then transformed in every query.
 
 use aligned_vec::{ABox, avec};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
-use sordino_model::cost::Counts;
+use sordino_model::cost::{Counts, WeightForm};
 use sordino_model::layout::Packing;
 use sordino_model::stage::Stage;
 use tfhe_fft::c64;
 
-use crate::ring::fourier::Fourier;
+use crate::ring::fourier::{Fourier, Scratch};
 use crate::ring::glwe::Glwe;
 use crate::wire::encoding::Encoding;
 
@@ -30,9 +32,22 @@ const TILE: usize = 4;
 /// Weights of one stage and one packing.
 pub(crate) struct LinearStage {
     packing: Packing,
-    weights: ABox<[f64]>,
+    weights: Weights,
     /// Bias of every output ciphertext, on the torus: coefficient and value.
     bias: Vec<Vec<(usize, u64)>>,
+}
+
+enum Weights {
+    Transformed(ABox<[f64]>),
+    /// Coefficients of every weight polynomial, shape `[ciphertext, input, N]`.
+    Integers(Vec<i8>),
+}
+
+/// Working memory for the transform of a tile.
+struct Room {
+    scratch: Scratch,
+    polynomial: Vec<u64>,
+    transformed: Vec<c64>,
 }
 
 /// A query vector in the Fourier domain.
@@ -42,28 +57,43 @@ pub(crate) struct FourierVector {
 }
 
 impl LinearStage {
-    /// Transforms the weights of `stage`.
-    pub(crate) fn new(stage: &Stage, packing: Packing, encoding: Encoding, fourier: &Fourier) -> Self {
-        let (ring, inputs, half) = (packing.ring(), packing.inputs(), packing.ring() / 2);
-        let tiles = packing.ciphertexts().div_ceil(TILE);
-        let tile_len = TILE * inputs * 2 * half;
-        let mut weights = avec![0.0; tiles * tile_len].into_boxed_slice();
-        weights.par_chunks_exact_mut(tile_len).enumerate().for_each_init(
-            || (fourier.scratch(), vec![0u64; ring], vec![c64::default(); half]),
-            |(scratch, polynomial, transformed), (tile, out)| {
-                for o in (0..TILE).filter(|o| tile * TILE + o < packing.ciphertexts()) {
-                    for input in 0..inputs {
-                        fill(polynomial, stage, &packing, tile * TILE + o, input);
-                        fourier.forward_torus(polynomial, transformed, scratch);
-                        for (j, value) in transformed.iter().enumerate() {
-                            let at = (((j / LANES) * inputs + input) * TILE + o) * 2 * LANES + j % LANES;
-                            out[at] = value.re * WEIGHT_SCALE;
-                            out[at + LANES] = value.im * WEIGHT_SCALE;
-                        }
-                    }
-                }
-            },
-        );
+    /// Prepares the weights of `stage`.
+    pub(crate) fn new(
+        stage: &Stage,
+        packing: Packing,
+        encoding: Encoding,
+        form: WeightForm,
+        fourier: &Fourier,
+    ) -> Self {
+        let (ring, inputs) = (packing.ring(), packing.inputs());
+        let weights = match form {
+            WeightForm::Transformed => {
+                let tile_len = TILE * inputs * ring;
+                let mut weights = avec![0.0; tiles(&packing) * tile_len].into_boxed_slice();
+                let tiles = weights.par_chunks_exact_mut(tile_len).enumerate();
+                tiles.for_each_init(
+                    || Room::new(fourier),
+                    |room, (tile, out)| {
+                        transform_tile(&packing, tile, out, fourier, room, |polynomial, ciphertext, input| {
+                            fill(polynomial, stage, &packing, ciphertext, input);
+                        });
+                    },
+                );
+                Weights::Transformed(weights)
+            }
+            WeightForm::Integers => {
+                let mut weights = vec![0; packing.ciphertexts() * inputs * ring];
+                let polynomials = weights.par_chunks_exact_mut(ring).enumerate();
+                polynomials.for_each_init(
+                    || vec![0u64; ring],
+                    |polynomial, (i, out)| {
+                        fill(polynomial, stage, &packing, i / inputs, i % inputs);
+                        out.iter_mut().zip(polynomial.iter()).for_each(|(out, x)| *out = (x >> 56) as i8);
+                    },
+                );
+                Weights::Integers(weights)
+            }
+        };
         let mut bias = vec![Vec::new(); packing.ciphertexts()];
         for (group, &count) in stage.counts().iter().enumerate() {
             for slot in (0..count).filter(|&slot| stage.bias(group, slot) != 0) {
@@ -77,7 +107,10 @@ impl LinearStage {
 
     /// Bytes of the prepared weights.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.weights)
+        match &self.weights {
+            Weights::Transformed(weights) => size_of_val(&**weights),
+            Weights::Integers(weights) => weights.len(),
+        }
     }
 
     /// Brings the ciphertexts of a query to the Fourier domain.
@@ -115,11 +148,38 @@ impl LinearStage {
     pub(crate) fn evaluate(&self, query: &FourierVector, fourier: &Fourier) -> Vec<Glwe> {
         debug_assert_eq!(query.inputs, self.packing.inputs());
         let half = fourier.half();
-        let ciphertexts = self.packing.ciphertexts();
-        let tiles = self.weights.par_chunks_exact(TILE * query.inputs * 2 * half).enumerate();
-        let tiles = tiles.map_init(
-            || (fourier.scratch(), vec![c64::default(); TILE * 2 * half]),
-            |(scratch, sums), (tile, weights)| {
+        let (ciphertexts, tile_len) = (self.packing.ciphertexts(), TILE * query.inputs * 2 * half);
+        // Where weights stay integers, a tile of them in the Fourier domain.
+        let room = || match &self.weights {
+            Weights::Transformed(_) => None,
+            Weights::Integers(_) => Some((Room::new(fourier), avec![0.0; tile_len].into_boxed_slice())),
+        };
+        let tiles = (0..tiles(&self.packing)).into_par_iter().map_init(
+            || (fourier.scratch(), vec![c64::default(); TILE * 2 * half], room()),
+            |(scratch, sums, room), tile| {
+                let weights = match (&self.weights, room) {
+                    (Weights::Integers(weights), Some((room, transformed))) => {
+                        let size = self.packing.ring();
+                        transform_tile(
+                            &self.packing,
+                            tile,
+                            transformed,
+                            fourier,
+                            room,
+                            |polynomial, ciphertext, input| {
+                                let at = (ciphertext * query.inputs + input) * size;
+                                let integers = &weights[at..at + size];
+                                polynomial
+                                    .iter_mut()
+                                    .zip(integers)
+                                    .for_each(|(out, &w)| *out = (i64::from(w) << 56) as u64);
+                            },
+                        );
+                        &**transformed
+                    }
+                    (Weights::Transformed(weights), _) => &weights[tile * tile_len..(tile + 1) * tile_len],
+                    (Weights::Integers(_), None) => return Vec::new(),
+                };
                 multiply_accumulate(weights, &query.values, query.inputs, sums);
                 let outputs = sums.chunks_exact_mut(2 * half).take(ciphertexts - tile * TILE).enumerate();
                 let glwes = outputs.map(|(o, sums)| {
@@ -140,7 +200,48 @@ impl LinearStage {
 
     /// What [`LinearStage::evaluate`] does.
     pub(crate) fn counts(&self) -> Counts {
-        Counts::linear(self.packing.inputs()).times(self.packing.ciphertexts())
+        let mut counts = Counts::linear(self.packing.inputs()).times(self.packing.ciphertexts());
+        if matches!(self.weights, Weights::Integers(_)) {
+            counts.forward += self.packing.inputs() * self.packing.ciphertexts();
+        }
+        counts
+    }
+}
+
+impl Room {
+    fn new(fourier: &Fourier) -> Self {
+        let (polynomial, transformed) = (vec![0; fourier.size()], vec![c64::default(); fourier.half()]);
+        Self { scratch: fourier.scratch(), polynomial, transformed }
+    }
+}
+
+/// How many tiles the output ciphertexts make, of which the last may not be full.
+fn tiles(packing: &Packing) -> usize {
+    packing.ciphertexts().div_ceil(TILE)
+}
+
+/// Brings a tile's weights to the Fourier domain, whose polynomials `fill` writes for every output and input ciphertext.
+fn transform_tile(
+    packing: &Packing,
+    tile: usize,
+    out: &mut [f64],
+    fourier: &Fourier,
+    room: &mut Room,
+    fill: impl Fn(&mut [u64], usize, usize),
+) {
+    let inputs = packing.inputs();
+    for o in (0..TILE).filter(|o| tile * TILE + o < packing.ciphertexts()) {
+        for input in 0..inputs {
+            fill(&mut room.polynomial, tile * TILE + o, input);
+            fourier.forward_torus(&room.polynomial, &mut room.transformed, &mut room.scratch);
+            for (chunk, values) in room.transformed.chunks_exact(LANES).enumerate() {
+                let at = ((chunk * inputs + input) * TILE + o) * 2 * LANES;
+                let (re, im) = out[at..at + 2 * LANES].split_at_mut(LANES);
+                for ((re, im), value) in re.iter_mut().zip(im).zip(values) {
+                    (*re, *im) = (value.re * WEIGHT_SCALE, value.im * WEIGHT_SCALE);
+                }
+            }
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "server")]
+use sordino_model::cost::WeightForm;
 use sordino_model::cost::{CostReport, Schedule, Timings};
 use sordino_model::stage::{Hierarchy, HierarchyShape};
 use sordino_model::{ModelHash, Protocol};
@@ -183,9 +185,17 @@ impl Server {
     /// # Errors
     /// [`FheError::Plan`] if the plan was made for another model, or its bounds are below the model's.
     pub fn new(model: ModelHash, hierarchy: &Hierarchy, plan: Plan) -> Result<Self, FheError> {
+        Self::holding(model, hierarchy, plan, WeightForm::default())
+    }
+
+    /// [`Server::new`] with the form in which weights are held.
+    ///
+    /// # Errors
+    /// Those of [`Server::new`].
+    pub fn holding(model: ModelHash, hierarchy: &Hierarchy, plan: Plan, form: WeightForm) -> Result<Self, FheError> {
         Ok(match plan {
-            Plan::Scores(plan) => Self::Scores(scores::Server::new(model, hierarchy, plan)?),
-            Plan::Decision(plan) => Self::Decision(decision::Server::new(model, hierarchy, plan)?),
+            Plan::Scores(plan) => Self::Scores(scores::Server::holding(model, hierarchy, plan, form)?),
+            Plan::Decision(plan) => Self::Decision(decision::Server::holding(model, hierarchy, plan, form)?),
         })
     }
 

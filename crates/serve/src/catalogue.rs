@@ -10,8 +10,9 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
+use sordino_fhe::FheError;
 use sordino_fhe::params::STANDARD;
-use sordino_model::cost::Timings;
+use sordino_model::cost::{Timings, WeightForm};
 use sordino_model::{ClientError, ClientModel, Decider, ModelHash, Pair, Protocol, load_held_out, load_pair};
 use sordino_service::{Machine, Server, Wish, alternatives, choices};
 use thiserror::Error;
@@ -130,6 +131,7 @@ pub(crate) struct Preparation {
     pub(crate) timings: Option<Timings>,
     pub(crate) threads: usize,
     pub(crate) wish: Option<Wish>,
+    pub(crate) weights: WeightForm,
     /// How long the last edition answers beside a new one.
     pub(crate) overlap: Duration,
 }
@@ -311,12 +313,19 @@ impl Offer {
         }
         let stages = server.stages_for(protocol);
         let shape = client.stages_for(protocol).shape();
-        let server = Server::new(server, protocol, &STANDARD)?;
+        let server = Server::holding(server, protocol, &STANDARD, preparation.weights)?;
         let trips = server.plan().costs(shape)?;
         let hello = Bytes::from(server.hello());
         let timings = preparation.timings.as_ref();
-        let predicted =
-            timings.map(|timings| server.plan().predict(shape, timings, preparation.threads)).transpose()?;
+        let predict = |timings: &Timings| -> Result<Duration, FheError> {
+            let plan = server.plan();
+            let of_trip = |trip| {
+                let schedule = plan.schedule(trip, shape)?.holding(preparation.weights, plan.parameters().ring());
+                Ok(schedule.predict(timings, preparation.threads))
+            };
+            (0..plan.trips()).map(of_trip).sum()
+        };
+        let predicted = timings.map(predict).transpose()?;
         let budget = preparation.budget.of(revealing(protocol, stages, server.plan())?);
         let learns = protocol.learns();
         let decided = matches!(protocol.decider(), sordino_model::Decider::Server);

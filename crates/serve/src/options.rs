@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sordino_model::Protocol;
-use sordino_model::cost::Timings;
+use sordino_model::cost::{Timings, WeightForm};
 use sordino_service::Wish;
 
 use crate::budget::Budget;
@@ -54,6 +54,8 @@ pub struct Options {
     pub connections: usize,
     /// What operations take on this machine, where it was calibrated.
     pub timings: Option<Timings>,
+    /// How weights are held: as integers they take an eighth of the memory, and more of a query's time.
+    pub weights: WeightForm,
     /// What is wanted of plans in which the server decides; the usual ones unless given.
     pub wish: Option<Wish>,
 }
@@ -114,6 +116,7 @@ impl Options {
             most_keys: 256,
             connections: 512,
             timings: None,
+            weights: WeightForm::default(),
             wish: None,
         }
     }

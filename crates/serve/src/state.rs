@@ -52,6 +52,7 @@ impl State {
             timings: settings.timings.clone(),
             threads: settings.threads,
             wish: settings.wish,
+            weights: settings.weights,
             overlap: settings.deadline,
         };
         let folders = settings.models.clone();

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sordino_fhe::params::ParameterSet;
 use sordino_fhe::{FheError, KeyId, Plan, ServerKey};
+use sordino_model::cost::WeightForm;
 use sordino_model::{Protocol, ServerModel};
 
 use crate::{Hello, ServiceError};
@@ -31,10 +32,23 @@ impl Server {
         protocol: Protocol,
         parameters: &'static ParameterSet,
     ) -> Result<Self, ServiceError> {
+        Self::holding(model, protocol, parameters, WeightForm::default())
+    }
+
+    /// [`Server::new`] with the form in which weights are held.
+    ///
+    /// # Errors
+    /// Those of [`Server::new`].
+    pub fn holding(
+        model: &ServerModel,
+        protocol: Protocol,
+        parameters: &'static ParameterSet,
+        form: WeightForm,
+    ) -> Result<Self, ServiceError> {
         let hierarchy = model.stages_for(protocol);
         let plan = Plan::new(parameters, protocol, hierarchy)?;
         let hello = Hello::new(protocol, model.hash(), plan.clone());
-        let prepared = sordino_fhe::Server::new(model.hash(), hierarchy, plan)?;
+        let prepared = sordino_fhe::Server::holding(model.hash(), hierarchy, plan, form)?;
         Ok(Self { hello, prepared, keys: RwLock::default(), most_keys: MOST_KEYS })
     }
 

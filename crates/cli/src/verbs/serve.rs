@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 use sordino_model::Protocol;
+use sordino_model::cost::WeightForm;
 use sordino_serve::{Budget, BudgetRule, Options};
 
 use crate::calibration::Calibration;
@@ -72,6 +73,9 @@ pub(crate) struct Serve {
     /// Days that an evaluation key is kept after its last query.
     #[arg(long, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3_650))]
     keep_keys: u32,
+    /// Hold weights as bytes, in an eighth of the memory. Every query transforms them anew: for large libraries where the server decides.
+    #[arg(long)]
+    compact: bool,
     /// Memory for expanded evaluation keys in MB; one takes 244.
     #[arg(long, default_value_t = 2_048, value_name = "MB", value_parser = clap::value_parser!(u32).range(256..))]
     key_memory: u32,
@@ -136,6 +140,7 @@ impl Serve {
         options.most_keys = self.most_keys as usize;
         options.connections = self.connections.into();
         options.wish = self.wish.wish();
+        options.weights = if self.compact { WeightForm::Integers } else { WeightForm::Transformed };
         options.timings = Calibration::load().map(|calibration| calibration.timings);
         let (scheme, plain) = if options.tls.is_some() { ("https", false) } else { ("http", true) };
         sordino_serve::run(options, |address| {

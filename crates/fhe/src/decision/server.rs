@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use sordino_model::ModelHash;
 use sordino_model::circuit::Circuit;
-use sordino_model::cost::Counts;
+use sordino_model::cost::{Counts, WeightForm};
 use sordino_model::layout::{KEY_ID_BYTES, NUMBER_BYTES, SparsePacking, TournamentLayout};
 use sordino_model::stage::Hierarchy;
 
@@ -56,6 +56,14 @@ impl Server {
     /// # Errors
     /// [`FheError::Plan`] if the plan was made for another model, or its bounds are below the model's.
     pub fn new(model: ModelHash, hierarchy: &Hierarchy, plan: Plan) -> Result<Self, FheError> {
+        Self::holding(model, hierarchy, plan, WeightForm::default())
+    }
+
+    /// [`Server::new`] with the form in which weights are held.
+    ///
+    /// # Errors
+    /// Those of [`Server::new`].
+    pub fn holding(model: ModelHash, hierarchy: &Hierarchy, plan: Plan, form: WeightForm) -> Result<Self, FheError> {
         let layout = plan.layout(hierarchy.shape())?;
         let circuit = plan.circuit(hierarchy.shape())?;
         promise(plan.failure_log2(hierarchy.shape())?)?;
@@ -79,7 +87,7 @@ impl Server {
             let apart = arranged
                 .spread(stage)
                 .map_err(|_| FheError::Plan { what: "it was made for stages of another shape" })?;
-            let linear = LinearStage::new(&apart, arranged.packing(), encoding, &fourier);
+            let linear = LinearStage::new(&apart, arranged.packing(), encoding, form, &fourier);
             Ok(PreparedStage { linear, encoding, floor: encoding.encode(promised.floor), empty })
         });
         let stages = stages.collect::<Result<_, _>>()?;

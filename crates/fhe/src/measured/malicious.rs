@@ -2,6 +2,7 @@
 
 use sordino_front::VectorBound;
 use sordino_model::ModelHash;
+use sordino_model::cost::WeightForm;
 use sordino_model::layout::{MESSAGE_HEADER, Packing, StageLayout};
 use sordino_model::stage::{Hierarchy, Stage};
 use tfhe::core_crypto::prelude::Polynomial;
@@ -41,7 +42,7 @@ fn a_malformed_zero_key_lays_open_the_masks_of_flat() {
     let (packing, ring) = (trip.layout.packing, p.ring());
     let (slots, features) = (packing.slots(), packing.features());
     assert!(slots == model.last().outputs() && features > 1, "every slot is used, {features} features a ciphertext");
-    let server = Server::of_any_plan(MODEL, &model, plan.clone()).unwrap();
+    let server = Server::of_any_plan(MODEL, &model, plan.clone(), WeightForm::default()).unwrap();
     let key = SecretKey::generate_from_insecure_seed(p, 1);
     let mut sender = Sender::new(key.into(), p, MODEL, plan.digest()).unwrap().with_insecure_seed(1);
 

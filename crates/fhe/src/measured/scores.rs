@@ -6,6 +6,7 @@
 
 use sordino_front::VectorBound;
 use sordino_model::ModelHash;
+use sordino_model::cost::WeightForm;
 use sordino_model::layout::{IndexLayout, Packing, SEED_BYTES};
 use sordino_model::stage::{Hierarchy, Stage};
 use tfhe::core_crypto::prelude::*;
@@ -117,7 +118,8 @@ fn linear_stages() {
     for (outputs, width, features, weight, one_sign, body_bits, low) in cases {
         let stage = stage(outputs, width, weight, one_sign);
         let packing = Packing::new(ring, features, stage.shape()).unwrap();
-        let linear = LinearStage::new(&stage, packing, Encoding::new(stage.score_bound()), &fourier);
+        let encoding = Encoding::new(stage.score_bound());
+        let linear = LinearStage::new(&stage, packing, encoding, WeightForm::default(), &fourier);
         let norm = (outputs * width) as u64 * (i64::from(weight) * i64::from(weight)) as u64;
         let mut sample = Sample::default();
         for seed in 0..3 * KEYS {
@@ -137,12 +139,17 @@ fn products_through_the_fourier_domain() {
     let fourier = Fourier::new(ring);
     let stage = stage(256, 32, 31, false);
     let packing = Packing::new(ring, 8, stage.shape()).unwrap();
-    let linear = LinearStage::new(&stage, packing, Encoding::new(stage.score_bound()), &fourier);
+    let encoding = Encoding::new(stage.score_bound());
+    let linear = LinearStage::new(&stage, packing, encoding, WeightForm::default(), &fourier);
+    let integers = LinearStage::new(&stage, packing, encoding, WeightForm::Integers, &fourier);
+    assert!(linear.bytes() >= 8 * integers.bytes(), "whole tiles are kept");
     let mut query: Vec<Glwe> = (0..packing.inputs()).map(|_| Glwe::zero(ring)).collect();
     for (j, glwe) in query.iter_mut().enumerate() {
         glwe.as_mut_slice().copy_from_slice(&uniform(j as u8, 2 * ring));
     }
-    let computed = linear.evaluate(&LinearStage::transform(&query, &fourier), &fourier);
+    let transformed = LinearStage::transform(&query, &fourier);
+    let computed = linear.evaluate(&transformed, &fourier);
+    assert_eq!(integers.evaluate(&transformed, &fourier), computed, "the same products, bit for bit");
     let mut exact = Polynomial::new(0u64, PolynomialSize(ring));
     for (j, glwe) in query.iter().enumerate() {
         let mut weights = Polynomial::new(0u64, PolynomialSize(ring));
@@ -249,7 +256,7 @@ fn whole_trips() {
     let quiet = plan.trips().iter().map(|trip| TripPlan { flood: 0, score_bound: 1 << 45, ..*trip });
     let quiet = Plan::new(parameters(), quiet.collect()).unwrap();
     let unit = quiet.trips()[1].encoding().delta() as f64;
-    let server = Server::of_any_plan(ModelHash([1; 32]), &hierarchy, quiet.clone()).unwrap();
+    let server = Server::of_any_plan(ModelHash([1; 32]), &hierarchy, quiet.clone(), WeightForm::default()).unwrap();
     for trip in 0..2 {
         let mut sample = Sample::default();
         for seed in 0..KEYS {

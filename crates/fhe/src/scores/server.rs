@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use sordino_model::ModelHash;
 use sordino_model::circuit::{Circuit, Input};
-use sordino_model::cost::Counts;
+use sordino_model::cost::{Counts, WeightForm};
 use sordino_model::stage::Hierarchy;
 
 use crate::FheError;
@@ -48,12 +48,25 @@ impl Server {
     /// # Errors
     /// [`FheError::Plan`] if the plan was made for another model, or its bounds are below the model's.
     pub fn new(model: ModelHash, hierarchy: &Hierarchy, plan: Plan) -> Result<Self, FheError> {
+        Self::holding(model, hierarchy, plan, WeightForm::default())
+    }
+
+    /// [`Server::new`] with the form in which weights are held.
+    ///
+    /// # Errors
+    /// Those of [`Server::new`].
+    pub fn holding(model: ModelHash, hierarchy: &Hierarchy, plan: Plan, form: WeightForm) -> Result<Self, FheError> {
         promise(plan.failure_log2())?;
-        Self::of_any_plan(model, hierarchy, plan)
+        Self::of_any_plan(model, hierarchy, plan, form)
     }
 
     /// [`Server::new`] for a plan that need not keep its promise.
-    pub(crate) fn of_any_plan(model: ModelHash, hierarchy: &Hierarchy, plan: Plan) -> Result<Self, FheError> {
+    pub(crate) fn of_any_plan(
+        model: ModelHash,
+        hierarchy: &Hierarchy,
+        plan: Plan,
+        form: WeightForm,
+    ) -> Result<Self, FheError> {
         plan.check_shape(hierarchy.shape())?;
         let fourier = Fourier::new(plan.parameters().ring());
         let trips = plan.trips().iter().map(|trip| {
@@ -67,7 +80,7 @@ impl Server {
             Ok(PreparedTrip {
                 plan: *trip,
                 circuit: trip.circuit(hierarchy.shape())?,
-                linear: LinearStage::new(stage, trip.layout.packing, trip.encoding(), &fourier),
+                linear: LinearStage::new(stage, trip.layout.packing, trip.encoding(), form, &fourier),
                 returned: reply::returned(trip, stage.counts()),
             })
         });

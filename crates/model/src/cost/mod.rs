@@ -4,7 +4,7 @@ mod counts;
 mod timings;
 
 pub use counts::{CostReport, Counts};
-pub use timings::{Batched, CostStep, Schedule, Timings, batches};
+pub use timings::{Batched, CostStep, Schedule, Timings, WeightForm, batches};
 
 use crate::circuit::{Circuit, CircuitError, Machine, StageId};
 use crate::layout::{

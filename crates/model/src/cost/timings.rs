@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::cost::{CostReport, Counts};
+use crate::layout::fourier_bytes;
 
 /// Seconds of an operation that streams a key: on its own, and in a full batch that shares one pass over the key, while every
 /// thread is busy with one.
@@ -81,7 +82,28 @@ pub fn batches(count: usize, threads: usize, largest: usize) -> usize {
     (threads * count.div_ceil(threads * largest)).min(count).max(1)
 }
 
+/// How a server holds the weights of its stages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WeightForm {
+    /// In the Fourier domain: eight bytes a weight, and nothing left to do but products.
+    #[default]
+    Transformed,
+    /// As integers, a byte a weight, which every query transforms anew: a few transforms for every product saved.
+    Integers,
+}
+
 impl Schedule {
+    /// The same for a server that holds its weights so, for ring degree `ring`.
+    #[must_use]
+    pub fn holding(mut self, form: WeightForm, ring: usize) -> Self {
+        if form == WeightForm::Integers {
+            let polynomials = self.report.weight_bytes / fourier_bytes(ring);
+            self.report.counts.forward += polynomials;
+            self.report.weight_bytes = polynomials * ring;
+        }
+        self
+    }
+
     /// How long the server takes on `threads` threads of the machine that was measured.
     pub fn predict(&self, timings: &Timings, threads: usize) -> Duration {
         let (report, threads) = (&self.report, threads.max(1));
