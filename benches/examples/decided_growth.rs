@@ -1,7 +1,7 @@
 //! How one trip grows with the library: the same tracks in one, two and three stages, measured side by side, and as priced.
 //!
 //! ```text
-//! cargo run --release -p sordino-benches --example one_trip_growth OUT [queries] [smallest] [largest]
+//! cargo run --release -p sordino-benches --example decided_growth OUT [queries] [smallest] [largest]
 //! ```
 //!
 //! Writes to the folder OUT: `growth.csv` (measured and predicted; rows of earlier runs stay, so that a long run can be cut into

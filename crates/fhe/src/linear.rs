@@ -21,6 +21,7 @@ use tfhe_fft::c64;
 
 use crate::ring::fourier::{Fourier, Scratch};
 use crate::ring::glwe::Glwe;
+use crate::ring::vector::vectorised;
 use crate::wire::encoding::Encoding;
 
 /// Points that are multiplied together: a whole AVX-512 register of double-precision numbers.
@@ -169,10 +170,7 @@ impl LinearStage {
                             |polynomial, ciphertext, input| {
                                 let at = (ciphertext * query.inputs + input) * size;
                                 let integers = &weights[at..at + size];
-                                polynomial
-                                    .iter_mut()
-                                    .zip(integers)
-                                    .for_each(|(out, &w)| *out = (i64::from(w) << 56) as u64);
+                                vectorised!(widen(integers: &'a [i8] = integers, out: &'a mut [u64] = polynomial));
                             },
                         );
                         &**transformed
@@ -234,13 +232,29 @@ fn transform_tile(
         for input in 0..inputs {
             fill(&mut room.polynomial, tile * TILE + o, input);
             fourier.forward_torus(&room.polynomial, &mut room.transformed, &mut room.scratch);
-            for (chunk, values) in room.transformed.chunks_exact(LANES).enumerate() {
-                let at = ((chunk * inputs + input) * TILE + o) * 2 * LANES;
-                let (re, im) = out[at..at + 2 * LANES].split_at_mut(LANES);
-                for ((re, im), value) in re.iter_mut().zip(im).zip(values) {
-                    (*re, *im) = (value.re * WEIGHT_SCALE, value.im * WEIGHT_SCALE);
-                }
-            }
+            let (first, stride) = ((input * TILE + o) * 2 * LANES, inputs * TILE * 2 * LANES);
+            vectorised!(part(
+                values: &'a [c64] = &room.transformed, out: &'a mut [f64] = &mut out[first..], stride: usize = stride
+            ));
+        }
+    }
+}
+
+/// Weights as a polynomial of torus elements.
+#[inline(always)]
+fn widen(integers: &[i8], out: &mut [u64]) {
+    for (out, &weight) in out.iter_mut().zip(integers) {
+        *out = (i64::from(weight) << 56) as u64;
+    }
+}
+
+/// Real and imaginary parts of [`LANES`] points side by side, and so on every `stride` numbers.
+#[inline(always)]
+fn part(values: &[c64], out: &mut [f64], stride: usize) {
+    for (values, out) in values.chunks_exact(LANES).zip(out.chunks_mut(stride)) {
+        let (re, im) = out[..2 * LANES].split_at_mut(LANES);
+        for ((re, im), value) in re.iter_mut().zip(im).zip(values) {
+            (*re, *im) = (value.re * WEIGHT_SCALE, value.im * WEIGHT_SCALE);
         }
     }
 }
