@@ -160,7 +160,7 @@ impl Step {
         Self { gadget, differences: vec![Glwe::zero(size); extension], digits: vec![digits; extension] }
     }
 
-    /// For one bit, of which the digits are those of the difference that it makes. They are half as large as two differences of digits.
+    /// For one bit: the digits of a difference, whose squared norm is half that of a difference of digits.
     fn of_one(
         &mut self,
         accumulator: &mut [Glwe],
