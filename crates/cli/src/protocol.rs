@@ -30,10 +30,12 @@ pub(crate) struct ProtocolArgs {
 /// What is wanted of a plan in which the server decides. Its resolution follows, and the number of probes unless that is given.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct WishArgs {
-    /// Share of answers that are to be certain, 0 to 1: the cheapest plan that was so on the clips that training held out.
+    /// Share of answers that are to be certain, 0 to 1, where the server decides: the cheapest plan for which so many clips that training
+    /// held out lead by their margins. `inspect` prints the choice.
     #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "resolution")]
     certain: Option<f64>,
-    /// Seconds that the server may take: the plan that is most often certain within them. Needs `sordino calibrate`.
+    /// Seconds that the server may take by prediction, where it decides: the plan that is most often certain within them. Needs
+    /// `sordino calibrate`.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with_all = ["resolution", "certain"])]
     within: Option<f64>,
 }
@@ -59,7 +61,7 @@ impl WishArgs {
 /// How the server decides, where it does.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct DecisionArgs {
-    /// Tracks that a server returns that decides, the best first: 1 unless given.
+    /// How many tracks a server that decides returns, the best first: 1 unless given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
     answers: Option<u16>,
     /// How finely it compares scores: standard unless given.
@@ -73,10 +75,20 @@ pub(crate) enum ResolutionName {
     /// One accumulator a comparison.
     #[default]
     Standard,
-    /// Two: margins about half as wide, comparisons half as slow again.
+    /// Two: margins about half as wide, for half as much time again.
     Fine,
-    /// Four: less than half of the margins, almost three times the time.
+    /// Four: margins less than half as wide, for almost three times the time.
     Finest,
+}
+
+impl From<Resolution> for ResolutionName {
+    fn from(resolution: Resolution) -> Self {
+        match resolution {
+            Resolution::Standard => Self::Standard,
+            Resolution::Fine => Self::Fine,
+            Resolution::Finest => Self::Finest,
+        }
+    }
 }
 
 impl DecisionArgs {
@@ -107,7 +119,8 @@ impl ProtocolArgs {
         );
         anyhow::ensure!(
             self.protocol.decider() == Decider::Server || self.wish.wish().is_none(),
-            "{name} lets the client decide, who sees every score: leave out --certain and --within, or take decided"
+            "--certain and --within are for protocols in which the server decides, and {name} is none: add --protocol decided, or \
+             picked-decided where the routing is public"
         );
         Ok(self.decisions.of(self.protocol.with_probes(probes)))
     }
@@ -143,24 +156,38 @@ impl ProtocolArgs {
         let found = choices(pair, &held_out, &alternatives, machine)?;
         let (choice, fulfilled) = wish.choose(&found).with_context(|| format!("{usual} has no plan for this model"))?;
         let chosen = told(choice, held_out.ids.len());
-        match fulfilled {
-            true => note!("chosen: {chosen}"),
-            false => warning!("no plan does what was wished; the nearest is {chosen}"),
+        match (fulfilled, wish) {
+            (true, _) => note!("chosen: {chosen}"),
+            (false, Wish::Certain(share)) => warning!(
+                "no plan that names as many clips is certain for {:.1} %; it goes on with the most certain, {chosen}",
+                100.0 * share
+            ),
+            (false, Wish::Within(time)) => {
+                warning!(
+                    "no plan is expected to take {} or less; it goes on with the quickest, {chosen}",
+                    report::seconds(time)
+                );
+            }
         }
         Ok(choice.protocol)
     }
 
     /// Refuses options other than those with which a server has chosen to answer.
     pub(crate) fn agrees_with(self, offered: Protocol) -> anyhow::Result<()> {
-        let asked = self.protocol()?;
+        self.protocol()?;
         anyhow::ensure!(
             self.wish.wish().is_none(),
             "the server has chosen its plan: leave out --certain and --within, or give them to `sordino serve`"
         );
         let Self { probes, decisions: DecisionArgs { answers, resolution }, .. } = self;
-        let chosen = probes.is_some() || answers.is_some() || resolution.is_some();
+        // What was not given is the server's choice.
+        let asked = DecisionArgs {
+            answers: answers.or(offered.decision().and_then(|(answers, _)| u16::try_from(answers).ok())),
+            resolution: resolution.or(offered.decision().map(|(_, resolution)| resolution.into())),
+        };
+        let asked = asked.of(offered.with_probes(probes.map_or(offered.probes(), usize::from)));
         anyhow::ensure!(
-            !chosen || asked == offered,
+            asked == offered,
             "the server answers with {offered}, and was asked for {asked}: leave out --probes, --answers and --resolution"
         );
         Ok(())

@@ -11,8 +11,12 @@ use sordino_model::{HeldOut, Pair, Protocol, Resolution};
 
 use crate::ServiceError;
 
-/// Plans that name fewer clips than the best by no more than this share count as equally accurate.
-const AS_ACCURATE: f64 = 0.005;
+/// Plans that name fewer clips than the best by no more than this share count as equally accurate: a few clips in some hundred, which
+/// may be chance.
+const AS_ACCURATE: f64 = 0.02;
+
+/// Most probes that are tried.
+const MOST_PROBES: usize = 64;
 
 /// A way to decide.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,11 +53,13 @@ pub struct Machine<'a> {
     pub threads: usize,
 }
 
-/// The protocols to choose from: every resolution of `protocol`, and unless `probes` are settled, half and twice as many and so on.
+/// The protocols to choose from: every resolution of `protocol` and, unless its probes are settled, powers of two up to four times as many.
 pub fn alternatives(protocol: Protocol, probes_settled: bool, clusters: usize) -> Vec<Protocol> {
     let usual = protocol.probes();
-    let mut probes = if probes_settled { vec![usual] } else { vec![usual.div_ceil(2), usual, 2 * usual, 4 * usual] };
-    probes.retain(|&probes| probes <= clusters);
+    let most = (4 * usual).min(MOST_PROBES).min(clusters);
+    let powers = (0..usize::BITS).map(|i| 1 << i).take_while(|&probes| probes <= most);
+    let mut probes = if probes_settled { vec![usual] } else { powers.chain([usual]).collect() };
+    probes.sort_unstable();
     probes.dedup();
     let answers = protocol.decision().map_or(1, |(answers, _)| answers);
     let resolved =
@@ -114,7 +120,10 @@ impl Asked {
         let questions = rows.into_iter().map(|row| client.question(protocol, &row.to_vec()));
         let questions = questions.collect::<Result<Vec<_>, _>>()?;
         let answers = pair.identify_batch(protocol, held_out.features.view(), 1)?;
-        let is = |id: u32, label: usize| client.labels().get(label).is_some_and(|label| label.track_id == id);
+        let named = |label: usize| client.labels().get(label).map(|label| label.track_id);
+        // A copy of a track is that track.
+        let is =
+            |id: u32, label: usize| std::iter::once(label).chain(client.copies(label)).any(|it| named(it) == Some(id));
         let rightly = answers.iter().zip(&held_out.ids);
         let rightly = rightly.filter(|(answer, id)| answer.known && answer.top(1).any(|label| is(**id, label)));
         let right = rightly.count() as f64 / questions.len().max(1) as f64;
@@ -137,9 +146,9 @@ pub fn front(choices: &[Choice]) -> Vec<&Choice> {
 }
 
 impl Wish {
-    /// The choice that suits the wish, and whether it fulfils it. Of those that name as many clips as any, it is the cheapest that is
-    /// certain enough, or the most certain that is quick enough; where none is, the one that comes nearest. Nothing where there is no
-    /// choice, or a time is wished and no machine was measured.
+    /// The choice that suits the wish, and whether it fulfils it. Of those that name as many clips as any, or 2 % fewer, it is the cheapest
+    /// that is certain enough, or the most certain that is quick enough; where none is, the one that comes nearest. Nothing where there is
+    /// no choice, or a time is wished and no machine was measured.
     pub fn choose(self, choices: &[Choice]) -> Option<(&Choice, bool)> {
         match self {
             Self::Certain(share) => {
@@ -158,7 +167,7 @@ impl Wish {
     }
 }
 
-/// Those that name as many clips as any of them.
+/// Those that name as many clips as any of them, or hardly fewer.
 fn as_accurate(among: Vec<&Choice>) -> Vec<&Choice> {
     let best = among.iter().map(|choice| choice.right).fold(0.0, f64::max);
     among.into_iter().filter(|choice| choice.right >= best - AS_ACCURATE).collect()
@@ -181,12 +190,12 @@ mod tests {
 
     fn some() -> Vec<Choice> {
         vec![
-            choice(1, Resolution::Standard, 0.90, 0.96, 2),
-            choice(1, Resolution::Finest, 0.99, 0.96, 6),
-            choice(2, Resolution::Standard, 0.85, 0.99, 3),
-            choice(2, Resolution::Fine, 0.93, 0.99, 5),
-            choice(2, Resolution::Finest, 0.97, 0.989, 9),
-            choice(4, Resolution::Standard, 0.80, 0.985, 8),
+            choice(1, Resolution::Standard, 0.90, 0.92, 2),
+            choice(1, Resolution::Finest, 0.99, 0.92, 6),
+            choice(2, Resolution::Standard, 0.85, 0.98, 3),
+            choice(2, Resolution::Fine, 0.93, 0.98, 5),
+            choice(2, Resolution::Finest, 0.97, 0.978, 9),
+            choice(4, Resolution::Standard, 0.80, 0.975, 8),
         ]
     }
 

@@ -24,7 +24,7 @@ use crate::report::{self, say};
 pub(crate) struct Inspect {
     /// Model folder.
     model: PathBuf,
-    /// Clusters that the client asks for, in routed and picked; in picked-decided as many as hold 64 passages.
+    /// Clusters that the client asks for in routed and picked; picked-decided is priced with as many as hold 64 passages.
     #[arg(long, default_value_t = 2, value_name = "M")]
     probes: usize,
     /// Clusters that the server follows, in decided.
@@ -97,6 +97,10 @@ struct StageOutcome {
 #[derive(Serialize)]
 struct ProtocolOutcome {
     protocol: &'static str,
+    /// The protocol with its options, in words.
+    plan: String,
+    /// The first stage that the server evaluates.
+    first_stage: usize,
     failure_log2: f64,
     /// Where the server decides: by how much winners must lead to be certain.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -228,6 +232,9 @@ fn outcome(
         margins.map(|Margins { stages, relative, threshold, .. }| MarginOutcome { stages, relative, threshold });
     Ok(ProtocolOutcome {
         protocol: protocol.name(),
+        plan: protocol.to_string(),
+        first_stage: shape.stages().len()
+            - margins.as_ref().map_or(shape.stages().len(), |margins| margins.stages.len()),
         failure_log2: plan.failure_log2(shape)?,
         margins,
         bytes_up: trips.iter().map(|t| t.bytes_up).sum(),
@@ -243,8 +250,8 @@ fn human(o: &Outcome) {
     say!("Range: no score can exceed these bounds, for any input (allowed: {})", o.largest_score_allowed);
     for (s, stage) in o.stages.iter().enumerate() {
         say!(
-            "  stage {s}: {} groups of up to {} slots ({} used), {} features, |score| <= {}",
-            stage.groups,
+            "  stage {s}: {} of up to {} slots ({} used), {} features, |score| <= {}",
+            if stage.groups == 1 { "1 group".into() } else { format!("{} groups", stage.groups) },
             stage.slots,
             stage.used,
             stage.width,
@@ -263,12 +270,11 @@ fn human(o: &Outcome) {
 
 fn human_front(front: &Front) {
     say!(
-        "\nPlans of {} that no other beats, by {} clips that training held out, as disturbed as in training (for --certain and --within):",
-        front.protocol,
-        front.clips
+        "\nPlans of {} to choose from: every other is worse in one of these columns and better in none",
+        front.protocol
     );
     say!(
-        "  {:>6}  {:<10}  {:>13}  {:>7}  {:>9}  {:>8}  expected",
+        "  {:>6}  {:<10}  {:>13}  {:>7}  {:>9}  {:>8}  server",
         "probes",
         "resolution",
         "named rightly",
@@ -288,6 +294,12 @@ fn human_front(front: &Front) {
             report::bytes(plan.bytes_up as u64),
         );
     }
+    say!(
+        "  of {} clips of these tracks that training has not seen, in noise and rooms like its own. Named rightly: on plain integers,\n  \
+         where \"unknown\" is wrong. Certain: the winners lead by the plan's margins, so that the encrypted answer is that of plain\n  \
+         integers. Rotations: a finer one counts as the products that it takes. `identify --certain` and `--within` choose among them.",
+        front.clips
+    );
 }
 
 fn human_predictions(predicted: &[Prediction]) {
@@ -301,11 +313,15 @@ fn human_predictions(predicted: &[Prediction]) {
 }
 
 fn human_protocol(p: &ProtocolOutcome) {
-    say!("\nCost of {}: a query fails with probability at most 2^{:.0}", p.protocol, p.failure_log2);
+    say!("\nCost of {}: a query fails with probability at most 2^{:.0}", p.plan, p.failure_log2);
     if let Some(margins) = &p.margins {
         say!("  if its winner leads by");
         for (stage, (margin, relative)) in margins.stages.iter().zip(&margins.relative).enumerate() {
-            say!("    {margin:.0} score units in stage {stage} ({:.1} % of the largest difference)", 100.0 * relative);
+            say!(
+                "    {margin:.0} score units in stage {} ({:.1} % of the largest difference)",
+                p.first_stage + stage,
+                100.0 * relative
+            );
         }
         say!("    and its score is {:.0} from the unknown threshold", margins.threshold);
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use sordino_model::Protocol;
 use sordino_model::cost::WeightForm;
+use sordino_model::{Decider, Protocol};
 use sordino_serve::{Budget, BudgetRule, Options};
 
 use crate::calibration::Calibration;
@@ -140,6 +140,10 @@ impl Serve {
         options.most_keys = self.most_keys as usize;
         options.connections = self.connections.into();
         options.wish = self.wish.wish();
+        anyhow::ensure!(
+            options.wish.is_none() || options.protocols.iter().any(|protocol| protocol.decider() == Decider::Server),
+            "--certain and --within are for protocols in which the server decides, and none is served: add --protocol decided"
+        );
         options.weights = if self.compact { WeightForm::Integers } else { WeightForm::Transformed };
         options.timings = Calibration::load().map(|calibration| calibration.timings);
         let (scheme, plain) = if options.tls.is_some() { ("https", false) } else { ("http", true) };

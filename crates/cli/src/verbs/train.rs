@@ -286,7 +286,7 @@ pub(super) fn decisions(server: &ServerModel) -> String {
     format!(
         "In `decided` (one probe, one answer, standard resolution) the answer is that of plain integers but with probability \
          2^{:.0} where the winner leads all others\n\n{}\n- and its score is {:.0} from the unknown threshold.\n\nCloser races are \
-         usually, not certainly, decided rightly; `--resolution fine` and `finest` halve and quarter what is rounded.",
+         usually, not certainly, decided rightly; `--resolution fine` makes margins about half as wide, and `finest` somewhat narrower.",
         margins.failure_log2,
         stages.collect::<Vec<_>>().join("\n"),
         margins.threshold

@@ -120,6 +120,9 @@ pub enum FileError {
         /// What is needed.
         expected: String,
     },
+    /// The clips that training held out cannot be read.
+    #[error("held-out.safetensors: it is damaged; remove it to go on without, or train the model again")]
+    HeldOut,
     /// Tensors that no part of the model claims.
     #[error("weights.safetensors: {found} tensors that the model does not name, such as {name}; expected none")]
     Unclaimed {

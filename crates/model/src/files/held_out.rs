@@ -63,5 +63,6 @@ pub fn load_held_out(dir: &Path) -> Result<HeldOut, FileError> {
     if !path.exists() {
         return Ok(HeldOut::default());
     }
-    HeldOut::from_bytes(&read_file(&path, MOST).map_err(FileError::io("read", &path))?)
+    let bytes = read_file(&path, MOST).map_err(FileError::io("read", &path))?;
+    HeldOut::from_bytes(&bytes).map_err(|_| FileError::HeldOut)
 }

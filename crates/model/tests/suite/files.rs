@@ -262,7 +262,7 @@ fn a_model_with_its_settings_is_replaced_and_other_places_are_refused_beforehand
         assert_eq!(load_held_out(&dir).unwrap(), held_out);
     }
     fs::write(dir.join("held-out.safetensors"), b"no tensors").unwrap();
-    assert!(load_held_out(&dir).is_err());
+    assert!(matches!(load_held_out(&dir), Err(FileError::HeldOut)));
     assert!(load_held_out(temp.path()).unwrap().is_empty());
     fs::write(dir.join("files.json"), "{\"7\": 3}").unwrap();
     assert!(matches!(load_files(&dir), Err(FileError::Json { .. })));
