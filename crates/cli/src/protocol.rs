@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use sordino_model::stage::Hierarchy;
-use sordino_model::{Decider, Pair, Protocol, Resolution, load_held_out};
+use sordino_model::{Decider, HeldOut, Pair, Protocol, Resolution, load_held_out};
 use sordino_service::{Choice, Wish, alternatives, choices};
 
 use crate::calibration::Calibration;
@@ -151,9 +151,8 @@ impl ProtocolArgs {
             calibration.is_some() || !matches!(wish, Wish::Within(_)),
             "--within needs to know how fast this machine is: run `sordino calibrate` first"
         );
-        let machine = calibration.as_ref().map(Calibration::machine);
         let alternatives = alternatives(usual, self.probes.is_some(), clusters(pair.server().hierarchy()));
-        let found = choices(pair, &held_out, &alternatives, machine)?;
+        let found = judged(pair, &held_out, &alternatives, calibration.as_ref())?;
         let (choice, fulfilled) = wish.choose(&found).with_context(|| format!("{usual} has no plan for this model"))?;
         let chosen = told(choice, held_out.ids.len());
         match (fulfilled, wish) {
@@ -192,6 +191,19 @@ impl ProtocolArgs {
         );
         Ok(())
     }
+}
+
+/// What each of `protocols` does on what training held out.
+pub(crate) fn judged(
+    pair: &Pair<'_>,
+    held_out: &HeldOut,
+    protocols: &[Protocol],
+    calibration: Option<&Calibration>,
+) -> anyhow::Result<Vec<Choice>> {
+    let bar = report::bar(protocols.len() as u64, "plans");
+    let found = choices(pair, held_out, protocols, calibration.map(Calibration::machine), || bar.inc(1))?;
+    bar.finish_and_clear();
+    Ok(found)
 }
 
 /// A choice in words.

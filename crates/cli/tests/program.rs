@@ -196,7 +196,9 @@ fn a_folder_of_music_is_named_step_by_step() {
     assert!(done && said.contains("chosen: decided") && said.contains("standard resolution"), "{said}");
     let (done, said) = wished("--within", "0.001");
     assert!(done && said.contains("it goes on with the quickest, decided, 1 probe"), "{said}");
-    assert!(refusal(&["identify", text(&model), text(&clips[3]), "--certain", "0.9"]).contains("add --protocol decided"));
+    assert!(
+        refusal(&["identify", text(&model), text(&clips[3]), "--certain", "0.9"]).contains("add --protocol decided")
+    );
     // The server decides by a threshold that it does not see.
     let decided_strictly = |strict: &str| {
         let arguments = ["identify", text(&model), text(&clips[3]), "--protocol", "decided", "--strict", strict];

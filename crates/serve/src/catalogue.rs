@@ -153,7 +153,7 @@ impl Preparation {
         }
         let clusters = pair.server().hierarchy().last().groups();
         let machine = self.timings.as_ref().map(|timings| Machine { timings, threads: self.threads });
-        let found = choices(pair, &held_out, &alternatives(usual, false, clusters), machine)?;
+        let found = choices(pair, &held_out, &alternatives(usual, false, clusters), machine, || ())?;
         let Some((choice, fulfilled)) = wish.choose(&found) else { return Ok(usual) };
         let (certain, right, protocol) = (choice.certain, choice.right, choice.protocol.to_string());
         match fulfilled {

@@ -68,6 +68,7 @@ pub fn alternatives(protocol: Protocol, probes_settled: bool, clusters: usize) -
 }
 
 /// What each of `protocols`, in which the server decides, does on the held-out clips. One that has no plan for this model is left out.
+/// `judged` is called after each.
 ///
 /// # Errors
 /// [`ServiceError`] for clips that are none of this model's.
@@ -76,12 +77,16 @@ pub fn choices(
     held_out: &HeldOut,
     protocols: &[Protocol],
     machine: Option<Machine<'_>>,
+    judged: impl Fn(),
 ) -> Result<Vec<Choice>, ServiceError> {
     let mut found: Vec<Choice> = Vec::new();
     let mut asked: Option<Asked> = None;
     for &protocol in protocols {
         let hierarchy = pair.server().stages_for(protocol);
-        let Ok(Plan::Decision(plan)) = Plan::new(&params::STANDARD, protocol, hierarchy) else { continue };
+        let Ok(Plan::Decision(plan)) = Plan::new(&params::STANDARD, protocol, hierarchy) else {
+            judged();
+            continue;
+        };
         // Resolutions follow each other, and differ in nothing that is computed in the clear.
         let known = asked.take().filter(|asked| asked.is_for(protocol));
         let here = known.map_or_else(|| Asked::new(pair, held_out, protocol), Ok)?;
@@ -103,6 +108,7 @@ pub fn choices(
             expected: machine.map(|machine| schedule.predict(machine.timings, machine.threads)),
         });
         asked = Some(here);
+        judged();
     }
     Ok(found)
 }

@@ -11,11 +11,11 @@ use sordino_model::cost::CostReport;
 use sordino_model::{
     ClientModel, Decider, MAX_SCORE, Pair, Protocol, Resolution, ServerModel, load_client, load_server,
 };
-use sordino_service::{Choice, alternatives, choices, front};
+use sordino_service::{Choice, alternatives, front};
 
 use crate::calibration::{Calibration, cores};
 use crate::library::{held_out, open_model};
-use crate::protocol::{DecisionArgs, clusters};
+use crate::protocol::{DecisionArgs, clusters, judged};
 use crate::report::{self, say};
 
 /// Print a model's proven ranges and its cost in every protocol, before anyone pays for them.
@@ -181,7 +181,7 @@ fn fronts(
     let of = |protocol: Protocol| {
         let usual = protocol.suited(server.hierarchy().shape());
         let all = alternatives(usual, false, clusters(server.hierarchy()));
-        let found = choices(&pair, &held_out, &all, calibration.map(Calibration::machine))?;
+        let found = judged(&pair, &held_out, &all, calibration)?;
         let mut plans: Vec<PlanOutcome> = front(&found).into_iter().map(PlanOutcome::from).collect();
         plans.sort_by(|a, b| a.work.total_cmp(&b.work));
         Ok(Front { protocol: protocol.name(), clips: held_out.ids.len(), plans })

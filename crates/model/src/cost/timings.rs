@@ -231,7 +231,8 @@ impl Pool {
 impl fmt::Display for Timings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = Duration::from_secs_f64;
-        let batched = |b: Batched| format!("{:.2?} alone, {:.2?} each in a batch, all threads busy", time(b.alone), time(b.full));
+        let batched =
+            |b: Batched| format!("{:.2?} alone, {:.2?} each in a batch, all threads busy", time(b.alone), time(b.full));
         for (name, compare) in ["comparison", "  fine", "  finest"].into_iter().zip(self.compare) {
             writeln!(f, "{name:<12} {}", batched(compare))?;
         }
