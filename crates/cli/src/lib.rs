@@ -9,6 +9,7 @@ mod library;
 mod protocol;
 mod report;
 mod verbs;
+mod wish;
 
 use std::ffi::OsString;
 

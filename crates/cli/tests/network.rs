@@ -85,6 +85,20 @@ fn every_protocol_names_over_a_connection_what_it_names_in_one_process() {
         assert!(there.iter().any(|(known, _)| known == true), "{protocol}");
     }
 
+    // What a client does not say is the server's choice, and what it says must agree with that.
+    let saying = |option: &[&str]| {
+        let mut identify = program(home);
+        identify.arg("identify").args(["--server", &serving.url, "--protocol", "decided"]).args(option).arg(&clips[0]);
+        let output = identify.output().expect("the program runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (done, said) = saying(&["--answers", "1"]);
+    assert!(done, "{said}");
+    let (done, said) = saying(&["--resolution", "fine"]);
+    assert!(!done && said.contains("was asked for decided, 1 probe, 1 answer, fine resolution"), "{said}");
+    let (done, said) = saying(&["--certain", "0.9"]);
+    assert!(!done && said.contains("sordino serve"), "{said}");
+
     // One key was sent, and stays the client's until the operator forgets it.
     let store = |task: &[&str]| {
         let mut store = program(home);

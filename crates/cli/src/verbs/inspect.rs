@@ -15,8 +15,9 @@ use sordino_service::{Choice, alternatives, front};
 
 use crate::calibration::{Calibration, cores};
 use crate::library::{held_out, open_model};
-use crate::protocol::{DecisionArgs, clusters, judged};
+use crate::protocol::{DecisionArgs, clusters};
 use crate::report::{self, say};
+use crate::wish::judged;
 
 /// Print a model's proven ranges and its cost in every protocol, before anyone pays for them.
 #[derive(Args)]

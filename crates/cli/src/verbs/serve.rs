@@ -12,9 +12,9 @@ use sordino_model::{Decider, Protocol};
 use sordino_serve::{Budget, BudgetRule, Options};
 
 use crate::calibration::Calibration;
-use crate::protocol::WishArgs;
 use crate::report::{self, note, say};
 use crate::verbs::store::StoreArg;
+use crate::wish::WishArgs;
 
 /// Answer encrypted queries over HTTP, and hand out a page that asks them from a browser. The API is described at /v1/openapi.json.
 ///
