@@ -1,9 +1,10 @@
+//! A throw-away program: a blind rotation of one, two and three bits a step, beside the files of crates/fhe/src/ring that it includes.
 #![allow(dead_code, unused_imports)]
 mod ring {
-    #[path = "/work/main/crates/fhe/src/ring/fourier.rs"] pub mod fourier;
-    #[path = "/work/tmp/mb/src/gadget.rs"] pub mod gadget;
-    #[path = "/work/main/crates/fhe/src/ring/product.rs"] pub mod product;
-    #[path = "/work/main/crates/fhe/src/ring/vector.rs"] pub mod vector;
+    #[path = "../crates/fhe/src/ring/fourier.rs"] pub mod fourier;
+    #[path = "../crates/fhe/src/ring/gadget.rs"] pub mod gadget;
+    #[path = "../crates/fhe/src/ring/product.rs"] pub mod product;
+    #[path = "../crates/fhe/src/ring/vector.rs"] pub mod vector;
 }
 use std::time::Instant;
 use aligned_vec::{avec, ABox};
