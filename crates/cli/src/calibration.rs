@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sordino_lab::Machine;
-use sordino_model::cost::Timings;
+use sordino_model::cost::{Timings, WeightForm};
 use sordino_model::files::{read_text, write_file};
 use sordino_remote::places;
 
@@ -26,7 +26,7 @@ pub(crate) struct Calibration {
 impl Calibration {
     /// The machine, with every core.
     pub(crate) fn machine(&self) -> sordino_service::Machine<'_> {
-        sordino_service::Machine { timings: &self.timings, threads: cores() }
+        sordino_service::Machine { timings: &self.timings, threads: cores(), weights: WeightForm::default() }
     }
 
     /// Timings of this machine.

@@ -152,7 +152,8 @@ impl Preparation {
                 .into());
         }
         let clusters = pair.server().hierarchy().last().groups();
-        let machine = self.timings.as_ref().map(|timings| Machine { timings, threads: self.threads });
+        let machine =
+            self.timings.as_ref().map(|timings| Machine { timings, threads: self.threads, weights: self.weights });
         let found = choices(pair, &held_out, &alternatives(usual, false, clusters), machine, || ())?;
         let Some((choice, fulfilled)) = wish.choose(&found) else { return Ok(usual) };
         let (certain, right, protocol) = (choice.certain, choice.right, choice.protocol.to_string());

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use sordino_fhe::{Plan, params};
-use sordino_model::cost::Timings;
+use sordino_model::cost::{Timings, WeightForm};
 use sordino_model::{HeldOut, Pair, Protocol, Resolution};
 
 use crate::ServiceError;
@@ -51,6 +51,8 @@ pub struct Machine<'a> {
     pub timings: &'a Timings,
     /// Threads of a query.
     pub threads: usize,
+    /// How weights are held there.
+    pub weights: WeightForm,
 }
 
 /// The protocols to choose from: every resolution of `protocol` and, unless its probes are settled, powers of two up to four times as many.
@@ -96,7 +98,8 @@ pub fn choices(
         for (vectors, groups) in &here.questions {
             certain += usize::from(plan.leads(hierarchy, vectors, groups, label)?.are_certain(&margins));
         }
-        let schedule = plan.schedule(shape)?;
+        let form = machine.map_or_else(WeightForm::default, |machine| machine.weights);
+        let schedule = plan.schedule(shape)?.holding(form, plan.parameters().ring());
         let decisions = schedule.report.decisions;
         let products = protocol.decision().map_or(1.0, |(_, resolution)| resolution.products());
         found.push(Choice {
