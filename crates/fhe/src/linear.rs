@@ -44,7 +44,7 @@ enum Weights {
     Integers(Vec<i8>),
 }
 
-/// Working memory for the transform of a tile.
+/// Working memory for transforms.
 struct Room {
     scratch: Scratch,
     polynomial: Vec<u64>,
@@ -151,39 +151,28 @@ impl LinearStage {
         let half = fourier.half();
         let (ciphertexts, tile_len) = (self.packing.ciphertexts(), TILE * query.inputs * 2 * half);
         // Where weights stay integers, a tile of them in the Fourier domain.
-        let room = || match &self.weights {
-            Weights::Transformed(_) => None,
-            Weights::Integers(_) => Some((Room::new(fourier), avec![0.0; tile_len].into_boxed_slice())),
-        };
+        let made = if matches!(self.weights, Weights::Integers(_)) { tile_len } else { 0 };
         let tiles = (0..tiles(&self.packing)).into_par_iter().map_init(
-            || (fourier.scratch(), vec![c64::default(); TILE * 2 * half], room()),
-            |(scratch, sums, room), tile| {
-                let weights = match (&self.weights, room) {
-                    (Weights::Integers(weights), Some((room, transformed))) => {
-                        let size = self.packing.ring();
-                        transform_tile(
-                            &self.packing,
-                            tile,
-                            transformed,
-                            fourier,
-                            room,
-                            |polynomial, ciphertext, input| {
-                                let at = (ciphertext * query.inputs + input) * size;
-                                let integers = &weights[at..at + size];
-                                vectorised!(widen(integers: &'a [i8] = integers, out: &'a mut [u64] = polynomial));
-                            },
-                        );
-                        &**transformed
+            || (Room::new(fourier), avec![0.0; made], vec![c64::default(); TILE * 2 * half]),
+            |(room, made, sums), tile| {
+                let weights = match &self.weights {
+                    Weights::Transformed(weights) => &weights[tile * tile_len..(tile + 1) * tile_len],
+                    Weights::Integers(weights) => {
+                        let widened = |polynomial: &mut [u64], ciphertext: usize, input: usize| {
+                            let at = (ciphertext * query.inputs + input) * 2 * half;
+                            let integers = &weights[at..at + 2 * half];
+                            vectorised!(widen(integers: &'a [i8] = integers, out: &'a mut [u64] = polynomial));
+                        };
+                        transform_tile(&self.packing, tile, made, fourier, room, widened);
+                        &**made
                     }
-                    (Weights::Transformed(weights), _) => &weights[tile * tile_len..(tile + 1) * tile_len],
-                    (Weights::Integers(_), None) => return Vec::new(),
                 };
                 multiply_accumulate(weights, &query.values, query.inputs, sums);
                 let outputs = sums.chunks_exact_mut(2 * half).take(ciphertexts - tile * TILE).enumerate();
                 let glwes = outputs.map(|(o, sums)| {
                     let mut out = Glwe::zero(2 * half);
                     let parts = sums.chunks_exact_mut(half).zip(out.as_mut_slice().chunks_exact_mut(2 * half));
-                    parts.for_each(|(sum, out)| fourier.add_inverse(sum, out, scratch));
+                    parts.for_each(|(sum, out)| fourier.add_inverse(sum, out, &mut room.scratch));
                     for &(coefficient, value) in &self.bias[tile * TILE + o] {
                         let body = &mut out.body_mut()[coefficient];
                         *body = body.wrapping_add(value);

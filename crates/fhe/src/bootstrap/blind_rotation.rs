@@ -120,11 +120,11 @@ impl RotationKey {
         fourier: &Fourier,
         scratch: &mut Scratch,
     ) -> Vec<Glwe> {
-        let (size, extension) = (fourier.size(), tables.first().map_or(1, |table| table.extension()));
+        let extension = tables.first().map_or(1, |table| table.extension());
         debug_assert!(tables.iter().all(|table| table.extension() == extension));
         let mut accumulators: Vec<Vec<Glwe>> =
             tables.iter().zip(batch).map(|(table, e)| start(table, e.body)).collect();
-        let mut step = Step::new(self.gadget, size, extension);
+        let mut step = Step::new(self.gadget, extension, fourier, scratch);
         // In pass `k` those steps whose exponents are all divisible by 2^k and not by 2^(k + 1), in the last one all that are left.
         let passes = extension.ilog2();
         for pass in 0..=passes {
@@ -135,10 +135,7 @@ impl RotationKey {
                     if together == 0 || together.trailing_zeros().min(passes) != pass {
                         continue;
                     }
-                    match powers {
-                        [power] => step.of_one(accumulator, *power as usize, 1 << pass, key, fourier, scratch),
-                        _ => step.of_several(accumulator, powers, 1 << pass, key, fourier, scratch),
-                    }
+                    step.take(accumulator, powers, 1 << pass, key);
                 }
             }
         }
@@ -146,68 +143,60 @@ impl RotationKey {
     }
 }
 
-/// A step, and the memory in which it works.
-struct Step {
+/// What steps work with: the transform, and memory.
+struct Step<'a> {
     gadget: RotationGadget,
-    /// For every component, what is multiplied with the key: a ciphertext, or its digits of shape `[levels, 2, N/2]`.
+    fourier: &'a Fourier,
+    scratch: &'a mut Scratch,
+    /// For every component: where a step has one bit, the difference that it makes.
     differences: Vec<Glwe>,
+    /// And where it has several, the digits of what there is, shape `[levels, 2, N/2]`.
     digits: Vec<ABox<[c64]>>,
 }
 
-impl Step {
-    fn new(gadget: RotationGadget, size: usize, extension: usize) -> Self {
-        let digits = avec![c64::default(); gadget.digits.levels as usize * size].into_boxed_slice();
-        Self { gadget, differences: vec![Glwe::zero(size); extension], digits: vec![digits; extension] }
+impl<'a> Step<'a> {
+    fn new(gadget: RotationGadget, extension: usize, fourier: &'a Fourier, scratch: &'a mut Scratch) -> Self {
+        let size = fourier.size();
+        let digits = || avec![c64::default(); gadget.digits.levels as usize * size].into_boxed_slice();
+        let (differences, digits) = match gadget.bits {
+            1 => (vec![Glwe::zero(size); extension], Vec::new()),
+            _ => (Vec::new(), vec![digits(); extension]),
+        };
+        Self { gadget, fourier, scratch, differences, digits }
     }
 
-    /// For one bit: the digits of a difference, whose squared norm is half that of a difference of digits.
-    fn of_one(
-        &mut self,
-        accumulator: &mut [Glwe],
-        power: usize,
-        stride: usize,
-        key: &[c64],
-        fourier: &Fourier,
-        scratch: &mut Scratch,
-    ) {
+    /// One step of an accumulator, on every component at a multiple of `stride`.
+    fn take(&mut self, accumulator: &mut [Glwe], powers: &[u32], stride: usize, key: &[c64]) {
         let extension = accumulator.len();
-        for j in (0..extension).step_by(stride) {
-            let (source, power) = shift(j, power, extension);
-            accumulator[source].turned_less(&accumulator[j], power, &mut self.differences[j]);
-        }
-        for j in (0..extension).step_by(stride) {
-            fourier.add_product(
-                self.gadget.digits,
-                self.differences[j].as_slice(),
-                key,
-                accumulator[j].as_mut_slice(),
-                scratch,
-            );
-        }
-    }
-
-    /// For several bits: the digits of what there is are transformed once, and turned for every pattern.
-    fn of_several(
-        &mut self,
-        accumulator: &mut [Glwe],
-        powers: &[u32],
-        stride: usize,
-        key: &[c64],
-        fourier: &Fourier,
-        scratch: &mut Scratch,
-    ) {
-        let extension = accumulator.len();
-        for j in (0..extension).step_by(stride) {
-            fourier.digits(self.gadget.digits, accumulator[j].as_slice(), &mut self.digits[j], scratch);
-        }
-        for j in (0..extension).step_by(stride) {
-            let turn = |pattern: usize| {
-                let set = |(bit, power): (usize, &u32)| *power as usize * (pattern >> bit & 1);
-                let (source, power) = shift(j, powers.iter().enumerate().map(set).sum(), extension);
-                Turn { power, digits: &self.digits[source] }
-            };
-            let turns: Vec<Turn> = (1..=self.gadget.patterns()).map(turn).collect();
-            fourier.add_turned(&turns, &self.digits[j], key, accumulator[j].as_mut_slice(), scratch);
+        let components = || (0..extension).step_by(stride);
+        match powers {
+            // The digits of a difference: their squared norm is half that of a difference of digits.
+            [power] => {
+                for j in components() {
+                    let (source, power) = shift(j, *power as usize, extension);
+                    accumulator[source].turned_less(&accumulator[j], power, &mut self.differences[j]);
+                }
+                for j in components() {
+                    let (difference, out) = (self.differences[j].as_slice(), accumulator[j].as_mut_slice());
+                    self.fourier.add_product(self.gadget.digits, difference, key, out, self.scratch);
+                }
+            }
+            // The digits of what there is are transformed once, and turned for every pattern.
+            _ => {
+                for j in components() {
+                    let (input, digits) = (accumulator[j].as_slice(), &mut self.digits[j]);
+                    self.fourier.digits(self.gadget.digits, input, digits, self.scratch);
+                }
+                for j in components() {
+                    let turn = |pattern: usize| {
+                        let set = |(bit, power): (usize, &u32)| *power as usize * (pattern >> bit & 1);
+                        let (source, power) = shift(j, powers.iter().enumerate().map(set).sum(), extension);
+                        Turn { power, digits: &self.digits[source] }
+                    };
+                    let turns: Vec<Turn> = (1..=self.gadget.patterns()).map(turn).collect();
+                    self.fourier.add_turned(&turns, &self.digits[j], key, accumulator[j].as_mut_slice(), self.scratch);
+                }
+            }
         }
     }
 }

@@ -140,16 +140,15 @@ impl Fourier {
         let Tables { runs, places, .. } = &*self.0;
         let levels = own.len() / self.size();
         for (i, (turns, key)) in turns.chunks(AT_ONCE).zip(key.chunks(AT_ONCE * 2 * own.len())).enumerate() {
-            let (at_runs, at_places) =
-                (&mut s.runs[..turns.len() * runs.len()], &mut s.places[..turns.len() * places.len()]);
-            for (t, turn) in turns.iter().enumerate() {
-                self.power(turn.power, runs, &mut at_runs[t * runs.len()..(t + 1) * runs.len()]);
-                self.power(turn.power, places, &mut at_places[t * places.len()..(t + 1) * places.len()]);
+            let at_each = s.runs.chunks_exact_mut(runs.len()).zip(s.places.chunks_exact_mut(places.len()));
+            for (turn, (at_runs, at_places)) in turns.iter().zip(at_each) {
+                self.power(turn.power, runs, at_runs);
+                self.power(turn.power, places, at_places);
+                split(at_places);
             }
-            split(at_places);
+            let (runs, places) = (&s.runs[..turns.len() * runs.len()], &s.places[..turns.len() * places.len()]);
             for level in 0..levels {
                 let first = i == 0 && level == 0;
-                let (runs, places) = (&*at_runs, &*at_places);
                 multiply_turned(Turned { turns, own, key, runs, places, level, first, sums: &mut s.sums });
             }
         }
