@@ -46,12 +46,12 @@ pub(crate) enum ResolutionName {
     Finest,
 }
 
-impl From<Resolution> for ResolutionName {
-    fn from(resolution: Resolution) -> Self {
-        match resolution {
-            Resolution::Standard => Self::Standard,
-            Resolution::Fine => Self::Fine,
-            Resolution::Finest => Self::Finest,
+impl From<ResolutionName> for Resolution {
+    fn from(name: ResolutionName) -> Self {
+        match name {
+            ResolutionName::Standard => Self::Standard,
+            ResolutionName::Fine => Self::Fine,
+            ResolutionName::Finest => Self::Finest,
         }
     }
 }
@@ -59,12 +59,7 @@ impl From<Resolution> for ResolutionName {
 impl DecisionArgs {
     /// A protocol with these options, where the server decides.
     pub(crate) fn of(self, protocol: Protocol) -> Protocol {
-        let resolution = match self.resolution.unwrap_or_default() {
-            ResolutionName::Standard => Resolution::Standard,
-            ResolutionName::Fine => Resolution::Fine,
-            ResolutionName::Finest => Resolution::Finest,
-        };
-        protocol.with_decision(self.answers.unwrap_or(1).into(), resolution)
+        protocol.with_decision(self.answers.unwrap_or(1).into(), self.resolution.unwrap_or_default().into())
     }
 }
 
@@ -116,11 +111,10 @@ impl ProtocolArgs {
         );
         let Self { probes, decisions: DecisionArgs { answers, resolution }, .. } = self;
         // What was not given is the server's choice.
-        let asked = DecisionArgs {
-            answers: answers.or(offered.decision().and_then(|(answers, _)| u16::try_from(answers).ok())),
-            resolution: resolution.or(offered.decision().map(|(_, resolution)| resolution.into())),
-        };
-        let asked = asked.of(offered.with_probes(probes.map_or(offered.probes(), usize::from)));
+        let (usual, resolved) = offered.decision().unwrap_or_default();
+        let asked = offered
+            .with_probes(probes.map_or(offered.probes(), usize::from))
+            .with_decision(answers.map_or(usual, usize::from), resolution.map_or(resolved, Resolution::from));
         anyhow::ensure!(
             asked == offered,
             "the server answers with {offered}, and was asked for {asked}: leave out --probes, --answers and --resolution"

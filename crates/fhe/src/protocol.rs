@@ -5,9 +5,7 @@
 
 use std::time::Duration;
 
-#[cfg(feature = "server")]
-use sordino_model::cost::WeightForm;
-use sordino_model::cost::{CostReport, Schedule, Timings};
+use sordino_model::cost::{CostReport, Schedule, Timings, WeightForm};
 use sordino_model::stage::{Hierarchy, HierarchyShape};
 use sordino_model::{ModelHash, Protocol};
 
@@ -111,12 +109,20 @@ impl Plan {
         (0..self.trips()).map(|trip| Ok(self.schedule(trip, shape)?.report)).collect()
     }
 
-    /// How long the server will work on a query, all trips together, on `threads` threads of the machine that was measured.
+    /// How long a server that holds its weights as `form` says will work on a query, all trips together, on `threads` threads of the machine
+    /// that was measured.
     ///
     /// # Errors
     /// As [`Plan::schedule`].
-    pub fn predict(&self, shape: &HierarchyShape, timings: &Timings, threads: usize) -> Result<Duration, FheError> {
-        (0..self.trips()).map(|trip| Ok(self.schedule(trip, shape)?.predict(timings, threads))).sum()
+    pub fn predict(
+        &self,
+        shape: &HierarchyShape,
+        timings: &Timings,
+        threads: usize,
+        form: WeightForm,
+    ) -> Result<Duration, FheError> {
+        let schedule = |trip| Ok::<_, FheError>(self.schedule(trip, shape)?.holding(form, self.parameters().ring()));
+        (0..self.trips()).map(|trip| Ok(schedule(trip)?.predict(timings, threads))).sum()
     }
 
     /// Base-2 logarithm of a bound on the probability that a query is answered wrongly; where the server decides, one whose winners

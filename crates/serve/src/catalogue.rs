@@ -10,7 +10,6 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
-use sordino_fhe::FheError;
 use sordino_fhe::params::STANDARD;
 use sordino_model::cost::{Timings, WeightForm};
 use sordino_model::{ClientError, ClientModel, Decider, ModelHash, Pair, Protocol, load_held_out, load_pair};
@@ -318,14 +317,7 @@ impl Offer {
         let trips = server.plan().costs(shape)?;
         let hello = Bytes::from(server.hello());
         let timings = preparation.timings.as_ref();
-        let predict = |timings: &Timings| -> Result<Duration, FheError> {
-            let plan = server.plan();
-            let of_trip = |trip| {
-                let schedule = plan.schedule(trip, shape)?.holding(preparation.weights, plan.parameters().ring());
-                Ok(schedule.predict(timings, preparation.threads))
-            };
-            (0..plan.trips()).map(of_trip).sum()
-        };
+        let predict = |timings| server.plan().predict(shape, timings, preparation.threads, preparation.weights);
         let predicted = timings.map(predict).transpose()?;
         let budget = preparation.budget.of(revealing(protocol, stages, server.plan())?);
         let learns = protocol.learns();

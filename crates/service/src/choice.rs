@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use sordino_fhe::{Plan, params};
+use sordino_fhe::{Plan, decision, params};
 use sordino_model::cost::{Timings, WeightForm};
 use sordino_model::{HeldOut, Pair, Protocol, Resolution};
 
@@ -91,20 +91,16 @@ pub fn choices(
         };
         // Resolutions follow each other, and differ in nothing that is computed in the clear.
         let known = asked.take().filter(|asked| asked.is_for(protocol));
-        let here = known.map_or_else(|| Asked::new(pair, held_out, protocol), Ok)?;
+        let here = known.map_or_else(|| Asked::new(pair, held_out, protocol, &plan), Ok)?;
         let (shape, margins) = (hierarchy.shape(), plan.margins(hierarchy.shape())?);
-        let label = |place| pair.client().hierarchy().label_at(place);
-        let mut certain = 0;
-        for (vectors, groups) in &here.questions {
-            certain += usize::from(plan.leads(hierarchy, vectors, groups, label)?.are_certain(&margins));
-        }
+        let certain = here.leads.iter().filter(|leads| leads.are_certain(&margins)).count();
         let form = machine.map_or_else(WeightForm::default, |machine| machine.weights);
         let schedule = plan.schedule(shape)?.holding(form, plan.parameters().ring());
         let decisions = schedule.report.decisions;
         let products = protocol.decision().map_or(1.0, |(_, resolution)| resolution.products());
         found.push(Choice {
             protocol,
-            certain: certain as f64 / here.questions.len().max(1) as f64,
+            certain: certain as f64 / here.leads.len().max(1) as f64,
             right: here.right,
             work: decisions.comparisons() as f64 * products + decisions.refreshes as f64,
             bytes_up: schedule.report.bytes_up,
@@ -116,18 +112,39 @@ pub fn choices(
     Ok(found)
 }
 
-/// The held-out clips as questions, and how many are named rightly.
+/// How far the clear scores of one clip are apart, to be held against the margins of a plan of this protocol.
+///
+/// # Errors
+/// [`ServiceError`] for features that are none of this model's, or a plan of another.
+pub fn leads(
+    pair: &Pair<'_>,
+    protocol: Protocol,
+    plan: &decision::Plan,
+    features: &[f32],
+) -> Result<decision::Leads, ServiceError> {
+    let client = pair.client();
+    let (vectors, groups) = client.question(protocol, features)?;
+    let label = |place| client.hierarchy().label_at(place);
+    Ok(plan.leads(pair.server().stages_for(protocol), &vectors, &groups, label)?)
+}
+
+/// The held-out clips in the clear: how far each is from another answer, and how many are named rightly.
 struct Asked {
     protocol: Protocol,
-    questions: Vec<(Vec<Vec<i32>>, Vec<usize>)>,
+    leads: Vec<decision::Leads>,
     right: f64,
 }
 
 impl Asked {
-    fn new(pair: &Pair<'_>, held_out: &HeldOut, protocol: Protocol) -> Result<Self, ServiceError> {
+    fn new(
+        pair: &Pair<'_>,
+        held_out: &HeldOut,
+        protocol: Protocol,
+        plan: &decision::Plan,
+    ) -> Result<Self, ServiceError> {
         let (client, rows) = (pair.client(), held_out.features.rows());
-        let questions = rows.into_iter().map(|row| client.question(protocol, &row.to_vec()));
-        let questions = questions.collect::<Result<Vec<_>, _>>()?;
+        let leads = rows.into_iter().map(|row| leads(pair, protocol, plan, &row.to_vec()));
+        let leads = leads.collect::<Result<Vec<_>, _>>()?;
         let answers = pair.identify_batch(protocol, held_out.features.view(), 1)?;
         let named = |label: usize| client.labels().get(label).map(|label| label.track_id);
         // A copy of a track is that track.
@@ -135,8 +152,8 @@ impl Asked {
             |id: u32, label: usize| std::iter::once(label).chain(client.copies(label)).any(|it| named(it) == Some(id));
         let rightly = answers.iter().zip(&held_out.ids);
         let rightly = rightly.filter(|(answer, id)| answer.known && answer.top(1).any(|label| is(**id, label)));
-        let right = rightly.count() as f64 / questions.len().max(1) as f64;
-        Ok(Self { protocol, questions, right })
+        let right = rightly.count() as f64 / leads.len().max(1) as f64;
+        Ok(Self { protocol, leads, right })
     }
 
     fn is_for(&self, protocol: Protocol) -> bool {

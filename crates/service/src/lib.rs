@@ -17,7 +17,7 @@ mod hello;
 mod server;
 
 #[cfg(feature = "server")]
-pub use choice::{Choice, Machine, Wish, alternatives, choices, front};
+pub use choice::{Choice, Machine, Wish, alternatives, choices, front, leads};
 pub use client::{Client, Message, Step};
 pub use error::{Carried, ServiceError};
 pub use exchange::{Exchange, Trip, exchange};

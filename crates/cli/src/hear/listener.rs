@@ -11,6 +11,7 @@ use serde::Serialize;
 use sordino_audio::{AudioError, DecodeLimits, Samples, Window, decode_file, decode_stream, decode_window};
 use sordino_fhe::ClientKey;
 use sordino_front::{Crop, FeatureSpec};
+use sordino_model::cost::WeightForm;
 use sordino_model::{ClientModel, Evidence, Label, Protocol, SHARES, Shade, Verdict};
 use sordino_service::{Client, Exchange, Server, Trip, exchange};
 
@@ -113,7 +114,9 @@ impl<'a> Listener<'a> {
         server: &'a Server,
     ) -> anyhow::Result<Self> {
         let shape = model.stages_for(server.protocol()).shape().clone();
-        let predict = |c: Calibration| server.plan().predict(&shape, &c.timings, rayon::current_num_threads());
+        let predict = |c: Calibration| {
+            server.plan().predict(&shape, &c.timings, rayon::current_num_threads(), WeightForm::default())
+        };
         let predicted = Calibration::load().map(predict).transpose()?.map(|time| time.as_secs_f64());
         let client = Box::new(Client::new(model, key, &server.hello())?);
         Ok(Self { host: Host::Here { client, server }, predicted, files: files_of(folder) })

@@ -14,6 +14,7 @@ use sordino_lab::evaluate::{
     Agreement, AnswerSettings, Evaluation, Finding, Queries, Row, Subject, System, Table, write_table,
 };
 use sordino_lab::system::Sordino;
+use sordino_model::cost::WeightForm;
 use sordino_model::files::write_file;
 use sordino_model::stage::HierarchyShape;
 use sordino_model::{Label, Protocol, Resolution, load_pair};
@@ -261,7 +262,8 @@ fn predicted(system: &Sordino, agreement: Agreement, deciding: &[Protocol]) -> a
     let (Some(calibration), Some(&protocol)) = (Calibration::load(), asked) else { return Ok(agreement) };
     let hierarchy = system.server().stages_for(protocol);
     let plan = Plan::new(&params::STANDARD, protocol, hierarchy)?;
-    let time = plan.predict(hierarchy.shape(), &calibration.timings, rayon::current_num_threads())?;
+    let time =
+        plan.predict(hierarchy.shape(), &calibration.timings, rayon::current_num_threads(), WeightForm::default())?;
     Ok(agreement.with_prediction(time))
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use sordino_fhe::decision::Margins;
 use sordino_fhe::{EvaluationKey, FheError, Plan, params};
-use sordino_model::cost::CostReport;
+use sordino_model::cost::{CostReport, WeightForm};
 use sordino_model::{
     ClientModel, Decider, MAX_SCORE, Pair, Protocol, Resolution, ServerModel, load_client, load_server,
 };
@@ -220,7 +220,7 @@ fn outcome(
     threads.dedup();
     let predict = |c: &Calibration| {
         let expected = |&threads: &usize| {
-            let seconds = plan.predict(shape, &c.timings, threads)?.as_secs_f64();
+            let seconds = plan.predict(shape, &c.timings, threads, WeightForm::default())?.as_secs_f64();
             Ok::<_, FheError>(Prediction { threads, seconds })
         };
         threads.iter().map(expected).collect::<Result<Vec<_>, _>>()
@@ -288,7 +288,7 @@ fn human_front(front: &Front) {
         say!(
             "  {:>6}  {:<10}  {:>11.1} %  {:>5.1} %  {:>9.0}  {:>8}  {expected}",
             plan.probes,
-            format!("{:?}", plan.resolution).to_lowercase(),
+            plan.resolution.name(),
             100.0 * plan.right,
             100.0 * plan.certain,
             plan.work,

@@ -260,7 +260,7 @@ pub(crate) fn export(
         decisions: decisions(&server),
         settings,
         files: files(table),
-        held_out: model.held_out.clone().of(client.labels()),
+        held_out: model.held_out.clone().with_ids(|label| client.labels()[label].track_id),
         ..Card::default()
     };
     save(out, &client, &server, &card)?;

@@ -8,7 +8,7 @@ use rand::seq::index::sample;
 use rand_chacha::ChaCha8Rng;
 use sordino_fhe::{ClientKey, EvaluationKey, Plan, SecretKey, decision, params};
 use sordino_model::{Answer, ClientModel, Decider, Pair, PairError, Protocol, ServerModel};
-use sordino_service::{Client, Exchange, Server, exchange};
+use sordino_service::{Client, Exchange, Server, exchange, leads};
 
 use super::features::Features;
 use super::record::thousandths;
@@ -119,9 +119,8 @@ impl Comparison<'_> {
         margins: &decision::Margins,
         features: &[f32],
     ) -> Result<Race, LabError> {
-        let (vectors, groups) = self.client.question(protocol, features).map_err(PairError::from)?;
-        let label = |place| self.client.hierarchy().label_at(place);
-        let leads = plan.leads(self.server.hierarchy(), &vectors, &groups, label)?;
+        let pair = Pair::new(self.client, self.server).map_err(PairError::from)?;
+        let leads = leads(&pair, protocol, plan, features)?;
         let (margin, threshold) = margins.last_stage(leads.siblings);
         let routing = margins.stages.iter().take(leads.stages.len().saturating_sub(1));
         Ok(Race {

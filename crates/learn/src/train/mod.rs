@@ -149,25 +149,19 @@ fn held_out(
     const KEPT: usize = 400;
     let head = front.head(front.heads().len() - 1)?;
     let classes = examples.classes();
-    let (of, label) = (classes.rounds(per_label, 1), |class: usize| classes.label(class));
-    let classes = classes.len();
-    let mut inputs = Array2::zeros((of * classes, head.quantiser().bound.width));
+    let (of, count) = (classes.rounds(per_label, 1), classes.len());
+    let mut inputs = Array2::zeros((of * count, head.quantiser().bound.width));
     // The same number of every round, as far apart as can be.
-    let stride = (of * classes).div_ceil(KEPT).max(1);
-    let (mut kept, mut ids) = (Vec::new(), Vec::new());
-    for (round, mut block) in inputs.axis_chunks_iter_mut(Axis(0), classes).enumerate() {
+    let stride = (of * count).div_ceil(KEPT).max(1);
+    let mut features = Array2::zeros(((of * count).div_ceil(stride), examples.width()));
+    let mut ids = Vec::with_capacity(features.nrows());
+    for (round, mut block) in inputs.axis_chunks_iter_mut(Axis(0), count).enumerate() {
         let vectors = rounds::draw(examples, Purpose::Calibration, round..round + 1, of, run)?;
         block.assign(&head.input_batch(vectors.view())?.mapv(|v| v as f32));
-        for class in (0..classes).filter(|class| (round * classes + class).is_multiple_of(stride)) {
-            kept.extend(vectors.row(class).iter().copied());
-            ids.push(label(class));
+        for class in (0..count).filter(|class| (round * count + class).is_multiple_of(stride)) {
+            features.row_mut(ids.len()).assign(&vectors.row(class));
+            ids.push(classes.label(class));
         }
     }
-    let shape = (ids.len(), examples.width());
-    let features = Array2::from_shape_vec(shape, kept).map_err(|_| LearnError::Shape {
-        what: "held-out examples",
-        found: vec![shape.0],
-        expected: vec![shape.1],
-    })?;
     Ok((inputs, HeldOut { features, ids }))
 }

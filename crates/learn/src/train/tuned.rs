@@ -116,8 +116,7 @@ pub fn tune(
 
     let unknown = TrainingSet::draw(&examples, config, &run)?.unknown;
     let head = client.front().heads().len() - 1;
-    let (inputs, mut held_out) = held_out(&examples, client.front(), config.unknown.clips, &run)?;
-    held_out.ids.iter_mut().for_each(|label| *label = table.tracks()[*label as usize].id);
+    let (inputs, held_out) = held_out(&examples, client.front(), config.unknown.clips, &run)?;
     let calibration = Calibration {
         inputs,
         scale: client.front().head(head)?.quantiser().scale,
@@ -150,7 +149,12 @@ pub fn tune(
     let flat = server.own_flat().zip(client.own_flat()).map(|(stage, outline)| change(stage, outline)).transpose()?;
     run.end_of("thresholds")?;
     library.tune(&tuning, flat.as_ref().map(|(_, tuning)| tuning));
-    Ok(Tuned { library, hierarchy, flat: flat.map(|(change, _)| change), held_out })
+    Ok(Tuned {
+        library,
+        hierarchy,
+        flat: flat.map(|(change, _)| change),
+        held_out: held_out.with_ids(|place| table.tracks()[place].id),
+    })
 }
 
 /// The threshold that has been taken off every score of a last stage. Before that, the biases of all passages are zero on average.

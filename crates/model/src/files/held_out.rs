@@ -7,7 +7,6 @@ use ndarray::{Array1, Array2};
 use super::error::FileError;
 use super::tensors::{Reader, Writer};
 use super::{HELD_OUT, read_file, standing};
-use crate::Label;
 
 /// Most bytes of the file: some hundreds of clips of thousands of numbers.
 const MOST: u64 = 1 << 28;
@@ -28,11 +27,10 @@ impl HeldOut {
         self.ids.is_empty()
     }
 
-    /// The same, where the ids were labels: the place of the track among `labels`.
+    /// The same with the ids of tracks, where the ids were places in a list of them.
     #[must_use]
-    pub fn of(self, labels: &[Label]) -> Self {
-        let id = |label: u32| labels.get(label as usize).map_or(label, |label| label.track_id);
-        Self { ids: self.ids.into_iter().map(id).collect(), ..self }
+    pub fn with_ids(self, id: impl Fn(usize) -> u32) -> Self {
+        Self { ids: self.ids.into_iter().map(|place| id(place as usize)).collect(), ..self }
     }
 
     pub(crate) fn bytes(&self) -> Result<Vec<u8>, FileError> {
