@@ -1,13 +1,14 @@
 //! Where a library's tracks come from, as arguments: sound to index, and indexes to learn from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Args, ValueEnum};
-use sordino_corpus::{Catalogue, MelTable, Sounds, Source, Track, fma, folder, synth};
+use sordino_corpus::{Catalogue, CorpusError, MelTable, Sounds, Source, Track, fma, folder, synth};
 use sordino_front::FeatureSpec;
-use sordino_learn::TrainConfig;
+use sordino_learn::{LearnError, TrainConfig};
 use sordino_model::files::read_text;
 use sordino_model::{Card, ClientModel, FileError, HeldOut, load_files, load_held_out};
 
@@ -120,10 +121,26 @@ pub(crate) struct IndexArgs {
 impl IndexArgs {
     /// Reads the library.
     pub(crate) fn table(&self) -> anyhow::Result<MelTable> {
-        let table = MelTable::open_all(&self.index, self.tracks)?;
+        Ok(self.with_length(MelTable::open_all(&self.index, self.tracks)?)?)
+    }
+
+    /// Reads the list of the library's tracks, and the sound of those that `wanted` says of so many.
+    pub(crate) fn table_of(&self, wanted: impl Fn(usize) -> Range<usize>) -> anyhow::Result<MelTable> {
+        let tracks = MelTable::open_part(&self.index, self.tracks, |_| false)?.len();
+        let wanted = wanted(tracks);
+        Ok(self.with_length(MelTable::open_part(&self.index, self.tracks, |track| wanted.contains(&track))?)?)
+    }
+
+    /// The same of tracks at some places.
+    pub(crate) fn some(&self, tracks: &BTreeSet<usize>) -> Result<MelTable, LearnError> {
+        Ok(self.with_length(MelTable::open_part(&self.index, self.tracks, |track| tracks.contains(&track))?)?)
+    }
+
+    /// The same table for queries of the length that was asked for.
+    fn with_length(&self, table: MelTable) -> Result<MelTable, CorpusError> {
         let Some(query_seconds) = self.query_seconds else { return Ok(table) };
         let spec = FeatureSpec { query_seconds, ..table.spec().clone() };
-        Ok(table.with_spec(&spec)?)
+        table.with_spec(&spec)
     }
 
     /// Refuses another length of queries than that of a model that is there already.

@@ -19,6 +19,7 @@ const LOWEST: f32 = -30.0;
 /// that floor (or zero where the whole track is silent).
 #[derive(Clone, Debug, PartialEq)]
 pub struct CachedMel {
+    frames: usize,
     bands: usize,
     mean_power: f32,
     logs: Arc<[f16]>,
@@ -36,7 +37,17 @@ impl CachedMel {
         } else {
             vec![f16::from_f32(LOWEST); mel.0.len()].into()
         };
-        Self { bands: mel.bands(), mean_power, logs }
+        Self { frames: mel.frames(), bands: mel.bands(), mean_power, logs }
+    }
+
+    /// A track of which only the length is known.
+    pub(crate) fn absent(frames: usize, bands: usize) -> Self {
+        Self { frames, bands, mean_power: 0.0, logs: Arc::from([]) }
+    }
+
+    /// Whether mel power is there.
+    pub fn is_present(&self) -> bool {
+        self.logs.len() == self.frames * self.bands
     }
 
     /// Puts a stored track together, or says what is wrong with it.
@@ -48,14 +59,14 @@ impl CachedMel {
             return Err(format!("a mean power of {mean_power}"));
         }
         match logs.iter().all(|log| log.is_finite()) {
-            true => Ok(Self { bands, mean_power, logs }),
+            true => Ok(Self { frames, bands, mean_power, logs }),
             false => Err("mel values that are not finite".into()),
         }
     }
 
     /// Number of frames.
     pub fn frames(&self) -> usize {
-        self.logs.len() / self.bands.max(1)
+        self.frames
     }
 
     /// Number of mel bands.

@@ -12,6 +12,9 @@ use crate::index::measure;
 use crate::index::shard::{self, Row};
 use crate::{CachedMel, Catalogue, CorpusError, Rejected, SoundOptions, Track};
 
+/// Gives the rows of a shard of an index.
+type ReadShard<'a> = dyn Fn(&Path, &Manifest, usize) -> Result<Vec<Row>, CorpusError> + Sync + 'a;
+
 /// Tracks with their mel power in float16 (120 KB for 30 s at the default spec; 3 GB for 25,000 of them). Cloning and selecting
 /// share the mel power.
 #[derive(Clone, Debug)]
@@ -51,6 +54,16 @@ impl MelTable {
     /// # Errors
     /// As [`MelTable::open`] and [`MelTable::concat`]; [`CorpusError::Setting`] for no index, or fewer tracks than `limit`.
     pub fn open_all<P: AsRef<Path>>(dirs: &[P], limit: Option<usize>) -> Result<Self, CorpusError> {
+        let read = |dir: &Path, manifest: &Manifest, shard| shard::read(dir, manifest, shard, &|_| true);
+        Ok(Self::joined(Self::indexes(dirs, limit, &read)?)?.sorted())
+    }
+
+    /// Several indexes, each as a table, with what `read` gives of every shard up to the last one wanted.
+    fn indexes<P: AsRef<Path>>(
+        dirs: &[P],
+        limit: Option<usize>,
+        read: &ReadShard<'_>,
+    ) -> Result<Vec<Self>, CorpusError> {
         let mut left = limit.unwrap_or(usize::MAX);
         let mut parts = Vec::new();
         for dir in dirs {
@@ -64,22 +77,69 @@ impl MelTable {
             });
             let wanted: Vec<usize> = wanted.collect();
             let read = |(shard, &take): (usize, &usize)| {
-                let rows = if take > 0 { shard::read(dir, &manifest, shard, &|_| true)? } else { Vec::new() };
+                let rows = if take > 0 { read(dir, &manifest, shard)? } else { Vec::new() };
                 Ok(rows.into_iter().take(take).collect())
             };
             let shards: Vec<Vec<Row>> = wanted.par_iter().enumerate().map(read).collect::<Result<_, CorpusError>>()?;
             let (tracks, mels) = shards.into_iter().flatten().map(|row| (row.track, row.mel)).unzip();
             parts.push(Self { spec: manifest.feature_spec, tracks, mels });
         }
-        let all = Self::concat(parts)?;
         match limit {
             Some(limit) if left > 0 => Err(CorpusError::Setting {
                 setting: "number of tracks",
                 found: limit.to_string(),
-                expected: format!("at most {}, as many as the indexes hold", all.len()),
+                expected: format!("at most {}, as many as the indexes hold", limit - left),
             }),
-            _ => Ok(all),
+            _ => Ok(parts),
         }
+    }
+
+    /// Reads the list of a library's tracks and the mel power of those at some positions: a part of a library that memory does not hold. Of
+    /// other tracks the length is known. `limit` is as in [`MelTable::open_all`], and so is the order.
+    ///
+    /// # Errors
+    /// As [`MelTable::open_all`].
+    pub fn open_part<P: AsRef<Path>>(
+        dirs: &[P],
+        limit: Option<usize>,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Self, CorpusError> {
+        let parts = Self::indexes(dirs, limit, &shard::list)?;
+        let lengths: Vec<usize> = parts.iter().map(Self::len).collect();
+        let mut table = Self::joined(parts)?;
+        let mut order: Vec<usize> = (0..table.len()).collect();
+        order.sort_by_key(|&row| table.tracks[row].id);
+        let mut wanted: Vec<usize> = (0..table.len()).filter(|&at| wanted(at)).map(|at| order[at]).collect();
+        wanted.sort_unstable();
+        let mut first = 0;
+        for (dir, length) in dirs.iter().zip(lengths) {
+            let own = &wanted[wanted.partition_point(|&row| row < first)..wanted.partition_point(|&row| row < first + length)];
+            table.load(dir.as_ref(), first, own)?;
+            first += length;
+        }
+        Ok(table.sorted())
+    }
+
+    /// Reads the mel power of some rows, ascending, of an index whose rows begin at `first`.
+    fn load(&mut self, dir: &Path, first: usize, rows: &[usize]) -> Result<(), CorpusError> {
+        let manifest = complete(dir)?;
+        let mut starts = vec![first];
+        for entry in &manifest.shards {
+            starts.push(starts.last().map_or(0, |last| last + entry.rows));
+        }
+        let read = |(shard, start): (usize, &[usize])| {
+            let own = &rows[rows.partition_point(|&row| row < start[0])..rows.partition_point(|&row| row < start[1])];
+            if own.is_empty() {
+                return Ok(Vec::new());
+            }
+            let found = shard::read(dir, &manifest, shard, &|_| true)?;
+            let kept = found.into_iter().enumerate().map(|(row, found)| (start[0] + row, found.mel));
+            Ok(kept.filter(|(row, _)| own.binary_search(row).is_ok()).collect())
+        };
+        let found: Vec<Vec<(usize, CachedMel)>> =
+            starts.par_windows(2).enumerate().map(read).collect::<Result<_, CorpusError>>()?;
+        found.into_iter().flatten().for_each(|(row, mel)| self.mels[row] = mel);
+        Ok(())
     }
 
     /// Several tables as one library; ids are parted as [`Catalogue::concat`] parts them.
@@ -87,6 +147,11 @@ impl MelTable {
     /// # Errors
     /// [`CorpusError::Setting`] for no table, or tables of different specs; [`CorpusError::Catalogue`] for ids that do not fit.
     pub fn concat(parts: impl IntoIterator<Item = Self>) -> Result<Self, CorpusError> {
+        Ok(Self::joined(parts)?.sorted())
+    }
+
+    /// Several tables one after another.
+    fn joined(parts: impl IntoIterator<Item = Self>) -> Result<Self, CorpusError> {
         let mut parts = parts.into_iter();
         let mut all = parts.next().ok_or_else(|| CorpusError::Setting {
             setting: "number of indexes",
@@ -105,10 +170,15 @@ impl MelTable {
             all.tracks.append(&mut next.tracks);
             all.mels.append(&mut next.mels);
         }
-        let mut rows: Vec<(Track, CachedMel)> = all.tracks.into_iter().zip(all.mels).collect();
+        Ok(all)
+    }
+
+    /// The same by ascending id.
+    fn sorted(self) -> Self {
+        let mut rows: Vec<(Track, CachedMel)> = self.tracks.into_iter().zip(self.mels).collect();
         rows.sort_by_key(|(track, _)| track.id);
         let (tracks, mels) = rows.into_iter().unzip();
-        Ok(Self { spec: all.spec, tracks, mels })
+        Self { spec: self.spec, tracks, mels }
     }
 
     /// Measures a catalogue straight into memory, without an index on disk, and lists the tracks refused.

@@ -111,6 +111,22 @@ pub enum LearnError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file of training in parts that cannot be read or written.
+    #[error("training in parts: {path}: {source}")]
+    PartFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Parts that do not fit together.
+    #[error("training in parts: {path}: {reason}")]
+    Part {
+        /// The file, or what it is of.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// A checkpoint that does not hold what it should.
     #[error("checkpoint {path}: {reason}; delete it to train from the start")]
     Checkpoint {

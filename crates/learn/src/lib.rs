@@ -17,5 +17,6 @@ pub use config::{Effort, TrainConfig, overlay};
 pub use error::LearnError;
 pub use model::{Answer, FloatModel, Match, float_answers, integer_answers};
 pub use train::{
-    Added, Change, NewTracks, Shares, Surroundings, Tuned, add_tracks, train, train_on, train_vectors, tune,
+    Added, Change, Merged, NewTracks, Shares, Step, Surroundings, Tuned, add_tracks, merge_parts, merge_vectors, train,
+    train_on, train_part, train_vectors, train_vectors_part, tune,
 };

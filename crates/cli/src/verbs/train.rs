@@ -1,6 +1,8 @@
 //! `sordino train`: from an index to a model of two halves.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -9,9 +11,10 @@ use sordino_corpus::MelTable;
 use sordino_fhe::decision::{Options, Plan};
 use sordino_fhe::params;
 use sordino_lab::Disturbances;
+use sordino_learn::examples::Part;
 use sordino_learn::run::Stopwatch;
 use sordino_learn::unknown::{Cut, Threshold, UnknownSettings};
-use sordino_learn::{Effort, FloatModel, TrainConfig};
+use sordino_learn::{Effort, FloatModel, Merged, Step, TrainConfig, merge_parts, train_part};
 use sordino_model::files::{check_place, read_text};
 use sordino_model::{Card, ClientModel, ServerModel, save};
 
@@ -107,7 +110,10 @@ fn parse_clusters(text: &str) -> anyhow::Result<Vec<usize>> {
 /// Train a model from an index: features, clusters, quantisation-aware classifiers, unknown threshold.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  sordino train --index runs/index --out models/mine\n  \
-    sordino train --index runs/fma --out models/fma --noise esc50/ --ir rooms/ --clusters 158 --spill 2")]
+    sordino train --index runs/fma --out models/fma --noise esc50/ --ir rooms/ --clusters 158 --spill 2\n\n\
+    On several machines, or with less memory: three times, all parts and then a merge, with the same options\n  \
+    sordino train --index runs/fma --out models/fma --parts runs/parts --part 1/8\n  \
+    sordino train --index runs/fma --out models/fma --parts runs/parts --merge")]
 pub(crate) struct Train {
     #[command(flatten)]
     library: IndexArgs,
@@ -121,6 +127,35 @@ pub(crate) struct Train {
     /// Folder for checkpoints, from which a stopped run goes on.
     #[arg(long, value_name = "DIR")]
     checkpoints: Option<PathBuf>,
+    #[command(flatten)]
+    parts: PartArgs,
+}
+
+/// Training in parts.
+#[derive(Args)]
+struct PartArgs {
+    /// Train in parts, with this folder between them: give --part or --merge.
+    #[arg(long, value_name = "DIR")]
+    parts: Option<PathBuf>,
+    /// Take the step that is due of one of so many parts. All parts of a step may run at once, on any machine that has the index and the
+    /// folder; a part that failed is run again.
+    #[arg(long, value_name = "I/N", requires = "parts")]
+    part: Option<Part>,
+    /// Merge what the parts have come to. After the third time, the model is there: that of one run, to the bit.
+    #[arg(long, requires = "parts", conflicts_with = "part")]
+    merge: bool,
+}
+
+/// What a part or a merge has done.
+#[derive(Serialize)]
+struct Stepped {
+    /// The step that was taken or merged.
+    step: String,
+    /// The part; none where parts were merged.
+    part: Option<String>,
+    seconds: f64,
+    /// What comes next.
+    next: String,
 }
 
 #[derive(Serialize)]
@@ -144,20 +179,73 @@ struct Outcome {
 
 impl Train {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         // What can be refused at once is, before anything long.
         let config = self.settings.config()?;
         check_place(&self.out)?;
+        if let Some(folder) = &self.parts.parts {
+            anyhow::ensure!(
+                self.parts.part.is_some() || self.parts.merge,
+                "--parts is given alone, expected --part I/N for one of the parts, or --merge when all of them are done"
+            );
+            return match self.parts.part {
+                Some(part) => self.part(part, folder, &config, json),
+                None => self.merge(folder, &config, json),
+            };
+        }
         let table = self.library.table()?;
         let (training, _) = self.disturbances.load(table.spec().sample_rate)?;
         let (model, phases) = train(&table, &training, &config, self.checkpoints.as_deref())?;
+        self.finish(&model, phases, &table, &config, start, json)
+    }
+
+    /// Takes a step of a part.
+    fn part(&self, part: Part, folder: &Path, config: &TrainConfig, json: bool) -> anyhow::Result<()> {
+        let start = Instant::now();
+        let table = self.library.table_of(|tracks| part.labels(tracks))?;
+        let (training, _) = self.disturbances.load(table.spec().sample_rate)?;
+        let bars = report::bars();
+        let step = train_part(&table, &training.noise, &training.impulses, config, part, folder, &bars)?;
+        let next = format!("when all {} parts have taken it: the same with --merge", part.of());
+        stepped(json, step, Some(part), start, next)
+    }
+
+    /// Merges parts; the model is saved after the last step.
+    fn merge(&self, folder: &Path, config: &TrainConfig, json: bool) -> anyhow::Result<()> {
+        let start = Instant::now();
+        let table = self.library.table_of(|_| 0..0)?;
+        let (training, _) = self.disturbances.load(table.spec().sample_rate)?;
+        let bars = report::bars();
+        let stopwatch = Stopwatch::new(&bars);
+        let load = |tracks: &BTreeSet<usize>| self.library.some(tracks);
+        let banks = (&training.noise, &training.impulses);
+        match merge_parts(&table, &load, banks, config, folder, self.checkpoints.as_deref(), &stopwatch)? {
+            Merged::Next(next) => {
+                let merged = Step::ALL.into_iter().take_while(|step| *step != next).last().unwrap_or(next);
+                stepped(json, merged, None, start, format!("the step \"{next}\" of every part"))
+            }
+            Merged::Model(model) => self.finish(&model, phases(&stopwatch), &table, config, start, json),
+            other => anyhow::bail!("{other:?}, expected the next step or a model"),
+        }
+    }
+
+    /// Saves a model and says what it is.
+    fn finish(
+        &self,
+        model: &FloatModel,
+        phases: Vec<(String, f64)>,
+        table: &MelTable,
+        config: &TrainConfig,
+        start: Instant,
+        json: bool,
+    ) -> anyhow::Result<()> {
         promise(&model.threshold, &config.unknown)?;
         let test = model.threshold.of_client();
         let source = self.library.describe();
-        let (client, server) = export(&model, &table, &self.out, &source, toml::to_string_pretty(&config)?)?;
+        let (client, server) = export(model, table, &self.out, &source, toml::to_string_pretty(config)?)?;
         let id = |label: u32| table.track(label as usize).id;
         let outcome = Outcome {
-            model: self.out,
+            model: self.out.clone(),
             tracks: client.labels().len(),
             stages: server.hierarchy().stages().iter().map(|s| s.outputs()).collect(),
             seconds: start.elapsed().as_secs_f64(),
@@ -195,7 +283,22 @@ pub(crate) fn train(
     let bars = report::bars();
     let stopwatch = Stopwatch::new(&bars);
     let model = sordino_learn::train(table, &training.noise, &training.impulses, config, checkpoints, &stopwatch)?;
-    Ok((model, stopwatch.phases().into_iter().map(|(phase, time)| (phase, time.as_secs_f64())).collect()))
+    Ok((model, phases(&stopwatch)))
+}
+
+/// Seconds of every phase.
+fn phases(stopwatch: &Stopwatch<'_>) -> Vec<(String, f64)> {
+    stopwatch.phases().into_iter().map(|(phase, time)| (phase, time.as_secs_f64())).collect()
+}
+
+/// Says which step was taken.
+fn stepped(json: bool, step: Step, part: Option<Part>, start: Instant, next: String) -> anyhow::Result<()> {
+    let part = part.map(|part| part.to_string());
+    let done = Stepped { step: step.to_string(), part, seconds: start.elapsed().as_secs_f64(), next };
+    report::print(json, &done, |d| match &d.part {
+        Some(part) => say!("part {part} has taken the step \"{}\" in {:.1} s; {}", d.step, d.seconds, d.next),
+        None => say!("the step \"{}\" is merged in {:.1} s; next: {}", d.step, d.seconds, d.next),
+    })
 }
 
 /// What the two tests promise, in words.

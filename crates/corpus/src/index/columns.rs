@@ -139,6 +139,35 @@ pub(super) fn read_group(
     keep: &(dyn Fn(&Track) -> bool + Sync),
     rows: &mut Vec<Row>,
 ) -> Result<(), ParquetError> {
+    let mut mel = MelPages { pages: group.get_column_page_reader(10)?, values: Vec::new() };
+    for Head { track, samples, frames, mean_power } in heads(group)? {
+        let logs = mel.take(frames.saturating_mul(bands))?;
+        if !keep(&track) {
+            continue;
+        }
+        let mel = CachedMel::from_parts(frames, bands, mean_power, logs)
+            .map_err(|found| error(format!("track {}: {found}", track.id)))?;
+        rows.push(Row { track, samples, mel });
+    }
+    mel.finish()
+}
+
+/// Reads the tracks of one row group without their mel power.
+pub(super) fn list_group(group: &dyn RowGroupReader, bands: usize, rows: &mut Vec<Row>) -> Result<(), ParquetError> {
+    let row = |Head { track, samples, frames, .. }| Row { track, samples, mel: CachedMel::absent(frames, bands) };
+    rows.extend(heads(group)?.into_iter().map(row));
+    Ok(())
+}
+
+/// All of a row but its mel power.
+struct Head {
+    track: Track,
+    samples: u64,
+    frames: usize,
+    mean_power: f32,
+}
+
+fn heads(group: &dyn RowGroupReader) -> Result<Vec<Head>, ParquetError> {
     let texts = |column| all(take::<ByteArrayType>(group, column)?);
     let ids = all(take::<Int32Type>(group, 0)?)?;
     let (artists, titles, albums, licences) = (texts(1)?, texts(2)?, texts(3)?, texts(4)?);
@@ -146,9 +175,8 @@ pub(super) fn read_group(
     let samples = all(take::<Int64Type>(group, 7)?)?;
     let frames = all(take::<Int32Type>(group, 8)?)?;
     let mean_powers = all(take::<FloatType>(group, 9)?)?;
-    let mut mel = MelPages { pages: group.get_column_page_reader(10)?, values: Vec::new() };
     let text = |bytes: &ByteArray| bytes.as_utf8().map(str::to_owned);
-    for i in 0..ids.len() {
+    let head = |i: usize| {
         let id = ids[i] as u32;
         let source = match (&files[i], seeds[i]) {
             (Some(file), None) => Source::File(PathBuf::from(text(file)?)),
@@ -158,16 +186,9 @@ pub(super) fn read_group(
         let (artist, title) = (text(&artists[i])?, text(&titles[i])?);
         let (album, licence) = (text(&albums[i])?, text(&licences[i])?);
         let track = Track { id, artist, title, album, licence, source };
-        let frames = frames[i] as u32 as usize;
-        let logs = mel.take(frames.saturating_mul(bands))?;
-        if !keep(&track) {
-            continue;
-        }
-        let mel = CachedMel::from_parts(frames, bands, mean_powers[i], logs)
-            .map_err(|found| error(format!("track {id}: {found}")))?;
-        rows.push(Row { track, samples: samples[i] as u64, mel });
-    }
-    mel.finish()
+        Ok(Head { track, samples: samples[i] as u64, frames: frames[i] as u32 as usize, mean_power: mean_powers[i] })
+    };
+    (0..ids.len()).map(head).collect()
 }
 
 fn error(found: impl Into<String>) -> ParquetError {

@@ -10,7 +10,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, KeyValue};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::{ChunkReader, FileReader, RowGroupReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
@@ -221,6 +221,22 @@ pub(crate) fn read(
     Ok(rows)
 }
 
+/// The tracks of a shard without their mel power, in little time: neither the hash nor the mel power is read.
+pub(crate) fn list(dir: &Path, manifest: &Manifest, shard: usize) -> Result<Vec<Row>, CorpusError> {
+    let path = dir.join(file_name(shard));
+    let file = File::open(&path).map_err(CorpusError::io(&path, "read the shard"))?;
+    let failed = |error: ParquetError| broken(&path, error.to_string());
+    let reader = SerializedFileReader::new(file).map_err(failed)?;
+    let mut rows = Vec::new();
+    of_ours(&path, &reader, manifest, shard, |group| {
+        columns::list_group(group, manifest.feature_spec.mel_bands, &mut rows)
+    })?;
+    for row in &mut rows {
+        row.track.source = manifest.resolved(row.track.source.clone());
+    }
+    Ok(rows)
+}
+
 /// The same of a shard that should be as `entry` says, paths as they were.
 pub(crate) fn read_as(
     path: &Path,
@@ -233,8 +249,10 @@ pub(crate) fn read_as(
     let bytes = whole(path, entry)?;
     let failed = |error: ParquetError| broken(path, error.to_string());
     let reader = SerializedFileReader::new(bytes).map_err(failed)?;
-    let footer = reader.metadata().file_metadata();
-    let found = check_footer(path, footer, manifest, shard)?.rows;
+    let mut rows = Vec::with_capacity(entry.rows.min(manifest.shard_span));
+    let found = of_ours(path, &reader, manifest, shard, |group| {
+        columns::read_group(group, manifest.feature_spec.mel_bands, keep, &mut rows)
+    })?;
     if found != entry.rows {
         let expected = format!("{} rows, as index.json says", entry.rows);
         return Err(CorpusError::format(
@@ -244,13 +262,25 @@ pub(crate) fn read_as(
             "copy index.json again, or rebuild the index",
         ));
     }
+    Ok(rows)
+}
+
+/// Hands every row group to `read`, of a file that is a shard of this index; says how many rows it has.
+fn of_ours<R: ChunkReader + 'static>(
+    path: &Path,
+    reader: &SerializedFileReader<R>,
+    manifest: &Manifest,
+    shard: usize,
+    mut read: impl FnMut(&dyn RowGroupReader) -> Result<(), ParquetError>,
+) -> Result<usize, CorpusError> {
+    let failed = |error: ParquetError| broken(path, error.to_string());
+    let footer = reader.metadata().file_metadata();
+    let rows = check_footer(path, footer, manifest, shard)?.rows;
     if !columns::are_ours(footer.schema_descr()).map_err(failed)? {
         return Err(broken(path, "other columns".into()));
     }
-    let mut rows = Vec::with_capacity(entry.rows.min(manifest.shard_span));
     for group in 0..reader.num_row_groups() {
-        let group = reader.get_row_group(group).map_err(failed)?;
-        columns::read_group(&*group, manifest.feature_spec.mel_bands, keep, &mut rows).map_err(failed)?;
+        read(&*reader.get_row_group(group).map_err(failed)?).map_err(failed)?;
     }
     Ok(rows)
 }

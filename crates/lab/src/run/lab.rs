@@ -18,7 +18,7 @@ use crate::machine::{peak_gigabytes, reset_peak};
 use crate::music::library::{LibraryStore, Placement};
 use crate::question::unit::Unit;
 use crate::question::{Grid, Question};
-use crate::run::part::Part;
+use crate::run::Part;
 use crate::run::plan::{Plan, Planned};
 use crate::run::rates::Rates;
 use crate::system::{Construction, Networks};

@@ -41,8 +41,14 @@ impl Classes {
 
     /// All classes of the label that `class` has.
     pub fn siblings(&self, class: usize) -> Range<usize> {
-        let label = self.0[class];
-        self.0.partition_point(|&other| other < label)..self.0.partition_point(|&other| other <= label)
+        let label = self.0[class] as usize;
+        self.of_labels(label..label + 1)
+    }
+
+    /// All classes of some neighbouring labels.
+    pub(crate) fn of_labels(&self, labels: Range<usize>) -> Range<usize> {
+        let first = |label: usize| self.0.partition_point(|&other| (other as usize) < label);
+        first(labels.start)..first(labels.end)
     }
 
     /// The labels of all classes, in order.

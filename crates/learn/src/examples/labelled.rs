@@ -9,7 +9,7 @@ use sordino_front::{Front, FrontError, Head};
 use sordino_model::Label;
 
 use crate::LearnError;
-use crate::examples::{Classes, Examples, Purpose};
+use crate::examples::{Classes, Examples, Part, Purpose};
 use crate::math::random::stream;
 
 /// Feature vectors of any origin, each with its label. Every label is one class.
@@ -26,6 +26,10 @@ pub struct LabelledVectors {
     jitter: f32,
     /// Standard deviation of every feature within labels, shape `[width]`.
     deviation: Array1<f32>,
+    /// Most vectors of a label.
+    most: usize,
+    /// The first label whose vectors are here.
+    first: usize,
 }
 
 impl LabelledVectors {
@@ -64,7 +68,55 @@ impl LabelledVectors {
         }
         let deviation = within_deviation(&vectors, &rows);
         let classes = Classes::one_per_label(highest);
-        Ok(Self { vectors, classes, rows, held_out: 0.2, jitter: 0.0, deviation })
+        let most = rows.iter().map(Vec::len).max().unwrap_or(0);
+        Ok(Self { vectors, classes, rows, held_out: 0.2, jitter: 0.0, deviation, most, first: 0 })
+    }
+
+    /// Those of a part of a library of so many labels, of which each has at most `most` vectors: for training in parts. `labels` are those of
+    /// the whole library, and lie in the part's ([`Part::labels`]). Without vectors it is what the parts are merged with.
+    ///
+    /// # Errors
+    /// As [`LabelledVectors::new`], and [`LearnError::Setting`] for labels of another part or more than `most` vectors of one.
+    pub fn of_part(
+        vectors: Array2<f32>,
+        labels: &[u32],
+        part: Option<Part>,
+        all: usize,
+        most: usize,
+    ) -> Result<Self, LearnError> {
+        let own = part.map_or(0..0, |part| part.labels(all));
+        let other = |setting, found: String, expected: String| Err(LearnError::Setting { setting, found, expected });
+        if let Some(label) = labels.iter().find(|&&label| !own.contains(&(label as usize))) {
+            let expected = format!("from {} to below {}, those of the part", own.start, own.end);
+            return other("label", label.to_string(), expected);
+        }
+        let width = vectors.ncols();
+        let shifted: Vec<u32> = labels.iter().map(|label| label - own.start as u32).collect();
+        let mut library = match part {
+            Some(_) => Self::new(vectors, &shifted)?,
+            None => Self {
+                vectors,
+                classes: Classes::one_per_label(0),
+                rows: Vec::new(),
+                held_out: 0.2,
+                jitter: 0.0,
+                deviation: Array1::ones(width),
+                most: 0,
+                first: 0,
+            },
+        };
+        if library.rows.len() != own.len() {
+            return Err(LearnError::Empty { label: own.start + library.rows.len() });
+        }
+        if library.most > most {
+            return other("vectors of a label", library.most.to_string(), format!("at most {most}"));
+        }
+        // A label's vectors come in the order in which they come in the whole library.
+        for (label, rows) in library.rows.iter_mut().enumerate() {
+            rows.sort_unstable();
+            rows.shuffle(&mut stream(0, (own.start + label) as u64));
+        }
+        Ok(Self { classes: Classes::one_per_label(all), most, first: own.start, ..library })
     }
 
     /// The same with another share of every label's vectors held out of training, 0 to 0.5.
@@ -86,6 +138,10 @@ impl LabelledVectors {
     /// # Errors
     /// [`LearnError::Setting`] for a number that is negative or not finite.
     pub fn with_jitter(mut self, jitter: f32) -> Result<Self, LearnError> {
+        if jitter != 0.0 && self.rows.len() < self.labels() {
+            let expected = "0 where training goes in parts: the deviation is one of the whole library".into();
+            return Err(LearnError::Setting { setting: "jitter", found: jitter.to_string(), expected });
+        }
         if !(jitter >= 0.0 && jitter.is_finite()) {
             let (found, expected) = (jitter.to_string(), "0 or a positive number".into());
             return Err(LearnError::Setting { setting: "jitter", found, expected });
@@ -96,12 +152,11 @@ impl LabelledVectors {
 
     /// Number of labels.
     pub fn labels(&self) -> usize {
-        self.rows.len()
+        self.classes.labels()
     }
 
-    /// How many of a label's shuffled vectors are learned from.
-    fn training(&self, label: usize) -> usize {
-        let all = self.rows[label].len();
+    /// How many of a label's `all` shuffled vectors are learned from.
+    fn training(&self, all: usize) -> usize {
         if all < 3 || self.held_out == 0.0 { all } else { all - ((self.held_out * all as f32) as usize).max(1) }
     }
 }
@@ -119,7 +174,8 @@ impl Examples for LabelledVectors {
         if self.jitter > 0.0 {
             return usize::MAX;
         }
-        (0..self.labels()).map(|label| self.training(label)).max().unwrap_or(0)
+        // The more vectors a label has, the more of them it learns from.
+        self.training(self.most)
     }
 
     fn example(
@@ -129,7 +185,9 @@ impl Examples for LabelledVectors {
         round: usize,
         rng: &mut ChaCha8Rng,
     ) -> Result<Vec<f32>, LearnError> {
-        let (training, held_out) = self.rows[class].split_at(self.training(class));
+        let elsewhere = LearnError::Empty { label: class };
+        let rows = class.checked_sub(self.first).and_then(|own| self.rows.get(own)).ok_or(elsewhere)?;
+        let (training, held_out) = rows.split_at(self.training(rows.len()));
         let rows = if purpose == Purpose::Calibration && !held_out.is_empty() { held_out } else { training };
         let vector: ArrayView1<f32> = self.vectors.row(rows[round % rows.len()]);
         if self.jitter == 0.0 {

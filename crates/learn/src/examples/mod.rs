@@ -6,6 +6,8 @@
 
 pub(crate) mod classes;
 pub(crate) mod labelled;
+pub(crate) mod part;
+pub(crate) mod places;
 pub(crate) mod rounds;
 pub(crate) mod songs;
 
@@ -18,6 +20,7 @@ use crate::LearnError;
 
 pub use classes::Classes;
 pub use labelled::{LabelledVectors, titles};
+pub use part::Part;
 pub use songs::Songs;
 
 /// What examples are drawn for. Those of one purpose should not be seen for the other.
@@ -53,10 +56,10 @@ pub trait Examples: Sync {
         Songs::distinct(self.classes().labels())
     }
 
-    /// Which labels are of one song, as copies and parts of one recording are: by default copies alone. A part of a song is no
-    /// stranger to the others.
-    fn works(&self) -> Songs {
-        self.songs()
+    /// Which labels are of one song, as copies and parts of one recording are, where `songs` are copies: by default copies alone. A part of
+    /// a song is no stranger to the others.
+    fn works(&self, songs: &Songs) -> Songs {
+        songs.clone()
     }
 
     /// Rounds after which training would see the same examples again; by default it never does.

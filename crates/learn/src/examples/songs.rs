@@ -66,6 +66,11 @@ impl Songs {
         self.of[label as usize]
     }
 
+    /// The first label of every label's song: what [`Songs::of_copies`] takes.
+    pub(crate) fn firsts(&self) -> Vec<u32> {
+        self.of.iter().map(|&song| self.first[song as usize]).collect()
+    }
+
     /// Every label that is a copy, with the first label of its song.
     pub fn copies(&self) -> impl Iterator<Item = (u32, u32)> {
         let pair = |(label, &song): (usize, &u32)| (label as u32, self.first[song as usize]);

@@ -10,17 +10,11 @@ use rayon::prelude::*;
 
 use crate::math::matrix::times_transposed;
 
-/// Examples that say how much of a hub a row is.
-const EXAMPLES: usize = 16_384;
+/// Examples that say how much of a hub a row is, at most.
+pub(crate) const EXAMPLES: usize = 16_384;
 /// Share of the examples of other labels that count: those which resemble the row most. From a hundredth to a third, it makes
 /// little difference among thousands of labels; in a small library a small share of the clips are excerpts of the same song.
 const SHARE: f32 = 0.1;
-
-/// At most so many numbers, evenly spread, of those below `examples`.
-pub(crate) fn sample(examples: usize) -> Vec<usize> {
-    let count = examples.min(EXAMPLES);
-    (0..count).map(|i| i * examples / count.max(1)).collect()
-}
 
 /// The mean of every row's best scores with examples, `[rows, width]` and `[examples, width]`, all of one length.
 /// `own(row, example)` says that an example has the row's label and does not count. 0 where no example does.
@@ -81,14 +75,5 @@ mod tests {
         assert_eq!(biases(rows.view(), examples.view(), 0.5, own), [-0.2, 0.2]);
         assert_eq!(biases(rows.view(), examples.view(), 0.0, own), [0.0, 0.0]);
         assert_eq!(hubness(rows.view(), examples.view(), |_, _| true), [0.0, 0.0]);
-    }
-
-    #[test]
-    fn samples_are_spread() {
-        assert_eq!(sample(3), [0, 1, 2]);
-        assert!(sample(0).is_empty());
-        let some = sample(100_000);
-        assert_eq!((some.len(), some[0]), (EXAMPLES, 0));
-        assert!(some.windows(2).all(|pair| (6..=7).contains(&(pair[1] - pair[0]))));
     }
 }

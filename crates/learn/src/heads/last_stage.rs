@@ -98,8 +98,8 @@ pub(crate) fn train(
 ) -> Result<FloatStage, LearnError> {
     settings.validate()?;
     let TrainingRun { device, seed, .. } = run;
-    let input = UniformGrid::for_unit_vectors(settings.input_bits, vectors.width())?;
-    let grid = UniformGrid::for_unit_vectors(settings.weight_bits, vectors.width())?;
+    let input = UniformGrid::for_unit_vectors(settings.input_bits, prototypes.ncols())?;
+    let grid = UniformGrid::for_unit_vectors(settings.weight_bits, prototypes.ncols())?;
     let start = initial_rows(tree, prototypes);
     let counts: Vec<usize> = tree.leaves().iter().map(Vec::len).collect();
     let biases = Array2::zeros((tree.leaves().len(), tree.slots()));
@@ -113,7 +113,7 @@ pub(crate) fn train(
     let classifier = run.train(phase, settings.descent, steps, classifier, |classifier: &CosineClassifier, step| {
         let mut rng = stream(*seed, (1 << 40) + step as u64);
         let minibatch = sampler.draw(&mut rng);
-        let x = scattered(vectors.of(&minibatch.examples), settings.noise, &mut rng);
+        let x = scattered(vectors.of(&minibatch.examples)?, settings.noise, &mut rng);
         let rows = classifier.some_rows(
             minibatch.columns.iter().map(|c| c.leaf * tree.slots() + c.slot),
             grid,

@@ -186,7 +186,7 @@ pub(crate) fn train(
         let examples = batches.at(step);
         let mut rng = stream(seed, (1 << 40) + step as u64);
         // Entries of size 1 suit weights that start with variance 2 / in.
-        let x = scattered(vectors.of(examples), settings.noise, &mut rng);
+        let x = scattered(vectors.of(examples)?, settings.noise, &mut rng);
         let (groups, allowed) = targets.draw(examples.iter().map(|example| example % vectors.class_count()), &mut rng);
         let x = x * loudness;
         let keep = |width| dropout_mask(examples.len(), width, settings.dropout, &mut rng);
@@ -226,7 +226,7 @@ fn first_trunk(
     if let (&[most], 1..) = (&settings.hidden[..], settings.classes_per_unit) {
         let units = most.min(vectors.class_count() / settings.classes_per_unit);
         let alone = settings.classes_per_unit == 1;
-        let matched = Matched::new(vectors.prototypes().view(), tree, stage, units, alone, rng.random())?;
+        let matched = Matched::new(vectors.prototypes()?.view(), tree, stage, units, alone, rng.random())?;
         let units = matched.len().max(most.min(FEWEST));
         let mut hidden = random_affine(vectors.width(), units, rng);
         let mut outgoing = random_affine(units, settings.bottleneck, rng);

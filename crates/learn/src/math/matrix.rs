@@ -14,25 +14,6 @@ pub(crate) fn times_transposed(a: ArrayView2<f32>, b: ArrayView2<f32>) -> Array2
     out
 }
 
-/// `sum_i f(a_i)^T f(a_i)` over chunks `a_i` of the rows of `a`, `[n, k]` to `[k, k]`, summed in double precision. `f` gets the
-/// number of the chunk's first row as well.
-pub(crate) fn gram(a: ArrayView2<f32>, f: impl Fn(usize, ArrayView2<f32>) -> Array2<f32> + Sync) -> Array2<f64> {
-    const AT_ONCE: usize = 8;
-    let mut sum = Array2::<f64>::zeros((a.ncols(), a.ncols()));
-    let chunks: Vec<_> = a.axis_chunks_iter(Axis(0), 4 * ROWS).enumerate().collect();
-    for some in chunks.chunks(AT_ONCE) {
-        let part = |(i, chunk): &(usize, ArrayView2<f32>)| {
-            let rows = f(i * 4 * ROWS, chunk.view());
-            rows.t().dot(&rows)
-        };
-        let parts: Vec<Array2<f32>> = some.par_iter().map(part).collect();
-        for part in parts {
-            sum.zip_mut_with(&part, |s, &v| *s += f64::from(v));
-        }
-    }
-    sum
-}
-
 /// Scales every row, along the last axis, to unit length; rows of zeros stay.
 pub(crate) fn normalise_rows<D: Dimension>(rows: &mut Array<f32, D>) {
     for mut row in rows.rows_mut() {
@@ -43,24 +24,18 @@ pub(crate) fn normalise_rows<D: Dimension>(rows: &mut Array<f32, D>) {
     }
 }
 
-/// Mean and standard deviation of every column, in double precision.
+/// Mean and standard deviation of every column, in double precision; the latter 1 where a column is constant.
 pub(crate) fn moments(features: ArrayView2<f32>) -> (Array1<f32>, Array1<f32>) {
-    weighted_moments(features, &vec![1.0; features.nrows()])
-}
-
-/// The same where row `i` counts `weights[i]` times.
-pub(crate) fn weighted_moments(features: ArrayView2<f32>, weights: &[f32]) -> (Array1<f32>, Array1<f32>) {
-    let width = features.ncols();
-    let total = weights.iter().map(|&w| f64::from(w)).sum::<f64>().max(f64::MIN_POSITIVE);
+    let (total, width) = (features.nrows().max(1) as f64, features.ncols());
     let mut sum = Array1::<f64>::zeros(width);
-    for (row, &weight) in features.rows().into_iter().zip(weights) {
-        sum.zip_mut_with(&row, |s, &v| *s += f64::from(weight) * f64::from(v));
+    for row in features.rows() {
+        sum.zip_mut_with(&row, |s, &v| *s += f64::from(v));
     }
     let mean = sum / total;
     let mut square = Array1::<f64>::zeros(width);
-    for (row, &weight) in features.rows().into_iter().zip(weights) {
+    for row in features.rows() {
         for ((s, &v), m) in square.iter_mut().zip(row).zip(&mean) {
-            *s += f64::from(weight) * (f64::from(v) - m).powi(2);
+            *s += (f64::from(v) - m).powi(2);
         }
     }
     let deviation = square.mapv(|s| {
@@ -90,8 +65,13 @@ mod tests {
         let a = Array2::from_shape_fn((1_300, 7), |(i, j)| ((i * 13 + j * 5) % 17) as f32 - 8.0);
         let b = Array2::from_shape_fn((9, 7), |(i, j)| ((i * 3 + j) % 5) as f32);
         assert_eq!(times_transposed(a.view(), b.view()), a.dot(&b.t()));
-        let expected = a.t().dot(&a).mapv(f64::from);
-        let found = gram(a.view(), |_, rows| rows.to_owned());
-        assert!((found - expected).iter().all(|d| d.abs() < 1e-3));
+        // A row's products do not depend on the rows beside it: parts of a library are multiplied apart.
+        let b = Array2::from_shape_fn((300, 517), |(i, j)| ((i * 31 + j * 7) % 103) as f32 / 51.0 - 1.0);
+        let a = Array2::from_shape_fn((1_100, 517), |(i, j)| ((i * 17 + j * 13) % 97) as f32 / 48.0 - 1.0);
+        let whole = times_transposed(a.view(), b.view());
+        for (from, to) in [(0, 1), (3, 12), (500, 530), (511, 1_100), (77, 1_090)] {
+            let some = a.slice_axis(Axis(0), (from..to).into());
+            assert_eq!(times_transposed(some, b.view()), whole.slice_axis(Axis(0), (from..to).into()), "{from}..{to}");
+        }
     }
 }

@@ -1,8 +1,6 @@
 //! [`Checkpoints`]: what a phase of training needs to go on after it was stopped, one file per phase.
 //!
-//! A file is a line with the SHA-256 of what follows, a line of JSON (format, phase, identity, step, lengths), and the module's
-//! and the optimiser's burnpack records. It is written beside its place and renamed into it, so that it is whole or absent;
-//! what has been damaged since is refused.
+//! A file is [`sealed`]: its JSON has format, phase, identity, step and lengths, and the module's and the optimiser's burnpack records follow.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,16 +10,11 @@ use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};
-use sordino_model::ModelHash;
-use sordino_model::files::{read_file, write_file};
 
 use crate::LearnError;
+use crate::run::sealed::{self, Unsealed};
 
 const FORMAT: &str = "sordino-checkpoint-3";
-/// What the line of the hash begins with.
-const HASH: &[u8] = b"sha256 ";
-/// Largest file that is opened, in bytes.
-const LIMIT: u64 = 64 << 30;
 
 /// Where checkpoints go, and how often.
 #[derive(Clone, Debug)]
@@ -92,10 +85,7 @@ impl Checkpoints {
             module_bytes: module.len(),
             optimiser_bytes: optimiser.len(),
         };
-        let header = serde_json::to_vec(&header).map_err(|e| bad(e.to_string()))?;
-        let body = [&header, &b"\n"[..], &module, &optimiser].concat();
-        let hash = [HASH, ModelHash::of(&body).to_string().as_bytes(), b"\n"].concat();
-        write_file(&path, &[hash, body].concat())
+        sealed::write(&path, &header, &[&module, &optimiser])
             .map_err(|source| LearnError::CheckpointFile { path: path.clone(), source })
     }
 
@@ -104,19 +94,11 @@ impl Checkpoints {
         if !path.exists() {
             return Ok(None);
         }
-        let bytes =
-            read_file(&path, LIMIT).map_err(|source| LearnError::CheckpointFile { path: path.clone(), source })?;
         let bad = |reason: &str| LearnError::Checkpoint { path: path.clone(), reason: reason.into() };
-        let line = |bytes: &[u8]| bytes.iter().position(|&b| b == b'\n');
-        let hashed = line(&bytes).and_then(|end| Some((bytes[..end].strip_prefix(HASH)?, &bytes[end + 1..])));
-        let (hash, bytes) = hashed.ok_or_else(|| bad(&format!("no checksum, expected format {FORMAT:?}")))?;
-        let found = ModelHash::of(bytes).to_string();
-        if found.as_bytes() != hash {
-            let expected = String::from_utf8_lossy(hash);
-            return Err(bad(&format!("damaged: its SHA-256 is {found}, expected {expected}")));
-        }
-        let end = line(bytes).ok_or_else(|| bad("no header"))?;
-        let header: Header = serde_json::from_slice(&bytes[..end]).map_err(|e| bad(&e.to_string()))?;
+        let (header, body): (Header, Vec<u8>) = sealed::read(&path).map_err(|error| match error {
+            Unsealed::Io(source) => LearnError::CheckpointFile { path: path.clone(), source },
+            Unsealed::Bad(reason) => bad(&reason),
+        })?;
         if header.format != FORMAT {
             return Err(bad(&format!("format {:?}, expected {FORMAT:?}", header.format)));
         }
@@ -124,7 +106,6 @@ impl Checkpoints {
             tracing::info!(phase, "a checkpoint of another run is ignored");
             return Ok(None);
         }
-        let body = &bytes[end + 1..];
         if header.module_bytes.checked_add(header.optimiser_bytes) != Some(body.len()) {
             return Err(bad("truncated"));
         }

@@ -5,6 +5,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod descent;
 pub(crate) mod device;
 pub(crate) mod progress;
+pub(crate) mod sealed;
 pub(crate) mod tensor;
 pub(crate) mod training_run;
 

@@ -113,8 +113,8 @@ impl Clips for AugmentedClips<'_> {
         copies::songs(self.table)
     }
 
-    fn works(&self) -> Songs {
-        self.songs().joined(parts(self.table.tracks()))
+    fn works(&self, songs: &Songs) -> Songs {
+        songs.joined(parts(self.table.tracks()))
     }
 
     fn weight(&self, track: usize) -> f32 {
@@ -131,6 +131,10 @@ impl Clips for AugmentedClips<'_> {
         let (before, after) = self.augment.context(self.frames);
         let some = first.saturating_sub(before).max(heard.start)..(first + self.frames + after).min(heard.end);
         let from = first - some.start;
+        if !self.table.cached(track).is_present() {
+            let what = "the sound of a track of this part of the library";
+            return Err(LearnError::TooFew { what, found: 0, expected: 1 });
+        }
         let mel = self.table.mel_frames(track, some).map(|mel| mel.0).unwrap_or_default();
         Ok(self.augment.apply_at(mel.view(), from, self.frames, rng)?.0)
     }

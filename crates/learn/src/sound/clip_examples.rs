@@ -51,8 +51,8 @@ impl Examples for ClipExamples<'_> {
         self.clips.songs()
     }
 
-    fn works(&self) -> Songs {
-        self.clips.works()
+    fn works(&self, songs: &Songs) -> Songs {
+        self.clips.works(songs)
     }
 
     fn weight(&self, track: usize) -> f32 {

@@ -28,9 +28,9 @@ pub trait Clips: Sync {
         Songs::distinct(self.tracks())
     }
 
-    /// Which tracks are of one song, copies and parts of it; copies alone by default.
-    fn works(&self) -> Songs {
-        self.songs()
+    /// Which tracks are of one song, the copies that `songs` says and parts of it; copies alone by default.
+    fn works(&self, songs: &Songs) -> Songs {
+        songs.clone()
     }
 
     /// How much the clips of `track` count where the space is made, a positive number; all alike by default.

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 use sordino_corpus::MelTable;
+use sordino_front::FeatureSpec;
 
 use crate::examples::Songs;
 
@@ -30,25 +31,70 @@ const SHARED: f32 = 0.8;
 
 /// The songs of a table: tracks of the same sound share one.
 pub fn songs(table: &MelTable) -> Songs {
-    let outlines: Vec<Outline> = (0..table.len()).into_par_iter().map(|track| Outline::of(table, track)).collect();
-    let latest = (LATER * table.spec().sample_rate as f32 / table.spec().hop as f32) as usize;
-    // By their mean level, those that may be alike are neighbours.
-    let mut order: Vec<usize> = (0..outlines.len()).collect();
-    order.sort_by(|&a, &b| outlines[a].level.total_cmp(&outlines[b].level).then(a.cmp(&b)));
-    let alike = |place: usize| {
-        let (track, near) = (order[place], &outlines[order[place]]);
-        let reach = near.level + ALIKE * std::f32::consts::SQRT_2;
-        let later = order[place + 1..].iter().take_while(|&&other| outlines[other].level <= reach);
-        let alike = later.filter(|&&other| near.is_like(&outlines[other]));
-        alike.map(|&other| (track.min(other), track.max(other))).collect::<Vec<_>>()
-    };
-    let candidates: Vec<(usize, usize)> = (0..order.len()).into_par_iter().flat_map_iter(alike).collect();
-    let same = |&(a, b): &(usize, usize)| {
-        let lag = outlines[a].lag(&outlines[b], latest);
-        lag.is_some_and(|lag| Logs::of(table, a).is_same(&Logs::of(table, b), lag))
-    };
-    let pairs: Vec<(usize, usize)> = candidates.into_par_iter().filter(same).collect();
-    Songs::distinct(table.len()).joined(pairs.into_iter().map(|(a, b)| (a as u32, b as u32)))
+    let outlines = Outlines::of(table, 0..table.len());
+    let candidates = outlines.candidates(table.spec());
+    outlines.songs(&candidates, table)
+}
+
+/// What every track sounds like as a whole. Those of the parts of a library can be put together.
+#[derive(Default)]
+pub(crate) struct Outlines(Vec<Outline>);
+
+/// Two tracks that may be the same sound, the second moved by so many frames.
+pub(crate) type Candidate = (usize, usize, isize);
+
+impl Outlines {
+    /// Of some neighbouring tracks.
+    pub(crate) fn of(table: &MelTable, tracks: Range<usize>) -> Self {
+        Self(tracks.into_par_iter().map(|track| Outline::of(table, track)).collect())
+    }
+
+    /// Tracks that may be the same sound.
+    pub(crate) fn candidates(&self, spec: &FeatureSpec) -> Vec<Candidate> {
+        let outlines = &self.0;
+        let latest = (LATER * spec.sample_rate as f32 / spec.hop as f32) as usize;
+        // By their mean level, those that may be alike are neighbours.
+        let mut order: Vec<usize> = (0..outlines.len()).collect();
+        order.sort_by(|&a, &b| outlines[a].level.total_cmp(&outlines[b].level).then(a.cmp(&b)));
+        let alike = |place: usize| {
+            let (track, near) = (order[place], &outlines[order[place]]);
+            let reach = near.level + ALIKE * std::f32::consts::SQRT_2;
+            let later = order[place + 1..].iter().take_while(|&&other| outlines[other].level <= reach);
+            let alike = later.filter(|&&other| near.is_like(&outlines[other]));
+            alike.map(|&other| (track.min(other), track.max(other))).collect::<Vec<_>>()
+        };
+        let pairs: Vec<(usize, usize)> = (0..order.len()).into_par_iter().flat_map_iter(alike).collect();
+        let lagging = |&(a, b): &(usize, usize)| Some((a, b, outlines[a].lag(&outlines[b], latest)?));
+        pairs.par_iter().filter_map(lagging).collect()
+    }
+
+    /// The songs, by candidates whose sound `table` holds.
+    pub(crate) fn songs(&self, candidates: &[Candidate], table: &MelTable) -> Songs {
+        let same = |&&(a, b, lag): &&Candidate| Logs::of(table, a).is_same(&Logs::of(table, b), lag);
+        let pairs: Vec<&Candidate> = candidates.par_iter().filter(same).collect();
+        Songs::distinct(self.0.len()).joined(pairs.into_iter().map(|&(a, b, _)| (a as u32, b as u32)))
+    }
+
+    /// Frames of every track, numbers of a band's outline, and all numbers: level, bands and loudness of one track after another.
+    pub(crate) fn numbers(&self) -> (Vec<u32>, usize, Vec<f32>) {
+        let frames = self.0.iter().map(|outline| outline.loudness.len() as u32).collect();
+        let bands = self.0.first().map_or(0, |outline| outline.bands.len());
+        let one = |outline: &Outline| [&[outline.level], &outline.bands[..], &outline.loudness[..]].concat();
+        (frames, bands, self.0.iter().flat_map(one).collect())
+    }
+
+    /// Adds the next tracks, as [`Outlines::numbers`] gave them; nothing where the numbers do not fit together.
+    pub(crate) fn extend(&mut self, frames: &[u32], bands: usize, numbers: &[f32]) -> Option<()> {
+        let mut rest = numbers;
+        for &frames in frames {
+            let (level, behind) = rest.split_first()?;
+            let (bands, behind) = behind.split_at_checked(bands)?;
+            let (loudness, behind) = behind.split_at_checked(frames as usize)?;
+            self.0.push(Outline { loudness: loudness.to_vec(), level: *level, bands: bands.to_vec() });
+            rest = behind;
+        }
+        rest.is_empty().then_some(())
+    }
 }
 
 /// What a whole track sounds like, whatever its length.

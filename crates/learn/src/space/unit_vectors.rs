@@ -2,33 +2,72 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
+use crate::LearnError;
 use crate::math::matrix::{normalise_rows, times_transposed};
+
+/// Projected examples, wherever they are.
+pub(crate) trait Rows: Sync {
+    /// Number of examples, and of directions, strongest first.
+    fn dim(&self) -> (usize, usize);
+
+    /// Some of the examples: `[examples, directions]`.
+    ///
+    /// # Errors
+    /// [`LearnError`] where they cannot be read.
+    fn some(&self, examples: &[usize]) -> Result<Array2<f32>, LearnError>;
+}
+
+impl Rows for Array2<f32> {
+    fn dim(&self) -> (usize, usize) {
+        self.dim()
+    }
+
+    fn some(&self, examples: &[usize]) -> Result<Array2<f32>, LearnError> {
+        Ok(self.select(Axis(0), examples))
+    }
+}
+
+/// How a stage sees projected examples: so many of the strongest directions, rotated or not, at unit length.
+#[derive(Clone, Copy)]
+pub(crate) struct Sight<'a> {
+    /// Number of directions.
+    pub(crate) width: usize,
+    /// A rotation of shape `[width, width]`.
+    pub(crate) rotation: Option<ArrayView2<'a, f32>>,
+}
+
+impl Sight<'_> {
+    /// `[examples, directions]` to `[examples, width]`.
+    pub(crate) fn of(&self, projected: ArrayView2<f32>) -> Array2<f32> {
+        let rows = projected.slice_axis(Axis(1), (..self.width.min(projected.ncols())).into());
+        let mut vectors = match self.rotation {
+            Some(rotation) => times_transposed(rows, rotation),
+            None => rows.to_owned(),
+        };
+        normalise_rows(&mut vectors);
+        vectors
+    }
+}
 
 /// Examples in rounds of one example of every class: example `i` is of class `i % class_count`. The vectors are made when they are
 /// asked for, so that several stages can see the same examples each in its own way without copies of them all.
 #[derive(Clone, Copy)]
 pub(crate) struct UnitVectors<'a> {
-    projected: ArrayView2<'a, f32>,
-    rotation: Option<ArrayView2<'a, f32>>,
+    projected: &'a dyn Rows,
+    sight: Sight<'a>,
     class_count: usize,
 }
 
 impl<'a> UnitVectors<'a> {
-    /// Unit vectors from the first `width` columns of `projected`, shape `[examples, directions]`, after a rotation of shape
-    /// `[width, width]` where one is given.
-    pub(crate) fn new(
-        projected: ArrayView2<'a, f32>,
-        width: usize,
-        rotation: Option<ArrayView2<'a, f32>>,
-        class_count: usize,
-    ) -> Self {
-        let width = width.min(projected.ncols());
-        Self { projected: projected.slice_axis_move(Axis(1), (..width).into()), rotation, class_count }
+    /// What a stage sees of `projected`.
+    pub(crate) fn new(projected: &'a dyn Rows, sight: Sight<'a>, class_count: usize) -> Self {
+        let width = sight.width.min(projected.dim().1);
+        Self { projected, sight: Sight { width, ..sight }, class_count }
     }
 
     /// Number of examples.
     pub(crate) fn len(&self) -> usize {
-        self.projected.nrows()
+        self.projected.dim().0
     }
 
     /// Examples of every class.
@@ -43,34 +82,28 @@ impl<'a> UnitVectors<'a> {
 
     /// Numbers in a vector.
     pub(crate) fn width(&self) -> usize {
-        self.projected.ncols()
+        self.sight.width
     }
 
     /// Unit vectors of some examples: `[examples, width]`.
-    pub(crate) fn of(&self, examples: &[usize]) -> Array2<f32> {
-        let rows = self.projected.select(Axis(0), examples);
-        let mut vectors = match self.rotation {
-            Some(rotation) => times_transposed(rows.view(), rotation),
-            None => rows,
-        };
-        normalise_rows(&mut vectors);
-        vectors
+    pub(crate) fn of(&self, examples: &[usize]) -> Result<Array2<f32>, LearnError> {
+        Ok(self.sight.of(self.projected.some(examples)?.view()))
     }
 
     /// Unit vectors of one round: `[classes, width]`.
-    pub(crate) fn round(&self, round: usize) -> Array2<f32> {
+    pub(crate) fn round(&self, round: usize) -> Result<Array2<f32>, LearnError> {
         let first = round * self.class_count;
         self.of(&(first..first + self.class_count).collect::<Vec<_>>())
     }
 
     /// Unit mean of every class's vectors: `[classes, width]`.
-    pub(crate) fn prototypes(&self) -> Array2<f32> {
+    pub(crate) fn prototypes(&self) -> Result<Array2<f32>, LearnError> {
         let mut sums = Array2::<f32>::zeros((self.class_count, self.width()));
         for round in 0..self.rounds() {
-            sums += &self.round(round);
+            sums += &self.round(round)?;
         }
         normalise_rows(&mut sums);
-        sums
+        Ok(sums)
     }
 }
 

@@ -10,7 +10,8 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use crate::LearnError;
 use crate::math::affine::Affine;
-use crate::math::matrix::{gram, normalise_rows, times_transposed, weighted_moments};
+use crate::math::matrix::{normalise_rows, times_transposed};
+use crate::space::scatter::{Spread, Standard};
 
 /// How to whiten.
 #[derive(Clone, Copy, Debug)]
@@ -33,46 +34,37 @@ pub(crate) struct Whitening {
 }
 
 impl Whitening {
-    /// Fits to `features` of shape `[examples, features]`, where `classes[i] < weights.len()` says which class example `i` is
-    /// of, and the examples of class `c` count `weights[c]` times. Those of weight 0 are left out. The result has
-    /// `min(settings.width, features)` components.
+    /// Of examples that scatter as `spread` says among examples whose features are standardised by `standard`. Of fewer classes than features
+    /// `means` are wanted. The result has `min(settings.width, features, classes - 1)` components.
     ///
     /// # Errors
-    /// [`LearnError`] where shapes disagree, for fewer than two classes, for features that are not finite, and for weights that are
-    /// negative or no numbers.
-    pub(crate) fn fit(
-        features: ArrayView2<f32>,
-        classes: &[u32],
-        weights: &[f32],
+    /// [`LearnError`] for fewer than two classes, for settings outside their range, and for sums that are not finite.
+    pub(crate) fn of(
+        spread: &Spread,
+        standard: &Standard,
+        classes: usize,
+        means: Option<&ClassMeans>,
         settings: WhiteningSettings,
     ) -> Result<Self, LearnError> {
-        let (examples, width) = features.dim();
-        let class_count = weights.iter().filter(|weight| **weight != 0.0).count();
-        if classes.len() != examples {
-            let (found, expected) = (vec![classes.len()], vec![examples]);
-            return Err(LearnError::Shape { what: "classes of examples", found, expected });
-        }
-        if class_count < 2 {
-            return Err(LearnError::TooFew { what: "classes", found: class_count, expected: 2 });
+        let width = spread.mean.len();
+        if classes < 2 {
+            return Err(LearnError::TooFew { what: "classes", found: classes, expected: 2 });
         }
         if settings.width == 0 || settings.ridge.is_nan() || settings.ridge <= 0.0 {
             let found = format!("width {}, ridge {}", settings.width, settings.ridge);
             let expected = "a positive width and ridge".into();
             return Err(LearnError::Setting { setting: "whitening", found, expected });
         }
-        if let Some(weight) = weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
-            let expected = "a number that is not negative".into();
-            return Err(LearnError::Setting { setting: "weight of a class", found: weight.to_string(), expected });
-        }
-        let example_weights: Vec<f32> = classes.iter().map(|&class| weights[class as usize]).collect();
-        let (mean, deviation) = weighted_moments(features, &example_weights);
-        let (within, means) = scatters(features, classes, weights.len(), &example_weights, &mean, &deviation);
-        if within.iter().chain(&means).any(|v| !v.is_finite()) {
-            return Err(LearnError::Diverged { what: "the covariance of features", steps: 0 });
-        }
+        let between = match means {
+            Some(means) => Between::Means(means.centred(spread)),
+            None => Between::Covariance(&spread.between),
+        };
         // The global mean is zero, so the classes' means span one direction fewer than there are classes.
-        let matrix = discriminants(&within, &means, settings.ridge, settings.width.min(width).min(class_count - 1))?;
+        let matrix = discriminants(&spread.within, between, settings.ridge, settings.width.min(width).min(classes - 1))?;
         let matrix = Array2::from_shape_fn((matrix.nrows(), width), |(i, j)| matrix[(i, j)] as f32);
+        let moved = spread.mean.iter().zip(&standard.mean).zip(&standard.deviation);
+        let mean = moved.map(|((&by, &m), &d)| (f64::from(m) + f64::from(d) * by) as f32).collect();
+        let deviation = spread.scale.iter().zip(&standard.deviation).map(|(&s, &d)| (s * f64::from(d)) as f32).collect();
         Ok(Self { mean, deviation, matrix })
     }
 
@@ -116,64 +108,68 @@ impl Whitening {
     }
 }
 
-/// Within-class covariance of standardised features, `[features, features]`, and the classes' means times the square
-/// root of their share of the weight, `[classes, features]`, whose Gram matrix is the between-class covariance.
-fn scatters(
-    features: ArrayView2<f32>,
-    classes: &[u32],
-    class_count: usize,
-    weights: &[f32],
-    mean: &Array1<f32>,
-    deviation: &Array1<f32>,
-) -> (Array2<f64>, Array2<f64>) {
-    let width = features.ncols();
-    let all: f64 = weights.iter().map(|&w| f64::from(w)).sum();
-    let standard = |first: usize, rows: ArrayView2<f32>| {
-        let mut rows = (&rows - mean) / deviation;
-        rows.rows_mut().into_iter().zip(&weights[first..]).for_each(|(mut row, w)| row *= w.sqrt());
-        rows
-    };
-    let total = gram(features, standard) / all;
-    let mut means = Array2::<f64>::zeros((class_count, width));
-    let mut shares = vec![0.0f64; class_count];
-    for ((row, &class), &weight) in features.rows().into_iter().zip(classes).zip(weights) {
-        let weight = f64::from(weight);
-        shares[class as usize] += weight;
-        let standard = row.iter().zip(mean).zip(deviation).map(|((v, m), d)| weight * f64::from((v - m) / d));
-        means.row_mut(class as usize).iter_mut().zip(standard).for_each(|(sum, v)| *sum += v);
-    }
-    // The mean is sum / share, its weight sqrt(share / all).
-    for (mut row, &share) in means.rows_mut().into_iter().zip(&shares) {
-        row /= (share * all).sqrt().max(f64::MIN_POSITIVE);
-    }
-    let within = total - means.t().dot(&means);
-    (within, means)
+/// Standardised means of classes that are fewer than features: with them, eigenvectors are found among as many numbers as there are classes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ClassMeans {
+    /// Shape `[classes, features]`.
+    pub(crate) means: Array2<f32>,
+    /// Weight of every class's examples.
+    pub(crate) weights: Vec<f64>,
 }
 
-/// The `width` strongest generalised eigenvectors of `means^T means` against `within + ridge`, as rows, each of unit
+impl ClassMeans {
+    /// Only some of the classes.
+    pub(crate) fn select(&self, classes: &[usize]) -> Self {
+        let weights = classes.iter().map(|&class| self.weights[class]).collect();
+        Self { means: self.means.select(Axis(0), classes), weights }
+    }
+
+    /// The means on the scale of `spread`, times the square root of their share of the weight: the Gram matrix of these rows is the covariance
+    /// between classes.
+    fn centred(&self, spread: &Spread) -> Array2<f64> {
+        Array2::from_shape_fn(self.means.dim(), |(class, j)| {
+            let mean = (f64::from(self.means[(class, j)]) - spread.mean[j]) / spread.scale[j];
+            mean * (self.weights[class] / spread.weight).sqrt()
+        })
+    }
+}
+
+/// How classes lie apart.
+enum Between<'a> {
+    /// Rows whose Gram matrix is the covariance, `[classes, features]`.
+    Means(Array2<f64>),
+    /// The covariance, `[features, features]`.
+    Covariance(&'a Array2<f64>),
+}
+
+/// The `width` strongest generalised eigenvectors of the covariance between classes against `within + ridge`, as rows, each of unit
 /// within-class variance.
 fn discriminants(
     within: &Array2<f64>,
-    means: &Array2<f64>,
+    between: Between<'_>,
     ridge: f32,
     width: usize,
 ) -> Result<DMatrix<f64>, LearnError> {
-    let (classes, n) = means.dim();
-    let within = DMatrix::from_fn(n, n, |i, j| {
-        (within[(i, j)] + within[(j, i)]) / 2.0 + if i == j { f64::from(ridge) } else { 0.0 }
-    });
-    // With within = L L^T and Y = L^-1 means^T the problem is symmetric: Y Y^T u = lambda u, and a row is u^T L^-1.
+    let n = within.nrows();
+    let within = DMatrix::from_fn(n, n, |i, j| within[(i, j)] + if i == j { f64::from(ridge) } else { 0.0 });
+    // With within = L L^T and between = M^T M the problem is symmetric: L^-1 between L^-T u = lambda u, and a row is u^T L^-1.
     let diverged = LearnError::Diverged { what: "the covariance of features", steps: 0 };
     let lower = within.cholesky().ok_or(diverged)?.unpack();
-    let mut y = DMatrix::from_fn(n, classes, |i, j| means[(j, i)]);
-    solve_lower(&lower, &mut y);
-    // The smaller of Y^T Y and Y Y^T has all the eigenvalues that are not zero.
-    let directions = if classes < n {
-        &y * strongest(y.transpose() * &y, width.min(classes))
-    } else {
-        strongest(&y * y.transpose(), width)
+    let mut rows = match between {
+        // Of Y = L^-1 M^T, Y^T Y is the smaller matrix and has all the eigenvalues that are not zero.
+        Between::Means(means) => {
+            let mut y = DMatrix::from_fn(n, means.nrows(), |i, j| means[(j, i)]);
+            solve_lower(&lower, &mut y);
+            &y * strongest(y.transpose() * &y, width.min(means.nrows()))
+        }
+        Between::Covariance(between) => {
+            let mut half = DMatrix::from_fn(n, n, |i, j| between[(i, j)]);
+            solve_lower(&lower, &mut half);
+            let mut both = half.transpose();
+            solve_lower(&lower, &mut both);
+            strongest((&both + both.transpose()) / 2.0, width)
+        }
     };
-    let mut rows = directions;
     for mut column in rows.column_iter_mut() {
         let norm = column.norm();
         column /= norm.max(f64::MIN_POSITIVE);
@@ -222,22 +218,41 @@ mod tests {
     use ndarray::array;
 
     use super::*;
+    use crate::examples::Classes;
     use crate::math::random::random_rotation;
+    use crate::space::scatter::{Drawn, Moments, Scatter, class_mean};
 
-    fn example() -> (Array2<f32>, Vec<u32>) {
+    /// The whitening of examples of so many classes, four of each in turn, by the classes' means or by their covariance.
+    fn fit(
+        features: ArrayView2<f32>,
+        count: usize,
+        by_means: bool,
+        settings: WhiteningSettings,
+    ) -> Result<Whitening, LearnError> {
+        let rounds: Vec<usize> = (0..4).flat_map(|round| (0..count).map(move |class| 4 * class + round)).collect();
+        let (rows, range, classes) = (features.select(Axis(0), &rounds), 0..count, Classes::one_per_label(count));
+        let (drawn, weights) = (Drawn { features: rows.view(), classes: &range }, vec![1.0; count]);
+        let standard = Moments::of(drawn, &classes, &weights).standard()?;
+        let spread = Scatter::of(drawn, &classes, &weights, &standard, 1, |_| 0)[0].spread()?;
+        let means: Vec<f32> = range.clone().flat_map(|class| class_mean(drawn, class, &standard)).collect();
+        let means = Array2::from_shape_vec((count, features.ncols()), means).unwrap();
+        let means = ClassMeans { means, weights: vec![4.0; count] };
+        Whitening::of(&spread, &standard, count, by_means.then_some(&means), settings)
+    }
+
+    fn example() -> Array2<f32> {
         // Twelve examples of three labels, four features; made once by a generator of round numbers.
-        let features = Array2::from_shape_fn((12, 4), |(i, j)| {
+        Array2::from_shape_fn((12, 4), |(i, j)| {
             let (label, k) = ((i / 4) as f32, (i * 7 + j * 5) % 11);
             label * [1.0, -2.0, 0.5, 0.0][j] + k as f32 * [0.1, 0.3, 0.2, 0.4][j] + (i * j % 5) as f32 * 0.25
-        });
-        (features, (0..12).map(|i| i / 4).collect())
+        })
     }
 
     #[test]
     fn within_class_covariance_becomes_the_identity() {
-        let (features, classes) = example();
+        let features = example();
         let settings = WhiteningSettings { width: 2, ridge: 1e-6 };
-        let whitening = Whitening::fit(features.view(), &classes, &[1.0; 3], settings).unwrap();
+        let whitening = fit(features.view(), 3, true, settings).unwrap();
         let mut projected = whitening.project(features.view());
         for class in 0..3 {
             let mut part = projected.slice_axis_mut(Axis(0), (class * 4..class * 4 + 4).into());
@@ -247,6 +262,16 @@ mod tests {
         let covariance = projected.t().dot(&projected) / 12.0;
         let error = (&covariance - &Array2::<f32>::eye(2)).mapv(f32::abs).fold(0.0, |a: f32, &b| a.max(b));
         assert!(error < 1e-3, "{covariance}");
+    }
+
+    #[test]
+    fn means_and_their_covariance_give_the_same_directions() {
+        let features = example();
+        let settings = WhiteningSettings { width: 2, ridge: 1e-3 };
+        let [one, other] = [true, false].map(|by_means| fit(features.view(), 3, by_means, settings).unwrap());
+        let gram = |whitening: &Whitening| whitening.matrix.t().dot(&whitening.matrix);
+        let error = (gram(&one) - gram(&other)).fold(0.0, |a: f32, b| a.max(b.abs()));
+        assert!(error < 1e-2 * gram(&one).fold(0.0, |a: f32, b| a.max(b.abs())), "{error}");
     }
 
     #[test]
@@ -278,9 +303,9 @@ mod tests {
             1.0, 0.953595, 0.958599, 0.994175, -0.875012, 0.997139, -0.652807, 0.253025, -0.999983, -0.870091,
             -0.999626, -0.972969,
         ];
-        let (features, classes) = example();
+        let features = example();
         let settings = WhiteningSettings { width: 2, ridge: 1e-3 };
-        let whitening = Whitening::fit(features.view(), &classes, &[1.0; 3], settings).unwrap();
+        let whitening = fit(features.view(), 3, true, settings).unwrap();
         let (projected, unit) = (whitening.project(features.view()), whitening.apply(features.view()));
         for example in 0..12 {
             let (found, expected) = (projected.row(example).dot(&projected.row(example)), length_squared[example]);
@@ -295,9 +320,9 @@ mod tests {
 
     #[test]
     fn rotation_leaves_cosines_alone() {
-        let (features, classes) = example();
+        let features = example();
         let settings = WhiteningSettings { width: 2, ridge: 1e-3 };
-        let whitening = Whitening::fit(features.view(), &classes, &[1.0; 3], settings).unwrap();
+        let whitening = fit(features.view(), 3, true, settings).unwrap();
         let gram = |whitening: &Whitening| {
             let vectors = whitening.apply(features.view());
             vectors.dot(&vectors.t())
@@ -310,14 +335,18 @@ mod tests {
 
     #[test]
     fn bad_input_is_an_error() {
-        let (mut features, classes) = example();
-        let fit = |features: &Array2<f32>, classes: &[u32], count| {
-            Whitening::fit(features.view(), classes, &vec![1.0; count], WhiteningSettings { width: 128, ridge: 1e-4 })
-        };
-        assert!(matches!(fit(&features, &classes[1..], 3), Err(LearnError::Shape { .. })));
-        assert!(matches!(fit(&features, &[0; 12], 1), Err(LearnError::TooFew { .. })));
-        features[(3, 2)] = f32::NAN;
-        assert!(matches!(fit(&features, &classes, 3), Err(LearnError::Diverged { .. })));
+        let mut features = example();
+        let settings = WhiteningSettings { width: 128, ridge: 1e-4 };
+        let of = |features: &Array2<f32>, count, settings| fit(features.view(), count, true, settings);
+        assert!(matches!(of(&features, 1, settings), Err(LearnError::TooFew { .. })));
+        for (width, ridge) in [(0, 1e-4), (2, 0.0), (2, f32::NAN)] {
+            let refused = of(&features, 3, WhiteningSettings { width, ridge });
+            assert!(matches!(refused, Err(LearnError::Setting { setting: "whitening", .. })));
+        }
+        for bad in [f32::NAN, 1e9] {
+            features[(3, 2)] = bad;
+            assert!(matches!(of(&features, 3, settings), Err(LearnError::Setting { setting: "features", .. })));
+        }
         let zero = array![[0.0f32, 0.0]];
         let mut rows = zero.clone();
         normalise_rows(&mut rows);

@@ -13,7 +13,7 @@ use sordino_model::circuit::{Clear, StageId};
 use sordino_model::stage::{Hierarchy, Stage};
 use sordino_model::{ClientModel, Library, NewRow, Pair, PairError, Protocol, Row, ServerModel};
 
-use crate::examples::{Examples, Purpose, rounds};
+use crate::examples::{Examples, rounds};
 use crate::heads::hubness::hubness;
 use crate::math::grid::UniformGrid;
 use crate::run::checkpoint::Checkpoints;
@@ -94,7 +94,7 @@ pub fn add_tracks(
     let examples = ClipExamples::new(&disturbed, table.spec(), config.statistics, network.cloned())?;
     let classes = examples.classes();
     let of = classes.rounds(config.clips_per_track, 4);
-    let features = rounds::draw(&examples, Purpose::Training, 0..of, of, &run)?;
+    let features = rounds::draw(&examples, &(0..classes.len()), 0..of, of, &run)?;
     let rows = rows(client, server, features.view(), classes.len(), config)?;
     let places = Places::of(client, server.hierarchy(), features.view(), classes.len(), config)?;
 
@@ -136,7 +136,7 @@ fn known(
     run: &TrainingRun<'_>,
 ) -> Result<BTreeMap<u32, u32>, LearnError> {
     let classes = clean.classes();
-    let features = rounds::draw(clean, Purpose::Calibration, 0..1, 1, run)?;
+    let features = rounds::draw(clean, &(0..clean.classes().len()), 0..1, 1, run)?;
     let answers = integer_answers(&Pair::new(client, server)?, Protocol::Flat, features.view())?;
     let reach = client.front().spec()?.query_seconds / 2.0;
     // How far what was found lies behind what was asked, for every track that was named; all alike where the model tells no places.

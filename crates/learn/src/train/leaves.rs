@@ -2,18 +2,23 @@
 
 use ndarray::{Array2, ArrayView1};
 
+use crate::LearnError;
 use crate::clusters::tree::Tree;
 use crate::heads::routing::Router;
 use crate::space::unit_vectors::UnitVectors;
 
 /// How likely every class is led to every leaf, `[classes, leaves]`: the product of its routing probabilities, averaged over
 /// its examples.
-pub(super) fn probabilities(vectors: &UnitVectors<'_>, tree: &Tree, routers: &[Router]) -> Array2<f32> {
+pub(super) fn probabilities(
+    vectors: &UnitVectors<'_>,
+    tree: &Tree,
+    routers: &[Router],
+) -> Result<Array2<f32>, LearnError> {
     const ROUNDS: usize = 16;
     let rounds = vectors.rounds().min(ROUNDS);
     let mut probabilities = Array2::<f32>::zeros((vectors.class_count(), tree.leaves().len()));
     for round in 0..rounds {
-        let examples = vectors.round(round);
+        let examples = vectors.round(round)?;
         let logs: Vec<Array2<f32>> = routers.iter().map(|r| r.log_probabilities(examples.view())).collect();
         for ((class, leaf), probability) in probabilities.indexed_iter_mut() {
             let path = |(stage, logs): (usize, &Array2<f32>)| {
@@ -23,7 +28,7 @@ pub(super) fn probabilities(vectors: &UnitVectors<'_>, tree: &Tree, routers: &[R
             *probability += logs.iter().enumerate().map(path).sum::<f32>().exp() / rounds as f32;
         }
     }
-    probabilities
+    Ok(probabilities)
 }
 
 /// The `keep` likeliest leaves of every class.

@@ -3,9 +3,10 @@
 
 mod added;
 mod front_heads;
+mod job;
 mod leaves;
+mod parts;
 mod sound;
-mod training_set;
 mod tuned;
 mod vectors;
 
@@ -14,66 +15,94 @@ use sordino_front::Front;
 use sordino_model::HeldOut;
 
 use crate::clusters::tree::Tree;
-use crate::examples::{Classes, Examples, Purpose, Songs, rounds};
+use crate::examples::{Classes, Examples, Songs};
 use crate::heads::routing::Router;
 use crate::heads::{hubness, last_stage, nearest, routing};
-use crate::math::random::random_rotation;
 use crate::run::training_run::TrainingRun;
-use crate::space::unit_vectors::UnitVectors;
+use crate::space::unit_vectors::{Rows, Sight, UnitVectors};
+use crate::unknown::imitation::{Imitation, LeftOut, Strangers, Unknown};
 use crate::unknown::threshold::Calibration;
 use crate::{FloatModel, LearnError, TrainConfig};
-use training_set::TrainingSet;
+use job::{Gathered, Job};
 
 pub use added::{Added, NewTracks, add_tracks};
+pub use parts::{Merged, Step, merge_parts, merge_vectors, train_part, train_vectors_part};
 pub use sound::{train, train_on};
 pub use tuned::{Change, Shares, Surroundings, Tuned, tune};
 pub use vectors::train_vectors;
 
 /// Learns from examples: whitening, clusters, routing stages, the last stage, the flat classifier, and their unknown thresholds.
-fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -> Result<FloatModel, LearnError> {
-    let songs = examples.songs();
+fn learn(
+    examples: &dyn Examples,
+    songs: Songs,
+    config: &TrainConfig,
+    run: &TrainingRun<'_>,
+) -> Result<FloatModel, LearnError> {
+    // Said before hours are spent.
+    branching(config, examples.classes().len())?;
+    let job = Job::new(examples, config)?;
+    let works = examples.works(&songs);
+    let gathered = job.whole(&works, run)?;
+    conclude(&job, songs, &works, gathered, run)
+}
+
+/// The end of learning: all that needs every part of the library.
+fn conclude(
+    job: &Job<'_>,
+    songs: Songs,
+    works: &Songs,
+    gathered: Gathered<'_>,
+    run: &TrainingRun<'_>,
+) -> Result<FloatModel, LearnError> {
+    let Job { examples, config, .. } = *job;
     let classes = examples.classes().clone();
     let branching = branching(config, classes.len())?;
-    let set = TrainingSet::draw(examples, config, run)?;
+    let Gathered { space: whitening, prototypes, sample, imitations, rows: projected, held_out } = gathered;
+    let unknown = strangers(job, works, &imitations)?;
+    drop(imitations);
 
-    // The projected vectors are coordinates in the whitened space already; only the rotation is left to do.
-    let narrow = set.whitening.narrowed(config.width);
-    let rotation = random_rotation(narrow.width(), config.seed);
-    let space = narrow.rotated(rotation.view());
-    let vectors = set.vectors(config.width, Some(rotation.view()));
-    let prototypes = vectors.prototypes();
+    let rotation = job.rotation(&whitening);
+    let space = whitening.narrowed(config.width).rotated(rotation.view());
     let mut tree = Tree::grow(prototypes.view(), &branching, config.clusters, config.seed)?;
 
     run.end_of("clusters")?;
 
-    let seen = if config.router.learned { set.vectors(config.router.directions, None) } else { vectors };
+    // Where nothing is learned from them, nobody looks at the examples.
+    let nothing = Array2::zeros((0, whitening.width()));
+    let projected: &dyn Rows = projected.as_deref().unwrap_or(&nothing);
+    let vectors = |width, rotation| UnitVectors::new(projected, Sight { width, rotation }, classes.len());
+    let last_seen = vectors(config.width, Some(rotation.view()));
+    let seen = if config.router.learned { vectors(config.router.directions, None) } else { last_seen };
     let route = |tree: &Tree, suffix: &str| {
         let stage = |stage| {
             if !config.router.learned {
                 return nearest::nearest(prototypes.view(), tree, stage, &config.router);
             }
             let phase = format!("routing {stage}{suffix}");
-            routing::train(&seen, &set.frequencies, tree, stage, &config.router, &phase, run)
+            routing::train(&seen, &job.frequencies, tree, stage, &config.router, &phase, run)
         };
         (0..branching.len()).map(stage).collect::<Result<Vec<Router>, LearnError>>()
     };
     let balance = config.clusters.balance;
     for round in 0..config.clusters.learned {
         let routers = route(&tree, &format!(", to be learned {round}"))?;
-        tree = tree.reassigned(&leaves::probabilities(&seen, &tree, &routers), balance);
+        tree = tree.reassigned(&leaves::probabilities(&seen, &tree, &routers)?, balance);
     }
     if config.spill > 1 {
         let routers = route(&tree, ", to be spilled")?;
-        let candidates = leaves::likeliest(&leaves::probabilities(&seen, &tree, &routers), config.spill + 4);
+        let candidates = leaves::likeliest(&leaves::probabilities(&seen, &tree, &routers)?, config.spill + 4);
         tree = tree.spilled(&candidates, config.spill, balance);
     }
     let tree = tree.replicated(config.clusters.prototypes);
     let routers = route(&tree, "")?;
 
-    let biases = biases(&vectors, prototypes.view(), &classes, &songs, config.tracks.hubness);
+    let song = |class: usize| songs.of(classes.label(class));
+    let of_sample: Vec<u32> = job.sample().iter().map(|(_, class)| song(class)).collect();
+    let same_song = |row: usize, example: usize| song(row) == of_sample[example];
+    let biases = hubness::biases(prototypes.view(), sample.view(), config.tracks.hubness, same_song);
     run.end_of("hubs")?;
     let rows = |tree: &Tree, phase| {
-        let stage = last_stage::train(&vectors, prototypes.view(), tree, &classes, &config.tracks, phase, run)?;
+        let stage = last_stage::train(&last_seen, prototypes.view(), tree, &classes, &config.tracks, phase, run)?;
         Ok::<_, LearnError>(last_stage::biased(stage, tree, &biases))
     };
     let last = rows(&tree, "tracks")?;
@@ -84,17 +113,19 @@ fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -
         None
     };
 
-    let router_space = set.whitening.narrowed(config.router.directions);
+    let router_space = whitening.narrowed(config.router.directions);
     let heads = front_heads::heads(examples.width(), config, &router_space, &space, &routers)?;
     let front = examples.front(heads)?;
-    let (inputs, held_out) = held_out(examples, &front, config.unknown.clips, run)?;
+    let of: Vec<usize> = job.held_out().iter().map(|(_, class)| class).collect();
+    let (inputs, kept) = kept(&classes, &front, &of, held_out.view())?;
     let scale = front.head(branching.len())?.quantiser().scale;
     let calibration = Calibration {
         inputs,
+        of: &of,
         scale,
         classes: &classes,
         songs: &songs,
-        unknown: &set.unknown,
+        unknown: &unknown,
         settings: config.unknown,
         looked_into: config.looked_into(),
     };
@@ -104,7 +135,22 @@ fn learn(examples: &dyn Examples, config: &TrainConfig, run: &TrainingRun<'_>) -
     run.end_of("thresholds")?;
     let stages = routers.into_iter().map(|router| router.stage).chain([last]).collect();
     let starts = (0..classes.len()).map(|class| examples.start(class)).collect();
-    Ok(FloatModel { config: config.clone(), front, classes, starts, songs, tree, stages, threshold, flat, held_out })
+    Ok(FloatModel { config: config.clone(), front, classes, starts, songs, tree, stages, threshold, flat, held_out: kept })
+}
+
+/// Scores of imitated unknown songs.
+fn strangers(
+    job: &Job<'_>,
+    works: &Songs,
+    imitations: &[Imitation],
+) -> Result<Vec<Unknown>, LearnError> {
+    let classes = job.examples.classes();
+    let strangers = Strangers { classes, songs: works, rounds: job.fitted, config: job.config };
+    let mut scores = Vec::new();
+    for (left_out, imitation) in LeftOut::in_turn(classes, works).iter().zip(imitations) {
+        scores.extend(strangers.scores(left_out, imitation)?);
+    }
+    Ok(scores)
 }
 
 /// Slots of every routing stage, where there are classes enough to fill them: said before hours are spent.
@@ -123,45 +169,26 @@ fn branching(config: &TrainConfig, classes: usize) -> Result<Vec<usize>, LearnEr
     Err(LearnError::Setting { setting: "clusters", found, expected })
 }
 
-/// What is added to the scores of every class's row: its hubness taken off, as far as `strength` says.
-fn biases(
-    vectors: &UnitVectors<'_>,
-    prototypes: ArrayView2<f32>,
+/// Integer vectors of examples that training has not seen, each of the class that `of` says, as the last stage sees them:
+/// `[examples, width]`. And some of the examples before that, evenly spread, whose ids are labels.
+fn kept(
     classes: &Classes,
-    songs: &Songs,
-    strength: f32,
-) -> Vec<f32> {
-    let sample = hubness::sample(vectors.len());
-    let song = |class: usize| songs.of(classes.label(class));
-    let same_song = |row: usize, i: usize| song(row) == song(sample[i] % classes.len());
-    hubness::biases(prototypes, vectors.of(&sample).view(), strength, same_song)
-}
-
-/// Integer vectors of examples that training has not seen, as the last stage sees them: `[rounds * classes, width]`. And some of them
-/// before that, of as many classes as can be, whose ids are labels.
-fn held_out(
-    examples: &dyn Examples,
     front: &Front,
-    per_label: usize,
-    run: &TrainingRun<'_>,
+    of: &[usize],
+    features: ArrayView2<f32>,
 ) -> Result<(Array2<f32>, HeldOut), LearnError> {
     /// Examples that are kept: a share of them has a standard error of two points and a half at most.
     const KEPT: usize = 400;
+    /// Examples that are embedded at once.
+    const AT_ONCE: usize = 2_048;
     let head = front.head(front.heads().len() - 1)?;
-    let classes = examples.classes();
-    let (of, count) = (classes.rounds(per_label, 1), classes.len());
-    let mut inputs = Array2::zeros((of * count, head.quantiser().bound.width));
-    // The same number of every round, as far apart as can be.
-    let stride = (of * count).div_ceil(KEPT).max(1);
-    let mut features = Array2::zeros(((of * count).div_ceil(stride), examples.width()));
-    let mut ids = Vec::with_capacity(features.nrows());
-    for (round, mut block) in inputs.axis_chunks_iter_mut(Axis(0), count).enumerate() {
-        let vectors = rounds::draw(examples, Purpose::Calibration, round..round + 1, of, run)?;
-        block.assign(&head.input_batch(vectors.view())?.mapv(|v| v as f32));
-        for class in (0..count).filter(|class| (round * count + class).is_multiple_of(stride)) {
-            features.row_mut(ids.len()).assign(&vectors.row(class));
-            ids.push(classes.label(class));
-        }
+    let mut inputs = Array2::zeros((features.nrows(), head.quantiser().bound.width));
+    let blocks = inputs.axis_chunks_iter_mut(Axis(0), AT_ONCE).zip(features.axis_chunks_iter(Axis(0), AT_ONCE));
+    for (mut inputs, features) in blocks {
+        inputs.assign(&head.input_batch(features)?.mapv(|v| v as f32));
     }
-    Ok((inputs, HeldOut { features, ids }))
+    let some = features.nrows().min(KEPT);
+    let some: Vec<usize> = (0..some).map(|i| i * features.nrows() / some).collect();
+    let ids = some.iter().map(|&place| classes.label(of[place])).collect();
+    Ok((inputs, HeldOut { features: features.select(Axis(0), &some), ids }))
 }

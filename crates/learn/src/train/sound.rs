@@ -8,7 +8,7 @@ use sordino_corpus::MelTable;
 use sordino_front::FeatureSpec;
 
 use super::learn;
-use crate::examples::Examples as _;
+use crate::examples::{Examples as _, Songs};
 use crate::math::random::stream;
 use crate::run::checkpoint::Checkpoints;
 use crate::run::progress::Progress;
@@ -34,10 +34,20 @@ pub fn train(
     progress: &dyn Progress,
 ) -> Result<FloatModel, LearnError> {
     config.validate()?;
-    let clips = AugmentedClips::new(table, noise, impulses, &config.augment, config.split())?
-        .with_passages(config.passage_hop)?
-        .with_recorded_share(config.recorded_share)?;
+    let clips = library(table, noise, impulses, config)?;
     train_on(&clips, table.spec(), config, checkpoints, progress)
+}
+
+/// A table's clips as the settings want them.
+pub(super) fn library<'a>(
+    table: &'a MelTable,
+    noise: &NoiseBank,
+    impulses: &ImpulseBank,
+    config: &TrainConfig,
+) -> Result<AugmentedClips<'a>, LearnError> {
+    AugmentedClips::new(table, noise, impulses, &config.augment, config.split())?
+        .with_passages(config.passage_hop)?
+        .with_recorded_share(config.recorded_share)
 }
 
 /// Trains a model on clips from anywhere: the embedding network where there is one, then all that vectors are enough for.
@@ -66,11 +76,17 @@ pub fn train_on(
     let network =
         config.embedding.as_ref().map(|settings| embedding::train(clips, spec, settings, &run)).transpose()?;
     let examples = ClipExamples::new(clips, spec, config.statistics, network)?;
-    let found = examples.songs().len();
-    if found < FEWEST {
-        return Err(LearnError::TooFew { what: "tracks of different sound", found, expected: FEWEST });
+    let songs = examples.songs();
+    enough(&songs)?;
+    learn(&examples, songs, config, &run)
+}
+
+/// Refuses a library of too few songs.
+pub(super) fn enough(songs: &Songs) -> Result<(), LearnError> {
+    if songs.len() < FEWEST {
+        return Err(LearnError::TooFew { what: "tracks of different sound", found: songs.len(), expected: FEWEST });
     }
-    learn(&examples, config, &run)
+    Ok(())
 }
 
 /// What two runs must share to share checkpoints: settings, and some of the sound.

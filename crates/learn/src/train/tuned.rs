@@ -10,8 +10,8 @@ use sordino_corpus::MelTable;
 use sordino_model::stage::{Hierarchy, Stage};
 use sordino_model::{ClientHierarchy, ClientModel, HeldOut, Library, Reach, ServerModel, Tuning};
 
-use super::held_out;
-use super::training_set::TrainingSet;
+use super::job::Job;
+use super::{kept, strangers};
 use crate::examples::Examples;
 use crate::heads::stage::FloatStage;
 use crate::math::grid::UniformGrid;
@@ -19,7 +19,7 @@ use crate::run::checkpoint::Checkpoints;
 use crate::run::progress::Progress;
 use crate::run::training_run::TrainingRun;
 use crate::sound::clip_examples::ClipExamples;
-use crate::sound::{AugmentedClips, Clips};
+use crate::sound::Clips;
 use crate::unknown::Threshold;
 use crate::unknown::threshold::Calibration;
 use crate::{LearnError, TrainConfig};
@@ -97,9 +97,7 @@ pub fn tune(
         checkpoints: Checkpoints::none(),
         progress,
     };
-    let clips = AugmentedClips::new(table, noise, impulses, &config.augment, config.split())?
-        .with_passages(config.passage_hop)?
-        .with_recorded_share(config.recorded_share)?;
+    let clips = super::sound::library(table, noise, impulses, config)?;
     let examples = ClipExamples::new(&clips, table.spec(), config.statistics, client.front().network().cloned())?;
     let same = |what, found: usize, expected: usize| match found == expected {
         true => Ok(()),
@@ -114,14 +112,20 @@ pub fn tune(
     };
     let places: Vec<usize> = client.labels().iter().map(|label| place(label.track_id)).collect::<Result<_, _>>()?;
 
-    let unknown = TrainingSet::draw(&examples, config, &run)?.unknown;
+    let job = Job::new(&examples, config)?;
+    let songs = clips.songs();
+    let works = examples.works(&songs);
+    let (imitations, held_out) = job.imitated(&works, &run)?;
+    let unknown = strangers(&job, &works, &imitations)?;
     let head = client.front().heads().len() - 1;
-    let (inputs, held_out) = held_out(&examples, client.front(), config.unknown.clips, &run)?;
+    let of: Vec<usize> = job.held_out().iter().map(|(_, class)| class).collect();
+    let (inputs, held_out) = kept(examples.classes(), client.front(), &of, held_out.view())?;
     let calibration = Calibration {
         inputs,
+        of: &of,
         scale: client.front().head(head)?.quantiser().scale,
         classes: examples.classes(),
-        songs: &clips.songs(),
+        songs: &songs,
         unknown: &unknown,
         settings: config.unknown,
         looked_into: config.looked_into(),

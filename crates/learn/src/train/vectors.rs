@@ -37,7 +37,7 @@ pub fn train_vectors(
         None => Checkpoints::none(),
     };
     let device = config.device.open()?.autodiff();
-    learn(examples, config, &TrainingRun { device, seed: config.seed, checkpoints, progress })
+    learn(examples, examples.songs(), config, &TrainingRun { device, seed: config.seed, checkpoints, progress })
 }
 
 /// What two runs must share to share checkpoints: settings, and an example of every class.

@@ -3,35 +3,22 @@
 //! Part of the library is left out, the rest is whitened without it, and the examples of the part left out are scored against
 //! the rest. To leave a label out of the scores alone would flatter: the whitening that has seen it keeps it apart from all others.
 
-use ndarray::{ArrayView1, ArrayView2, Axis};
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 use sordino_model::Podium;
 
 use crate::clusters::kmeans::ClusterSettings;
 use crate::clusters::tree::Tree;
+use crate::examples::places::Places;
 use crate::examples::{Classes, Songs};
 use crate::heads::hubness;
-use crate::math::matrix::times_transposed;
-use crate::space::unit_vectors::prototypes;
-use crate::space::whitening::{Whitening, WhiteningSettings};
+use crate::math::matrix::{normalise_rows, times_transposed};
+use crate::space::scatter::Drawn;
+use crate::space::whitening::Whitening;
 use crate::unknown::threshold::probed;
 use crate::{LearnError, TrainConfig};
-
-/// Examples of a library, part of which is taken for unknown.
-pub(crate) struct Imitation<'a> {
-    /// Base features, shape `[examples, features]`.
-    pub(crate) features: ArrayView2<'a, f32>,
-    /// Class of every example.
-    pub(crate) examples: &'a [u32],
-    /// The label of every class.
-    pub(crate) classes: &'a Classes,
-    /// Which labels are of one song, as copies and parts of it are. They are left out together, and none is a stranger to another.
-    pub(crate) songs: &'a Songs,
-    /// How much every class counts where the space is made.
-    pub(crate) weights: &'a [f32],
-    /// The settings of the model.
-    pub(crate) config: &'a TrainConfig,
-}
 
 /// How well an unknown example scores, in cosines plus biases.
 #[derive(Clone, Copy, Debug)]
@@ -44,55 +31,142 @@ pub(crate) struct Unknown {
     pub(crate) probed_lead: Option<f32>,
 }
 
-impl Imitation<'_> {
-    /// Scores of examples of songs left out, against those kept; none in a library of two. Nothing else is left out: strangers that
-    /// resemble the library are those that a threshold is for.
-    pub(crate) fn scores(&self) -> Result<Vec<Unknown>, LearnError> {
-        const PARTS: usize = 5;
+/// A fifth of the songs, taken for unknown. Nothing else is left out: strangers that resemble the library are those that a threshold is for.
+#[derive(Clone, Debug)]
+pub(crate) struct LeftOut {
+    /// Which fifth.
+    fifth: usize,
+    /// Classes of songs that stay.
+    pub(crate) kept: Vec<usize>,
+    /// Classes of songs that are left out.
+    away: Vec<usize>,
+}
+
+const FIFTHS: usize = 5;
+
+/// In which fifth of the songs a class is. `songs` are those that are left out together: copies, and parts of one.
+pub(crate) fn fifth(classes: &Classes, songs: &Songs, class: usize) -> usize {
+    songs.of(classes.label(class)) as usize % FIFTHS
+}
+
+impl LeftOut {
+    /// The fifths that are left out in turn; none in a library of two songs. A few hundred songs say enough, and a large library needs one
+    /// fifth.
+    pub(crate) fn in_turn(classes: &Classes, songs: &Songs) -> Vec<Self> {
         const ENOUGH: usize = 500;
-        let count = self.songs.len();
-        // Each part leaves out a fifth of the songs; a few hundred of them say enough, and a large library needs one part.
-        let parts = (ENOUGH * PARTS).div_ceil(count.max(1)).clamp(1, PARTS);
-        let mut scores = Vec::new();
-        for part in 0..parts {
-            // Against one song alone nothing stands out, and in two that is all that is left.
-            let leaves_out = |song: usize| song % PARTS == part;
-            if (0..count).filter(|&song| !leaves_out(song)).count() < 2 {
-                continue;
-            }
-            scores.extend(self.part(|label| leaves_out(self.songs.of(label) as usize))?);
-        }
-        Ok(scores)
+        let count = songs.len();
+        let turns = (ENOUGH * FIFTHS).div_ceil(count.max(1)).clamp(1, FIFTHS);
+        // Against one song alone nothing stands out, and in two that is all that is left.
+        let stays = |turn: &usize| (0..count).filter(|song| song % FIFTHS != *turn).count() >= 2;
+        let one = |turn| {
+            let (away, kept) = (0..classes.len()).partition(|&class| fifth(classes, songs, class) == turn);
+            Self { fifth: turn, kept, away }
+        };
+        (0..turns).filter(stays).map(one).collect()
     }
 
-    fn part(&self, left_out: impl Fn(u32) -> bool) -> Result<Vec<Unknown>, LearnError> {
-        /// Examples that are scored against all rows at once, and the most that are scored.
-        const AT_ONCE: usize = 256;
+    /// Which fifth it is.
+    pub(crate) fn fifth(&self) -> usize {
+        self.fifth
+    }
+
+    /// Examples of what stays that say how much of a hub a row is.
+    fn sample(&self, rounds: usize) -> Places {
+        Places::spread(rounds, &self.kept, hubness::EXAMPLES)
+    }
+
+    /// Examples of what is left out that are scored.
+    fn strangers(&self, rounds: usize) -> Places {
         const MOST: usize = 16_384;
-        let TrainConfig { width, ridge, clusters, seed, tracks, .. } = self.config;
-        let label = |class: usize| self.classes.label(class);
-        // No copy of the examples kept: what is left out has no weight.
-        let weight = |(class, &weight): (usize, &f32)| if left_out(label(class)) { 0.0 } else { weight };
-        let weights: Vec<f32> = self.weights.iter().enumerate().map(weight).collect();
-        let settings = WhiteningSettings { width: *width, ridge: *ridge };
-        let vectors = Whitening::fit(self.features, self.examples, &weights, settings)?.apply(self.features);
-        let rows = prototypes(vectors.view(), self.examples, self.classes.len());
-        let (mut unknown, kept): (Vec<usize>, Vec<usize>) =
-            (0..self.examples.len()).partition(|&i| left_out(label(self.examples[i] as usize)));
-        let biases = self.biases(vectors.view(), rows.view(), &kept, &left_out, tracks.hubness);
-        let stay: Vec<usize> = (0..rows.nrows()).filter(|&class| !left_out(label(class))).collect();
-        let rows = rows.select(Axis(0), &stay);
+        Places::spread(rounds, &self.away, MOST)
+    }
+}
+
+/// Examples in the space that is made without a fifth of the songs. Of a part of the library, or of all of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Imitation {
+    /// Unit mean of the examples of every class that stays, `[classes, width]`.
+    pub(crate) rows: Array2<f32>,
+    /// Some examples of those classes, `[examples, width]`.
+    pub(crate) sample: Array2<f32>,
+    /// Some examples of the classes left out, `[examples, width]`.
+    pub(crate) strangers: Array2<f32>,
+}
+
+impl Imitation {
+    /// Of a part of the library, in the space of `whitening`.
+    pub(crate) fn of(drawn: Drawn<'_>, left_out: &LeftOut, whitening: &Whitening) -> Self {
+        let (classes, width) = (drawn.classes, whitening.width());
+        let stay: Vec<usize> = left_out.kept.iter().copied().filter(|class| classes.contains(class)).collect();
+        let own: Vec<usize> = stay.iter().map(|class| class - classes.start).collect();
+        let places = [left_out.sample(drawn.rounds()), left_out.strangers(drawn.rounds())];
+        let places = places.map(|places| places.within(classes));
+        let mut rows = Array2::zeros((stay.len(), width));
+        let mut found = places.each_ref().map(|places| Array2::zeros((places.len(), width)));
+        for round in 0..drawn.rounds() {
+            let vectors = whitening.apply(drawn.round(round));
+            rows += &vectors.select(Axis(0), &own);
+            for (places, found) in places.iter().zip(&mut found) {
+                for (mut row, (_, class)) in found.rows_mut().into_iter().zip(places.iter()).filter(|(_, p)| p.0 == round) {
+                    row.assign(&vectors.row(class - classes.start));
+                }
+            }
+        }
+        normalise_rows(&mut rows);
+        let [sample, strangers] = found;
+        Self { rows, sample, strangers }
+    }
+
+    /// The whole library's, from those of its parts in order, each with its classes.
+    pub(crate) fn joined(parts: &[(Range<usize>, Self)], left_out: &LeftOut, rounds: usize) -> Self {
+        let width = parts.first().map_or(0, |(_, part)| part.rows.ncols());
+        let mut rows = Array2::zeros((left_out.kept.len(), width));
+        let mut to = rows.rows_mut().into_iter();
+        for row in parts.iter().flat_map(|(_, part)| part.rows.rows()) {
+            if let Some(mut to) = to.next() {
+                to.assign(&row);
+            }
+        }
+        let joined = |places: Places, of: fn(&Self) -> &Array2<f32>| {
+            places.joined(width, parts.iter().map(|(classes, part)| (classes, of(part))))
+        };
+        let sample = joined(left_out.sample(rounds), |part| &part.sample);
+        Self { rows, sample, strangers: joined(left_out.strangers(rounds), |part| &part.strangers) }
+    }
+}
+
+/// What the examples of a whole library are scored with.
+pub(crate) struct Strangers<'a> {
+    /// The label of every class.
+    pub(crate) classes: &'a Classes,
+    /// Which labels are of one song, as copies and parts of it are. They are left out together, and none is a stranger to another.
+    pub(crate) songs: &'a Songs,
+    /// Examples of every class.
+    pub(crate) rounds: usize,
+    /// The settings of the model.
+    pub(crate) config: &'a TrainConfig,
+}
+
+impl Strangers<'_> {
+    /// Scores of examples of songs left out, against those kept.
+    pub(crate) fn scores(&self, left_out: &LeftOut, imitation: &Imitation) -> Result<Vec<Unknown>, LearnError> {
+        /// Examples that are scored against all rows at once.
+        const AT_ONCE: usize = 256;
+        let TrainConfig { clusters, seed, tracks, .. } = self.config;
+        let Imitation { rows, sample, strangers } = imitation;
+        let song = |class: usize| self.songs.of(self.classes.label(class)) as usize;
+        let of_sample: Vec<usize> = left_out.sample(self.rounds).iter().map(|(_, class)| song(class)).collect();
+        let of_rows: Vec<usize> = left_out.kept.iter().map(|&class| song(class)).collect();
+        let own = |row: usize, example: usize| of_rows[row] == of_sample[example];
+        let biases = hubness::biases(rows.view(), sample.view(), tracks.hubness, own);
         let leaves = self.leaves(rows.view(), *clusters, *seed)?;
-        let stride = unknown.len().div_ceil(MOST).max(1);
-        unknown = unknown.into_iter().step_by(stride).collect();
-        let song = |row: usize| self.songs.of(label(stay[row])) as usize;
-        let mut found = Vec::with_capacity(unknown.len());
-        for examples in unknown.chunks(AT_ONCE) {
-            let cosines = times_transposed(vectors.select(Axis(0), examples).view(), rows.view());
+        let mut found = Vec::with_capacity(strangers.nrows());
+        for examples in strangers.axis_chunks_iter(Axis(0), AT_ONCE) {
+            let cosines = times_transposed(examples, rows.view());
             let one = |cosines: ArrayView1<f32>| {
-                let score = |row: usize| (song(row), cosines[row] + biases[stay[row]]);
+                let score = |row: usize| (of_rows[row], cosines[row] + biases[row]);
                 let mut podium = Podium::default();
-                (0..stay.len()).map(score).for_each(|(song, score)| podium.add(song, score));
+                (0..of_rows.len()).map(score).for_each(|(song, score)| podium.add(song, score));
                 let looked_into = self.config.looked_into();
                 let near = probed(leaves.len(), looked_into, |leaf: usize| {
                     leaves[leaf].iter().map(|&row| score(row as usize))
@@ -114,27 +188,5 @@ impl Imitation<'_> {
         let branching = TrainConfig { spill: 1, stages, ..self.config.clone() }.branching(rows.nrows());
         let fits = branching.iter().product::<usize>() <= rows.nrows();
         Ok(Tree::grow(rows, if fits { &branching } else { &[] }, clusters, seed)?.leaves().to_vec())
-    }
-
-    /// What is added to the scores of the rows of labels kept, from their examples; 0 for the others.
-    fn biases(
-        &self,
-        vectors: ArrayView2<f32>,
-        rows: ArrayView2<f32>,
-        kept: &[usize],
-        left_out: impl Fn(u32) -> bool,
-        strength: f32,
-    ) -> Vec<f32> {
-        let mut biases = vec![0.0; self.classes.len()];
-        let stay: Vec<usize> = (0..biases.len()).filter(|&p| !left_out(self.classes.label(p))).collect();
-        let examples: Vec<usize> = hubness::sample(kept.len()).into_iter().map(|i| kept[i]).collect();
-        let song = |class: usize| self.songs.of(self.classes.label(class));
-        let same_song = |row: usize, example: usize| song(stay[row]) == song(self.examples[examples[example]] as usize);
-        let rows = rows.select(Axis(0), &stay);
-        let of_rows = hubness::biases(rows.view(), vectors.select(Axis(0), &examples).view(), strength, same_song);
-        for (&class, bias) in stay.iter().zip(of_rows) {
-            biases[class] = bias;
-        }
-        biases
     }
 }

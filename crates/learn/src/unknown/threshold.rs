@@ -91,8 +91,10 @@ pub struct Cut {
 
 /// What thresholds are chosen by.
 pub(crate) struct Calibration<'a> {
-    /// Integer vectors of examples that training has not seen, one of every class in turn, shape `[examples, width]`.
+    /// Integer vectors of examples that training has not seen, shape `[examples, width]`.
     pub(crate) inputs: Array2<f32>,
+    /// The class of each.
+    pub(crate) of: &'a [usize],
     /// Steps to one of those vectors.
     pub(crate) scale: f32,
     /// The label of every class.
@@ -124,25 +126,22 @@ impl Calibration<'_> {
 
     /// Scores of known examples, as integers will have them.
     fn known(&self, stage: &FloatStage, leaves: &[Vec<u32>]) -> Vec<Known> {
-        /// Examples scored at once, and the most that are.
+        /// Examples scored at once.
         const AT_ONCE: usize = 256;
-        const MOST: usize = 16_384;
         let slots = stage.rows.dim().1;
         let song = |class: usize| self.songs.of(self.classes.label(class)) as usize;
         let weights = stage.integer_rows();
         let biases = stage.integer_biases(self.scale);
-        let stride = self.inputs.nrows().div_ceil(MOST).max(1);
-        let chosen: Vec<usize> = (0..self.inputs.nrows()).step_by(stride).collect();
-        let mut known = Vec::with_capacity(chosen.len());
-        for examples in chosen.chunks(AT_ONCE) {
-            let scores = times_transposed(self.inputs.select(Axis(0), examples).view(), weights.view());
-            let one = |(&example, scores): (&usize, ArrayView1<f32>)| {
+        let mut known = Vec::with_capacity(self.of.len());
+        for (of, inputs) in self.of.chunks(AT_ONCE).zip(self.inputs.axis_chunks_iter(Axis(0), AT_ONCE)) {
+            let scores = times_transposed(inputs, weights.view());
+            let one = |(&class, scores): (&usize, ArrayView1<f32>)| {
                 let score = |place: usize| scores[place] as i64 + i64::from(biases[place]);
                 let scored = |leaf: usize| {
                     let slot = move |(slot, &class): (usize, &u32)| (song(class as usize), score(leaf * slots + slot));
                     leaves[leaf].iter().enumerate().map(slot)
                 };
-                let own = song(example % self.classes.len());
+                let own = song(class);
                 let all = (0..leaves.len()).flat_map(scored);
                 let best = all.filter(|(song, _)| *song == own).map(|(_, score)| score).max();
                 let podium = probed(leaves.len(), self.looked_into, scored);
@@ -151,7 +150,7 @@ impl Calibration<'_> {
                     lead: podium.lead().filter(|_| podium.winners().next() == Some(own)),
                 }
             };
-            known.par_extend(examples.par_iter().zip(scores.axis_iter(Axis(0)).into_par_iter()).map(one));
+            known.par_extend(of.par_iter().zip(scores.axis_iter(Axis(0)).into_par_iter()).map(one));
         }
         known
     }

@@ -1,6 +1,7 @@
 //! Training end to end, on a small library that needs no files.
 
 mod embedding;
+mod parts;
 mod patterns;
 mod resume;
 mod training;

@@ -19,16 +19,16 @@ const CLASSES: usize = 60;
 const WIDTH: usize = 40;
 
 /// Vectors around centres that are spread in 24 directions, with large scatter in the 16 others that all classes share.
-struct Planted(Array2<f32>);
+pub(crate) struct Planted(Array2<f32>);
 
 impl Planted {
-    fn new(classes: usize, seed: u64) -> Self {
+    pub(crate) fn new(classes: usize, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         Self(Array2::from_shape_simple_fn((classes, 24), || 3.0 * rng.sample::<f32, _>(StandardNormal)))
     }
 
     /// So many examples of every class, and the class of each.
-    fn examples(&self, each: usize, seed: u64) -> (Array2<f32>, Vec<u32>) {
+    pub(crate) fn examples(&self, each: usize, seed: u64) -> (Array2<f32>, Vec<u32>) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let labels: Vec<u32> = (0..self.0.nrows() * each).map(|i| (i % self.0.nrows()) as u32).collect();
         let mut rows = Array2::from_shape_simple_fn((labels.len(), WIDTH), || rng.sample::<f32, _>(StandardNormal));
