@@ -27,6 +27,14 @@ impl DisturbanceArgs {
         DisturbanceSource { noise: self.noise.clone(), impulses: self.ir.clone(), seed: self.split_seed }
     }
 
+    /// For people.
+    pub(crate) fn describe(&self) -> String {
+        let folder = |folder: &Option<PathBuf>| {
+            folder.as_ref().map_or("synthesised".into(), |folder| folder.display().to_string())
+        };
+        format!("noise {}, rooms {}, split seed {}", folder(&self.noise), folder(&self.ir), self.split_seed)
+    }
+
     /// What training hears and what queries hear, at `rate` Hz: they share no recording and no room.
     pub(crate) fn load(&self, rate: u32) -> anyhow::Result<(Disturbances, Disturbances)> {
         let loaded = self.source().load(rate)?;

@@ -157,7 +157,8 @@ impl IndexArgs {
     /// For people.
     pub(crate) fn describe(&self) -> String {
         let names: Vec<String> = self.index.iter().map(|index| index.display().to_string()).collect();
-        format!("index {}", names.join(" + "))
+        let first = self.tracks.map(|tracks| format!(", first {tracks} tracks")).unwrap_or_default();
+        format!("index {}{first}", names.join(" + "))
     }
 }
 

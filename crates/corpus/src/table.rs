@@ -113,7 +113,8 @@ impl MelTable {
         wanted.sort_unstable();
         let mut first = 0;
         for (dir, length) in dirs.iter().zip(lengths) {
-            let own = &wanted[wanted.partition_point(|&row| row < first)..wanted.partition_point(|&row| row < first + length)];
+            let own = &wanted
+                [wanted.partition_point(|&row| row < first)..wanted.partition_point(|&row| row < first + length)];
             table.load(dir.as_ref(), first, own)?;
             first += length;
         }

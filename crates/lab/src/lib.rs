@@ -26,4 +26,4 @@ pub use report::drawing::Drawing;
 pub use report::export::{Format, export};
 pub use report::results::Results;
 pub use report::summary::Summary;
-pub use run::{Lab, Part, Plan, Planned};
+pub use run::{Lab, Plan, Planned};

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use indicatif::ProgressBar;
+use sordino_corpus::Part;
 use sordino_lab::evaluate::{Finding, Row};
-use sordino_lab::{Lab, Monitor, Music, Part, Question, Results, Silent, Size};
+use sordino_lab::{Lab, Monitor, Music, Question, Results, Silent, Size};
 use sordino_learn::run::{Progress, Quiet, Report};
 
 const RUN: &str = r#"

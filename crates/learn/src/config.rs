@@ -161,6 +161,12 @@ impl TrainConfig {
         self.stages.iter().map(|&slots| if slots == 0 { even } else { slots }).collect()
     }
 
+    /// Whether anything is learned from all examples by descent: where training goes in parts, its end needs them then.
+    pub fn descends(&self) -> bool {
+        let routes = self.router.learned && !self.stages.is_empty();
+        routes || self.tracks.descent.epochs > 0 || self.spill > 1 || self.clusters.learned > 0
+    }
+
     /// Clusters in which a client is expected to look that decides itself.
     pub(crate) fn looked_into(&self) -> usize {
         if self.router.learned { 2 } else { 16 }

@@ -1,13 +1,14 @@
 //! `sordino evaluate`: accuracy on noisy queries, in floating point, in integers and encrypted.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::fs::create_dir_all;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
 use clap::Args;
-use serde::Serialize;
-use sordino_corpus::{Catalogue, Condition, CropSplit, Track, folds, follows_from_sound};
+use serde::{Deserialize, Serialize};
+use sordino_corpus::{Catalogue, Condition, CropSplit, Part, Track, folds, follows_from_sound};
 use sordino_fhe::{Plan, params};
 use sordino_lab::DisturbanceCache;
 use sordino_lab::evaluate::{
@@ -15,7 +16,7 @@ use sordino_lab::evaluate::{
 };
 use sordino_lab::system::Sordino;
 use sordino_model::cost::WeightForm;
-use sordino_model::files::write_file;
+use sordino_model::files::{read_file, write_file};
 use sordino_model::stage::HierarchyShape;
 use sordino_model::{Label, Protocol, Resolution, load_pair};
 
@@ -31,7 +32,8 @@ use crate::verbs::train::{self, SettingArgs};
 #[derive(Args)]
 #[command(after_help = "Examples:\n  sordino evaluate models/mine --index runs/index --encrypted 20\n  \
     sordino evaluate --train --folds 10 --index runs/index --noise esc50/ --ir rooms/ --out results/\n  \
-    sordino evaluate --train --index runs/fma --index runs/composed --tracks 5000 --ask recorded --noise esc50/ --ir rooms/")]
+    sordino evaluate --train --index runs/fma --index runs/composed --tracks 5000 --ask recorded --noise esc50/ --ir rooms/\n  \
+    sordino evaluate models/mine --index runs/index --out results/ --part 1/4")]
 pub(crate) struct Evaluate {
     /// Model folder; not with --train.
     #[arg(required_unless_present = "train", conflicts_with = "train")]
@@ -76,6 +78,12 @@ pub(crate) struct Evaluate {
     /// Folder for `rows.csv`, `rooms.csv`, `queries.csv` and `evaluation.json`.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Ask about the tracks of this part alone, one of so many, and leave the answers in --out: the same with --merge writes the results.
+    #[arg(long, value_name = "I/N", requires = "out", conflicts_with_all = ["train", "encrypted", "decided"])]
+    part: Option<Part>,
+    /// Write the results of parts that were asked with the same options.
+    #[arg(long, requires = "out", conflicts_with_all = ["part", "train", "encrypted", "decided"])]
+    merge: bool,
     #[command(flatten)]
     settings: SettingArgs,
     #[command(flatten)]
@@ -101,16 +109,39 @@ struct Outcome {
     decided: Vec<Agreement>,
 }
 
+/// What the files of parts are called, before the number.
+const PART_FILE: &str = "answers-";
+
+fn part_file(part: Part) -> String {
+    format!("{PART_FILE}{}-of-{}.json", part.number() + 1, part.of())
+}
+
+/// The answers of a part.
+#[derive(Serialize, Deserialize)]
+struct LeftBehind {
+    /// What was asked.
+    asked: String,
+    evaluation: Evaluation,
+}
+
+#[derive(Serialize)]
+struct PartOutcome {
+    part: String,
+    queries: usize,
+}
+
 impl Evaluate {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         anyhow::ensure!(self.folds >= 1, "--folds is 0, expected at least 1");
-        let table = self.library.table()?;
+        // Queries are cut from sound; mel power is for training.
+        let table = if self.train { self.library.table()? } else { self.library.table_of(|_| 0..0)? };
         let catalogue = table.catalogue();
         let disturbances = DisturbanceCache::new(self.disturbances.source());
         let (mut finding, mut agreements) = (Finding::default(), Vec::new());
         let (mut training_seconds, mut training_phases) = (0.0, Vec::new());
         let mut ask = |system: &Sordino, fold, split| -> anyhow::Result<()> {
-            let evaluation = self.ask(system, &catalogue, fold, split, &disturbances)?;
+            let evaluation =
+                if self.merge { self.parts()? } else { self.ask(system, &catalogue, fold, split, &disturbances)? };
             let predicted =
                 |agreement| predicted(system, agreement, &self.deciding(system.server().hierarchy().shape()));
             agreements.extend(evaluation.agreements().into_iter().map(predicted).collect::<anyhow::Result<Vec<_>>>()?);
@@ -137,6 +168,9 @@ impl Evaluate {
                     ask(&Sordino::new(client, server, Some(model))?, fold, config.split())?;
                 }
             }
+        }
+        if let (Some(part), Some(folder)) = (self.part, &self.out) {
+            return self.leave(part, folder, finding.evaluation, json);
         }
         finding.subject.training_seconds = self.train.then_some(training_seconds);
         let server_decides = |agreement: &Agreement| agreement.decisions.is_some();
@@ -174,6 +208,66 @@ impl Evaluate {
         Ok(folds(catalogue, self.folds, self.query_seed)?.into_iter().map(|fold| fold.known).collect())
     }
 
+    /// What is asked, in words: all options but which part, and where it is left.
+    fn asked(&self) -> String {
+        let conditions: Vec<String> = self.conditions.iter().map(ToString::to_string).collect();
+        let probes: Vec<String> = self.probes.iter().map(u16::to_string).collect();
+        format!(
+            "{} by {}, {} tracks, {} crops, {}, {} probes, query seed {}, {}",
+            self.model.as_deref().unwrap_or(Path::new("")).display(),
+            self.library.describe(),
+            format!("{:?}", self.ask).to_lowercase(),
+            self.crops,
+            conditions.join(" "),
+            probes.join(" "),
+            self.query_seed,
+            self.disturbances.describe()
+        )
+    }
+
+    /// Leaves the answers of a part.
+    fn leave(&self, part: Part, folder: &Path, evaluation: Evaluation, json: bool) -> anyhow::Result<()> {
+        let queries = evaluation.answers.first().map_or(0, |answers| answers.records.len());
+        let left = LeftBehind { asked: self.asked(), evaluation };
+        create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let path = folder.join(part_file(part));
+        write_file(&path, &serde_json::to_vec(&left)?).with_context(|| format!("cannot write {}", path.display()))?;
+        report::print(json, &PartOutcome { part: part.to_string(), queries }, |o| {
+            say!("part {}: {} queries are asked; when all parts are: the same with --merge", o.part, o.queries);
+        })
+    }
+
+    /// The answers of all parts, in order.
+    fn parts(&self) -> anyhow::Result<Evaluation> {
+        /// Largest file of a part, in bytes.
+        const LIMIT: u64 = 4 << 30;
+        let folder = self.out.clone().unwrap_or_default();
+        let missing = || format!("no part is in {}: ask every part first, with --part I/N", folder.display());
+        let files = std::fs::read_dir(&folder).with_context(missing)?;
+        let numbers = files.filter_map(|file| {
+            let name = file.ok()?.file_name().into_string().ok()?;
+            name.strip_prefix(PART_FILE)?.strip_suffix(".json")?.replace("-of-", "/").parse::<Part>().ok()
+        });
+        let of = numbers.map(Part::of).max().with_context(missing)?;
+        let mut all = Evaluation::default();
+        for part in Part::all(of) {
+            let path = folder.join(part_file(part));
+            let expected = || format!("{} cannot be read: ask part {part} first", path.display());
+            let left: LeftBehind = serde_json::from_slice(&read_file(&path, LIMIT).with_context(expected)?)
+                .with_context(|| format!("{} holds no answers: ask part {part} again", path.display()))?;
+            anyhow::ensure!(
+                left.asked == self.asked(),
+                "{} was asked with other options, expected the same for all parts and --merge: {}",
+                path.display(),
+                left.asked
+            );
+            all.merge(left.evaluation);
+        }
+        // A promise is the model's, and not a part's.
+        all.answers.iter_mut().for_each(|answers| answers.promises.truncate(1));
+        Ok(all)
+    }
+
     /// Asks one model everything.
     fn ask(
         &self,
@@ -183,7 +277,8 @@ impl Evaluate {
         split: CropSplit,
         disturbances: &DisturbanceCache,
     ) -> anyhow::Result<Evaluation> {
-        let asked: Vec<usize> = (0..catalogue.tracks.len()).filter(|&i| self.ask.wants(&catalogue.tracks[i])).collect();
+        let part = self.part.unwrap_or(Part::WHOLE).range(catalogue.tracks.len());
+        let asked: Vec<usize> = part.filter(|&i| self.ask.wants(&catalogue.tracks[i])).collect();
         let asked = catalogue.select(&asked);
         self.check_probes(system)?;
         let (labels, spec) = (system.client().labels(), system.client().front().spec()?);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use sordino_corpus::{IndexOptions, IndexReport, MelTable, Sounds, index};
+use sordino_corpus::{IndexOptions, IndexReport, MelTable, Part, Sounds, index};
 use sordino_front::FeatureSpec;
 use sordino_learn::sound::songs;
 use sordino_model::files::write_file;
@@ -19,6 +19,7 @@ use crate::report::{self, say};
 #[command(after_help = "Examples:\n  sordino index --music ~/Music --out runs/index\n  \
     sordino index --fma fma_medium --metadata fma_metadata/tracks.csv --subset medium --out runs/fma\n  \
     sordino index --synth 5000 --out runs/composed\n  \
+    sordino index --synth 5000 --out runs/composed --part 1/4\n  \
     sordino index --fma fma_small --metadata fma_metadata/tracks.csv --subset small --synth 17000 --out runs/mixed")]
 pub(crate) struct Index {
     #[command(flatten)]
@@ -29,6 +30,20 @@ pub(crate) struct Index {
     /// Length of a query in seconds: clips that are shorter are rejected.
     #[arg(long, default_value_t = 10.0, value_name = "S")]
     query_seconds: f32,
+    /// Index this part alone, one of so many, beside other processes that index theirs into the same folder. When all are done, the same
+    /// command without it finishes the index.
+    #[arg(long, value_name = "I/N")]
+    part: Option<Part>,
+}
+
+/// What a part came to.
+#[derive(Serialize)]
+struct PartOutcome {
+    part: String,
+    tracks: usize,
+    resumed: usize,
+    rejected: usize,
+    seconds: f64,
 }
 
 #[derive(Serialize)]
@@ -53,6 +68,26 @@ impl Index {
         let catalogue = self.library.catalogue(&Sounds::read(&self.out))?;
         anyhow::ensure!(!catalogue.tracks.is_empty(), "there is no track to index: expected sound files there");
         let bar = report::bar(catalogue.tracks.len() as u64, "indexing");
+        if let Some(part) = self.part {
+            let done = index::build_part(&catalogue, &spec, &self.out, &IndexOptions::for_spec(&spec), part, &bar)?;
+            bar.finish_and_clear();
+            let outcome = PartOutcome {
+                part: part.to_string(),
+                tracks: done.indexed,
+                resumed: done.resumed,
+                rejected: done.rejected.len(),
+                seconds: done.elapsed.as_secs_f64(),
+            };
+            return report::print(json, &outcome, |o| {
+                say!(
+                    "part {}: {} tracks, {} rejected, in {:.1} s; when all parts are done: the same without --part",
+                    o.part,
+                    o.tracks,
+                    o.rejected,
+                    o.seconds
+                );
+            });
+        }
         let done = index::build(&catalogue, &spec, &self.out, &IndexOptions::for_spec(&spec), &bar)?;
         bar.finish_and_clear();
         let table = MelTable::open(&self.out)?;

@@ -7,11 +7,10 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use sordino_corpus::MelTable;
+use sordino_corpus::{MelTable, Part};
 use sordino_fhe::decision::{Options, Plan};
 use sordino_fhe::params;
 use sordino_lab::Disturbances;
-use sordino_learn::examples::Part;
 use sordino_learn::run::Stopwatch;
 use sordino_learn::unknown::{Cut, Threshold, UnknownSettings};
 use sordino_learn::{Effort, FloatModel, Merged, Step, TrainConfig, merge_parts, train_part};
@@ -202,7 +201,7 @@ impl Train {
     /// Takes a step of a part.
     fn part(&self, part: Part, folder: &Path, config: &TrainConfig, json: bool) -> anyhow::Result<()> {
         let start = Instant::now();
-        let table = self.library.table_of(|tracks| part.labels(tracks))?;
+        let table = self.library.table_of(|tracks| part.range(tracks))?;
         let (training, _) = self.disturbances.load(table.spec().sample_rate)?;
         let bars = report::bars();
         let step = train_part(&table, &training.noise, &training.impulses, config, part, folder, &bars)?;

@@ -16,6 +16,7 @@ pub(crate) mod shard;
 mod staging;
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +29,7 @@ use sordino_front::{FeatureSpec, MelFrontEnd, MelScratch};
 
 use crate::files::write_atomically;
 use crate::stamp::Stamp;
-use crate::{CachedMel, Catalogue, CorpusError, Rejected, SoundOptions, Sounds, Source, Track};
+use crate::{CachedMel, Catalogue, CorpusError, Part, Rejected, SoundOptions, Sounds, Source, Track};
 use adoption::{Adopted, Adoption};
 use manifest::{Manifest, ShardEntry};
 use shard::Row;
@@ -105,14 +106,7 @@ pub fn build(
     progress: &ProgressBar,
 ) -> Result<IndexReport, CorpusError> {
     let start = Instant::now();
-    if !(1..=65_536).contains(&options.shard_tracks) {
-        return Err(CorpusError::Setting {
-            setting: "tracks per shard",
-            found: options.shard_tracks.to_string(),
-            expected: "1 to 65,536".into(),
-        });
-    }
-    catalogue.validate()?;
+    check(catalogue, options)?;
     let front = MelFrontEnd::new(spec)?;
     progress.set_length(catalogue.tracks.len() as u64);
     let stamps: Vec<Option<Stamp>> = catalogue.tracks.par_iter().map(|track| catalogue.stamp(track)).collect();
@@ -131,7 +125,8 @@ pub fn build(
         adoption: &adoption,
         front: &front,
     };
-    let Done { entries, resumed, replaced, damaged, sound_seconds } = builder.run(progress)?;
+    let Done { entries, resumed, replaced, damaged, sound_seconds } =
+        builder.run(0..manifest.shard_count(), progress)?;
 
     let mut rejected = catalogue.rejected.clone();
     for (shard, entry) in entries.iter().enumerate() {
@@ -143,6 +138,83 @@ pub fn build(
     staging.close()?;
     let (replaced, gone) = (replaced + adopted.replaced, adopted.gone);
     Ok(IndexReport { indexed, rejected, resumed, replaced, gone, damaged, sound_seconds, elapsed: start.elapsed() })
+}
+
+/// Measures the tracks of a part of the catalogue into an index that several processes build at once, each on its part, on any machine that has
+/// the folder. When all have, [`build`] finishes it: the files are those of one run. A part that was interrupted goes on where it was.
+///
+/// # Errors
+/// As [`build`]; [`CorpusError::Format`] for an index that is complete or of another library: that one is brought up to date in one run.
+pub fn build_part(
+    catalogue: &Catalogue,
+    spec: &FeatureSpec,
+    dir: &Path,
+    options: &IndexOptions,
+    part: Part,
+    progress: &ProgressBar,
+) -> Result<IndexReport, CorpusError> {
+    let start = Instant::now();
+    check(catalogue, options)?;
+    let front = MelFrontEnd::new(spec)?;
+    let manifest = Manifest::new(catalogue, spec, options);
+    let shards = {
+        let count = manifest.shard_count();
+        part.number() * count / part.of()..(part.number() + 1) * count / part.of()
+    };
+    let stamps: Vec<Option<Stamp>> = catalogue.tracks.par_iter().map(|track| catalogue.stamp(track)).collect();
+    let wanted = Indexed { catalogue, stamps: &stamps };
+    fs::create_dir_all(dir).map_err(CorpusError::io(dir, "create the index folder"))?;
+    match dir.join(manifest::FILE_NAME).exists() {
+        true => {
+            let earlier = Manifest::read(dir)?;
+            earlier.check_same_settings(&manifest, dir)?;
+            if earlier.complete || earlier.catalogue != manifest.catalogue {
+                let expected = "an unfinished index of the same library, or an empty folder".to_owned();
+                let found = if earlier.complete { "a complete index" } else { "one of another library" }.to_owned();
+                let advice = "bring it up to date in one run, without a part";
+                return Err(CorpusError::format(&dir.join(manifest::FILE_NAME), expected, found, advice));
+            }
+        }
+        false => {
+            refuse_foreign_files(dir)?;
+            // Every part would write the same.
+            manifest.write(dir)?;
+            Sounds::write(catalogue, dir)?;
+        }
+    }
+    let (staging, heard) = (Staging::open_part(dir, part)?, Sounds::default());
+    let adoption = Adoption::new(wanted, &heard, &staging);
+    let builder = Builder {
+        catalogue,
+        stamps: &stamps,
+        options,
+        dir,
+        manifest: &manifest,
+        earlier: &None,
+        staging: &staging,
+        adoption: &adoption,
+        front: &front,
+    };
+    progress.set_length(shards.clone().map(|shard| builder.positions(shard).len() as u64).sum());
+    let Done { entries, resumed, replaced, damaged, sound_seconds } = builder.run(shards.clone(), progress)?;
+    let mut rejected = Vec::new();
+    for (shard, entry) in shards.zip(&entries) {
+        rejected.extend(shard::check(&dir.join(shard::file_name(shard)), &manifest, shard, entry)?.rejected);
+    }
+    let indexed = entries.iter().map(|entry| entry.rows).sum();
+    Ok(IndexReport { indexed, rejected, resumed, replaced, gone: 0, damaged, sound_seconds, elapsed: start.elapsed() })
+}
+
+/// Refuses what no index can be made of.
+fn check(catalogue: &Catalogue, options: &IndexOptions) -> Result<(), CorpusError> {
+    if !(1..=65_536).contains(&options.shard_tracks) {
+        return Err(CorpusError::Setting {
+            setting: "tracks per shard",
+            found: options.shard_tracks.to_string(),
+            expected: "1 to 65,536".into(),
+        });
+    }
+    catalogue.validate()
 }
 
 /// Mel power of one track, as [`build`] measures it.
@@ -262,7 +334,8 @@ fn remove_shard(dir: &Path, shard: usize) -> Result<(), CorpusError> {
 fn refuse_foreign_files(dir: &Path) -> Result<(), CorpusError> {
     for entry in fs::read_dir(dir).map_err(CorpusError::io(dir, "list"))? {
         let path = entry.map_err(CorpusError::io(dir, "list"))?.path();
-        let ours = path.file_name().is_some_and(|name| name == "staging") || is_temporary(&path);
+        let ours =
+            path.file_name().is_some_and(|name| name == "staging") || is_temporary(&path) || Staging::is_of_part(&path);
         if !ours {
             let found = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             return Err(CorpusError::format(dir, "an empty folder or an index", found, "index into another folder"));
@@ -310,14 +383,14 @@ enum Standing {
 }
 
 impl Builder<'_> {
-    /// Finishes every shard.
-    fn run(&self, progress: &ProgressBar) -> Result<Done, CorpusError> {
-        let total = self.catalogue.tracks.len();
-        let shards = self.manifest.shard_count();
-        let standing: Vec<Standing> = (0..shards).into_par_iter().map(|shard| self.standing(shard)).collect();
+    /// Finishes some neighbouring shards.
+    fn run(&self, shards: Range<usize>, progress: &ProgressBar) -> Result<Done, CorpusError> {
+        let total: usize = shards.clone().map(|shard| self.positions(shard).len()).sum();
+        let first = shards.start;
+        let standing: Vec<Standing> = shards.clone().into_par_iter().map(|shard| self.standing(shard)).collect();
         self.reopen(&standing)?;
         let damaged = standing.iter().filter(|standing| matches!(standing, Standing::Damaged)).count();
-        let surveyed = |(shard, standing)| self.survey(shard, standing);
+        let surveyed = |(shard, standing)| self.survey(first + shard, standing);
         let found: Vec<(Option<ShardEntry>, Vec<usize>, usize)> =
             standing.into_par_iter().enumerate().map(surveyed).collect::<Result<_, _>>()?;
         let replaced = found.iter().map(|(.., replaced)| replaced).sum();
@@ -330,8 +403,9 @@ impl Builder<'_> {
         let seconds = Mutex::new(0.0);
         let entries: Vec<Mutex<Option<ShardEntry>>> = found.into_iter().map(|(entry, ..)| Mutex::new(entry)).collect();
         // Shards whose tracks were all staged when the last run was killed.
-        (0..shards).into_par_iter().try_for_each(|shard| {
-            if remaining[shard].load(Ordering::Acquire) == 0 { self.compact(shard, &entries[shard]) } else { Ok(()) }
+        shards.into_par_iter().try_for_each(|shard| {
+            let done = remaining[shard - first].load(Ordering::Acquire) == 0;
+            if done { self.compact(shard, &entries[shard - first]) } else { Ok(()) }
         })?;
         // In order: neighbouring tracks finish together, so few shards are open at a time.
         pending.into_iter().par_bridge().try_for_each_init(
@@ -351,8 +425,8 @@ impl Builder<'_> {
                 }
                 progress.inc(1);
                 let shard = position / self.options.shard_tracks;
-                match remaining[shard].fetch_sub(1, Ordering::AcqRel) {
-                    1 => self.compact(shard, &entries[shard]),
+                match remaining[shard - first].fetch_sub(1, Ordering::AcqRel) {
+                    1 => self.compact(shard, &entries[shard - first]),
                     _ => Ok(()),
                 }
             },

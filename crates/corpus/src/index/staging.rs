@@ -18,7 +18,7 @@ use super::manifest::ShardEntry;
 use crate::catalogue::hex;
 use crate::files::{temporary, write_atomically};
 use crate::stamp::Stamp;
-use crate::{CachedMel, CorpusError, Source};
+use crate::{CachedMel, CorpusError, Part, Source};
 
 /// What became of one track.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,11 @@ pub(crate) enum Outcome {
 /// First bytes of a staged file; the digit is the format's version.
 const MAGIC: [u8; 8] = *b"sordmel2";
 const HASH_BYTES: usize = 32;
+/// The file whose lock is held.
+const LOCK: &str = "lock";
+
+/// What the folder of a part is called before its number.
+const OF_PART: &str = "staging-";
 
 /// The folder of staged tracks, locked for this process.
 pub(crate) struct Staging {
@@ -46,11 +51,42 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Opens or creates the folder and takes its lock.
+    /// Opens or creates the folder and takes its lock. What parts have staged is taken over.
     pub(crate) fn open(index: &Path) -> Result<Self, CorpusError> {
-        let folder = index.join("staging");
+        let staging = Self::locked(index, index.join("staging"))?;
+        for entry in fs::read_dir(index).map_err(CorpusError::io(index, "list"))? {
+            let folder = entry.map_err(CorpusError::io(index, "list"))?.path();
+            if Self::is_of_part(&folder) {
+                staging.take_over(Self::locked(index, folder)?)?;
+            }
+        }
+        Ok(staging)
+    }
+
+    /// The same for a part of the library, beside those of others.
+    pub(crate) fn open_part(index: &Path, part: Part) -> Result<Self, CorpusError> {
+        Self::locked(index, index.join(format!("{OF_PART}{}-of-{}", part.number() + 1, part.of())))
+    }
+
+    /// Whether a folder of an index is one of [`Staging::open_part`].
+    pub(crate) fn is_of_part(folder: &Path) -> bool {
+        folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(OF_PART))
+    }
+
+    /// Moves everything that another folder holds here.
+    fn take_over(&self, other: Self) -> Result<(), CorpusError> {
+        for entry in fs::read_dir(&other.folder).map_err(CorpusError::io(&other.folder, "list"))? {
+            let path = entry.map_err(CorpusError::io(&other.folder, "list"))?.path();
+            if let Some(name) = path.file_name().filter(|name| *name != LOCK) {
+                fs::rename(&path, self.folder.join(name)).map_err(CorpusError::io(&path, "move"))?;
+            }
+        }
+        other.close()
+    }
+
+    fn locked(index: &Path, folder: PathBuf) -> Result<Self, CorpusError> {
         fs::create_dir_all(&folder).map_err(CorpusError::io(&folder, "create"))?;
-        let path = folder.join("lock");
+        let path = folder.join(LOCK);
         let lock = File::create(&path).map_err(CorpusError::io(&path, "create"))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { folder, _lock: lock }),

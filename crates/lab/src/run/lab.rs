@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use sordino_corpus::SoundOptions;
+use sordino_corpus::{Part, SoundOptions};
 use sordino_model::ModelHash;
 use sordino_model::files::{read_file, write_file};
 
@@ -18,7 +18,6 @@ use crate::machine::{peak_gigabytes, reset_peak};
 use crate::music::library::{LibraryStore, Placement};
 use crate::question::unit::Unit;
 use crate::question::{Grid, Question};
-use crate::run::Part;
 use crate::run::plan::{Plan, Planned};
 use crate::run::rates::Rates;
 use crate::system::{Construction, Networks};

@@ -5,5 +5,4 @@ mod plan;
 mod rates;
 
 pub use lab::Lab;
-pub use sordino_learn::examples::Part;
 pub use plan::{Plan, Planned};

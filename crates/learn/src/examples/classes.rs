@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+use sordino_corpus::Part;
 
 /// The label of every class. Classes of one label stand together, labels in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,11 @@ impl Classes {
         self.of_labels(label..label + 1)
     }
 
+    /// All classes of a part's labels.
+    pub(crate) fn of_part(&self, part: Part) -> Range<usize> {
+        self.of_labels(part.range(self.labels()))
+    }
+
     /// All classes of some neighbouring labels.
     pub(crate) fn of_labels(&self, labels: Range<usize>) -> Range<usize> {
         let first = |label: usize| self.0.partition_point(|&other| (other as usize) < label);
@@ -73,5 +79,10 @@ mod tests {
         assert_eq!([0, 2, 3, 6].map(|class| classes.siblings(class)), [0..3, 0..3, 3..6, 6..7]);
         assert_eq!((classes.rounds(20, 4), classes.rounds(4, 4)), (9, 4));
         assert_eq!(Classes::one_per_label(4).rounds(20, 4), 20);
+        let classes = Classes::per_label([2; 200]);
+        assert_eq!(
+            ("2/2".parse().map(|part| classes.of_part(part)), classes.of_part(Part::WHOLE)),
+            (Ok(256..400), 0..400)
+        );
     }
 }

@@ -5,11 +5,12 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
+use sordino_corpus::Part;
 use sordino_front::{Front, FrontError, Head};
 use sordino_model::Label;
 
 use crate::LearnError;
-use crate::examples::{Classes, Examples, Part, Purpose};
+use crate::examples::{Classes, Examples, Purpose};
 use crate::math::random::stream;
 
 /// Feature vectors of any origin, each with its label. Every label is one class.
@@ -73,7 +74,7 @@ impl LabelledVectors {
     }
 
     /// Those of a part of a library of so many labels, of which each has at most `most` vectors: for training in parts. `labels` are those of
-    /// the whole library, and lie in the part's ([`Part::labels`]). Without vectors it is what the parts are merged with.
+    /// the whole library, and lie in the part's ([`Part::range`]). Without vectors it is what the parts are merged with.
     ///
     /// # Errors
     /// As [`LabelledVectors::new`], and [`LearnError::Setting`] for labels of another part or more than `most` vectors of one.
@@ -84,7 +85,7 @@ impl LabelledVectors {
         all: usize,
         most: usize,
     ) -> Result<Self, LearnError> {
-        let own = part.map_or(0..0, |part| part.labels(all));
+        let own = part.map_or(0..0, |part| part.range(all));
         let other = |setting, found: String, expected: String| Err(LearnError::Setting { setting, found, expected });
         if let Some(label) = labels.iter().find(|&&label| !own.contains(&(label as usize))) {
             let expected = format!("from {} to below {}, those of the part", own.start, own.end);

@@ -6,7 +6,6 @@
 
 pub(crate) mod classes;
 pub(crate) mod labelled;
-pub(crate) mod part;
 pub(crate) mod places;
 pub(crate) mod rounds;
 pub(crate) mod songs;
@@ -20,7 +19,6 @@ use crate::LearnError;
 
 pub use classes::Classes;
 pub use labelled::{LabelledVectors, titles};
-pub use part::Part;
 pub use songs::Songs;
 
 /// What examples are drawn for. Those of one purpose should not be seen for the other.

@@ -26,9 +26,8 @@ pub(crate) fn draw(
         let first = (round - rounds.start) * classes.len();
         let mut block = vectors.slice_axis_mut(Axis(0), (first..first + classes.len()).into());
         let rows: Vec<_> = block.rows_mut().into_iter().zip(classes.clone()).collect();
-        rows.into_par_iter().try_for_each(|(row, class)| {
-            put(row, examples, Purpose::Training, (round, class), run.seed)
-        })?;
+        rows.into_par_iter()
+            .try_for_each(|(row, class)| put(row, examples, Purpose::Training, (round, class), run.seed))?;
         run.report(&Report { phase: "clips", step: round + 1, steps: of, loss: None, metric: None })?;
     }
     Ok(vectors)
@@ -47,8 +46,7 @@ pub(crate) fn draw_some(
     let (mut done, all) = (0, places.len());
     for (mut block, places) in vectors.axis_chunks_iter_mut(Axis(0), at_once).zip(places.chunks(at_once)) {
         let rows: Vec<_> = block.rows_mut().into_iter().zip(places).collect();
-        rows.into_par_iter()
-            .try_for_each(|(row, &place)| put(row, examples, Purpose::Calibration, place, run.seed))?;
+        rows.into_par_iter().try_for_each(|(row, &place)| put(row, examples, Purpose::Calibration, place, run.seed))?;
         done += places.len();
         run.report(&Report { phase: "held-out clips", step: done, steps: all, loss: None, metric: None })?;
     }

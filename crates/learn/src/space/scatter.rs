@@ -7,10 +7,10 @@ use std::ops::{AddAssign, Range};
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
+use sordino_corpus::Part;
 
 use crate::LearnError;
 use crate::examples::Classes;
-use crate::examples::part::BLOCK;
 use crate::math::sums::Sums;
 
 /// Examples of neighbouring classes, in rounds of one of each.
@@ -46,8 +46,8 @@ impl<'a> Drawn<'a> {
             return Vec::new();
         }
         let labels = all.label(start) as usize..all.label(end - 1) as usize + 1;
-        let blocks = labels.clone().step_by(BLOCK);
-        blocks.map(|first| all.of_labels(first..(first + BLOCK).min(labels.end))).collect()
+        let blocks = labels.clone().step_by(Part::BLOCK);
+        blocks.map(|first| all.of_labels(first..(first + Part::BLOCK).min(labels.end))).collect()
     }
 }
 
@@ -96,13 +96,13 @@ impl Moments {
     /// Mean and standard deviation of every feature.
     ///
     /// # Errors
-    /// [`LearnError::Setting`] for features that are not finite, or so large that their squares cannot be added up.
+    /// [`LearnError::Setting`] for features that are not finite.
     pub(crate) fn standard(&self) -> Result<Standard, LearnError> {
         let (Some(weight), Some(sums), Some(squares)) =
             (self.weight.values(), self.sums.values(), self.squares.values())
         else {
-            let (found, expected) = ("a number beyond 10^7, or none at all", "smaller numbers: scale them");
-            return Err(LearnError::Setting { setting: "features", found: found.into(), expected: expected.into() });
+            let (found, expected) = ("not all finite".into(), "finite numbers; look for broken audio".into());
+            return Err(LearnError::Setting { setting: "features", found, expected });
         };
         let weight = weight[0].max(f64::MIN_POSITIVE);
         let means: Vec<f64> = sums.iter().map(|sum| sum / weight).collect();
@@ -196,10 +196,7 @@ impl Scatter {
         }
         self.weight.add([products.weight]);
         self.sum.add(products.sum.iter().copied());
-        rayon::join(
-            || self.within.add(triangle(&products.within)),
-            || self.between.add(triangle(&products.between)),
-        );
+        rayon::join(|| self.within.add(triangle(&products.within)), || self.between.add(triangle(&products.between)));
     }
 
     /// The sums one after another, for a file.
@@ -279,7 +276,12 @@ impl Products {
     fn of(drawn: Drawn<'_>, classes: &[usize], weights: &[f32], standard: &Standard) -> Self {
         let (width, rounds) = (drawn.features.ncols(), drawn.rounds());
         if classes.is_empty() {
-            return Self { weight: 0.0, sum: Vec::new(), within: Array2::zeros((0, 0)), between: Array2::zeros((0, 0)) };
+            return Self {
+                weight: 0.0,
+                sum: Vec::new(),
+                within: Array2::zeros((0, 0)),
+                between: Array2::zeros((0, 0)),
+            };
         }
         let mut around = Array2::<f32>::zeros((classes.len() * rounds, width));
         let mut means = Array2::<f32>::zeros((classes.len(), width));
@@ -349,8 +351,8 @@ mod tests {
     }
 
     /// What a part of the library holds.
-    fn part(classes: &Classes, features: &Array2<f32>, part: crate::examples::Part) -> (Range<usize>, Array2<f32>) {
-        let range = part.classes(classes);
+    fn part(classes: &Classes, features: &Array2<f32>, part: Part) -> (Range<usize>, Array2<f32>) {
+        let range = classes.of_part(part);
         let rows: Vec<usize> = (0..4).flat_map(|round| range.clone().map(move |c| round * classes.len() + c)).collect();
         (range, features.select(Axis(0), &rows))
     }
@@ -366,7 +368,7 @@ mod tests {
         let scatters = Scatter::of(whole, &classes, &weights, &standard, 2, set);
         for count in [2, 3, 7] {
             let (mut added, mut scattered) = (Moments::none(5), vec![Scatter::none(5); 2]);
-            for some in crate::examples::Part::all(count) {
+            for some in Part::all(count) {
                 let (range, rows) = part(&classes, &features, some);
                 let drawn = Drawn { features: rows.view(), classes: &range };
                 added += &Moments::of(drawn, &classes, &weights);

@@ -5,9 +5,10 @@
 use std::ops::{AddAssign, Range};
 
 use ndarray::{Array2, ArrayView2, Axis};
+use sordino_corpus::Part;
 
 use crate::examples::places::Places;
-use crate::examples::{Examples, Part, Songs, rounds};
+use crate::examples::{Examples, Songs, rounds};
 use crate::heads::hubness;
 use crate::math::matrix::normalise_rows;
 use crate::math::random::random_rotation;
@@ -114,13 +115,6 @@ impl<'a> Job<'a> {
         Ok(Self { examples, config, rounds, fitted, weights, frequencies })
     }
 
-    /// Whether anything is learned from all examples by descent.
-    pub(super) fn descends(&self) -> bool {
-        let TrainConfig { router, tracks, spill, clusters, .. } = self.config;
-        let routes = router.learned && !self.config.stages.is_empty();
-        routes || tracks.descent.epochs > 0 || *spill > 1 || clusters.learned > 0
-    }
-
     /// Examples that training does not see.
     pub(super) fn held_out(&self) -> Places {
         const MOST: usize = 16_384;
@@ -143,7 +137,7 @@ impl<'a> Job<'a> {
 
     /// The first step: the examples of a part.
     pub(super) fn draw(&self, part: Part, run: &TrainingRun<'_>) -> Result<(Clips, First), LearnError> {
-        let classes = part.classes(self.examples.classes());
+        let classes = self.examples.classes().of_part(part);
         let features = rounds::draw(self.examples, &classes, 0..self.fitted, self.rounds, run)?;
         let held_out = rounds::draw_some(self.examples, &self.held_out().within(&classes), run)?;
         let clips = Clips { classes, features };
@@ -176,10 +170,8 @@ impl<'a> Job<'a> {
         let TrainConfig { width, router, ridge, .. } = self.config;
         let classes = self.examples.classes();
         let weight = |class: usize| f64::from(self.weights[class]) * self.fitted as f64;
-        let few = (!covariance.means.is_empty()).then(|| ClassMeans {
-            means: covariance.means.clone(),
-            weights: (0..classes.len()).map(weight).collect(),
-        });
+        let few = (!covariance.means.is_empty())
+            .then(|| ClassMeans { means: covariance.means.clone(), weights: (0..classes.len()).map(weight).collect() });
         let made = |width, left_out: Option<(usize, &LeftOut)>| {
             let mut sum = Scatter::none(self.examples.width());
             let stays = |set: &usize| left_out.is_none_or(|(out, _)| *set != out);
@@ -192,7 +184,8 @@ impl<'a> Job<'a> {
         };
         let turns = LeftOut::in_turn(classes, works);
         let whole = made((*width).max(router.directions), None)?;
-        let without = turns.iter().enumerate().map(|turn| made(*width, Some(turn))).collect::<Result<_, LearnError>>()?;
+        let without =
+            turns.iter().enumerate().map(|turn| made(*width, Some(turn))).collect::<Result<_, LearnError>>()?;
         Ok(Spaces { whole, without })
     }
 
@@ -211,12 +204,13 @@ impl<'a> Job<'a> {
         let (count, places) = (classes.len(), self.sample().within(&classes));
         let mut prototypes = Array2::<f32>::zeros((count, rotation.nrows()));
         let mut sample = Array2::zeros((places.len(), rotation.nrows()));
-        let mut rows = self.descends().then(|| Array2::zeros((self.rounds * count, spaces.whole.width())));
+        let mut rows = self.config.descends().then(|| Array2::zeros((self.rounds * count, spaces.whole.width())));
         let mut take = |round: usize, features: ArrayView2<f32>| {
             let projected = spaces.whole.project(features);
             let vectors = sight.of(projected.view());
             prototypes += &vectors;
-            for (mut row, (_, class)) in sample.rows_mut().into_iter().zip(places.iter()).filter(|(_, p)| p.0 == round) {
+            for (mut row, (_, class)) in sample.rows_mut().into_iter().zip(places.iter()).filter(|(_, p)| p.0 == round)
+            {
                 row.assign(&vectors.row(class - classes.start));
             }
             if let Some(rows) = &mut rows {

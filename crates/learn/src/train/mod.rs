@@ -135,15 +135,22 @@ fn conclude(
     run.end_of("thresholds")?;
     let stages = routers.into_iter().map(|router| router.stage).chain([last]).collect();
     let starts = (0..classes.len()).map(|class| examples.start(class)).collect();
-    Ok(FloatModel { config: config.clone(), front, classes, starts, songs, tree, stages, threshold, flat, held_out: kept })
+    Ok(FloatModel {
+        config: config.clone(),
+        front,
+        classes,
+        starts,
+        songs,
+        tree,
+        stages,
+        threshold,
+        flat,
+        held_out: kept,
+    })
 }
 
 /// Scores of imitated unknown songs.
-fn strangers(
-    job: &Job<'_>,
-    works: &Songs,
-    imitations: &[Imitation],
-) -> Result<Vec<Unknown>, LearnError> {
+fn strangers(job: &Job<'_>, works: &Songs, imitations: &[Imitation]) -> Result<Vec<Unknown>, LearnError> {
     let classes = job.examples.classes();
     let strangers = Strangers { classes, songs: works, rounds: job.fitted, config: job.config };
     let mut scores = Vec::new();

@@ -107,7 +107,9 @@ impl Imitation {
             let vectors = whitening.apply(drawn.round(round));
             rows += &vectors.select(Axis(0), &own);
             for (places, found) in places.iter().zip(&mut found) {
-                for (mut row, (_, class)) in found.rows_mut().into_iter().zip(places.iter()).filter(|(_, p)| p.0 == round) {
+                for (mut row, (_, class)) in
+                    found.rows_mut().into_iter().zip(places.iter()).filter(|(_, p)| p.0 == round)
+                {
                     row.assign(&vectors.row(class - classes.start));
                 }
             }

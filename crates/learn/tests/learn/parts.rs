@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use ndarray::{Array2, Axis};
-use sordino_learn::examples::{LabelledVectors, Part};
+use sordino_corpus::Part;
+use sordino_learn::examples::LabelledVectors;
 use sordino_learn::run::{Descent, Quiet};
 use sordino_learn::{
     Effort, FloatModel, LearnError, Merged, Step, TrainConfig, merge_vectors, train_vectors, train_vectors_part,
@@ -29,7 +30,7 @@ fn config() -> TrainConfig {
 
 fn of(part: Part) -> LabelledVectors {
     let (vectors, labels) = vectors();
-    let rows: Vec<usize> = (0..labels.len()).filter(|&i| part.labels(LABELS).contains(&(labels[i] as usize))).collect();
+    let rows: Vec<usize> = (0..labels.len()).filter(|&i| part.range(LABELS).contains(&(labels[i] as usize))).collect();
     let labels: Vec<u32> = rows.iter().map(|&row| labels[row]).collect();
     LabelledVectors::of_part(vectors.select(Axis(0), &rows), &labels, Some(part), LABELS, EACH).unwrap()
 }

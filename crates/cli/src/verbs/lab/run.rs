@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use sordino_corpus::Part;
 use sordino_corpus::Sounds;
 use sordino_lab::evaluate::Finding;
-use sordino_lab::{Lab, Machine, Music, Part, Question, Results, Size};
+use sordino_lab::{Lab, Machine, Music, Question, Results, Size};
 use sordino_model::files::{read_file, write_file};
 
 use super::script;

@@ -10,10 +10,11 @@ use std::sync::Mutex;
 use ndarray::{Array1, Array2};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
+use sordino_corpus::Part;
 
 use super::rows::{PartRows, RowFiles};
 use crate::LearnError;
-use crate::examples::{Part, Songs};
+use crate::examples::Songs;
 use crate::math::sums::Sums;
 use crate::run::sealed::{self, Unsealed};
 use crate::sound::copies::Outlines;
@@ -53,14 +54,19 @@ impl Step {
     /// Files that a part writes: first those that merges read, then those that only the part itself does. `rows` says whether the last merge
     /// learns anything from all examples.
     pub fn writes(self, part: Part, rows: bool) -> (Vec<String>, Vec<String>) {
-        let (merged, own) = match self {
-            Self::Clips => (&[CLIPS][..], &[FEATURES][..]),
-            Self::Covariance => (&[COVARIANCE][..], &[][..]),
-            Self::Projection if rows => (&[PROJECTION, ROWS][..], &[][..]),
-            Self::Projection => (&[PROJECTION][..], &[][..]),
-        };
-        let names = |names: &[&str]| names.iter().map(|name| own_name(name, part)).collect();
-        (names(merged), names(own))
+        let merged = [self.shared()].into_iter().chain((self == Self::Projection && rows).then_some(ROWS));
+        let own = (self == Self::Clips).then_some(FEATURES);
+        let name = |name| own_name(name, part);
+        (merged.map(name).collect(), own.map(name).into_iter().collect())
+    }
+
+    /// What a part's file is called that its merge reads.
+    fn shared(self) -> &'static str {
+        match self {
+            Self::Clips => CLIPS,
+            Self::Covariance => COVARIANCE,
+            Self::Projection => PROJECTION,
+        }
     }
 
     /// The file that the merge writes behind it; none behind the last.
@@ -136,7 +142,7 @@ impl Files {
         Step::ALL.into_iter().find(|step| !merged(step)).unwrap_or(Step::Projection)
     }
 
-    /// All parts, as the files of the first step tell how many there are.
+    /// All parts, as the files of the step that is due tell how many there are.
     pub(super) fn parts(&self) -> Result<Vec<Part>, LearnError> {
         let step = self.due();
         let io = |source| LearnError::PartFile { path: self.folder.clone(), source };
@@ -144,30 +150,35 @@ impl Files {
         for entry in fs::read_dir(&self.folder).map_err(io)? {
             let name = entry.map_err(io)?.file_name();
             let name = name.to_string_lossy();
-            let part = name.strip_prefix(CLIPS).and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".part"));
+            let part = name.strip_prefix(step.shared()).and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".part"));
             if let Some(part) = part.and_then(|part| part.replace("-of-", "/").parse::<Part>().ok()) {
                 *found.entry(part.of()).or_default() += 1;
             }
         }
         let of = match found.len() {
-            0 => return Err(self.bad(CLIPS, "no part has begun: run every part first")),
+            0 => {
+                let reason = format!("no part has taken the step \"{step}\" yet: run every part first");
+                return Err(self.bad(step.shared(), &reason));
+            }
             1 => found.keys().copied().next().unwrap_or(1),
             _ => {
                 let counts: Vec<String> = found.keys().map(usize::to_string).collect();
-                return Err(self.bad(CLIPS, &format!("parts of {} and of {}", counts[0], counts[1..].join(", "))));
+                return Err(
+                    self.bad(step.shared(), &format!("parts of {} and of {}", counts[0], counts[1..].join(", ")))
+                );
             }
         };
         let parts: Vec<Part> = Part::all(of).collect();
-        let missing = |part: &&Part| {
-            let (merged, _) = step.writes(**part, false);
-            merged.iter().any(|name| !self.folder.join(name).exists())
-        };
+        let missing = |part: &&Part| !self.folder.join(own_name(step.shared(), **part)).exists();
         let missing: Vec<String> = parts.iter().filter(missing).map(Part::to_string).collect();
         match &missing[..] {
             [] => Ok(parts),
             [first, rest @ ..] => {
                 let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-                Err(self.bad(&step.to_string(), &format!("part {first}{more} has not taken the step \"{step}\" yet: run it")))
+                Err(self.bad(
+                    &step.to_string(),
+                    &format!("part {first}{more} has not taken the step \"{step}\" yet: run it"),
+                ))
             }
         }
     }
@@ -437,7 +448,9 @@ impl Arrays {
         let views: Option<Vec<(&str, TensorView<'_>)>> = self
             .0
             .iter()
-            .map(|(name, dtype, shape, bytes)| Some((name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).ok()?)))
+            .map(|(name, dtype, shape, bytes)| {
+                Some((name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).ok()?))
+            })
             .collect();
         safetensors::serialize(views?, None).ok()
     }

@@ -25,12 +25,12 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use sordino_audio::{ImpulseBank, NoiseBank};
-use sordino_corpus::MelTable;
+use sordino_corpus::{MelTable, Part};
 
 use super::conclude;
 use super::job::{Covariance, Gathered, Job, Projection};
 use super::sound::{enough, library};
-use crate::examples::{Examples, Part, Songs};
+use crate::examples::{Examples, Songs};
 use crate::run::checkpoint::Checkpoints;
 use crate::run::progress::Progress;
 use crate::run::training_run::TrainingRun;
@@ -53,7 +53,7 @@ pub enum Merged {
 }
 
 /// Takes the step that is due of a part of a library, in the folder that all parts share. Every call for the same library needs the same
-/// settings. Of `table`, the part's tracks have mel power, which [`Part::labels`] of its length lists. A step that is taken again gives the
+/// settings. Of `table`, the part's tracks have mel power, which [`Part::range`] of its length lists. A step that is taken again gives the
 /// same files.
 ///
 /// # Errors
@@ -70,7 +70,7 @@ pub fn train_part(
     let clips = library(table, noise, impulses, config)?;
     let examples = ClipExamples::new(&clips, table.spec(), config.statistics, None)?;
     let files = Files::new(folder, of_sound(table, noise, impulses, config, folder)?)?;
-    let outlines = || Outlines::of(table, part.labels(table.len()));
+    let outlines = || Outlines::of(table, part.range(table.len()));
     run_part(&examples, config, part, &files, &outlines, progress)
 }
 
@@ -150,7 +150,7 @@ fn run_part(
     let run =
         TrainingRun { device: config.device.open()?, seed: config.seed, checkpoints: Checkpoints::none(), progress };
     let step = files.due();
-    let own = part.classes(examples.classes());
+    let own = examples.classes().of_part(part);
     let works = |standards: &Standards| examples.works(&standards.songs);
     match step {
         Step::Clips => {
@@ -185,7 +185,7 @@ fn merge(
     let job = Job::new(examples, config)?;
     let classes = examples.classes();
     let parts = files.parts()?;
-    let of = |part: &Part| part.classes(classes);
+    let of = |part: &Part| classes.of_part(*part);
     match files.due() {
         Step::Clips => {
             let mut moments = Moments::none(examples.width());
@@ -244,7 +244,7 @@ fn merge(
             }
             drop(projections);
             let held_out = job.held_out().joined(examples.width(), ranges.iter().zip(&held_out));
-            let rows = job.descends().then(|| files.rows(&parts, &ranges, job.rounds, space.width())).transpose()?;
+            let rows = config.descends().then(|| files.rows(&parts, &ranges, job.rounds, space.width())).transpose()?;
             let rows = rows.map(|rows| Box::new(rows) as Box<dyn Rows>);
             let gathered = Gathered { space, prototypes, sample, imitations, rows, held_out };
             Ok(Merged::Model(Box::new(conclude(&job, songs, &works, gathered, &run)?)))

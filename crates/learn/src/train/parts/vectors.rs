@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
+use sordino_corpus::Part;
 
 use super::files::{Files, Step};
 use super::{Merged, merge, run_part};
-use crate::examples::{Examples, Part};
+use crate::examples::Examples;
 use crate::run::progress::Progress;
 use crate::sound::copies::Outlines;
 use crate::{LearnError, TrainConfig};

@@ -4,11 +4,6 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use crate::examples::Classes;
-
-/// Labels that stay together. Sums over examples are rounded once a block, so that they do not depend on the number of parts.
-pub(crate) const BLOCK: usize = 64;
-
 /// One of so many parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
@@ -22,9 +17,17 @@ impl Part {
     /// All of it.
     pub const WHOLE: Self = Self { number: 0, of: 1 };
 
+    /// Tracks, or labels, that no part divides.
+    pub const BLOCK: usize = 64;
+
     /// Every one of so many parts.
     pub fn all(of: usize) -> impl Iterator<Item = Self> {
         (0..of).map(move |number| Self { number, of })
+    }
+
+    /// Which one it is, from 0.
+    pub fn number(self) -> usize {
+        self.number
     }
 
     /// How many parts there are.
@@ -37,16 +40,12 @@ impl Part {
         place % self.of == self.number
     }
 
-    /// Its labels of so many, where neighbours stay together: whole blocks of 64. Of more parts than blocks some have none.
-    pub fn labels(self, labels: usize) -> Range<usize> {
-        let blocks = labels.div_ceil(BLOCK);
-        let from = |number: usize| (number * blocks / self.of * BLOCK).min(labels);
+    /// Its tracks, or labels, of so many, where neighbours stay together: whole blocks of [`Part::BLOCK`]. Of more parts than blocks some
+    /// have none.
+    pub fn range(self, all: usize) -> Range<usize> {
+        let blocks = all.div_ceil(Self::BLOCK);
+        let from = |number: usize| (number * blocks / self.of * Self::BLOCK).min(all);
         from(self.number)..from(self.number + 1)
-    }
-
-    /// The classes of those labels.
-    pub(crate) fn classes(self, classes: &Classes) -> Range<usize> {
-        classes.of_labels(self.labels(classes.labels()))
     }
 }
 
@@ -89,12 +88,12 @@ mod tests {
     #[test]
     fn neighbours_stay_together() {
         for (labels, of) in [(1_000, 3), (64, 2), (65, 2), (10, 1), (300, 300)] {
-            let parts: Vec<Range<usize>> = Part::all(of).map(|part| part.labels(labels)).collect();
+            let parts: Vec<Range<usize>> = Part::all(of).map(|part| part.range(labels)).collect();
             assert_eq!((parts[0].start, parts[of - 1].end), (0, labels));
-            assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start && pair[0].end % BLOCK.min(labels) == 0));
+            assert!(
+                parts.windows(2).all(|pair| pair[0].end == pair[1].start && pair[0].end % Part::BLOCK.min(labels) == 0)
+            );
         }
-        let classes = Classes::per_label([2; 200]);
-        assert_eq!("2/2".parse::<Part>().unwrap().classes(&classes), 256..400);
-        assert_eq!(Part::WHOLE.classes(&classes), 0..400);
+        assert_eq!(Part::WHOLE.range(400), 0..400);
     }
 }
