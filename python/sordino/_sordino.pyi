@@ -220,3 +220,47 @@ def train(
     feature within labels, ``held_out`` the share of every label's vectors by which the unknown threshold is chosen. ``progress`` is called
     with phase, step and steps; what it raises stops the training. Raises ``SordinoError``.
     """
+
+def part_labels(part: str, labels: int) -> tuple[int, int]:
+    """The labels of a part, written as in ``"2/8"``, of so many: the first, and the first behind it."""
+
+def part_files(step: str, part: str, rows: bool) -> tuple[list[str], list[str], list[str]]:
+    """The files of a step of a part in the folder of parts: those that it reads, those that it writes for merges, and those that it writes for
+    its own next steps. ``rows`` says whether the last merge learns anything from all examples."""
+
+def merged_file(step: str) -> str | None:
+    """The file that a merge leaves behind a step; none behind the last."""
+
+def descends(*, effort: _Effort = "quick", settings: str = "{}") -> bool:
+    """Whether the last merge learns anything from all examples with these settings."""
+
+def train_part(
+    x: npt.ArrayLike,
+    y: Sequence[int] | npt.NDArray[np.integer],
+    *,
+    part: str,
+    labels: int,
+    most: int,
+    folder: str | PathLike[str],
+    effort: _Effort = "quick",
+    settings: str = "{}",
+    held_out: float = 0.2,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> str:
+    """Takes the step that is due of a part: see ``sordino.ray`` for the order. ``x``, shape (n, width), and ``y``, shape (n,), are the part's
+    vectors and their labels among ``labels`` labels, of which each has at most ``most`` vectors. Returns the step."""
+
+def merge_parts(
+    names: Sequence[str],
+    *,
+    width: int,
+    most: int,
+    folder: str | PathLike[str],
+    effort: _Effort = "quick",
+    settings: str = "{}",
+    held_out: float = 0.2,
+    checkpoints: str | PathLike[str] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> tuple[str | None, Model | None]:
+    """Merges what all parts have come to. ``names`` has a title for each label. Returns the model after the last step, and before that the
+    name of the step that the parts go on with."""

@@ -19,7 +19,7 @@ use crate::model::Model;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Tells Python how training goes, and stops it where Python raises.
-struct Listener {
+pub(crate) struct Listener {
     callback: Option<Py<PyAny>>,
     state: Mutex<State>,
 }
@@ -27,6 +27,19 @@ struct Listener {
 struct State {
     last: Instant,
     raised: Option<PyErr>,
+}
+
+impl Listener {
+    /// Tells `callback`, where there is one, the phase, the step and the steps.
+    pub(crate) fn new(callback: Option<Py<PyAny>>) -> Self {
+        Self { callback, state: Mutex::new(State { last: Instant::now(), raised: None }) }
+    }
+
+    /// What came of a training; what Python raised meanwhile goes before what that led to.
+    pub(crate) fn or_raised<T>(self, trained: Result<T, LearnError>) -> PyResult<T> {
+        let raised_there = self.state.into_inner().ok().and_then(|state| state.raised);
+        raised_there.map_or_else(|| trained.map_err(raised), Err)
+    }
 }
 
 impl Progress for Listener {
@@ -70,6 +83,17 @@ fn effort(name: &str) -> PyResult<Effort> {
     }
 }
 
+/// The settings of an effort with others laid over them, which are JSON.
+pub(crate) fn config(effort: &str, settings: &str) -> PyResult<TrainConfig> {
+    let settings: toml::Table = serde_json::from_str(settings).map_err(raised)?;
+    TrainConfig::effort(self::effort(effort)?).laid_over(&settings).map_err(raised)
+}
+
+/// A label from Python.
+pub(crate) fn label(label: i64) -> PyResult<u32> {
+    u32::try_from(label).map_err(|_| PyValueError::new_err(format!("y has the label {label}, expected 0 or more")))
+}
+
 /// Learns from vectors ``x``, shape ``(n, width)``, and labels ``y``, shape ``(n,)``, counted from 0 without a gap. ``names`` has a title for each
 /// label, ``settings`` are JSON over those of the effort, ``jitter`` is noise on every example in deviations of a feature within labels, and
 /// ``held_out`` the share of every label's vectors by which the unknown threshold is chosen. ``progress`` is called with phase, step and
@@ -89,11 +113,7 @@ pub(crate) fn train(
     checkpoints: Option<PathBuf>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Model> {
-    let settings: toml::Table = serde_json::from_str(settings).map_err(raised)?;
-    let config = TrainConfig::effort(self::effort(effort)?).laid_over(&settings).map_err(raised)?;
-    let label = |label: i64| {
-        u32::try_from(label).map_err(|_| PyValueError::new_err(format!("y has the label {label}, expected 0 or more")))
-    };
+    let config = config(effort, settings)?;
     let y: Vec<u32> = y.into_iter().map(label).collect::<PyResult<_>>()?;
     let (x, count) = (x.as_array().to_owned(), y.iter().max().map_or(0, |&label| label as usize + 1));
     if names.len() != count {
@@ -102,17 +122,12 @@ pub(crate) fn train(
             "names has {found} titles, expected {count}, one for each label of y"
         )));
     }
-    let state = Mutex::new(State { last: Instant::now(), raised: None });
-    let listener = Listener { callback: progress, state };
+    let listener = Listener::new(progress);
     let trained = py.detach(|| -> Result<_, LearnError> {
         let library = LabelledVectors::new(x, &y)?.with_jitter(jitter)?.with_held_out(held_out)?;
         let model = train_vectors(&library, &config, checkpoints.as_deref(), &listener)?;
         model.halves("vectors", titles(names))
     });
-    let raised_there = listener.state.into_inner().ok().and_then(|state| state.raised);
-    if let Some(error) = raised_there {
-        return Err(error);
-    }
-    let (client, server) = trained.map_err(raised)?;
+    let (client, server) = listener.or_raised(trained)?;
     Ok(Model::new(client, server, toml::to_string_pretty(&config).map_err(raised)?))
 }

@@ -10,6 +10,7 @@ mod half;
 mod keys;
 mod learning;
 mod model;
+mod parts;
 mod program;
 mod protocol;
 mod remote;
@@ -35,6 +36,8 @@ mod _sordino {
     use super::learning::{default_settings, train};
     #[pymodule_export]
     use super::model::Model;
+    #[pymodule_export]
+    use super::parts::{descends, merge_parts, merged_file, part_files, part_labels, train_part};
     #[pymodule_export]
     use super::program::run;
     #[pymodule_export]

@@ -1,0 +1,392 @@
+"""Work in parts on a Ray cluster: indexes, models and evaluations that are those of one machine, to the bit.
+
+:func:`train_vectors` learns a model of vectors. A part's vectors are made where they are needed, and what parts leave for each other travels
+through Ray's object store: nodes need no folder in common, objects that do not fit in memory are spilled to disk, and what a lost node held
+is computed again elsewhere.
+
+:func:`index`, :func:`train`, :func:`evaluate` and :func:`lab_run` run the ``sordino`` program on music. Their folders must be ones that all nodes
+see, such as a network file system. Each call takes the arguments of the verb.
+
+``pip install "sordino[ray]"`` brings Ray. Without ``ray.init`` before the first call, Ray starts on this machine alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import ray
+
+from sordino._sordino import Model, SordinoError, descends, merge_parts, merged_file, part_files, part_labels, train_part
+
+__all__ = ["Report", "evaluate", "index", "lab_run", "train", "train_vectors"]
+
+Source = Callable[[int, int], tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]
+Progress = Callable[[str, int, int], None]
+_STEPS = ("clips", "covariance", "projection")
+
+
+@dataclass
+class Report:
+    """What a training in parts took.
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+        Seconds of every step of the parts and of every merge, by the clock of the caller.
+    bytes_moved : dict of str to int
+        Bytes that parts and merges left in the object store, by step.
+    peak_bytes : dict of str to int
+        Largest memory of a process that took a step, by step: its resident set, shared pages included.
+    parts : int
+        Number of parts.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    bytes_moved: dict[str, int] = field(default_factory=dict)
+    peak_bytes: dict[str, int] = field(default_factory=dict)
+    parts: int = 0
+
+    def _add(self, step: str, seconds: float, facts: Sequence[_Fact]) -> None:
+        self.seconds[step] = seconds
+        self.bytes_moved[step] = sum(fact.moved for fact in facts)
+        self.peak_bytes[step] = max(fact.peak for fact in facts)
+
+
+def train_vectors(
+    source: Source,
+    *,
+    labels: int,
+    parts: int,
+    most: int,
+    names: Sequence[str] | None = None,
+    effort: Literal["quick", "standard", "thorough"] = "quick",
+    settings: dict[str, Any] | None = None,
+    held_out: float = 0.2,
+    cpus: float = 1,
+    memory: int | None = None,
+    retries: int = 3,
+    checkpoints: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    report: Report | None = None,
+) -> Model:
+    """Learns a model of vectors on all nodes of a Ray cluster.
+
+    Parameters
+    ----------
+    source : callable
+        Given the first label of a part and the one behind its last, returns their vectors, shape (n, width), and the label of each, shape (n,):
+        whole numbers in that range, each at least once. It runs on the nodes, once a step, and must return the same every time.
+    labels : int
+        Labels in the whole library.
+    parts : int
+        Parts it is divided into. A part needs memory for its own vectors; more parts than nodes share the work better.
+    most : int
+        Most vectors that a label has.
+    names : sequence of str, optional
+        A title for each label; its number by default.
+    effort, settings, held_out
+        As of :class:`sordino.EncryptedClassifier` and :func:`sordino.train`.
+    cpus : float, default 1
+        Processors that a part takes.
+    memory : int, optional
+        Bytes of memory that Ray sets aside for a part.
+    retries : int, default 3
+        How often a part is tried again when its node or its process is lost.
+    checkpoints : path, optional
+        A folder on every node for the checkpoints of the last merge.
+    progress : callable, optional
+        Called with the name of the step, the parts done and the parts in all.
+    report : Report, optional
+        Is filled with times, bytes and memory.
+
+    Returns
+    -------
+    Model
+        That of one machine, to the bit.
+
+    Raises
+    ------
+    SordinoError
+        For settings or vectors that do not fit. ``ray.exceptions.RayError`` where a part is lost more often than it is tried again.
+    """
+    if labels < 2 or parts < 1:
+        raise ValueError(f"labels is {labels} and parts {parts}, expected at least 2 and 1")
+    titles = [str(label) for label in range(labels)] if names is None else [str(name) for name in names]
+    if len(titles) != labels:
+        raise ValueError(f"names has {len(titles)} titles, expected {labels}, one for each label")
+    _start()
+    report = Report() if report is None else report
+    report.parts = parts
+    laid = json.dumps(settings or {})
+    job = _Job(labels, most, effort, laid, held_out, descends(effort=effort, settings=laid))
+    options: dict[str, Any] = {"num_cpus": cpus, "max_retries": retries, "runtime_env": _threads(cpus)}
+    if memory is not None:
+        options["memory"] = memory
+    take = ray.remote(_take).options(**options, num_returns=3)
+    merge = ray.remote(_merge).options(**options, num_returns=2)
+    shipped, name_ref = ray.put(source), ray.put(titles)
+
+    own: list[Any] = [None] * parts
+    merged: list[Any] = []
+    shared: dict[str, list[Any]] = {}
+    files: dict[str, _Bytes] = {}
+    width = 0
+    for step in _STEPS:
+        started = time.monotonic()
+        taken = [take.remote(job, step, f"{i + 1}/{parts}", shipped, own[i], *merged) for i in range(parts)]
+        shared[step] = [refs[0] for refs in taken]
+        if step == "clips":
+            own = [refs[1] for refs in taken]
+        facts = _watch([refs[2] for refs in taken], step, progress)
+        width = facts[0].width
+        report._add(step, time.monotonic() - started, facts)
+        # A merge reads what its own step left; the last one also what the first left. It takes the objects one at a time.
+        reads = [*merged, *shared[step]] if step != "projection" else [*merged, *shared["clips"], *shared[step]]
+        started = time.monotonic()
+        left, fact = merge.remote(job, step, width, name_ref, checkpoints, reads)
+        facts = _watch([fact], f"merging {step}", progress)
+        report._add(f"merging {step}", time.monotonic() - started, facts)
+        merged = [*merged, left]
+        if step == "projection":
+            files = ray.get(left)
+    with tempfile.TemporaryDirectory() as folder:
+        _put(Path(folder) / "model", files)
+        return Model.load(Path(folder) / "model")
+
+
+def index(arguments: Sequence[str], *, parts: int, cpus: float = 1, retries: int = 3, progress: Progress | None = None) -> Any:
+    """``sordino index`` in parts: ``index(["--music", "/shared/music", "--out", "/shared/index"], parts=8)``.
+
+    Returns what the program prints with ``--json``. Raises :class:`SordinoError` with its last words where it fails.
+    """
+    _in_parts(["index", *arguments], parts, cpus, retries, progress)
+    return _finished(["index", *arguments], cpus, retries)
+
+
+def train(
+    arguments: Sequence[str],
+    *,
+    parts: int,
+    folder: str | os.PathLike[str],
+    cpus: float = 1,
+    retries: int = 3,
+    progress: Progress | None = None,
+) -> Any:
+    """``sordino train`` in parts, with ``folder`` between them: ``train(["--index", "/shared/index", "--out", "/shared/model"], parts=8,
+    folder="/shared/parts")``.
+
+    Returns and raises as :func:`index`.
+    """
+    command = ["train", *arguments, "--parts", os.fspath(folder)]
+    done: Any = None
+    for step in _STEPS:
+        _in_parts(command, parts, cpus, retries, progress, step)
+        done = _finished([*command, "--merge"], cpus, retries)
+    return done
+
+
+def evaluate(
+    arguments: Sequence[str], *, parts: int, cpus: float = 1, retries: int = 3, progress: Progress | None = None
+) -> Any:
+    """``sordino evaluate`` in parts: ``evaluate(["/shared/model", "--index", "/shared/index", "--out", "/shared/results"], parts=8)``.
+
+    Returns and raises as :func:`index`.
+    """
+    _in_parts(["evaluate", *arguments], parts, cpus, retries, progress)
+    return _finished(["evaluate", *arguments, "--merge"], cpus, retries)
+
+
+def lab_run(
+    arguments: Sequence[str], *, parts: int, cpus: float = 1, retries: int = 3, progress: Progress | None = None
+) -> Any:
+    """``sordino lab run`` in parts, and ``sordino lab merge``: ``lab_run(["/shared/question", "--cache", "/shared/lab"], parts=8)``.
+
+    Returns and raises as :func:`index`.
+    """
+    _in_parts(["lab", "run", *arguments], parts, cpus, retries, progress)
+    return _finished(["lab", "merge", *arguments], cpus, retries)
+
+
+_Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _Fact:
+    """What a call took."""
+
+    moved: int
+    peak: int
+    width: int = 0
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every call has in common."""
+
+    labels: int
+    most: int
+    effort: Literal["quick", "standard", "thorough"]
+    settings: str
+    held_out: float
+    rows: bool
+
+
+def _take(
+    job: _Job, step: str, part: str, source: Source, own: dict[str, _Bytes] | None, *merged: dict[str, _Bytes]
+) -> tuple[dict[str, _Bytes], dict[str, _Bytes], _Fact]:
+    """Takes a step of a part: files for merges, files for its own next steps, and what it took."""
+    _, for_merges, for_itself = part_files(step, part, job.rows)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for files in (own or {}, *merged):
+            _put(root, files)
+        x, y = source(*part_labels(part, job.labels))
+        taken = train_part(
+            x,
+            np.asarray(y, np.int64),
+            part=part,
+            labels=job.labels,
+            most=job.most,
+            folder=folder,
+            effort=job.effort,
+            settings=job.settings,
+            held_out=job.held_out,
+        )
+        if taken != step:
+            raise SordinoError(f"part {part} took the step {taken!r}, expected {step!r}")
+        left, kept = _get(root, for_merges), _get(root, for_itself)
+        return left, kept, _Fact(_size(left) + _size(kept), _peak(), x.shape[1])
+
+
+def _merge(
+    job: _Job,
+    step: str,
+    width: int,
+    names: list[str],
+    checkpoints: str | os.PathLike[str] | None,
+    reads: list[Any],
+) -> tuple[dict[str, _Bytes], _Fact]:
+    """Merges a step of all parts: the file for the next step, or the files of the model, and what it took."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for ref in reads:
+            _put(root, ray.get(ref))
+        _, model = merge_parts(
+            names,
+            width=width,
+            most=job.most,
+            folder=folder,
+            effort=job.effort,
+            settings=job.settings,
+            held_out=job.held_out,
+            checkpoints=checkpoints,
+        )
+        name = merged_file(step)
+        if name is not None:
+            left = _get(root, [name])
+        elif model is None:
+            raise SordinoError("the last merge left no model")
+        else:
+            saved = root / "model"
+            model.save(saved)
+            left = _get(saved, [str(path.relative_to(saved)) for path in saved.rglob("*") if path.is_file()])
+        return left, _Fact(_size(left), _peak())
+
+
+def _put(folder: Path, files: dict[str, _Bytes]) -> None:
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data.tofile(path)
+
+
+def _get(folder: Path, names: Sequence[str]) -> dict[str, _Bytes]:
+    # Arrays, unlike bytes, are read from the object store without a copy.
+    return {name: np.fromfile(folder / name, np.uint8) for name in names}
+
+
+def _size(files: dict[str, _Bytes]) -> int:
+    return sum(data.size for data in files.values())
+
+
+def _peak() -> int:
+    """Bytes of the largest resident set of this process so far."""
+    import resource
+
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes if sys.platform == "darwin" else 1024 * kilobytes
+
+
+def _start() -> None:
+    if not ray.is_initialized():
+        ray.init()
+
+
+def _threads(cpus: float) -> dict[str, Any]:
+    """Every task computes on the processors that it has."""
+    return {"env_vars": {"RAYON_NUM_THREADS": str(max(1, int(cpus)))}}
+
+
+def _watch(refs: list[Any], step: str, progress: Progress | None) -> list[Any]:
+    """The results of tasks, in order. The first that fails stops the others."""
+    left = list(refs)
+    while left:
+        done, left = ray.wait(left, num_returns=1)
+        try:
+            ray.get(done)
+        except BaseException:
+            for ref in left:
+                ray.cancel(ref, force=True)
+            raise
+        if progress is not None:
+            progress(step, len(refs) - len(left), len(refs))
+    return list(ray.get(refs))
+
+
+def _in_parts(
+    command: list[str], parts: int, cpus: float, retries: int, progress: Progress | None, step: str | None = None
+) -> None:
+    """Runs the program on every part."""
+    if parts < 1:
+        raise ValueError(f"parts is {parts}, expected at least 1")
+    _start()
+    run = ray.remote(_program).options(num_cpus=cpus, max_retries=retries)
+    commands = [[*command, "--part", f"{i + 1}/{parts}"] for i in range(parts)]
+    _watch([run.remote(one, max(1, int(cpus)), os.getcwd()) for one in commands], step or command[0], progress)
+
+
+def _finished(command: list[str], cpus: float, retries: int) -> Any:
+    """Runs the program once, and returns what it prints."""
+    run = ray.remote(_program).options(num_cpus=cpus, max_retries=retries)
+    return json.loads(ray.get(run.remote(command, max(1, int(cpus)), os.getcwd())))
+
+
+def _program(command: list[str], threads: int, folder: str) -> str:
+    """Runs the program; it ends with the process that runs it, so that a part that is taken again is alone."""
+    arguments = [sys.executable, "-m", "sordino", *command, "--json", "--quiet", "--threads", str(threads)]
+    done = subprocess.run(
+        arguments, cwd=folder, capture_output=True, text=True, check=False, preexec_fn=_end_with_parent
+    )
+    if done.returncode != 0:
+        raise SordinoError(f"{' '.join(command)}: {done.stderr.strip()[-2000:]}")
+    return done.stdout
+
+
+def _end_with_parent() -> None:
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
