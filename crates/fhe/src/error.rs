@@ -83,6 +83,12 @@ pub enum FheError {
     #[cfg(feature = "server")]
     #[error("the evaluation was stopped, since nobody waits for its reply; ask again")]
     Stopped,
+    /// A share of a model that is spread over several machines.
+    #[error("shares of the model: {what}")]
+    Share {
+        /// What is wrong, and what was expected.
+        what: String,
+    },
     /// Reading or writing a file failed.
     #[error("{path}: {reason}")]
     Io {

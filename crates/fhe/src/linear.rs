@@ -11,6 +11,8 @@
 //!
 //! Weights can also stay the integers that they are, an eighth of the bytes. A tile is then transformed in every query.
 
+use std::collections::HashMap;
+
 use aligned_vec::{ABox, avec};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -33,6 +35,8 @@ const TILE: usize = 4;
 /// Weights of one stage and one packing.
 pub(crate) struct LinearStage {
     packing: Packing,
+    /// The output ciphertexts that are held: all, or those of some columns.
+    held: Vec<usize>,
     weights: Weights,
     /// Bias of every output ciphertext, on the torus: coefficient and value.
     bias: Vec<Vec<(usize, u64)>>,
@@ -66,44 +70,61 @@ impl LinearStage {
         form: WeightForm,
         fourier: &Fourier,
     ) -> Self {
-        let (ring, inputs) = (packing.ring(), packing.inputs());
+        Self::holding(stage, packing, (0..packing.columns()).collect(), encoding, form, fourier)
+    }
+
+    /// The same of some columns alone, in this order.
+    pub(crate) fn holding(
+        stage: &Stage,
+        packing: Packing,
+        columns: Vec<usize>,
+        encoding: Encoding,
+        form: WeightForm,
+        fourier: &Fourier,
+    ) -> Self {
+        let (ring, inputs, lanes) = (packing.ring(), packing.inputs(), packing.lanes());
+        let held: Vec<usize> = columns.iter().flat_map(|column| column * lanes..(column + 1) * lanes).collect();
         let weights = match form {
             WeightForm::Transformed => {
                 let tile_len = TILE * inputs * ring;
-                let mut weights = avec![0.0; tiles(&packing) * tile_len].into_boxed_slice();
+                let mut weights = avec![0.0; tiles(held.len()) * tile_len].into_boxed_slice();
                 let tiles = weights.par_chunks_exact_mut(tile_len).enumerate();
                 tiles.for_each_init(
                     || Room::new(fourier),
                     |room, (tile, out)| {
-                        transform_tile(&packing, tile, out, fourier, room, |polynomial, ciphertext, input| {
-                            fill(polynomial, stage, &packing, ciphertext, input);
+                        let size = (held.len(), inputs);
+                        transform_tile(size, tile, out, fourier, room, |polynomial, ciphertext, input| {
+                            fill(polynomial, stage, &packing, held[ciphertext], input);
                         });
                     },
                 );
                 Weights::Transformed(weights)
             }
             WeightForm::Integers => {
-                let mut weights = vec![0; packing.ciphertexts() * inputs * ring];
+                let mut weights = vec![0; held.len() * inputs * ring];
                 let polynomials = weights.par_chunks_exact_mut(ring).enumerate();
                 polynomials.for_each_init(
                     || vec![0u64; ring],
                     |polynomial, (i, out)| {
-                        fill(polynomial, stage, &packing, i / inputs, i % inputs);
+                        fill(polynomial, stage, &packing, held[i / inputs], i % inputs);
                         out.iter_mut().zip(polynomial.iter()).for_each(|(out, x)| *out = (x >> 56) as i8);
                     },
                 );
                 Weights::Integers(weights)
             }
         };
-        let mut bias = vec![Vec::new(); packing.ciphertexts()];
+        let place_of: HashMap<usize, usize> = held.iter().enumerate().map(|(place, &held)| (held, place)).collect();
+        let mut bias = vec![Vec::new(); held.len()];
         for (group, &count) in stage.counts().iter().enumerate() {
             for slot in (0..count).filter(|&slot| stage.bias(group, slot) != 0) {
                 let place = packing.place(group, slot);
                 let value = encoding.encode(stage.bias(group, slot).into());
-                bias[place.column * packing.lanes() + place.lane].push((place.coefficient, value));
+                if let Some(&at) = place_of.get(&(place.column * lanes + place.lane)) {
+                    bias[at].push((place.coefficient, value));
+                }
             }
         }
-        Self { packing, weights, bias }
+        Self { packing, held, weights, bias }
     }
 
     /// Bytes of the prepared weights.
@@ -149,10 +170,10 @@ impl LinearStage {
     pub(crate) fn evaluate(&self, query: &FourierVector, fourier: &Fourier) -> Vec<Glwe> {
         debug_assert_eq!(query.inputs, self.packing.inputs());
         let half = fourier.half();
-        let (ciphertexts, tile_len) = (self.packing.ciphertexts(), TILE * query.inputs * 2 * half);
+        let (ciphertexts, tile_len) = (self.held.len(), TILE * query.inputs * 2 * half);
         // Where weights stay integers, a tile of them in the Fourier domain.
         let made = if matches!(self.weights, Weights::Integers(_)) { tile_len } else { 0 };
-        let tiles = (0..tiles(&self.packing)).into_par_iter().map_init(
+        let tiles = (0..tiles(ciphertexts)).into_par_iter().map_init(
             || (Room::new(fourier), avec![0.0; made], vec![c64::default(); TILE * 2 * half]),
             |(room, made, sums), tile| {
                 let weights = match &self.weights {
@@ -163,7 +184,7 @@ impl LinearStage {
                             let integers = &weights[at..at + 2 * half];
                             vectorised!(widen(integers: &'a [i8] = integers, out: &'a mut [u64] = polynomial));
                         };
-                        transform_tile(&self.packing, tile, made, fourier, room, widened);
+                        transform_tile((ciphertexts, query.inputs), tile, made, fourier, room, widened);
                         &**made
                     }
                 };
@@ -187,9 +208,9 @@ impl LinearStage {
 
     /// What [`LinearStage::evaluate`] does.
     pub(crate) fn counts(&self) -> Counts {
-        let mut counts = Counts::linear(self.packing.inputs()).times(self.packing.ciphertexts());
+        let mut counts = Counts::linear(self.packing.inputs()).times(self.held.len());
         if matches!(self.weights, Weights::Integers(_)) {
-            counts.forward += self.packing.inputs() * self.packing.ciphertexts();
+            counts.forward += self.packing.inputs() * self.held.len();
         }
         counts
     }
@@ -202,22 +223,21 @@ impl Room {
     }
 }
 
-/// How many tiles the output ciphertexts make, of which the last may not be full.
-fn tiles(packing: &Packing) -> usize {
-    packing.ciphertexts().div_ceil(TILE)
+/// How many tiles so many output ciphertexts make, of which the last may not be full.
+fn tiles(ciphertexts: usize) -> usize {
+    ciphertexts.div_ceil(TILE)
 }
 
-/// Brings a tile's weights to the Fourier domain, whose polynomials `fill` writes for every output and input ciphertext.
+/// Brings a tile's weights to the Fourier domain, whose polynomials `fill` writes for every one of so many output and input ciphertexts.
 fn transform_tile(
-    packing: &Packing,
+    (ciphertexts, inputs): (usize, usize),
     tile: usize,
     out: &mut [f64],
     fourier: &Fourier,
     room: &mut Room,
     fill: impl Fn(&mut [u64], usize, usize),
 ) {
-    let inputs = packing.inputs();
-    for o in (0..TILE).filter(|o| tile * TILE + o < packing.ciphertexts()) {
+    for o in (0..TILE).filter(|o| tile * TILE + o < ciphertexts) {
         for input in 0..inputs {
             fill(&mut room.polynomial, tile * TILE + o, input);
             fourier.forward_torus(&room.polynomial, &mut room.transformed, &mut room.scratch);

@@ -7,11 +7,12 @@ use std::sync::{Arc, LazyLock};
 use common::{MODEL, key};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use sordino_fhe::decision::{Client, Options, Plan, Server};
+use sordino_fhe::decision::{Client, Options, Plan, Server, Share, ShareServer, Shares};
 use sordino_fhe::params::{INSECURE_N256, INSECURE_N512, ParameterSet, STANDARD};
 use sordino_fhe::{ClientKey, EvaluationKey, FheError, SecretKey, ServerKey};
 use sordino_front::VectorBound;
 use sordino_model::circuit::{Clear, ClearValue};
+use sordino_model::cost::WeightForm;
 use sordino_model::layout::MESSAGE_HEADER;
 use sordino_model::stage::{Hierarchy, Stage};
 use sordino_model::{ModelHash, Resolution};
@@ -517,4 +518,123 @@ fn scores_that_noise_would_drown_are_refused() {
     let plan = Plan::new(&STANDARD, &model, Options::default()).unwrap();
     // Still a plan: what is certain is a fraction of the range, whatever the range.
     assert!(plan.margins(model.shape()).unwrap().relative[0] < 0.2);
+}
+
+/// Shares of a last stage in this process; what goes to and fro is bytes.
+struct Here {
+    shares: Vec<ShareServer>,
+    /// What becomes of the reply of a share.
+    way: fn(usize, Vec<u8>) -> Result<Vec<u8>, FheError>,
+}
+
+impl Here {
+    fn new(model: &Hierarchy, plan: &Plan, of: usize) -> Self {
+        let share = |number| {
+            let share = Share::new(number, of).unwrap();
+            ShareServer::new(MODEL, model, plan.clone(), share, WeightForm::Integers).unwrap()
+        };
+        Self { shares: (0..of).map(share).collect(), way: |_, reply| Ok(reply) }
+    }
+}
+
+impl Shares for Here {
+    fn count(&self) -> usize {
+        self.shares.len()
+    }
+
+    fn ask(&self, request: &[u8]) -> Result<Vec<Vec<u8>>, FheError> {
+        self.shares.iter().enumerate().map(|(i, share)| (self.way)(i, share.answer(request)?)).collect()
+    }
+}
+
+#[test]
+fn shares_of_the_last_stage_answer_as_one_machine_does() {
+    for (outputs, probes, picked) in [
+        (&[11, 7][..], 1, false),
+        (&[40, 3], 2, false),
+        (&[6, 5, 7], 2, false),
+        (&[300, 2], 5, true),
+        (&[3, 4], 1, true),
+    ] {
+        let keys = &KEYS[0];
+        let model = hierarchy(outputs, 24, true, 7);
+        let mut options = Options::new(probes, 2.min(probes), Resolution::Standard);
+        options = if picked { options.picked() } else { options };
+        let plan = Plan::new(keys.secret.parameters(), &model, options).unwrap();
+        let whole = Server::new(MODEL, &model, plan.clone()).unwrap();
+        let mut client = Client::new(keys.client(), plan.clone(), MODEL, model.shape()).unwrap().with_insecure_seed(3);
+        let mut rng = ChaCha8Rng::seed_from_u64(9);
+        for of in [1, 3, 4] {
+            let here = Here::new(&model, &plan, of);
+            let held: usize = here.shares.iter().map(ShareServer::weight_bytes).sum();
+            let first = WeightForm::Transformed;
+            let server = Server::coordinating(MODEL, &model, plan.clone(), first, Arc::new(here)).unwrap();
+            assert!(server.weight_bytes() < whole.weight_bytes() && held > 0, "{outputs:?} in {of}");
+            for known in [true, false] {
+                let mut vectors = query(&model, known, &mut rng);
+                let groups: Vec<usize> = (0..if picked { probes } else { 0 }).collect();
+                vectors = if picked { vectors.split_off(outputs.len() - 1) } else { vectors };
+                let asked = client.query(&vectors, &groups, 0).unwrap();
+                let (one, alone) = whole.answer_and_measure(&keys.server, &asked).unwrap();
+                let expected = client.answers(&one, &groups).unwrap();
+                let (reply, work) = server.answer_and_measure(&keys.server, &asked).unwrap();
+                // The very gates of one machine: what they give is equal to the bit, and so is every decision after them.
+                assert_eq!(client.answers(&reply, &groups).unwrap(), expected, "{outputs:?} in {of}");
+                assert_eq!(work.decisions.matches, alone.decisions.matches);
+                assert!(work.decisions.gates <= alone.decisions.gates);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_share_that_fails_is_no_wrong_answer() {
+    let keys = &KEYS[0];
+    let model = hierarchy(&[5, 4], 24, false, 1);
+    let plan = Plan::new(keys.secret.parameters(), &model, Options::default()).unwrap();
+    let mut client = Client::new(keys.client(), plan.clone(), MODEL, model.shape()).unwrap().with_insecure_seed(3);
+    let asked = client.query(&query(&model, true, &mut ChaCha8Rng::seed_from_u64(1)), &[], 0).unwrap();
+    type Way = fn(usize, Vec<u8>) -> Result<Vec<u8>, FheError>;
+    let ways: [(Way, fn(&FheError) -> bool); 4] = [
+        (|_, _| Err(FheError::Share { what: "gone".into() }), |error| matches!(error, FheError::Share { .. })),
+        (
+            |_, mut reply| {
+                reply[100] ^= 1;
+                Ok(reply)
+            },
+            |error| matches!(error, FheError::Damaged { .. }),
+        ),
+        (|_, reply| Ok(reply[1..].to_vec()), |error| matches!(error, FheError::Length { .. })),
+        (
+            |_, mut reply| {
+                // The reply to another request, whole in itself.
+                let end = reply.len() - 32;
+                reply[end - 1] ^= 1;
+                let checksum = ModelHash::of(&reply[..end]);
+                reply[end..].copy_from_slice(&checksum.0);
+                Ok(reply)
+            },
+            |error| matches!(error, FheError::OtherQuery),
+        ),
+    ];
+    for (way, expected) in ways {
+        let here = Here { way, ..Here::new(&model, &plan, 2) };
+        let server =
+            Server::coordinating(MODEL, &model, plan.clone(), WeightForm::Transformed, Arc::new(here)).unwrap();
+        let error = server.answer(&keys.server, &asked).unwrap_err();
+        assert!(expected(&error), "{error}");
+    }
+    // A share takes nothing but requests for its model and plan.
+    let share = &Here::new(&model, &plan, 2).shares[0];
+    assert!(matches!(share.answer(&asked), Err(FheError::Length { .. })));
+    let noise = |seed| {
+        let mut bytes = vec![0; share.request_len()];
+        ChaCha8Rng::seed_from_u64(seed).fill_bytes(&mut bytes);
+        bytes
+    };
+    assert!(share.answer(&noise(1)).is_err());
+    for of in [0, 1_000] {
+        assert!(matches!(Share::new(0, of), Err(FheError::Share { .. })));
+    }
+    assert!(Share::new(3, 3).is_err());
 }

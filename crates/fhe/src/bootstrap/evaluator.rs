@@ -1,6 +1,6 @@
 //! [`Evaluator`]: the few encrypted operations that decisions are made of, batched over the key and over threads.
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Borrow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -11,6 +11,7 @@ use crate::ServerKey;
 use crate::bootstrap::blind_rotation::Table;
 use crate::bootstrap::circuit_bootstrap::level_table;
 use crate::bootstrap::lookup::Lookup;
+use crate::decision::tree;
 use crate::ring::ggsw::Ggsw;
 use crate::ring::glwe::{Glwe, Lwe};
 
@@ -179,21 +180,7 @@ impl<'k> Evaluator<'k> {
         nodes: impl IntoIterator<Item = Option<&'n Glwe>>,
         bits: &[impl Borrow<Ggsw>],
     ) -> Option<Glwe> {
-        let mut nodes: Vec<Option<Cow<'_, Glwe>>> = nodes.into_iter().map(|node| node.map(Cow::Borrowed)).collect();
-        for bit in bits.iter().rev() {
-            nodes.resize(nodes.len().next_multiple_of(2), None);
-            let pairs: Vec<(&Glwe, &Glwe)> =
-                nodes.chunks_exact(2).filter_map(|pair| Some((pair[0].as_deref()?, pair[1].as_deref()?))).collect();
-            let mut chosen = self.cmux(bit.borrow(), &pairs).into_iter();
-            nodes = nodes
-                .chunks_exact_mut(2)
-                .map(|pair| match (pair[0].take(), pair[1].take()) {
-                    (Some(_), Some(_)) => chosen.next().map(Cow::Owned),
-                    (zero, one) => zero.or(one),
-                })
-                .collect();
-        }
-        nodes.into_iter().next().flatten().map(Cow::into_owned)
+        tree::select(nodes, bits, |bit, pairs| self.cmux(bit, pairs))
     }
 
     /// [`Evaluator::select`] for nodes of several ciphertexts each, the same number in all.

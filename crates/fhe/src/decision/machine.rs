@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sordino_model::circuit::{CircuitError, Machine, StageId};
 use sordino_model::layout::{SparsePacking, TournamentLayout};
 
+use super::share::{Division, Question, Shares};
 use super::work::Work;
 use crate::FheError;
 use crate::bootstrap::evaluator::Evaluator;
@@ -19,12 +20,38 @@ use crate::wire::encoding::Encoding;
 
 /// A stage ready to be evaluated.
 pub(crate) struct PreparedStage {
-    pub(crate) linear: LinearStage,
+    /// Its weights; nothing where shares hold them.
+    pub(crate) linear: Option<LinearStage>,
     pub(crate) encoding: Encoding,
     /// What empty slots count as, on the torus.
     pub(crate) floor: u64,
     /// Coefficients of empty slots, column by column.
     pub(crate) empty: Vec<Vec<usize>>,
+}
+
+impl PreparedStage {
+    /// Gives empty slots of some columns what they count as: their weights are zero, and so are their scores so far.
+    pub(crate) fn fill(&self, scores: &mut [Glwe], columns: impl IntoIterator<Item = usize>) {
+        for (scores, column) in scores.iter_mut().zip(columns) {
+            let body = scores.body_mut();
+            self.empty[column].iter().for_each(|&slot| body[slot] = body[slot].wrapping_add(self.floor));
+        }
+    }
+}
+
+/// The last stage's scores, where shares hold its weights.
+#[derive(Clone, Copy)]
+pub(crate) struct Elsewhere<'a> {
+    pub(crate) division: &'a Division,
+    pub(crate) shares: &'a dyn Shares,
+    pub(crate) question: Question<'a>,
+}
+
+/// Columns of scores.
+enum Columns<'c> {
+    Here(Cow<'c, [Glwe]>),
+    /// All of the last stage, with the shares.
+    Elsewhere,
 }
 
 /// A register of the machine.
@@ -33,6 +60,8 @@ pub(crate) enum DecisionValue {
     Vector(FourierVector),
     /// Scores of all groups of a stage, column by column.
     Columns(Vec<Glwe>),
+    /// The same of the last stage, where shares hold them.
+    Elsewhere,
     /// A group that the client asks for: the bits of its position among all.
     Index(Vec<Ggsw>),
     /// Scores of one group, from coefficient 0 on.
@@ -81,6 +110,8 @@ pub(crate) struct DecisionMachine<'a> {
     evaluator: Evaluator<'a>,
     /// The score above which a track is known.
     above: Lwe,
+    /// Where the last stage is, if it is not here.
+    elsewhere: Option<Elsewhere<'a>>,
     work: Work,
 }
 
@@ -88,7 +119,7 @@ impl DecisionValue {
     fn kind(&self) -> &'static str {
         match self {
             Self::Vector(_) => "a vector",
-            Self::Columns(_) => "the scores of all groups",
+            Self::Columns(_) | Self::Elsewhere => "the scores of all groups",
             Self::Index(_) => "an index",
             Self::Group(_) => "the scores of one group",
             Self::Choice(_) => "a choice",
@@ -109,7 +140,19 @@ impl<'a> DecisionMachine<'a> {
     pub(crate) fn new(stages: Stages<'a>, fourier: &'a Fourier, evaluator: Evaluator<'a>, above: Lwe) -> Self {
         let none = vec![Duration::ZERO; stages.prepared.len()];
         let work = Work { play: none.clone(), index: none, ..Work::default() };
-        Self { stages, fourier, evaluator, above, work }
+        Self { stages, fourier, evaluator, above, elsewhere: None, work }
+    }
+
+    /// The same where shares hold the last stage.
+    pub(crate) fn with_last_stage(self, elsewhere: Option<Elsewhere<'a>>) -> Self {
+        Self { elsewhere, ..self }
+    }
+
+    /// What shares have at the place of these bits.
+    fn ask(&self, bits: &[Ggsw]) -> Result<Vec<Glwe>, FheError> {
+        let nobody = FheError::Share { what: "nobody holds the last stage; expected shares of it".into() };
+        let Elsewhere { division, shares, question } = self.elsewhere.ok_or(nobody)?;
+        division.ask(shares, question, bits, self.fourier, &|bit, pairs| self.evaluator.cmux(bit, pairs))
     }
 
     /// The groups that a client asks for by these packed bits.
@@ -142,46 +185,54 @@ impl<'a> DecisionMachine<'a> {
     }
 
     /// The columns that the choices before `choice` lead to: one set for every slot of the group that was chosen among.
-    fn before<'c>(&self, columns: &'c [Glwe], choice: &Choice) -> Cow<'c, [Glwe]> {
-        let sets: Vec<Cow<'c, [Glwe]>> = choice
-            .entries
-            .iter()
-            .map(|path| match path {
-                None => Cow::Borrowed(columns),
-                Some(path) => Cow::Owned(self.follow(columns, path)),
-            })
-            .collect();
-        match <[Cow<'c, [Glwe]>; 1]>::try_from(sets) {
-            Ok([only]) => only,
+    fn before<'c>(&self, columns: &'c DecisionValue, choice: &Choice) -> Result<Columns<'c>, FheError> {
+        let sets = choice.entries.iter().map(|path| match (path, columns) {
+            (Some(path), _) => Ok(Columns::Here(Cow::Owned(self.follow(columns, path)?))),
+            (None, DecisionValue::Columns(columns)) => Ok(Columns::Here(Cow::Borrowed(&**columns))),
+            (None, DecisionValue::Elsewhere) => Ok(Columns::Elsewhere),
+            (None, other) => {
+                Err(FheError::Kind { op: "select", found: other.kind(), expected: "the scores of all groups" })
+            }
+        });
+        match <[Columns<'c>; 1]>::try_from(sets.collect::<Result<Vec<_>, FheError>>()?) {
+            Ok([only]) => Ok(only),
             Err(sets) => {
-                let sets: Vec<Option<&[Glwe]>> = sets.iter().map(|set| Some(&**set)).collect();
-                Cow::Owned(self.evaluator.select_each(&sets, self.split(choice).0))
+                let set = |set: &'_ Columns<'c>| match set {
+                    Columns::Here(set) => Some(set.clone()),
+                    Columns::Elsewhere => None,
+                };
+                let sets: Vec<Option<Cow<'c, [Glwe]>>> = sets.iter().map(set).collect();
+                let sets: Vec<Option<&[Glwe]>> = sets.iter().map(Option::as_deref).collect();
+                Ok(Columns::Here(Cow::Owned(self.evaluator.select_each(&sets, self.split(choice).0))))
             }
         }
     }
 
     /// The set of columns that `choice` leads to.
-    fn follow(&self, columns: &[Glwe], choice: &Choice) -> Vec<Glwe> {
-        let sets = self.before(columns, choice);
+    fn follow(&self, columns: &DecisionValue, choice: &Choice) -> Result<Vec<Glwe>, FheError> {
+        let Columns::Here(sets) = self.before(columns, choice)? else { return self.ask(self.split(choice).1) };
         let width = (sets.len() / self.stages.layout.stage(choice.stage).outputs()).max(1);
         let mut nodes: Vec<Option<&[Glwe]>> = vec![None; 1 << self.stages.layout.position_bits(choice.stage)];
         for (slot, set) in sets.chunks(width).enumerate() {
             nodes[self.stages.layout.position(choice.stage, slot)] = Some(set);
         }
-        self.evaluator.select_each(&nodes, self.split(choice).1)
+        Ok(self.evaluator.select_each(&nodes, self.split(choice).1))
     }
 
     /// The scores of the group of stage `stage` at the position of these bits in its set of columns.
-    fn group(&self, stage: usize, set: &[Glwe], position: &[Ggsw]) -> Glwe {
+    fn group(&self, stage: usize, set: &Columns<'_>, position: &[Ggsw]) -> Result<Glwe, FheError> {
         let layout = self.stages.layout.stage(stage);
         let (column_bits, block_bits) = position.split_at(layout.column_bits());
-        let column = self.evaluator.select(layout.at_words(set), column_bits);
+        let column = match set {
+            Columns::Here(set) => self.evaluator.select(layout.at_words(set.iter()), column_bits),
+            Columns::Elsewhere => self.ask(column_bits)?.pop(),
+        };
         let mut column = column.unwrap_or_else(|| Glwe::zero(self.evaluator.size()));
         for (j, bit) in block_bits.iter().rev().enumerate() {
             let rotated = column.divide_by_monomial(layout.outputs() << j);
             self.evaluator.cmux(bit, &[(&column, &rotated)]).into_iter().for_each(|chosen| column = chosen);
         }
-        column
+        Ok(column)
     }
 
     /// The bits of the position of every stage's slot on the way to `choice`, each half of the torus if set, from coefficient
@@ -237,28 +288,25 @@ impl Machine for DecisionMachine<'_> {
         let DecisionValue::Vector(vector) = input else {
             return Err(FheError::Kind { op: "linear", found: input.kind(), expected: "a vector" });
         };
+        let Some(linear) = &prepared.linear else { return Ok(DecisionValue::Elsewhere) };
         let start = Instant::now();
-        let mut columns = prepared.linear.evaluate(vector, self.fourier);
-        for (column, empty) in columns.iter_mut().zip(&prepared.empty) {
-            // Their weights are zero, and so are their scores so far.
-            let body = column.body_mut();
-            empty.iter().for_each(|&slot| body[slot] = body[slot].wrapping_add(prepared.floor));
-        }
+        let mut columns = linear.evaluate(vector, self.fourier);
+        prepared.fill(&mut columns, 0..);
         self.work.linear += start.elapsed();
-        self.work.counts += prepared.linear.counts();
+        self.work.counts += linear.counts();
         Ok(DecisionValue::Columns(columns))
     }
 
     fn select(&mut self, scores: &DecisionValue, index: &DecisionValue) -> Result<DecisionValue, FheError> {
-        let DecisionValue::Columns(columns) = scores else {
-            return Err(FheError::Kind { op: "select", found: scores.kind(), expected: "the scores of all groups" });
-        };
         let start = Instant::now();
-        let group = match index {
-            DecisionValue::Index(bits) => self.group(0, columns, bits),
-            other => {
+        let group = match (index, scores) {
+            (DecisionValue::Index(bits), DecisionValue::Columns(columns)) => {
+                self.group(0, &Columns::Here(Cow::Borrowed(&**columns)), bits)?
+            }
+            (DecisionValue::Index(bits), DecisionValue::Elsewhere) => self.group(0, &Columns::Elsewhere, bits)?,
+            (other, _) => {
                 let choice = other.choice("select")?;
-                self.group(choice.stage + 1, &self.before(columns, choice), self.split(choice).1)
+                self.group(choice.stage + 1, &self.before(scores, choice)?, self.split(choice).1)?
             }
         };
         self.work.select += start.elapsed();

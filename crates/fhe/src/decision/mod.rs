@@ -16,7 +16,11 @@ mod position;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "server")]
+mod share;
+#[cfg(feature = "server")]
 pub(crate) mod tournament;
+#[cfg(feature = "server")]
+pub(crate) mod tree;
 #[cfg(feature = "server")]
 mod work;
 
@@ -26,5 +30,7 @@ pub use margins::Margins;
 pub use plan::{Options, Plan, StagePlan};
 #[cfg(feature = "server")]
 pub use server::Server;
+#[cfg(feature = "server")]
+pub use share::{Share, ShareServer, Shares};
 #[cfg(feature = "server")]
 pub use work::Work;

@@ -231,6 +231,17 @@ impl Plan {
     }
 
     /// Bytes of a query's payload.
+    #[cfg(feature = "server")]
+    pub(crate) fn last_vector_len(&self, inputs: usize) -> usize {
+        seeded_len(inputs, self.parameters().ring(), self.last_body_bits())
+    }
+
+    /// Bits of a body of the encrypted vector of the last stage.
+    #[cfg(feature = "server")]
+    pub(crate) fn last_body_bits(&self) -> u32 {
+        self.stages.last().map_or(0, |stage| stage.body_bits)
+    }
+
     pub(crate) fn query_len(&self, layout: &TournamentLayout) -> usize {
         let ring = self.parameters.ring();
         let vectors = self.stages.iter().zip(layout.stages());

@@ -1,16 +1,18 @@
 //! [`Server`]: a model ready to answer queries.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use sordino_model::ModelHash;
 use sordino_model::circuit::Circuit;
 use sordino_model::cost::{Counts, WeightForm};
 use sordino_model::layout::{KEY_ID_BYTES, NUMBER_BYTES, SparsePacking, TournamentLayout};
-use sordino_model::stage::Hierarchy;
+use sordino_model::stage::{Hierarchy, Stage};
 
-use super::machine::{DecisionMachine, DecisionValue, PreparedStage, Stages};
+use super::machine::{DecisionMachine, DecisionValue, Elsewhere, PreparedStage, Stages};
 use super::margins::FLOOD;
 use super::plan::{Plan, differences, largest_norm};
+use super::share::{Division, Question, Shares};
 use super::work::Work;
 use crate::bootstrap::evaluator::Evaluator;
 use crate::linear::LinearStage;
@@ -39,15 +41,78 @@ pub struct Server {
     first: usize,
     stages: Vec<PreparedStage>,
     fourier: Fourier,
+    /// Who holds the last stage, if it is not here.
+    elsewhere: Option<Box<(Division, Arc<dyn Shares>)>>,
 }
 
 /// What a query holds, after the name of the key that it is under.
-struct Query {
+struct Query<'a> {
     zero_key: ZeroKey,
     vectors: Vec<DecisionValue>,
+    /// The last of them, as the client sent it.
+    last: &'a [u8],
     above: Lwe,
     /// The bits of the groups that the client asks for, packed.
     asked: Vec<Glwe>,
+}
+
+/// What the evaluation of a model stands on, whoever holds its weights.
+pub(crate) struct Whole {
+    pub(crate) layout: TournamentLayout,
+    /// The first stage of the model that is evaluated.
+    pub(crate) first: usize,
+    pub(crate) fourier: Fourier,
+}
+
+impl Whole {
+    pub(crate) fn new(hierarchy: &Hierarchy, plan: &Plan) -> Result<Self, FheError> {
+        promise(plan.failure_log2(hierarchy.shape())?)?;
+        let (layout, first) = (plan.layout(hierarchy.shape())?, plan.first(hierarchy.shape()));
+        Ok(Self { layout, first, fourier: Fourier::new(plan.parameters().ring()) })
+    }
+}
+
+/// Which columns of a stage are held here.
+pub(crate) enum Held {
+    All,
+    Some(Vec<usize>),
+    Nothing,
+}
+
+/// Prepares stage `s` of those that are evaluated.
+pub(crate) fn prepared(
+    stage: &Stage,
+    s: usize,
+    layout: &TournamentLayout,
+    plan: &Plan,
+    held: Held,
+    form: WeightForm,
+    fourier: &Fourier,
+) -> Result<PreparedStage, FheError> {
+    let (arranged, promised) = (layout.stage(s), plan.stages()[s]);
+    let encoding = Encoding::with_delta(promised.delta);
+    let (difference, floor) = differences(stage, plan.entries(s), s + 1 == plan.stages().len());
+    if difference > promised.difference || floor != promised.floor {
+        return Err(FheError::Plan { what: "the model's scores exceed its bounds" });
+    }
+    if largest_norm(stage, layout, s) > promised.norm_squared {
+        return Err(FheError::Plan { what: "the model's weights exceed its bound on their norm" });
+    }
+    let mut empty = vec![Vec::new(); arranged.packing().columns()];
+    for (group, &count) in stage.counts().iter().enumerate() {
+        let (column, slots) = arranged.empty(group, count);
+        empty[column].extend(slots);
+    }
+    let apart =
+        || arranged.spread(stage).map_err(|_| FheError::Plan { what: "it was made for stages of another shape" });
+    let linear = match held {
+        Held::All => Some(LinearStage::new(&apart()?, arranged.packing(), encoding, form, fourier)),
+        Held::Some(columns) => {
+            Some(LinearStage::holding(&apart()?, arranged.packing(), columns, encoding, form, fourier))
+        }
+        Held::Nothing => None,
+    };
+    Ok(PreparedStage { linear, encoding, floor: encoding.encode(promised.floor), empty })
 }
 
 impl Server {
@@ -64,34 +129,40 @@ impl Server {
     /// # Errors
     /// Those of [`Server::new`].
     pub fn holding(model: ModelHash, hierarchy: &Hierarchy, plan: Plan, form: WeightForm) -> Result<Self, FheError> {
-        let layout = plan.layout(hierarchy.shape())?;
+        Self::prepared(model, hierarchy, plan, form, None)
+    }
+
+    /// The same where others hold the last stage: it is asked of them in every query. What it answers is what one machine would.
+    ///
+    /// # Errors
+    /// Those of [`Server::new`].
+    pub fn coordinating(
+        model: ModelHash,
+        hierarchy: &Hierarchy,
+        plan: Plan,
+        form: WeightForm,
+        shares: Arc<dyn Shares>,
+    ) -> Result<Self, FheError> {
+        Self::prepared(model, hierarchy, plan, form, Some(shares))
+    }
+
+    fn prepared(
+        model: ModelHash,
+        hierarchy: &Hierarchy,
+        plan: Plan,
+        form: WeightForm,
+        shares: Option<Arc<dyn Shares>>,
+    ) -> Result<Self, FheError> {
         let circuit = plan.circuit(hierarchy.shape())?;
-        promise(plan.failure_log2(hierarchy.shape())?)?;
-        let fourier = Fourier::new(plan.parameters().ring());
-        let first = plan.first(hierarchy.shape());
+        let Whole { layout, first, fourier } = Whole::new(hierarchy, &plan)?;
+        let last = hierarchy.stages().len() - first - 1;
         let stages = hierarchy.stages()[first..].iter().enumerate().map(|(s, stage)| {
-            let (arranged, promised) = (layout.stage(s), plan.stages()[s]);
-            let encoding = Encoding::with_delta(promised.delta);
-            let (difference, floor) = differences(stage, plan.entries(s), s + 1 == plan.stages().len());
-            if difference > promised.difference || floor != promised.floor {
-                return Err(FheError::Plan { what: "the model's scores exceed its bounds" });
-            }
-            if largest_norm(stage, &layout, s) > promised.norm_squared {
-                return Err(FheError::Plan { what: "the model's weights exceed its bound on their norm" });
-            }
-            let mut empty = vec![Vec::new(); arranged.packing().columns()];
-            for (group, &count) in stage.counts().iter().enumerate() {
-                let (column, slots) = arranged.empty(group, count);
-                empty[column].extend(slots);
-            }
-            let apart = arranged
-                .spread(stage)
-                .map_err(|_| FheError::Plan { what: "it was made for stages of another shape" })?;
-            let linear = LinearStage::new(&apart, arranged.packing(), encoding, form, &fourier);
-            Ok(PreparedStage { linear, encoding, floor: encoding.encode(promised.floor), empty })
+            let held = if s == last && shares.is_some() { Held::Nothing } else { Held::All };
+            prepared(stage, s, &layout, &plan, held, form, &fourier)
         });
         let stages = stages.collect::<Result<_, _>>()?;
-        Ok(Self { model, digest: plan.digest(), plan, layout, circuit, first, stages, fourier })
+        let elsewhere = shares.map(|shares| Box::new((Division::new(&layout, shares.count()), shares)));
+        Ok(Self { model, digest: plan.digest(), plan, layout, circuit, first, stages, fourier, elsewhere })
     }
 
     /// The plan, to hand out to clients.
@@ -101,7 +172,7 @@ impl Server {
 
     /// Bytes of the prepared weights.
     pub fn weight_bytes(&self) -> usize {
-        self.stages.iter().map(|stage| stage.linear.bytes()).sum()
+        self.stages.iter().flat_map(|stage| &stage.linear).map(LinearStage::bytes).sum()
     }
 
     /// The evaluation key that a query asks for.
@@ -166,11 +237,14 @@ impl Server {
         if asked != key.id() {
             return Err(FheError::Key { found: key.id(), expected: asked });
         }
-        let Query { zero_key, vectors, above, asked } = self.read(payload);
+        let Query { zero_key, vectors, last, above, asked } = self.read(payload);
         let read = start.elapsed();
         let evaluator = Evaluator::new(key, self.plan.options().resolution).while_wanted(wanted);
         let stages = Stages { layout: &self.layout, first: self.first, prepared: &self.stages };
-        let mut machine = DecisionMachine::new(stages, &self.fourier, evaluator, above);
+        let question = Question { model: self.model, plan: self.digest, vector: last };
+        let elsewhere = self.elsewhere.as_ref();
+        let elsewhere = elsewhere.map(|held| Elsewhere { division: &held.0, shares: &*held.1, question });
+        let mut machine = DecisionMachine::new(stages, &self.fourier, evaluator, above).with_last_stage(elsewhere);
         let mut inputs = vectors;
         inputs.extend(machine.indices(&asked, self.plan.asked_bits(&self.layout)));
         let values = self.circuit.run(&mut machine, inputs)?;
@@ -198,13 +272,12 @@ impl Server {
     }
 
     /// Splits what follows the key's identifier.
-    fn read(&self, payload: &[u8]) -> Query {
+    fn read<'a>(&self, payload: &'a [u8]) -> Query<'a> {
         let ring = self.plan.parameters().ring();
-        let mut rest = payload;
+        let (mut rest, mut last) = (payload, payload);
         let mut next = |count: usize, bits: u32| {
-            let (list, tail) = rest.split_at(seeded_len(count, ring, bits));
-            rest = tail;
-            expand(list, count, ring, bits)
+            (last, rest) = rest.split_at(seeded_len(count, ring, bits));
+            expand(last, count, ring, bits)
         };
         let zero_key = ZeroKey::new(&next(1, self.plan.envelope().zero_key_bits)[0], &self.fourier);
         let stages = self.plan.stages().iter().zip(self.layout.stages());
@@ -216,7 +289,7 @@ impl Server {
         let (number, bits) = rest.split_at(NUMBER_BYTES);
         let above = expand_numbers(number, SparsePacking::new(ring, 1), ring)[0].extract(0);
         let asked = expand_numbers(bits, self.plan.asked_bits(&self.layout), ring);
-        Query { zero_key, vectors, above, asked }
+        Query { zero_key, vectors, last, above, asked }
     }
 
     /// The reply to `query`. One ciphertext for all answers, one after the other: re-randomised, flooded, and of its body only the answers.

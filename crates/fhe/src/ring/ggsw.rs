@@ -43,6 +43,28 @@ impl Ggsw {
     }
 }
 
+impl Ggsw {
+    /// Bytes of one on the way between the machines of one server.
+    pub(crate) fn bytes(gadget: Gadget, fourier: &Fourier) -> usize {
+        gadget.levels as usize * 2 * 2 * fourier.half() * size_of::<c64>()
+    }
+
+    /// Appends it to a message between the machines of one server: the Fourier domain as it is.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.rows.iter().flat_map(|point| [point.re, point.im]).flat_map(f64::to_le_bytes));
+    }
+
+    /// What [`Ggsw::write`] wrote.
+    pub(crate) fn read(gadget: Gadget, bytes: &[u8]) -> Self {
+        let (numbers, _) = bytes.as_chunks();
+        let (points, _) = numbers.as_chunks();
+        let point = |&[re, im]: &[[u8; 8]; 2]| c64::new(f64::from_le_bytes(re), f64::from_le_bytes(im));
+        let mut rows = avec![c64::default(); points.len()].into_boxed_slice();
+        rows.iter_mut().zip(points).for_each(|(row, bytes)| *row = point(bytes));
+        Self { gadget, rows }
+    }
+}
+
 /// GLWE encryptions of one polynomial at every level, in the Fourier domain, shape `[levels, 2 polynomials, N/2]`: multiplies a
 /// public polynomial by a secret one.
 pub(crate) struct GadgetKey {
