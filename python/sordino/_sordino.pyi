@@ -193,6 +193,32 @@ class Model:
     def range(self) -> str:
         """What every stage holds, and the largest score that any query can reach there, as JSON."""
 
+@final
+class Worker:
+    """A share of the last stage of a model in which the server decides: it answers the requests of a coordinator, which
+    ``sordino serve --worker`` is, and holds no key of any client."""
+
+    def __new__(
+        cls,
+        model: bytes,
+        share: str,
+        protocol: str = "decided",
+        *,
+        probes: int = 1,
+        answers: int = 1,
+        resolution: str = "standard",
+        compact: bool = False,
+    ) -> Worker:
+        """Prepares share ``share``, such as ``"2/4"``, of a model's other half (:meth:`Model.server_bytes`) for one protocol. ``compact`` holds
+        weights as bytes, in an eighth of the memory."""
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the prepared weights."""
+
+    def answer(self, request: bytes) -> bytes:
+        """Answers one request with one reply."""
+
 def run(arguments: Sequence[str]) -> int:
     """Runs the ``sordino`` program with these arguments, the first of which is its name; returns its exit code."""
 

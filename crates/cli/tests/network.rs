@@ -33,7 +33,10 @@ impl Serving {
     fn start(home: &Path, options: &[&str]) -> Self {
         let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/composed");
         let mut command = program(home);
-        command.arg("serve").arg(model).args(["--listen", "127.0.0.1:0", "--json"]).args(options);
+        command.arg("serve").arg(model).arg("--json").args(options);
+        if !options.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the server starts");
         let mut said = String::new();
         let mut lines = BufReader::new(process.stdout.take().expect("piped"));
@@ -125,4 +128,58 @@ fn a_spent_budget_is_told() {
     let output = output.expect("the program runs");
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && errors.contains("budget"), "{errors}");
+}
+
+#[test]
+fn a_server_of_three_workers_outlives_one_of_them() {
+    let home = tempfile::tempdir().expect("a folder");
+    let home = home.path();
+    let worker = |share: &str, more: &[&str]| Serving::start(home, &[&["--share", share, "--compact"], more].concat());
+    let mut workers = vec![worker("1/3", &[]), worker("2/3", &[]), worker("3/3", &[])];
+    let urls: Vec<String> = workers.iter().map(|worker| worker.url.clone()).collect();
+    let addresses: Vec<&str> = urls.iter().flat_map(|url| ["--worker", url]).collect();
+    let serving = Serving::start(home, &[&addresses[..], &["--budget", "none", "--deadline", "12"]].concat());
+    let clips = clips(home);
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/composed");
+    let identify = |place: &[&str]| {
+        let mut identify = program(home);
+        identify.arg("identify").args(place).args(&clips).args(["--protocol", "decided"]);
+        identify
+    };
+    let best = |found: Value| -> Vec<(Value, Value)> {
+        let found = found["identified"].as_array().expect("answers").clone();
+        found.into_iter().map(|one| (one["known"].clone(), one["best"].clone())).collect()
+    };
+    let alone = best(json(identify(&[model.to_str().expect("UTF-8")])));
+    let there = || identify(&["--server", &serving.url]);
+    assert_eq!(best(json(there())), alone);
+
+    // One dies while a query is under way, and comes back at its address.
+    let asking = there().arg("--json").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    workers.remove(1);
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    let address = urls[1].trim_start_matches("http://").to_owned();
+    let back = worker("2/3", &["--listen", &address]);
+    let output = asking.wait_with_output().expect("it ends");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{errors}");
+    assert_eq!(best(serde_json::from_slice(&output.stdout).expect("JSON")), alone);
+
+    // For ever away is an error, and no answer.
+    drop(back);
+    let mut one = program(home);
+    let output = one.args(["identify", "--server", &serving.url, "--protocol", "decided"]).arg(&clips[0]).output();
+    let output = output.expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && errors.contains("does not answer"), "{errors}");
+    // A worker takes nothing from strangers, and says what it holds.
+    let post = |path: &str| {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut reply = agent.post(format!("{}{path}", urls[0])).send(&[0_u8; 64][..]).expect("a reply");
+        (reply.status().as_u16(), reply.body_mut().read_to_string().unwrap_or_default())
+    };
+    let (status, said) = post("/v1/models/composed/shares/decided");
+    assert!(status == 409 && said.contains("64 bytes"), "{status} {said}");
+    let (status, said) = post("/v1/models/other/shares/decided");
+    assert!(status == 404 && said.contains("composed in decided"), "{status} {said}");
 }

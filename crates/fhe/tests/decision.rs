@@ -524,7 +524,7 @@ fn scores_that_noise_would_drown_are_refused() {
 struct Here {
     shares: Vec<ShareServer>,
     /// What becomes of the reply of a share.
-    way: fn(usize, Vec<u8>) -> Result<Vec<u8>, FheError>,
+    way: Way,
 }
 
 impl Here {
@@ -549,6 +549,7 @@ impl Shares for Here {
 
 #[test]
 fn shares_of_the_last_stage_answer_as_one_machine_does() {
+    let (mut sure, mut same, mut all) = (0, 0, 0);
     for (outputs, probes, picked) in [
         (&[11, 7][..], 1, false),
         (&[40, 3], 2, false),
@@ -558,9 +559,10 @@ fn shares_of_the_last_stage_answer_as_one_machine_does() {
     ] {
         let keys = &KEYS[0];
         let model = hierarchy(outputs, 24, true, 7);
-        let mut options = Options::new(probes, 2.min(probes), Resolution::Standard);
+        let mut options = Options::new(probes, 1, Resolution::Standard);
         options = if picked { options.picked() } else { options };
         let plan = Plan::new(keys.secret.parameters(), &model, options).unwrap();
+        let margins = plan.margins(model.shape()).unwrap();
         let whole = Server::new(MODEL, &model, plan.clone()).unwrap();
         let mut client = Client::new(keys.client(), plan.clone(), MODEL, model.shape()).unwrap().with_insecure_seed(3);
         let mut rng = ChaCha8Rng::seed_from_u64(9);
@@ -570,22 +572,34 @@ fn shares_of_the_last_stage_answer_as_one_machine_does() {
             let first = WeightForm::Transformed;
             let server = Server::coordinating(MODEL, &model, plan.clone(), first, Arc::new(here)).unwrap();
             assert!(server.weight_bytes() < whole.weight_bytes() && held > 0, "{outputs:?} in {of}");
-            for known in [true, false] {
-                let mut vectors = query(&model, known, &mut rng);
+            for i in 0..5 {
+                let mut vectors = query(&model, i < 4, &mut rng);
                 let groups: Vec<usize> = (0..if picked { probes } else { 0 }).collect();
                 vectors = if picked { vectors.split_off(outputs.len() - 1) } else { vectors };
                 let asked = client.query(&vectors, &groups, 0).unwrap();
                 let (one, alone) = whole.answer_and_measure(&keys.server, &asked).unwrap();
                 let expected = client.answers(&one, &groups).unwrap();
                 let (reply, work) = server.answer_and_measure(&keys.server, &asked).unwrap();
-                // The very gates of one machine: what they give is equal to the bit, and so is every decision after them.
-                assert_eq!(client.answers(&reply, &groups).unwrap(), expected, "{outputs:?} in {of}");
+                // The very gates of one machine. Transforms are chosen anew by every server and round differently, so a close race may differ.
+                let found = client.answers(&reply, &groups).unwrap();
+                all += 1;
+                same += usize::from(found == expected);
+                if plan.leads(&model, &vectors, &groups, Some).unwrap().are_certain(&margins) {
+                    sure += 1;
+                    assert_eq!(found, expected, "{outputs:?} in {of}");
+                }
                 assert_eq!(work.decisions.matches, alone.decisions.matches);
                 assert!(work.decisions.gates <= alone.decisions.gates);
             }
         }
     }
+    assert!(sure * 3 > all, "{sure} of {all} queries were certain");
+    assert!(same * 20 > all * 19, "{same} of {all} answers were the same");
 }
+
+/// What becomes of a reply on its way, and what is to come of that.
+type Way = fn(usize, Vec<u8>) -> Result<Vec<u8>, FheError>;
+type Expected = fn(&FheError) -> bool;
 
 #[test]
 fn a_share_that_fails_is_no_wrong_answer() {
@@ -594,8 +608,7 @@ fn a_share_that_fails_is_no_wrong_answer() {
     let plan = Plan::new(keys.secret.parameters(), &model, Options::default()).unwrap();
     let mut client = Client::new(keys.client(), plan.clone(), MODEL, model.shape()).unwrap().with_insecure_seed(3);
     let asked = client.query(&query(&model, true, &mut ChaCha8Rng::seed_from_u64(1)), &[], 0).unwrap();
-    type Way = fn(usize, Vec<u8>) -> Result<Vec<u8>, FheError>;
-    let ways: [(Way, fn(&FheError) -> bool); 4] = [
+    let ways: [(Way, Expected); 4] = [
         (|_, _| Err(FheError::Share { what: "gone".into() }), |error| matches!(error, FheError::Share { .. })),
         (
             |_, mut reply| {

@@ -4,8 +4,11 @@ use numpy::{AllowTypeChange, PyArrayLike1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use sordino_corpus::Part;
+use sordino_fhe::decision::Share;
 use sordino_fhe::params::STANDARD;
 use sordino_fhe::{ClientKey, KeyId};
+use sordino_model::cost::WeightForm;
 use sordino_model::files::Bundle;
 use sordino_model::{ClientModel, ModelHash, ServerModel};
 use sordino_service::Step;
@@ -147,5 +150,51 @@ impl Server {
     #[getter]
     fn weight_bytes(&self) -> usize {
         self.0.weight_bytes()
+    }
+}
+
+/// A share of the last stage of a model in which the server decides: it answers the requests of a coordinator, which ``sordino serve --worker`` is,
+/// and holds no key of any client.
+#[pyclass(frozen, module = "sordino")]
+pub(crate) struct Worker(sordino_service::Worker);
+
+#[pymethods]
+impl Worker {
+    /// Prepares share ``share``, such as ``"2/4"``, of a model's other half (:meth:`Model.server_bytes`) for one protocol. ``compact`` holds weights
+    /// as bytes, in an eighth of the memory.
+    #[new]
+    #[pyo3(signature = (model, share, protocol = "decided", *, probes = 1, answers = 1, resolution = "standard", compact = false))]
+    #[expect(clippy::too_many_arguments, reason = "keywords, in Python")]
+    fn new(
+        py: Python<'_>,
+        model: &[u8],
+        share: &str,
+        protocol: &str,
+        probes: usize,
+        answers: usize,
+        resolution: &str,
+        compact: bool,
+    ) -> PyResult<Self> {
+        let protocol = self::protocol(protocol, probes, answers, resolution)?;
+        let part: Part = share.parse().map_err(PyValueError::new_err)?;
+        let share = Share::new(part.number(), part.of()).map_err(raised)?;
+        let form = if compact { WeightForm::Integers } else { WeightForm::Transformed };
+        py.detach(|| {
+            let half =
+                Bundle::from_bytes(model).and_then(|bundle| ServerModel::from_bundle(&bundle)).map_err(raised)?;
+            Ok(Self(sordino_service::Worker::new(&half, protocol, &STANDARD, share, form).map_err(raised)?))
+        })
+    }
+
+    /// Bytes of the prepared weights.
+    #[getter]
+    fn weight_bytes(&self) -> usize {
+        self.0.weight_bytes()
+    }
+
+    /// Answers one request with one reply. The lock of the interpreter is free meanwhile.
+    fn answer<'py>(&self, py: Python<'py>, request: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let reply = py.detach(|| self.0.answer(request)).map_err(raised)?;
+        Ok(PyBytes::new(py, &reply))
     }
 }

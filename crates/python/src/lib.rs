@@ -29,7 +29,7 @@ mod _sordino {
     #[pymodule_export]
     use super::error::SordinoError;
     #[pymodule_export]
-    use super::exchange::{Answer, Client, Server};
+    use super::exchange::{Answer, Client, Server, Worker};
     #[pymodule_export]
     use super::keys::{EvaluationKey, SecretKey};
     #[pymodule_export]

@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use crate::budget::{Budget, revealing};
 use crate::options::BudgetRule;
 use crate::store::Store;
+use crate::workers::Workers;
 
 /// Why a model is not served.
 #[derive(Debug, Error)]
@@ -131,6 +132,8 @@ pub(crate) struct Preparation {
     pub(crate) threads: usize,
     pub(crate) wish: Option<Wish>,
     pub(crate) weights: WeightForm,
+    /// Addresses of workers that hold the last stages; none where they are held here.
+    pub(crate) workers: Vec<String>,
     /// How long the last edition answers beside a new one.
     pub(crate) overlap: Duration,
 }
@@ -269,7 +272,7 @@ impl Edition {
                 }
                 _ => protocol,
             };
-            match Offer::new(&client, &server, protocol, preparation) {
+            match Offer::new(&client, &server, &name, protocol, preparation) {
                 Ok(offer) => {
                     protocols.push(offer.words.clone());
                     offers.insert(protocol.name(), Arc::new(offer));
@@ -305,6 +308,7 @@ impl Offer {
     fn new(
         client: &ClientModel,
         server: &sordino_model::ServerModel,
+        name: &str,
         protocol: Protocol,
         preparation: &Preparation,
     ) -> Result<Self, sordino_service::ServiceError> {
@@ -313,7 +317,12 @@ impl Offer {
         }
         let stages = server.stages_for(protocol);
         let shape = client.stages_for(protocol).shape();
-        let server = Server::holding(server, protocol, &STANDARD, preparation.weights)?;
+        let server = if preparation.workers.is_empty() {
+            Server::holding(server, protocol, &STANDARD, preparation.weights)?
+        } else {
+            let workers = Workers::new(&preparation.workers, name, protocol.name(), preparation.overlap / 2);
+            Server::coordinating(server, protocol, &STANDARD, preparation.weights, Arc::new(workers))?
+        };
         let trips = server.plan().costs(shape)?;
         let hello = Bytes::from(server.hello());
         let timings = preparation.timings.as_ref();

@@ -19,6 +19,8 @@ mod options;
 mod problem;
 mod state;
 mod store;
+mod worker;
+mod workers;
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,6 +35,7 @@ pub use budget::Budget;
 pub use catalogue::CatalogueError;
 pub use options::{BudgetRule, Options};
 pub use store::{KeyRecord, Store, StoreError, TokenRecord};
+pub use worker::{WorkerOptions, run_worker};
 
 use crate::listen::Listener;
 use crate::state::State;

@@ -56,6 +56,9 @@ pub struct Options {
     pub timings: Option<Timings>,
     /// How weights are held: as integers they take an eighth of the memory, and more of a query's time.
     pub weights: WeightForm,
+    /// Addresses of workers that hold the last stages, one for each share, in order; none where they are held here. Only protocols in which
+    /// the server decides have shares.
+    pub workers: Vec<String>,
     /// What is wanted of plans in which the server decides; the usual ones unless given.
     pub wish: Option<Wish>,
 }
@@ -117,6 +120,7 @@ impl Options {
             connections: 512,
             timings: None,
             weights: WeightForm::default(),
+            workers: Vec::new(),
             wish: None,
         }
     }

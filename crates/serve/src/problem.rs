@@ -59,6 +59,7 @@ pub(crate) enum Kind {
     Deadline,
     Stopping,
     Store,
+    Workers,
     Internal,
 }
 
@@ -80,6 +81,7 @@ impl Kind {
             Self::Deadline => ("deadline", "The answer would have come too late", StatusCode::SERVICE_UNAVAILABLE),
             Self::Stopping => ("stopping", "The server is stopping", StatusCode::SERVICE_UNAVAILABLE),
             Self::Store => ("store", "The key store does not answer", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Workers => ("workers", "A part of the server does not answer", StatusCode::SERVICE_UNAVAILABLE),
             Self::Internal => ("internal", "The server failed", StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
@@ -110,6 +112,11 @@ impl Problem {
     /// Why a query was refused by the evaluator.
     pub(crate) fn of_query(error: &ServiceError) -> Self {
         let kind = match error {
+            ServiceError::Fhe(FheError::Share { what }) => {
+                // Where workers are is the operator's to know.
+                tracing::error!(what, "a worker failed");
+                return Kind::Workers.because("a part of the server does not answer; ask again").retry_after(AWAY);
+            }
             ServiceError::Fhe(FheError::NoEvaluationKey) => Kind::KeyMissing,
             ServiceError::Fhe(FheError::Model { .. } | FheError::OtherPlan { .. }) => Kind::ModelChanged,
             _ => Kind::Malformed,
@@ -149,7 +156,7 @@ refusals! {
     OfOwners: TokenMissing | TokenUnknown | Store | Internal;
     OfKeys: TokenMissing | TokenUnknown | NotFound | KeyMissing | Store | Internal;
     OfRegistrations: TokenMissing | TokenUnknown | NotFound | Malformed | Length | TooMany | Quota | Deadline | Store | Internal;
-    OfQueries: TokenMissing | TokenUnknown | NotFound | KeyMissing | ModelChanged | Malformed | Length | Busy | TooMany | Budget | Deadline | Store | Internal;
+    OfQueries: TokenMissing | TokenUnknown | NotFound | KeyMissing | ModelChanged | Malformed | Length | Busy | TooMany | Budget | Deadline | Store | Workers | Internal;
     OfReadiness: Stopping;
 }
 

@@ -53,6 +53,7 @@ impl State {
             threads: settings.threads,
             wish: settings.wish,
             weights: settings.weights,
+            workers: settings.workers.clone(),
             overlap: settings.deadline,
         };
         let folders = settings.models.clone();

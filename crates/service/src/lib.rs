@@ -15,6 +15,8 @@ mod exchange;
 mod hello;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "server")]
+mod share;
 
 #[cfg(feature = "server")]
 pub use choice::{Choice, Machine, Wish, alternatives, choices, front, leads};
@@ -24,6 +26,8 @@ pub use exchange::{Exchange, Trip, exchange};
 pub use hello::Hello;
 #[cfg(feature = "server")]
 pub use server::Server;
+#[cfg(feature = "server")]
+pub use share::Worker;
 pub use sordino_model::{Answer, Match};
 
 /// The README's example, compiled and run.

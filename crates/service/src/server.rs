@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use sordino_fhe::decision::{self, Shares};
 use sordino_fhe::params::ParameterSet;
 use sordino_fhe::{FheError, KeyId, Plan, ServerKey};
 use sordino_model::cost::WeightForm;
 use sordino_model::{Protocol, ServerModel};
 
+use crate::share::only_decided;
 use crate::{Hello, ServiceError};
 
 /// A model prepared for one protocol, and the evaluation keys of the clients that need one, each expanded once. It holds no secret of
@@ -49,7 +51,31 @@ impl Server {
         let plan = Plan::new(parameters, protocol, hierarchy)?;
         let hello = Hello::new(protocol, model.hash(), plan.clone());
         let prepared = sordino_fhe::Server::holding(model.hash(), hierarchy, plan, form)?;
-        Ok(Self { hello, prepared, keys: RwLock::default(), most_keys: MOST_KEYS })
+        Ok(Self::with(hello, prepared))
+    }
+
+    /// The same where workers hold the last stage, which [`crate::Worker`] is one of. Clients see no difference.
+    ///
+    /// # Errors
+    /// Those of [`Server::new`], and [`FheError::Share`] for a protocol in which the client decides.
+    pub fn coordinating(
+        model: &ServerModel,
+        protocol: Protocol,
+        parameters: &'static ParameterSet,
+        form: WeightForm,
+        shares: Arc<dyn Shares>,
+    ) -> Result<Self, ServiceError> {
+        let hierarchy = model.stages_for(protocol);
+        let Plan::Decision(plan) = Plan::new(parameters, protocol, hierarchy)? else {
+            return Err(only_decided(protocol));
+        };
+        let hello = Hello::new(protocol, model.hash(), Plan::Decision(plan.clone()));
+        let prepared = decision::Server::coordinating(model.hash(), hierarchy, plan, form, shares)?;
+        Ok(Self::with(hello, sordino_fhe::Server::Decision(prepared)))
+    }
+
+    fn with(hello: Hello, prepared: sordino_fhe::Server) -> Self {
+        Self { hello, prepared, keys: RwLock::default(), most_keys: MOST_KEYS }
     }
 
     /// The same, holding at most so many evaluation keys.

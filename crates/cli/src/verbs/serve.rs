@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
+use sordino_corpus::Part;
+use sordino_fhe::decision::Share;
 use sordino_model::cost::WeightForm;
 use sordino_model::{Decider, Protocol};
-use sordino_serve::{Budget, BudgetRule, Options};
+use sordino_serve::{Budget, BudgetRule, Options, WorkerOptions};
 
 use crate::calibration::Calibration;
 use crate::report::{self, note, say};
@@ -23,7 +25,11 @@ use crate::wish::WishArgs;
 #[derive(Args)]
 #[command(after_help = "Examples:\n  sordino serve models/mine\n  \
     sordino serve models/mine models/composed --listen 0.0.0.0:443 --certificate chain.pem --certificate-key key.pem --only-tokens\n  \
-    sordino serve models/mine --store s3://bucket/sordino --metrics 127.0.0.1:9464 --budget 500/day")]
+    sordino serve models/mine --store s3://bucket/sordino --metrics 127.0.0.1:9464 --budget 500/day\n\n\
+    Spread over two workers:\n  \
+    sordino serve models/mine --share 1/2 --listen 10.0.0.7:7664\n  \
+    sordino serve models/mine --share 2/2 --listen 10.0.0.8:7664\n  \
+    sordino serve models/mine --worker http://10.0.0.7:7664 --worker http://10.0.0.8:7664")]
 pub(crate) struct Serve {
     /// Model folders; the last part of a path is the model's name.
     #[arg(required = true, value_name = "MODEL")]
@@ -82,6 +88,14 @@ pub(crate) struct Serve {
     /// Evaluation keys that are kept in all; one takes 70 MB of the store.
     #[arg(long, default_value_t = 256, value_name = "N")]
     most_keys: u32,
+    /// Be a worker: hold this share of the last stages, one of so many, for the server that is given it with --worker. A worker has no
+    /// clients, keys or tokens; keep it in a network of the server's own.
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["worker", "certificate", "metrics", "only_tokens", "certain", "within"])]
+    share: Option<Part>,
+    /// Address of the worker that holds the first share of the last stages, then of the second, and so on: such as http://10.0.0.7:7664. Only
+    /// protocols in which the server decides are spoken then.
+    #[arg(long, value_name = "URL")]
+    worker: Vec<String>,
     /// Connections at once.
     #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
@@ -121,12 +135,24 @@ struct Listening {
 
 impl Serve {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        if let Some(part) = self.share {
+            return self.work(part, json);
+        }
         let mut options = Options::new(self.models, self.listen, self.store.place()?);
         options.metrics = self.metrics;
         options.tls = self.certificate.zip(self.certificate_key);
         if !self.protocol.is_empty() {
             options.protocols = self.protocol;
         }
+        if !self.worker.is_empty() {
+            options.protocols.retain(|protocol| protocol.decider() == Decider::Server);
+            anyhow::ensure!(
+                !options.protocols.is_empty(),
+                "--worker is given and no protocol in which the server decides, expected one such as --protocol decided"
+            );
+            Share::new(0, self.worker.len())?;
+        }
+        options.workers = self.worker;
         options.only_tokens = self.only_tokens;
         options.behind_proxy = self.behind_proxy;
         options.budget = self.budget.0;
@@ -156,6 +182,23 @@ impl Serve {
                     "without a certificate, tokens and sizes can be read on the way, and browsers refuse the microphone; see --certificate"
                 );
             }
+        })?;
+        Ok(())
+    }
+
+    /// Holds a share for another server.
+    fn work(self, part: Part, json: bool) -> anyhow::Result<()> {
+        let options = WorkerOptions {
+            models: self.models,
+            listen: self.listen,
+            share: Share::new(part.number(), part.of())?,
+            protocols: if self.protocol.is_empty() { Protocol::ALL.into() } else { self.protocol },
+            weights: if self.compact { WeightForm::Integers } else { WeightForm::Transformed },
+        };
+        sordino_serve::run_worker(options, |address| {
+            let outcome = Listening { url: format!("http://{address}/") };
+            // Nobody to hear it is no reason not to serve.
+            let _ = report::print(json, &outcome, |o| say!("share {part} is at {}", o.url));
         })?;
         Ok(())
     }
