@@ -7,6 +7,8 @@ is computed again elsewhere.
 :func:`index`, :func:`train`, :func:`evaluate` and :func:`lab_run` run the ``sordino`` program on music. Their folders must be ones that all nodes
 see, such as a network file system. Each call takes the arguments of the verb.
 
+:func:`serve_workers` spreads the last stage of a model over a cluster with Ray Serve, for ``sordino serve --worker``.
+
 ``pip install "sordino[ray]"`` brings Ray. Without ``ray.init`` before the first call, Ray starts on this machine alone.
 """
 
@@ -29,7 +31,7 @@ import ray
 
 from sordino._sordino import Model, SordinoError, descends, merge_parts, merged_file, part_files, part_labels, train_part
 
-__all__ = ["Report", "evaluate", "index", "lab_run", "train", "train_vectors"]
+__all__ = ["Report", "evaluate", "index", "lab_run", "serve_workers", "train", "train_vectors"]
 
 Source = Callable[[int, int], tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]
 Progress = Callable[[str, int, int], None]
@@ -216,6 +218,61 @@ def lab_run(
     """
     _in_parts(["lab", "run", *arguments], parts, cpus, retries, progress)
     return _finished(["lab", "merge", *arguments], cpus, retries)
+
+
+def serve_workers(
+    model: Model,
+    *,
+    name: str,
+    shares: int,
+    protocol: Literal["decided", "picked-decided"] = "decided",
+    probes: int = 1,
+    answers: int = 1,
+    resolution: Literal["standard", "fine", "finest"] = "standard",
+    compact: bool = False,
+    cpus: float = 1,
+    replicas: int = 1,
+) -> list[str]:
+    """Starts the workers of a model as Ray Serve deployments, and returns their addresses in order.
+
+    ``name`` is that of the model's folder, which ``sordino serve FOLDER --worker ADDRESS ...`` coordinates: plan and protocol must be the same.
+    Every share is an application of its own with so many ``replicas`` of ``cpus`` processors; Ray Serve starts them anew where they die, and the
+    coordinator asks again. ``compact`` holds weights as bytes. Workers have no keys and see ciphertexts alone. ``serve.shutdown()`` ends them.
+    """
+    from ray import serve
+
+    _start()
+    half = ray.put(np.frombuffer(model.server_bytes(), np.uint8))
+    kinds = {"probes": probes, "answers": answers, "resolution": resolution, "compact": compact}
+    options = {"num_cpus": cpus, "runtime_env": _threads(cpus)}
+    addresses = []
+    for i in range(shares):
+        prefix = f"/{name}/{protocol}/{i + 1}-of-{shares}"
+        deployment = serve.deployment(_Worker).options(num_replicas=replicas, ray_actor_options=options)
+        app = deployment.bind([half], f"{i + 1}/{shares}", protocol, kinds)
+        serve.run(app, name=prefix.strip("/").replace("/", "-"), route_prefix=prefix)
+        addresses.append(f"http://127.0.0.1:8000{prefix}")
+    return addresses
+
+
+class _Worker:
+    """A share of a model behind Ray Serve."""
+
+    def __init__(self, half: list[Any], share: str, protocol: str, kinds: dict[str, Any]) -> None:
+        from sordino._sordino import Worker
+
+        self.worker = Worker(ray.get(half[0]).tobytes(), share, protocol, **kinds)
+
+    async def __call__(self, request: Any) -> Any:
+        import asyncio
+
+        from starlette.responses import Response
+
+        try:
+            reply = await asyncio.to_thread(self.worker.answer, await request.body())
+        except SordinoError as error:
+            return Response(str(error), status_code=409)
+        return Response(reply, media_type="application/octet-stream")
 
 
 _Bytes = npt.NDArray[np.uint8]
