@@ -1,11 +1,12 @@
 //! Decisions on random models: the same tracks in one, two or three stages, planted queries, and what an answer took.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use sordino_fhe::decision::{Client, Options, Plan, Server, Work};
+use sordino_fhe::decision::{Client, Options, Plan, Server, Shares, Work};
 use sordino_fhe::{ClientKey, ServerKey};
 use sordino_model::circuit::{Clear, ClearValue};
 use sordino_model::cost::WeightForm;
@@ -14,6 +15,8 @@ use sordino_model::{ModelHash, Routing};
 
 use crate::{Failure, TRACK_WIDTH, bound, rng, unit};
 
+/// What stands for the hash of a model of random weights.
+pub const HASH: ModelHash = ModelHash([7; 32]);
 /// Taken off every score of a track, so that strangers stay below zero: cosines below 0.43.
 const KNOWN_ABOVE: i32 = 4_000;
 
@@ -143,6 +146,8 @@ pub struct Exchange<'a> {
     pub tree: &'a Tree,
     model: &'a Hierarchy,
     form: WeightForm,
+    /// Whether the server holds all weights, and does all that is priced.
+    alone: bool,
 }
 
 /// One query, asked and answered.
@@ -173,11 +178,28 @@ impl<'a> Exchange<'a> {
         options: Options,
         form: WeightForm,
     ) -> Result<Self, Failure> {
-        let hash = ModelHash::of(b"random weights");
         let plan = Plan::new(key.secret().parameters(), model, options)?;
-        let server = Server::holding(hash, model, plan, form)?;
-        let client = Client::new(key, server.plan().clone(), hash, model.shape())?;
-        Ok(Self { client, server, tree, model, form })
+        let server = Server::holding(HASH, model, plan, form)?;
+        let client = Client::new(key, server.plan().clone(), HASH, model.shape())?;
+        Ok(Self { client, server, tree, model, form, alone: true })
+    }
+
+    /// Prepares a model whose last stage others hold.
+    ///
+    /// # Errors
+    /// As [`Exchange::new`].
+    pub fn coordinating(
+        key: ClientKey,
+        tree: &'a Tree,
+        model: &'a Hierarchy,
+        options: Options,
+        form: WeightForm,
+        shares: Arc<dyn Shares>,
+    ) -> Result<Self, Failure> {
+        let plan = Plan::new(key.secret().parameters(), model, options)?;
+        let server = Server::coordinating(HASH, model, plan, form, shares)?;
+        let client = Client::new(key, server.plan().clone(), HASH, model.shape())?;
+        Ok(Self { client, server, tree, model, form, alone: false })
     }
 
     /// Asks for a noisy copy of `track`.
@@ -203,7 +225,7 @@ impl<'a> Exchange<'a> {
         let client = encrypted + start.elapsed();
         let plan = self.server.plan();
         let cost = plan.schedule(self.model.shape())?.holding(self.form, plan.parameters().ring()).report;
-        if (work.decisions, work.counts) != (cost.decisions, cost.counts) {
+        if self.alone && (work.decisions, work.counts) != (cost.decisions, cost.counts) {
             return Err("the server did something else than was priced".into());
         }
         let inputs = vectors.into_iter().map(ClearValue::Vector).chain(groups.into_iter().map(ClearValue::Index));
