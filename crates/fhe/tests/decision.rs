@@ -549,12 +549,12 @@ impl Shares for Here {
 
 #[test]
 fn shares_of_the_last_stage_answer_as_one_machine_does() {
-    let (mut sure, mut same, mut all) = (0, 0, 0);
+    let (mut sure, mut same, mut all, mut selecting) = (0, 0, 0, false);
     for (outputs, probes, picked) in [
         (&[11, 7][..], 1, false),
         (&[40, 3], 2, false),
         (&[6, 5, 7], 2, false),
-        (&[300, 2], 5, true),
+        (&[3_000, 2], 5, true),
         (&[3, 4], 1, true),
     ] {
         let keys = &KEYS[0];
@@ -568,6 +568,8 @@ fn shares_of_the_last_stage_answer_as_one_machine_does() {
         let mut rng = ChaCha8Rng::seed_from_u64(9);
         for of in [1, 3, 4] {
             let here = Here::new(&model, &plan, of);
+            // Shares select by bits of their own only in large libraries.
+            selecting |= here.shares[0].request_len() > 100_000;
             let held: usize = here.shares.iter().map(ShareServer::weight_bytes).sum();
             let first = WeightForm::Transformed;
             let server = Server::coordinating(MODEL, &model, plan.clone(), first, Arc::new(here)).unwrap();
@@ -593,6 +595,7 @@ fn shares_of_the_last_stage_answer_as_one_machine_does() {
             }
         }
     }
+    assert!(selecting, "no share had anything to select by");
     assert!(sure * 3 > all, "{sure} of {all} queries were certain");
     assert!(same * 20 > all * 19, "{same} of {all} answers were the same");
 }

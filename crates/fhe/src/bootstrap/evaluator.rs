@@ -12,6 +12,7 @@ use crate::bootstrap::blind_rotation::Table;
 use crate::bootstrap::circuit_bootstrap::level_table;
 use crate::bootstrap::lookup::Lookup;
 use crate::decision::tree;
+use crate::ring::fourier::Fourier;
 use crate::ring::ggsw::Ggsw;
 use crate::ring::glwe::{Glwe, Lwe};
 
@@ -81,6 +82,11 @@ impl<'k> Evaluator<'k> {
             self.stopped.store(true, Ordering::Relaxed);
         }
         !self.stopped()
+    }
+
+    /// The transform in which its selectors are.
+    pub(crate) fn fourier(&self) -> &Fourier {
+        &self.key.fourier
     }
 
     /// Ring degree.

@@ -152,7 +152,7 @@ impl<'a> DecisionMachine<'a> {
     fn ask(&self, bits: &[Ggsw]) -> Result<Vec<Glwe>, FheError> {
         let nobody = FheError::Share { what: "nobody holds the last stage; expected shares of it".into() };
         let Elsewhere { division, shares, question } = self.elsewhere.ok_or(nobody)?;
-        division.ask(shares, question, bits, self.fourier, &|bit, pairs| self.evaluator.cmux(bit, pairs))
+        division.ask(shares, question, bits, self.evaluator.fourier(), &|bit, pairs| self.evaluator.cmux(bit, pairs))
     }
 
     /// The groups that a client asks for by these packed bits.

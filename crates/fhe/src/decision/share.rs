@@ -156,7 +156,7 @@ impl Division {
         gates: &Gates<'_>,
     ) -> Result<Vec<Glwe>, FheError> {
         let (above, below) = bits.split_at(self.above);
-        let request = question.request(below);
+        let request = question.request(below, fourier);
         let replies = shares.ask(&request)?;
         if replies.len() != shares.count() {
             return Err(FheError::Share { what: format!("{} replies of {} shares", replies.len(), shares.count()) });
@@ -192,9 +192,10 @@ const HASH: usize = 32;
 
 impl Question<'_> {
     /// The request of a set of columns at the place that these bits spell, within every part.
-    fn request(&self, bits: &[Ggsw]) -> Vec<u8> {
+    fn request(&self, bits: &[Ggsw], fourier: &Fourier) -> Vec<u8> {
+        let mut scratch = fourier.scratch();
         let mut request = [&REQUEST[..], &self.model.0, &self.plan.0, self.vector].concat();
-        bits.iter().for_each(|bit| bit.write(&mut request));
+        bits.iter().for_each(|bit| bit.write(&mut request, fourier, &mut scratch));
         checksum::seal(&mut request);
         request
     }
@@ -256,7 +257,7 @@ impl ShareServer {
     }
 
     fn selector_len(&self) -> usize {
-        Ggsw::bytes(SELECTOR, &self.fourier)
+        Ggsw::bytes(SELECTOR, self.fourier.size())
     }
 
     /// Answers a request of a coordinator. Runs on the rayon pool it is called in.
@@ -284,7 +285,8 @@ impl ShareServer {
         let (vector, rest) = rest.split_at(self.vector_len());
         let parameters = self.plan.parameters();
         let selectors = rest[..rest.len() - CHECKSUM_BYTES].chunks_exact(self.selector_len());
-        let bits: Vec<Ggsw> = selectors.map(|bytes| Ggsw::read(SELECTOR, bytes)).collect();
+        let mut scratch = self.fourier.scratch();
+        let bits: Vec<Ggsw> = selectors.map(|bytes| Ggsw::read(SELECTOR, bytes, &self.fourier, &mut scratch)).collect();
         let query = expand(vector, self.inputs, parameters.ring(), self.plan.last_body_bits());
         let vector = LinearStage::transform(&query, &self.fourier);
         let linear = self.stage.linear.as_ref();

@@ -45,23 +45,26 @@ impl Ggsw {
 
 impl Ggsw {
     /// Bytes of one on the way between the machines of one server.
-    pub(crate) fn bytes(gadget: Gadget, fourier: &Fourier) -> usize {
-        gadget.levels as usize * 2 * 2 * fourier.half() * size_of::<c64>()
+    pub(crate) fn bytes(gadget: Gadget, ring: usize) -> usize {
+        gadget.levels as usize * 2 * 2 * ring * size_of::<u64>()
     }
 
-    /// Appends it to a message between the machines of one server: the Fourier domain as it is.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.extend(self.rows.iter().flat_map(|point| [point.re, point.im]).flat_map(f64::to_le_bytes));
+    /// Appends it to a message between the machines of one server. Coefficients travel: how points are ordered in the Fourier domain is each
+    /// transform's own affair.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, fourier: &Fourier, scratch: &mut Scratch) {
+        let mut coefficients = vec![0; fourier.size()];
+        for points in self.rows.chunks_exact(fourier.half()) {
+            coefficients.fill(0);
+            fourier.add_inverse(&mut points.to_vec(), &mut coefficients, scratch);
+            out.extend(coefficients.iter().flat_map(|value| value.to_le_bytes()));
+        }
     }
 
-    /// What [`Ggsw::write`] wrote.
-    pub(crate) fn read(gadget: Gadget, bytes: &[u8]) -> Self {
-        let (numbers, _) = bytes.as_chunks();
-        let (points, _) = numbers.as_chunks();
-        let point = |&[re, im]: &[[u8; 8]; 2]| c64::new(f64::from_le_bytes(re), f64::from_le_bytes(im));
-        let mut rows = avec![c64::default(); points.len()].into_boxed_slice();
-        rows.iter_mut().zip(points).for_each(|(row, bytes)| *row = point(bytes));
-        Self { gadget, rows }
+    /// What [`Ggsw::write`] wrote, within the rounding of both transforms.
+    pub(crate) fn read(gadget: Gadget, bytes: &[u8], fourier: &Fourier, scratch: &mut Scratch) -> Self {
+        let (values, _) = bytes.as_chunks();
+        let values: Vec<u64> = values.iter().map(|&value| u64::from_le_bytes(value)).collect();
+        Self::from_rows(gadget, values.chunks_exact(2 * fourier.size()), fourier, scratch)
     }
 }
 
