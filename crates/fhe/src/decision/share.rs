@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 use sordino_model::ModelHash;
@@ -213,7 +214,12 @@ pub struct ShareServer {
     /// Ciphertexts of a query.
     inputs: usize,
     fourier: Fourier,
+    /// The scores of the vector that was asked about last: who follows several groups asks several times.
+    last: Mutex<Option<Scored>>,
 }
+
+/// A vector's hash, and the scores of a share's columns.
+type Scored = (ModelHash, Arc<Vec<Glwe>>);
 
 impl ShareServer {
     /// Prepares a share of the last stage of `hierarchy` for `plan`. `model` is the hash of the server half.
@@ -233,7 +239,8 @@ impl ShareServer {
         let (last, place) = (hierarchy.last(), layout.stages().len() - 1);
         let stage = prepared(last, place, &layout, &plan, Held::Some(columns.clone()), form, &fourier)?;
         let inputs = layout.stage(place).packing().inputs();
-        Ok(Self { model, digest: plan.digest(), plan, share, division, columns, stage, inputs, fourier })
+        let (digest, last) = (plan.digest(), Mutex::default());
+        Ok(Self { model, digest, plan, share, division, columns, stage, inputs, fourier, last })
     }
 
     /// Which share it is.
@@ -283,16 +290,11 @@ impl ShareServer {
             return Err(FheError::OtherPlan { found: plan, expected: self.digest });
         }
         let (vector, rest) = rest.split_at(self.vector_len());
-        let parameters = self.plan.parameters();
         let selectors = rest[..rest.len() - CHECKSUM_BYTES].chunks_exact(self.selector_len());
         let mut scratch = self.fourier.scratch();
         let bits: Vec<Ggsw> = selectors.map(|bytes| Ggsw::read(SELECTOR, bytes, &self.fourier, &mut scratch)).collect();
-        let query = expand(vector, self.inputs, parameters.ring(), self.plan.last_body_bits());
-        let vector = LinearStage::transform(&query, &self.fourier);
-        let linear = self.stage.linear.as_ref();
-        let mut scores = linear.map_or_else(Vec::new, |linear| linear.evaluate(&vector, &self.fourier));
-        self.stage.fill(&mut scores, self.columns.iter().copied());
-        let at: BTreeMap<usize, &Glwe> = self.columns.iter().copied().zip(&scores).collect();
+        let scores = self.scores(vector);
+        let at: BTreeMap<usize, &Glwe> = self.columns.iter().copied().zip(&*scores).collect();
         let mut reply = REPLY.to_vec();
         let selected = |(part, column): (usize, usize)| {
             let nodes = self
@@ -317,6 +319,26 @@ impl ShareServer {
         reply.extend(&request[request.len() - CHECKSUM_BYTES..]);
         checksum::seal(&mut reply);
         Ok(reply)
+    }
+}
+
+impl ShareServer {
+    /// The scores of the columns that are held, of an encrypted vector as the client sent it.
+    fn scores(&self, vector: &[u8]) -> Arc<Vec<Glwe>> {
+        let hash = ModelHash::of(vector);
+        // What a thread left that panicked is whole: it is put there at once.
+        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, scores)) = last().as_ref().filter(|(asked, _)| *asked == hash) {
+            return scores.clone();
+        }
+        let query = expand(vector, self.inputs, self.fourier.size(), self.plan.last_body_bits());
+        let vector = LinearStage::transform(&query, &self.fourier);
+        let linear = self.stage.linear.as_ref();
+        let mut scores = linear.map_or_else(Vec::new, |linear| linear.evaluate(&vector, &self.fourier));
+        self.stage.fill(&mut scores, self.columns.iter().copied());
+        let scores = Arc::new(scores);
+        *last() = Some((hash, scores.clone()));
+        scores
     }
 }
 
