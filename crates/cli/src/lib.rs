@@ -1,5 +1,6 @@
 //! The `sordino` program: verbs in the order of the flow. It is a library so that a Python package can carry it.
 
+mod between;
 mod calibration;
 mod distant;
 mod disturbances;

@@ -84,6 +84,18 @@ fn parts_give_what_one_run_gives() {
         place.run(&[&parts[..], &["--merge"]].concat());
     }
     place.same("whole/model", "parts/model");
+    // The same through storage that is no folder to the program, and holds no more than the parts' files.
+    fs::create_dir(place.0.path().join("bucket")).unwrap();
+    let bucket = format!("file://{}", place.0.path().join("bucket").display());
+    let stored = [&train("stored/model")[..], &["--parts", &bucket]].concat();
+    for _ in 0..3 {
+        for part in ["1/2", "2/2"] {
+            place.run(&[&stored[..], &["--part", part]].concat());
+        }
+        place.run(&[&stored[..], &["--merge"]].concat());
+    }
+    place.same("whole/model", "stored/model");
+    place.same("between", "bucket");
 
     let ask = |out: &'static str| {
         [

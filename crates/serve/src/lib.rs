@@ -15,6 +15,7 @@ mod catalogue;
 mod lane;
 mod listen;
 mod metrics;
+mod objects;
 mod options;
 mod problem;
 mod state;
@@ -33,6 +34,7 @@ use tokio::sync::oneshot;
 
 pub use budget::Budget;
 pub use catalogue::CatalogueError;
+pub use objects::Objects;
 pub use options::{BudgetRule, Options};
 pub use store::{KeyRecord, Store, StoreError, TokenRecord};
 pub use worker::{WorkerOptions, run_worker};

@@ -18,9 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 #[cfg(feature = "s3")]
-use object_store::RetryConfig;
 use object_store::buffered::BufWriter;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::de::DeserializeOwned;
@@ -35,6 +33,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use utoipa::ToSchema;
 
 use crate::caller::Owner;
+use crate::objects::Objects;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, Error)]
@@ -43,8 +42,11 @@ pub enum StoreError {
     /// The storage behind it failed.
     #[error("key store: {0}")]
     Storage(#[from] object_store::Error),
+    /// A file that is copied to or from it.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
     /// The place of a store that cannot be opened.
-    #[error("key store {place}: {reason}; expected a folder, or a URL such as s3://bucket/folder")]
+    #[error("store {place}: {reason}; expected a folder, or a URL such as s3://bucket/folder")]
     Place {
         /// What was given.
         place: String,
@@ -128,31 +130,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Place`].
     pub fn open(place: &str) -> Result<Self, StoreError> {
-        let refuse = |reason: String| StoreError::Place { place: place.into(), reason };
-        if let Some((scheme, _)) = place.split_once("://") {
-            return match scheme {
-                #[cfg(feature = "s3")]
-                "s3" => Self::s3(place).map_err(|error| refuse(error.to_string())),
-                other => Err(refuse(format!("this program knows no storage of the kind {other}"))),
-            };
+        if !place.contains("://") {
+            let refuse = |error: std::io::Error| StoreError::Place { place: place.into(), reason: error.to_string() };
+            let folder = FilePath::new(place);
+            std::fs::create_dir_all(folder).map_err(refuse)?;
+            private(folder).map_err(refuse)?;
         }
-        let folder = FilePath::new(place);
-        std::fs::create_dir_all(folder).map_err(|error| refuse(error.to_string()))?;
-        private(folder).map_err(|error| refuse(error.to_string()))?;
-        let objects = LocalFileSystem::new_with_prefix(folder).map_err(|error| refuse(error.to_string()))?;
-        Ok(Self { objects: Arc::new(objects.with_fsync(true)), prefix: Path::default() })
-    }
-
-    #[cfg(feature = "s3")]
-    fn s3(place: &str) -> Result<Self, Box<dyn std::error::Error>> {
-        provider();
-        let url = url::Url::parse(place)?;
-        let bucket = url.host_str().ok_or("it names no bucket")?;
-        // A query waits meanwhile, and its client asks again sooner than the usual three minutes.
-        let retry = RetryConfig { max_retries: 4, retry_timeout: Duration::from_secs(10), ..RetryConfig::default() };
-        let builder = object_store::aws::AmazonS3Builder::from_env().with_retry(retry);
-        let objects = builder.with_bucket_name(bucket).build()?;
-        Ok(Self { objects: Arc::new(objects), prefix: Path::parse(url.path())? })
+        let Objects { store: objects, prefix } = Objects::open(place)?;
+        Ok(Self { objects, prefix })
     }
 
     fn at<'a>(&self, parts: impl IntoIterator<Item = &'a str>) -> Path {

@@ -17,6 +17,7 @@ use sordino_learn::{Effort, FloatModel, Merged, Step, TrainConfig, merge_parts, 
 use sordino_model::files::{check_place, read_text};
 use sordino_model::{Card, ClientModel, ServerModel, save};
 
+use crate::between::Between;
 use crate::disturbances::DisturbanceArgs;
 use crate::library::{IndexArgs, files};
 use crate::report::{self, say, warning};
@@ -133,7 +134,7 @@ pub(crate) struct Train {
 /// Training in parts.
 #[derive(Args)]
 struct PartArgs {
-    /// Train in parts, with this folder between them: give --part or --merge.
+    /// Train in parts, with this folder between them, or storage such as s3://bucket/folder: give --part or --merge.
     #[arg(long, value_name = "DIR")]
     parts: Option<PathBuf>,
     /// Take the step that is due of one of so many parts. All parts of a step may run at once, on any machine that has the index and the
@@ -203,8 +204,11 @@ impl Train {
         let start = Instant::now();
         let table = self.library.table_of(|tracks| part.range(tracks))?;
         let (training, _) = self.disturbances.load(table.spec().sample_rate)?;
-        let bars = report::bars();
-        let step = train_part(&table, &training.noise, &training.impulses, config, part, folder, &bars)?;
+        let (bars, between) = (report::bars(), Between::open(folder)?);
+        between.bring(Some(part))?;
+        let (noise, impulses) = (&training.noise, &training.impulses);
+        let step = train_part(&table, noise, impulses, config, part, between.folder(), &bars)?;
+        between.take(step, Some(part))?;
         let next = format!("when all {} parts have taken it: the same with --merge", part.of());
         stepped(json, step, Some(part), start, next)
     }
@@ -218,9 +222,12 @@ impl Train {
         let stopwatch = Stopwatch::new(&bars);
         let load = |tracks: &BTreeSet<usize>| self.library.some(tracks);
         let banks = (&training.noise, &training.impulses);
-        match merge_parts(&table, &load, banks, config, folder, self.checkpoints.as_deref(), &stopwatch)? {
+        let between = Between::open(folder)?;
+        let merged = between.bring(None)?;
+        let checkpoints = self.checkpoints.as_deref();
+        match merge_parts(&table, &load, banks, config, between.folder(), checkpoints, &stopwatch)? {
             Merged::Next(next) => {
-                let merged = Step::ALL.into_iter().take_while(|step| *step != next).last().unwrap_or(next);
+                between.take(merged, None)?;
                 stepped(json, merged, None, start, format!("the step \"{next}\" of every part"))
             }
             Merged::Model(model) => self.finish(&model, phases(&stopwatch), &table, config, start, json),

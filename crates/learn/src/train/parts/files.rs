@@ -41,6 +41,26 @@ impl Step {
     /// All of them, in order.
     pub const ALL: [Self; 3] = [Self::Clips, Self::Covariance, Self::Projection];
 
+    /// The first step that is not merged yet, where `there` says which files are.
+    pub fn due(there: impl Fn(&str) -> bool) -> Self {
+        let merged = |step: &Self| step.merged().is_some_and(&there);
+        Self::ALL.into_iter().find(|step| !merged(step)).unwrap_or(Self::Projection)
+    }
+
+    /// Files that the merge reads, of those that there are.
+    pub fn merges<'a>(self, there: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+        let earlier: &[&str] = match self {
+            Self::Clips => &[],
+            Self::Covariance => &[STANDARDS],
+            Self::Projection => &[STANDARDS, SPACES, CLIPS, ROWS],
+        };
+        let wanted = |name: &&String| {
+            earlier.contains(&name.as_str())
+                || name.split_once('-').is_some_and(|(what, _)| what == self.shared() || earlier.contains(&what))
+        };
+        there.into_iter().filter(wanted).cloned().collect()
+    }
+
     /// Files that a part reads, of those in the folder: first those of the merge before, then its own of earlier steps.
     pub fn reads(self, part: Part) -> Vec<String> {
         let (merged, own) = match self {
@@ -138,8 +158,7 @@ impl Files {
 
     /// The first step that is not merged yet.
     pub(super) fn due(&self) -> Step {
-        let merged = |step: &Step| step.merged().is_some_and(|name| self.folder.join(name).exists());
-        Step::ALL.into_iter().find(|step| !merged(step)).unwrap_or(Step::Projection)
+        Step::due(|name| self.folder.join(name).exists())
     }
 
     /// All parts, as the files of the step that is due tell how many there are.
