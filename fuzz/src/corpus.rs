@@ -10,7 +10,7 @@ use sordino_corpus::{IndexOptions, index, synth};
 use sordino_front::FeatureSpec;
 use sordino_model::Bundle;
 
-use crate::{TALKS, common};
+use crate::{SPREAD, TALKS, common};
 
 /// Valid inputs of a target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -20,6 +20,11 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "reply" => {
             let replies = TALKS.iter().filter_map(|talk| talk.server.answer(&talk.asking()?.1.bytes).ok());
             replies.collect()
+        }
+        "share_request" | "share_reply" => {
+            let heard = SPREAD.as_ref().and_then(|(workers, _)| Some(workers.heard.lock().ok()?.clone()));
+            let (request, reply) = heard.unwrap_or_default();
+            vec![if target == "share_request" { request } else { reply }]
         }
         "plan" => TALKS.iter().map(|talk| talk.server.plan().to_bytes()).collect(),
         "hello" => TALKS.iter().map(|talk| talk.hello.clone()).collect(),

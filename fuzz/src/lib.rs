@@ -12,15 +12,17 @@ mod flips;
 mod mutation;
 
 use std::io::{Cursor, Read, Write};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use sha2::{Digest, Sha256};
 use sordino_audio::{DecodeLimits, decode_bytes};
 use sordino_corpus::MelTable;
+use sordino_fhe::decision::{Share, Shares};
 use sordino_fhe::params::INSECURE_N512;
-use sordino_fhe::{ClientKey, EvaluationKey, Plan, SecretKey, ServerKey};
+use sordino_fhe::{ClientKey, EvaluationKey, FheError, Plan, SecretKey, ServerKey};
+use sordino_model::cost::WeightForm;
 use sordino_model::{ClientModel, Protocol, ServerModel};
-use sordino_service::{Client, Hello, Message, Server};
+use sordino_service::{Client, Hello, Message, Server, ServiceError, Worker};
 
 pub use corpus::seeds;
 pub use flips::{Flips, flips};
@@ -33,6 +35,8 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("query", query),
     ("reply", reply),
+    ("share_request", share_request),
+    ("share_reply", share_reply),
     ("plan", plan),
     ("hello", hello),
     ("evaluation_key", evaluation_key),
@@ -75,6 +79,82 @@ pub(crate) static TALKS: LazyLock<Vec<Talk>> = LazyLock::new(|| {
     let protocols = Protocol::ALL.map(|protocol| protocol.with_probes(protocol.probes().min(2)));
     protocols.into_iter().filter_map(talk).collect()
 });
+
+/// Both shares of a model's last stage. They keep the last request and their first reply to it, or reply with other bytes.
+pub(crate) struct Workers {
+    pub(crate) shares: Vec<Worker>,
+    pub(crate) heard: Mutex<(Vec<u8>, Vec<u8>)>,
+    instead: Mutex<Option<Vec<u8>>>,
+}
+
+impl Shares for Workers {
+    fn count(&self) -> usize {
+        self.shares.len()
+    }
+
+    fn ask(&self, request: &[u8]) -> Result<Vec<Vec<u8>>, FheError> {
+        let refused = |error: ServiceError| FheError::Share { what: error.to_string() };
+        let mut replies: Vec<Vec<u8>> =
+            self.shares.iter().map(|share| share.answer(request)).collect::<Result<_, _>>().map_err(refused)?;
+        if let Ok(mut heard) = self.heard.lock() {
+            *heard = (request.to_vec(), replies[0].clone());
+        }
+        if let Some(instead) = self.instead.lock().ok().and_then(|instead| instead.clone()) {
+            replies[0] = instead;
+        }
+        Ok(replies)
+    }
+}
+
+/// Workers, and a talk with the server in front of them.
+pub(crate) static SPREAD: LazyLock<Option<(Arc<Workers>, Talk)>> = LazyLock::new(|| {
+    let (half, model) = common::model("fuzzed");
+    let protocol = Protocol::ALL.into_iter().find(|protocol| protocol.name() == "decided")?;
+    let share = |number| {
+        let share = Share::new(number, 2).ok()?;
+        Worker::new(&model, protocol, &INSECURE_N512, share, WeightForm::Integers).ok()
+    };
+    let shares = [share(0)?, share(1)?].into();
+    let workers = Arc::new(Workers { shares, heard: Mutex::default(), instead: Mutex::default() });
+    let form = WeightForm::default();
+    let server = Server::coordinating(&model, protocol, &INSECURE_N512, form, workers.clone()).ok()?;
+    let (secret, evaluation) = &common::KEYS[0];
+    let key = ClientKey::registered(secret.clone(), server.register(evaluation.expand()).ok()?);
+    let talk = Talk { half, hello: server.hello(), server, key };
+    // One query, so that there is something to have been heard.
+    talk.server.answer(&talk.asking()?.1.bytes).ok()?;
+    Some((workers, talk))
+});
+
+/// A request of the server in front, at a worker.
+pub fn share_request(bytes: &[u8]) {
+    let Some((workers, _)) = &*SPREAD else { return };
+    for share in &workers.shares {
+        let _ = share.answer(bytes);
+        let _ = share.answer(&sealed(bytes));
+    }
+}
+
+/// A reply of a worker, at the server in front. The second time it names the request.
+pub fn share_reply(bytes: &[u8]) {
+    let Some((workers, talk)) = &*SPREAD else { return };
+    let Some((_, message)) = talk.asking() else { return };
+    let request = workers.heard.lock().map(|heard| heard.0.clone()).unwrap_or_default();
+    let mut fitting = bytes.to_vec();
+    let (end, own) = (fitting.len(), &request[request.len().saturating_sub(32)..]);
+    if own.len() == 32 && end >= 64 {
+        fitting[end - 64..end - 32].copy_from_slice(own);
+    }
+    for reply in [bytes.to_vec(), sealed(&fitting)] {
+        if let Ok(mut instead) = workers.instead.lock() {
+            *instead = Some(reply);
+        }
+        let _ = talk.server.answer(&message.bytes);
+    }
+    if let Ok(mut instead) = workers.instead.lock() {
+        *instead = None;
+    }
+}
 
 /// The bytes with the checksum that fits them in place of their last 32.
 pub(crate) fn sealed(bytes: &[u8]) -> Vec<u8> {

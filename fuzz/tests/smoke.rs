@@ -14,8 +14,8 @@ fn tries(name: &str) -> usize {
     }
     match name {
         // Each answers real queries, decodes real sound or writes real files.
-        "query" | "evaluation_key" => 40,
-        "reply" | "audio" | "index" | "run_toml" | "hello" => 200,
+        "query" | "evaluation_key" | "share_reply" => 40,
+        "reply" | "share_request" | "audio" | "index" | "run_toml" | "hello" => 200,
         _ => 2_000,
     }
 }

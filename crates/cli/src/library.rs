@@ -126,14 +126,13 @@ impl IndexArgs {
 
     /// Reads the list of the library's tracks, and the sound of those that `wanted` says of so many.
     pub(crate) fn table_of(&self, wanted: impl Fn(usize) -> Range<usize>) -> anyhow::Result<MelTable> {
-        let tracks = MelTable::open_part(&self.index, self.tracks, |_| false)?.len();
-        let wanted = wanted(tracks);
-        Ok(self.with_length(MelTable::open_part(&self.index, self.tracks, |track| wanted.contains(&track))?)?)
+        let table = MelTable::open_part(&self.index, self.tracks, |track, of| wanted(of).contains(&track))?;
+        Ok(self.with_length(table)?)
     }
 
     /// The same of tracks at some places.
     pub(crate) fn some(&self, tracks: &BTreeSet<usize>) -> Result<MelTable, LearnError> {
-        Ok(self.with_length(MelTable::open_part(&self.index, self.tracks, |track| tracks.contains(&track))?)?)
+        Ok(self.with_length(MelTable::open_part(&self.index, self.tracks, |track, _| tracks.contains(&track))?)?)
     }
 
     /// The same table for queries of the length that was asked for.

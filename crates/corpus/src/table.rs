@@ -94,22 +94,23 @@ impl MelTable {
         }
     }
 
-    /// Reads the list of a library's tracks and the mel power of those at some positions: a part of a library that memory does not hold. Of
-    /// other tracks the length is known. `limit` is as in [`MelTable::open_all`], and so is the order.
+    /// Reads the list of a library's tracks and the mel power of those that `wanted` says, which is given a position and the number of tracks: a
+    /// part of a library that memory does not hold. Of other tracks the length is known. `limit` is as in [`MelTable::open_all`], and so is the order.
     ///
     /// # Errors
     /// As [`MelTable::open_all`].
     pub fn open_part<P: AsRef<Path>>(
         dirs: &[P],
         limit: Option<usize>,
-        wanted: impl Fn(usize) -> bool,
+        wanted: impl Fn(usize, usize) -> bool,
     ) -> Result<Self, CorpusError> {
         let parts = Self::indexes(dirs, limit, &shard::list)?;
         let lengths: Vec<usize> = parts.iter().map(Self::len).collect();
         let mut table = Self::joined(parts)?;
         let mut order: Vec<usize> = (0..table.len()).collect();
         order.sort_by_key(|&row| table.tracks[row].id);
-        let mut wanted: Vec<usize> = (0..table.len()).filter(|&at| wanted(at)).map(|at| order[at]).collect();
+        let of = table.len();
+        let mut wanted: Vec<usize> = (0..of).filter(|&at| wanted(at, of)).map(|at| order[at]).collect();
         wanted.sort_unstable();
         let mut first = 0;
         for (dir, length) in dirs.iter().zip(lengths) {
