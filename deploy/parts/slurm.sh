@@ -3,13 +3,17 @@
 #
 #   deploy/parts/slurm.sh 16 sordino train --index /shared/index --out /shared/model --parts /shared/parts
 #
+# Jobs behind one that failed are never started: cancel them, and run the script again. What is there is taken again and stays as it is.
+#
 # The first argument is the number of parts. The rest is the command of one run, with --parts. Options for every job, such as memory and
 # time, go into SBATCH_OPTIONS. All nodes must see the index and the folder of parts.
 set -eu
-if [ $# -lt 2 ] || [ "$1" -lt 1 ]; then
+usage() {
   echo "usage: $0 PARTS sordino train --parts DIR ..., found: $*" >&2
   exit 2
-fi
+}
+case ${1:-} in '' | *[!0-9]* | 0) usage "$@" ;; esac
+case " $* " in *" --parts "*) ;; *) usage "$@" ;; esac
 parts=$1
 shift
 command=

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Vectors learned in one process and in parts on a Ray cluster on this machine, under a limit on the memory of every process.
 
-    run.py --labels 200000 --parts 24 --nodes 3 --limit-gb 2 --out results/DATE
+    run.py --labels 200000 --parts 24 --nodes 3 --limit-gb 3 --out results/DATE
 
 Writes runs.json: for every run its seconds, its memory and the hash of the server's half. The cluster loses a node in its last step.
 """
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=200_000)
     parser.add_argument("--parts", type=int, default=24)
     parser.add_argument("--nodes", type=int, default=3)
-    parser.add_argument("--limit-gb", type=float, default=2.0, help="for every process, in gigabytes")
+    parser.add_argument("--limit-gb", type=float, default=3.0, help="for every process, in gigabytes")
     parser.add_argument("--store-gb", type=float, default=1.0, help="object store of every node, in gigabytes")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", choices=["whole", "limited", "cluster"], help=argparse.SUPPRESS)

@@ -94,7 +94,7 @@ def train_vectors(
     parts : int
         Parts it is divided into. A part needs memory for its own vectors; more parts than nodes share the work better.
     most : int
-        Most vectors that a label has.
+        Vectors of the label that has the most: no more and no fewer, since training draws as many examples of every label.
     names : sequence of str, optional
         A title for each label; its number by default.
     effort, settings, held_out
@@ -151,6 +151,7 @@ def train_vectors(
         if step == "clips":
             own = [refs[1] for refs in taken]
         facts = _watch([refs[2] for refs in taken], step, progress)
+        _check(facts, most if step == "clips" else None)
         width = facts[0].width
         report._add(step, time.monotonic() - started, facts)
         # A merge reads what its own step left; the last one also what the first left. It takes the objects one at a time.
@@ -172,8 +173,9 @@ def index(arguments: Sequence[str], *, parts: int, cpus: float = 1, retries: int
 
     Returns what the program prints with ``--json``. Raises :class:`SordinoError` with its last words where it fails.
     """
-    _in_parts(["index", *arguments], parts, cpus, retries, progress)
-    return _finished(["index", *arguments], cpus, retries)
+    words = _words(arguments)
+    _in_parts(["index", *words], parts, cpus, retries, progress)
+    return _finished(["index", *words], cpus, retries)
 
 
 def train(
@@ -190,7 +192,7 @@ def train(
 
     Returns and raises as :func:`index`.
     """
-    command = ["train", *arguments, "--parts", os.fspath(folder)]
+    command = ["train", *_words(arguments), "--parts", os.fspath(folder)]
     done: Any = None
     for step in _STEPS:
         _in_parts(command, parts, cpus, retries, progress, step)
@@ -205,8 +207,9 @@ def evaluate(
 
     Returns and raises as :func:`index`.
     """
-    _in_parts(["evaluate", *arguments], parts, cpus, retries, progress)
-    return _finished(["evaluate", *arguments, "--merge"], cpus, retries)
+    words = _words(arguments)
+    _in_parts(["evaluate", *words], parts, cpus, retries, progress)
+    return _finished(["evaluate", *words, "--merge"], cpus, retries)
 
 
 def lab_run(
@@ -216,8 +219,9 @@ def lab_run(
 
     Returns and raises as :func:`index`.
     """
-    _in_parts(["lab", "run", *arguments], parts, cpus, retries, progress)
-    return _finished(["lab", "merge", *arguments], cpus, retries)
+    words = _words(arguments)
+    _in_parts(["lab", "run", *words], parts, cpus, retries, progress)
+    return _finished(["lab", "merge", *words], cpus, retries)
 
 
 def serve_workers(
@@ -232,12 +236,14 @@ def serve_workers(
     compact: bool = False,
     cpus: float = 1,
     replicas: int = 1,
+    host: str = "127.0.0.1",
+    port: int = 8000,
 ) -> list[str]:
     """Starts the workers of a model as Ray Serve deployments, and returns their addresses in order.
 
     ``name`` is that of the model's folder, which ``sordino serve FOLDER --worker ADDRESS ...`` coordinates: plan and protocol must be the same.
     Every share is an application of its own with so many ``replicas`` of ``cpus`` processors; Ray Serve starts them anew where they die, and the
-    coordinator asks again. ``compact`` holds weights as bytes. Workers have no keys and see ciphertexts alone. ``serve.shutdown()`` ends them.
+    coordinator asks again. ``host`` and ``port`` are where the coordinator reaches Ray Serve: by default on the cluster's head node. ``compact`` holds weights as bytes. Workers have no keys and see ciphertexts alone. ``serve.shutdown()`` ends them.
     """
     from ray import serve
 
@@ -251,7 +257,7 @@ def serve_workers(
         deployment = serve.deployment(_Worker).options(num_replicas=replicas, ray_actor_options=options)
         app = deployment.bind([half], f"{i + 1}/{shares}", protocol, kinds)
         serve.run(app, name=prefix.strip("/").replace("/", "-"), route_prefix=prefix)
-        addresses.append(f"http://127.0.0.1:8000{prefix}")
+        addresses.append(f"http://{host}:{port}{prefix}")
     return addresses
 
 
@@ -261,13 +267,16 @@ class _Worker:
     def __init__(self, half: list[Any], share: str, protocol: str, kinds: dict[str, Any]) -> None:
         from sordino._sordino import Worker
 
+        self.share = share
         self.worker = Worker(ray.get(half[0]).tobytes(), share, protocol, **kinds)
 
     async def __call__(self, request: Any) -> Any:
         import asyncio
 
-        from starlette.responses import Response
+        from starlette.responses import JSONResponse, Response
 
+        if request.url.path.endswith("/v1/share"):
+            return JSONResponse({"share": self.share, "held": [], "weight_bytes": self.worker.weight_bytes})
         try:
             reply = await asyncio.to_thread(self.worker.answer, await request.body())
         except SordinoError as error:
@@ -285,6 +294,8 @@ class _Fact:
     moved: int
     peak: int
     width: int = 0
+    # Most vectors of a label.
+    most: int = 0
 
 
 @dataclass(frozen=True)
@@ -308,10 +319,17 @@ def _take(
         root = Path(folder)
         for files in (own or {}, *merged):
             _put(root, files)
-        x, y = source(*part_labels(part, job.labels))
+        first, last = part_labels(part, job.labels)
+        given, named = source(first, last)
+        x, y = np.ascontiguousarray(given, np.float32), np.asarray(named, np.int64)
+        if x.ndim != 2 or y.shape != x.shape[:1]:
+            raise ValueError(
+                f"labels {first} to below {last} have vectors of shape {x.shape} and labels of shape {y.shape}, "
+                "expected (n, width) and (n,)"
+            )
         taken = train_part(
             x,
-            np.asarray(y, np.int64),
+            y,
             part=part,
             labels=job.labels,
             most=job.most,
@@ -323,7 +341,8 @@ def _take(
         if taken != step:
             raise SordinoError(f"part {part} took the step {taken!r}, expected {step!r}")
         left, kept = _get(root, for_merges), _get(root, for_itself)
-        return left, kept, _Fact(_size(left) + _size(kept), _peak(), x.shape[1])
+        counts = np.bincount(y - first) if len(y) else np.zeros(1, np.int64)
+        return left, kept, _Fact(_size(left) + _size(kept), _peak(), x.shape[1], int(counts.max()))
 
 
 def _merge(
@@ -359,6 +378,17 @@ def _merge(
             model.save(saved)
             left = _get(saved, [str(path.relative_to(saved)) for path in saved.rglob("*") if path.is_file()])
         return left, _Fact(_size(left), _peak())
+
+
+def _check(facts: Sequence[_Fact], most: int | None) -> None:
+    """Refuses parts that do not fit together."""
+    for part, fact in enumerate(facts):
+        if fact.width != facts[0].width:
+            found, expected = fact.width, facts[0].width
+            raise ValueError(f"part {part + 1} has vectors of {found} numbers, expected {expected}, as in part 1")
+    found = max(fact.most for fact in facts)
+    if most is not None and found != most:
+        raise ValueError(f"most is {most}, expected {found}: so many vectors has the label that has the most")
 
 
 def _put(folder: Path, files: dict[str, _Bytes]) -> None:
@@ -409,6 +439,12 @@ def _watch(refs: list[Any], step: str, progress: Progress | None) -> list[Any]:
         if progress is not None:
             progress(step, len(refs) - len(left), len(refs))
     return list(ray.get(refs))
+
+
+def _words(arguments: Sequence[str]) -> list[str]:
+    if isinstance(arguments, str):
+        raise TypeError(f"arguments is one string, expected one for each word: {arguments.split()}")
+    return list(arguments)
 
 
 def _in_parts(

@@ -76,6 +76,10 @@ def test_errors_are_those_of_one_machine(cluster: Any) -> None:
         sordino.ray.train_vectors(incomplete, labels=LABELS, parts=3, most=EACH, settings=SETTINGS)
     with pytest.raises(sordino.SordinoError, match="at most 5"):
         sordino.ray.train_vectors(Planted(), labels=LABELS, parts=3, most=5, settings=SETTINGS)
+    with pytest.raises(ValueError, match="most is 9, expected 6"):
+        sordino.ray.train_vectors(Planted(), labels=LABELS, parts=3, most=9, settings=SETTINGS)
+    with pytest.raises(TypeError, match="one for each word"):
+        sordino.ray.index("--synth 5", parts=2)
     with pytest.raises(ValueError, match="expected 400"):
         sordino.ray.train_vectors(Planted(), labels=LABELS, parts=3, most=EACH, names=["one"])
 

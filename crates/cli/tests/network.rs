@@ -23,6 +23,11 @@ fn json(mut command: Command) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"))
 }
 
+/// The model that the repository has.
+fn composed() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/composed")
+}
+
 /// A server that is killed when it is dropped.
 struct Serving {
     process: Child,
@@ -31,9 +36,8 @@ struct Serving {
 
 impl Serving {
     fn start(home: &Path, options: &[&str]) -> Self {
-        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/composed");
         let mut command = program(home);
-        command.arg("serve").arg(model).arg("--json").args(options);
+        command.arg("serve").arg(composed()).arg("--json").args(options);
         if !options.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
@@ -73,7 +77,7 @@ fn every_protocol_names_over_a_connection_what_it_names_in_one_process() {
     let home = tempfile::tempdir().expect("a folder");
     let home = home.path();
     let (serving, clips) = (Serving::start(home, &["--budget", "none"]), clips(home));
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/composed");
+    let model = composed();
     for protocol in ["flat", "routed", "decided"] {
         let ask = |place: &[&str]| {
             let mut identify = program(home);
@@ -138,9 +142,19 @@ fn a_server_of_three_workers_outlives_one_of_them() {
     let mut workers = vec![worker("1/3", &[]), worker("2/3", &[]), worker("3/3", &[])];
     let urls: Vec<String> = workers.iter().map(|worker| worker.url.clone()).collect();
     let addresses: Vec<&str> = urls.iter().flat_map(|url| ["--worker", url]).collect();
+    // Workers in another order, or not all of them, would make every answer wrong.
+    for (given, expected) in
+        [([1, 0, 2].as_slice(), "holds share 2/3, expected 1/3"), (&[0, 1], "holds share 1/3, expected 1/2")]
+    {
+        let given: Vec<&str> = given.iter().flat_map(|&worker| ["--worker", &*urls[worker]]).collect();
+        let mut serve = program(home);
+        let output = serve.arg("serve").arg(composed()).args(["--listen", "127.0.0.1:0"]).args(given).output();
+        let said = String::from_utf8_lossy(&output.expect("it ends").stderr).into_owned();
+        assert!(said.contains(expected), "{said}");
+    }
     let serving = Serving::start(home, &[&addresses[..], &["--budget", "none", "--deadline", "12"]].concat());
     let clips = clips(home);
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/composed");
+    let model = composed();
     let identify = |place: &[&str]| {
         let mut identify = program(home);
         identify.arg("identify").args(place).args(&clips).args(["--protocol", "decided"]);
@@ -179,7 +193,7 @@ fn a_server_of_three_workers_outlives_one_of_them() {
         (reply.status().as_u16(), reply.body_mut().read_to_string().unwrap_or_default())
     };
     let (status, said) = post("/v1/models/composed/shares/decided");
-    assert!(status == 409 && said.contains("64 bytes"), "{status} {said}");
+    assert!(status == 409 && said.contains("request of a coordinator"), "{status} {said}");
     let (status, said) = post("/v1/models/other/shares/decided");
     assert!(status == 404 && said.contains("composed in decided"), "{status} {said}");
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Three blocks of tracks and two shards of an index.
 const TRACKS: &str = "140";
@@ -166,4 +166,26 @@ fn slurm_trains_in_parts() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(place.0.path().join("model/server/model.json").exists());
     assert_eq!(place.files(".").iter().filter(|(name, _)| name.to_string_lossy().starts_with("job-")).count(), 6);
+}
+
+#[test]
+fn parts_of_an_index_may_begin_at_once() {
+    for round in 0..3 {
+        let place = Place::new();
+        let parts: Vec<_> = (1..=6)
+            .map(|part| {
+                let part = format!("{part}/6");
+                let arguments = ["index", "--synth", "12", "--out", "index", "--part", &part];
+                let mut program = Command::new(env!("CARGO_BIN_EXE_sordino"));
+                program.args(arguments).current_dir(&place.0).stdout(Stdio::null()).stderr(Stdio::piped());
+                program.spawn().unwrap()
+            })
+            .collect();
+        for part in parts {
+            let output = part.wait_with_output().unwrap();
+            assert!(output.status.success(), "round {round}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        place.run(&["index", "--synth", "12", "--out", "index"]);
+        assert!(place.files("index").iter().all(|(name, _)| !name.to_string_lossy().ends_with(".tmp")));
+    }
 }

@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Error, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::CorpusError;
 
@@ -28,6 +29,17 @@ pub(crate) fn write_atomically<T>(
     write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<T>,
 ) -> Result<T, CorpusError> {
     write_as(path, &temporary(path), write)
+}
+
+/// The same where other processes may write the very file at once.
+pub(crate) fn write_beside_others<T>(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<T>,
+) -> Result<T, CorpusError> {
+    let own = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}-{own}", std::process::id()));
+    write_as(path, &temporary(Path::new(&name)), write)
 }
 
 /// The same under another name until it is whole.

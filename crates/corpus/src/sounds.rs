@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use sordino_audio::encoded_sound;
 
 use crate::catalogue::hex;
-use crate::files::write_atomically;
+use crate::files::write_beside_others;
 use crate::stamp::Stamp;
 use crate::{Catalogue, CorpusError, Source, ids};
 
@@ -85,7 +85,7 @@ impl Sounds {
                 _ => Ok(()),
             };
         }
-        write_atomically(&path, |file| {
+        write_beside_others(&path, |file| {
             let mut writer = csv::Writer::from_writer(file);
             for track in &catalogue.tracks {
                 let (Some((sound, stamp)), Source::File(path)) = (catalogue.sounds.get(&track.id), &track.source)

@@ -136,7 +136,9 @@ pub enum RemoteError {
         known: String,
     },
     /// A protocol that the server does not speak for the model.
-    #[error("the server does not speak {found} for the model {model:?}; it speaks {known}")]
+    #[error(
+        "the server does not speak {found} for the model {model:?}; it speaks {known}: choose one of those, with --protocol"
+    )]
     NoProtocol {
         /// The protocol.
         found: String,

@@ -75,6 +75,9 @@ pub enum ServeError {
         /// What is wrong.
         reason: io::Error,
     },
+    /// A worker is not what its place says.
+    #[error("{0}")]
+    Workers(String),
     /// The system refused.
     #[error(transparent)]
     Io(#[from] io::Error),

@@ -45,6 +45,9 @@ impl State {
     pub(crate) const EXPANDED_KEY: usize = 233 << 20;
 
     pub(crate) async fn open(settings: Options) -> Result<App, ServeError> {
+        let workers = settings.workers.clone();
+        let looked = tokio::task::spawn_blocking(move || crate::workers::look(&workers)).await;
+        looked.map_err(std::io::Error::other)?.map_err(ServeError::Workers)?;
         let store = Store::open(&settings.store)?;
         let preparation = Preparation {
             protocols: settings.protocols.clone(),

@@ -40,7 +40,7 @@ use crate::objects::Objects;
 #[non_exhaustive]
 pub enum StoreError {
     /// The storage behind it failed.
-    #[error("key store: {0}")]
+    #[error("storage: {0}")]
     Storage(#[from] object_store::Error),
     /// A file that is copied to or from it.
     #[error(transparent)]

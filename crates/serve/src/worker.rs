@@ -8,12 +8,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
 use sordino_fhe::decision::Share;
 use sordino_fhe::params::STANDARD;
 use sordino_model::cost::WeightForm;
@@ -42,6 +43,7 @@ pub struct WorkerOptions {
 type Shelf = BTreeMap<(String, &'static str), Arc<Worker>>;
 
 struct App {
+    share: Share,
     shelf: Shelf,
     /// A request keeps all threads busy: one at a time.
     turn: Semaphore,
@@ -58,9 +60,11 @@ pub fn run_worker(options: WorkerOptions, listening: impl FnOnce(SocketAddr)) ->
         prepare(folder, &options, &mut shelf)?;
     }
     let longest = shelf.values().map(|worker| worker.request_len()).max().unwrap_or(0);
-    let app = Arc::new(App { shelf, turn: Semaphore::new(1) });
+    let app = Arc::new(App { share: options.share, shelf, turn: Semaphore::new(1) });
     let routes = Router::new()
         .route("/healthz", get(async || "alive\n"))
+        .route("/readyz", get(async || "ready\n"))
+        .route("/v1/share", get(held))
         .route("/v1/models/{model}/shares/{protocol}", post(answer))
         .layer(DefaultBodyLimit::max(longest))
         .with_state(app);
@@ -89,7 +93,17 @@ fn prepare(folder: &std::path::Path, options: &WorkerOptions, shelf: &mut Shelf)
             continue;
         }
         match Worker::new(&server, protocol, &STANDARD, options.share, options.weights) {
-            Ok(worker) => _ = shelf.insert((name.clone(), protocol.name()), Arc::new(worker)),
+            Ok(worker) => {
+                if worker.weight_bytes() == 0 {
+                    let share = options.share.to_string();
+                    tracing::warn!(
+                        model = name,
+                        share,
+                        "this share is empty: there are more workers than the model has parts"
+                    );
+                }
+                shelf.insert((name.clone(), protocol.name()), Arc::new(worker));
+            }
             Err(error) => {
                 tracing::warn!(model = name, protocol = protocol.name(), %error, "a protocol is left out");
                 last = Some(error);
@@ -101,6 +115,23 @@ fn prepare(folder: &std::path::Path, options: &WorkerOptions, shelf: &mut Shelf)
         return Err(refuse(last.map_or_else(|| none.into(), Into::into)).into());
     }
     Ok(())
+}
+
+/// What a worker says of itself.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Held {
+    /// Which share, such as `1/2`.
+    pub(crate) share: String,
+    /// Models and protocols.
+    pub(crate) held: Vec<(String, String)>,
+    /// Bytes of the prepared weights.
+    pub(crate) weight_bytes: usize,
+}
+
+async fn held(State(app): State<Arc<App>>) -> Json<Held> {
+    let held = app.shelf.keys().map(|(model, protocol)| (model.clone(), (*protocol).to_owned())).collect();
+    let weight_bytes = app.shelf.values().map(|worker| worker.weight_bytes()).sum();
+    Json(Held { share: app.share.to_string(), held, weight_bytes })
 }
 
 async fn answer(

@@ -7,6 +7,8 @@ use sordino_fhe::FheError;
 use sordino_fhe::decision::Shares;
 use ureq::Agent;
 
+use crate::worker::Held;
+
 /// Between two tries of a worker that does not answer.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Longest reply of a worker, in bytes.
@@ -31,6 +33,7 @@ impl Workers {
     /// The reply of one worker.
     fn reply(&self, address: &str, request: &[u8]) -> Result<Vec<u8>, FheError> {
         let until = Instant::now() + self.patience;
+        let mut told = false;
         loop {
             let reason = match self.tried(address, request) {
                 Ok(Ok(reply)) => return Ok(reply),
@@ -42,7 +45,9 @@ impl Workers {
                 let (found, expected) = (reason, "a worker that `sordino serve --share` runs there");
                 return Err(share(format!("{address} does not answer: {found}; expected {expected}")));
             }
-            tracing::warn!(reason, "a worker does not answer; it is tried again");
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(address, reason, "a worker does not answer; it is tried again");
+            }
             thread::sleep(PAUSE);
         }
     }
@@ -59,6 +64,37 @@ impl Workers {
             code => Err(format!("status {code}")),
         }
     }
+}
+
+/// Looks at workers before any query does. One that does not answer may come; one that holds another share is refused, since every answer would
+/// be.
+///
+/// # Errors
+/// Which worker is not what its place says.
+pub(crate) fn look(addresses: &[String]) -> Result<(), String> {
+    let agent: Agent = Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).build().into();
+    for (number, address) in addresses.iter().enumerate() {
+        let expected = format!("{}/{}", number + 1, addresses.len());
+        if !["http://", "https://"].iter().any(|scheme| address.starts_with(scheme)) {
+            return Err(format!(
+                "worker {expected} is at {address:?}, expected an address such as http://10.0.0.7:7664"
+            ));
+        }
+        let found = agent.get(format!("{}/v1/share", address.trim_end_matches('/'))).call();
+        match found.and_then(|mut response| response.body_mut().read_json::<Held>()) {
+            Ok(held) if held.share == expected => {}
+            Ok(held) => {
+                let found = held.share;
+                return Err(format!(
+                    "{address} holds share {found}, expected {expected}: give one --worker for every share, in their order"
+                ));
+            }
+            Err(error) => {
+                tracing::warn!(address, %error, "a worker does not say what it holds; it is asked all the same")
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Shares for Workers {

@@ -81,7 +81,7 @@ pub(crate) struct Evaluate {
     /// Ask about the tracks of this part alone, one of so many, and leave the answers in --out: the same with --merge writes the results.
     #[arg(long, value_name = "I/N", requires = "out", conflicts_with_all = ["train", "encrypted", "decided"])]
     part: Option<Part>,
-    /// Write the results of parts that were asked with the same options.
+    /// Write the results of parts that were asked with the same options into the same --out.
     #[arg(long, requires = "out", conflicts_with_all = ["part", "train", "encrypted", "decided"])]
     merge: bool,
     #[command(flatten)]

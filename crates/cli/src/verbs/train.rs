@@ -137,11 +137,11 @@ struct PartArgs {
     /// Train in parts, with this folder between them, or storage such as s3://bucket/folder: give --part or --merge.
     #[arg(long, value_name = "DIR")]
     parts: Option<PathBuf>,
-    /// Take the step that is due of one of so many parts. All parts of a step may run at once, on any machine that has the index and the
-    /// folder; a part that failed is run again.
+    /// Take the step that is due of one of so many parts: there are three, clips, covariance and projection, each with a merge behind it. All
+    /// parts of a step may run at once, on any machine that has the index and the folder; a part that failed is run again.
     #[arg(long, value_name = "I/N", requires = "parts")]
     part: Option<Part>,
-    /// Merge what the parts have come to. After the third time, the model is there: that of one run, to the bit.
+    /// Merge what the parts have come to. Behind the third step it saves the model in --out: that of one run, to the bit.
     #[arg(long, requires = "parts", conflicts_with = "part")]
     merge: bool,
 }

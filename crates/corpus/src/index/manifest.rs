@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use sordino_front::FeatureSpec;
 
 use crate::catalogue::hex;
-use crate::files::{self, write_atomically};
+use crate::files::{self, write_beside_others};
 use crate::{Catalogue, CorpusError, IndexOptions, Source};
 
 /// Name of the manifest within an index.
@@ -123,7 +123,7 @@ impl Manifest {
         let path = dir.join(FILE_NAME);
         let signed = || serde_json::to_string_pretty(&Self { sha256: Some(self.checksum()?), ..self.clone() });
         let json = signed().map_err(|error| CorpusError::io(&path, "write")(std::io::Error::other(error)))?;
-        write_atomically(&path, |file| file.write_all(json.as_bytes()))
+        write_beside_others(&path, |file| file.write_all(json.as_bytes()))
     }
 
     /// Whether tracks measured for this manifest, found in `dir`, may stand in an index like `wanted`.

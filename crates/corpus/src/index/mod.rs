@@ -164,7 +164,10 @@ pub fn build_part(
     let stamps: Vec<Option<Stamp>> = catalogue.tracks.par_iter().map(|track| catalogue.stamp(track)).collect();
     let wanted = Indexed { catalogue, stamps: &stamps };
     fs::create_dir_all(dir).map_err(CorpusError::io(dir, "create the index folder"))?;
-    match dir.join(manifest::FILE_NAME).exists() {
+    let begun = || dir.join(manifest::FILE_NAME).exists();
+    let foreign = if begun() { Ok(()) } else { refuse_foreign_files(dir) };
+    // Another part may have begun meanwhile.
+    match begun() {
         true => {
             let earlier = Manifest::read(dir)?;
             earlier.check_same_settings(&manifest, dir)?;
@@ -176,7 +179,7 @@ pub fn build_part(
             }
         }
         false => {
-            refuse_foreign_files(dir)?;
+            foreign?;
             // Every part would write the same.
             manifest.write(dir)?;
             Sounds::write(catalogue, dir)?;

@@ -157,15 +157,19 @@ impl Division {
         gates: &Gates<'_>,
     ) -> Result<Vec<Glwe>, FheError> {
         let (above, below) = bits.split_at(self.above);
-        let request = question.request(below, fourier);
+        let request = question.request(below, shares.count(), fourier);
         let replies = shares.ask(&request)?;
         if replies.len() != shares.count() {
             return Err(FheError::Share { what: format!("{} replies of {} shares", replies.len(), shares.count()) });
         }
         let mut parts: Vec<Option<Vec<Glwe>>> = vec![None; 1 << self.above];
-        for (share, reply) in replies.iter().enumerate() {
-            let own: Vec<usize> = self.parts(share).collect();
-            let mut glwes = read_reply(reply, &request, own.len() * self.width, fourier.size())?.into_iter();
+        for (number, reply) in replies.iter().enumerate() {
+            let own: Vec<usize> = self.parts(number).collect();
+            let share = Share { number, of: shares.count() };
+            let glwes = read_reply(reply, &request, share, own.len() * self.width, fourier.size());
+            // A query is not to blame for what a worker does.
+            let wrong = |error: FheError| FheError::Share { what: format!("the reply of share {share}: {error}") };
+            let mut glwes = glwes.map_err(wrong)?.into_iter();
             for part in own {
                 parts[part] = Some(glwes.by_ref().take(self.width).collect());
             }
@@ -190,12 +194,15 @@ pub(crate) struct Question<'a> {
 const REQUEST: &[u8; 8] = b"sordshq1";
 const REPLY: &[u8; 8] = b"sordshr1";
 const HASH: usize = 32;
+/// Bytes of a number of shares.
+const NUMBER: usize = size_of::<u32>();
 
 impl Question<'_> {
     /// The request of a set of columns at the place that these bits spell, within every part.
-    fn request(&self, bits: &[Ggsw], fourier: &Fourier) -> Vec<u8> {
+    fn request(&self, bits: &[Ggsw], shares: usize, fourier: &Fourier) -> Vec<u8> {
         let mut scratch = fourier.scratch();
-        let mut request = [&REQUEST[..], &self.model.0, &self.plan.0, self.vector].concat();
+        let shares = (shares as u32).to_le_bytes();
+        let mut request = [&REQUEST[..], &shares, &self.model.0, &self.plan.0, self.vector].concat();
         bits.iter().for_each(|bit| bit.write(&mut request, fourier, &mut scratch));
         checksum::seal(&mut request);
         request
@@ -256,7 +263,7 @@ impl ShareServer {
     /// Longest request that there is.
     pub fn request_len(&self) -> usize {
         let selectors = (self.division.bits - self.division.above) * self.selector_len();
-        REQUEST.len() + 2 * HASH + self.vector_len() + selectors + CHECKSUM_BYTES
+        REQUEST.len() + NUMBER + 2 * HASH + self.vector_len() + selectors + CHECKSUM_BYTES
     }
 
     fn vector_len(&self) -> usize {
@@ -272,13 +279,22 @@ impl ShareServer {
     /// # Errors
     /// [`FheError`] for anything that is no request for this model under this plan. Lengths are checked before anything is allocated.
     pub fn answer(&self, request: &[u8]) -> Result<Vec<u8>, FheError> {
-        let (found, expected) = (request.len(), self.request_len());
-        if found != expected {
-            return Err(FheError::Length { found, expected });
-        }
         let rest = request
             .strip_prefix(REQUEST)
             .ok_or(FheError::NotAMessage { what: "another beginning", expected: "request of a coordinator" })?;
+        let (found, expected) = (request.len(), self.request_len());
+        // The number of shares comes first: it decides the length of the rest.
+        let shares = rest.first_chunk().map(|of| u32::from_le_bytes(*of) as usize);
+        if let Some(found) = shares.filter(|shares| *shares != self.share.of) {
+            let expected = self.share.of;
+            return Err(FheError::Share {
+                what: format!("a server of {found} workers asks, expected one of {expected}"),
+            });
+        }
+        if found != expected {
+            return Err(FheError::Length { found, expected });
+        }
+        let rest = &rest[NUMBER..];
         checksum::open(request).ok_or(FheError::Damaged { what: "request of a coordinator" })?;
         let (hashes, rest) = rest.split_at(2 * HASH);
         let hash = |bytes: &[u8]| ModelHash(std::array::from_fn(|i| bytes[i]));
@@ -296,6 +312,7 @@ impl ShareServer {
         let scores = self.scores(vector);
         let at: BTreeMap<usize, &Glwe> = self.columns.iter().copied().zip(&*scores).collect();
         let mut reply = REPLY.to_vec();
+        reply.extend([self.share.number as u32, self.share.of as u32].into_iter().flat_map(u32::to_le_bytes));
         let selected = |(part, column): (usize, usize)| {
             let nodes = self
                 .division
@@ -343,16 +360,23 @@ impl ShareServer {
 }
 
 /// The ciphertexts of a reply to a request.
-fn read_reply(reply: &[u8], request: &[u8], count: usize, ring: usize) -> Result<Vec<Glwe>, FheError> {
+fn read_reply(reply: &[u8], request: &[u8], share: Share, count: usize, ring: usize) -> Result<Vec<Glwe>, FheError> {
+    let said = reply.strip_prefix(REPLY).and_then(|rest| rest.first_chunk::<{ 2 * NUMBER }>());
+    let own = [share.number as u32, share.of as u32];
+    if said.is_some_and(|said| *said != own.map(u32::to_le_bytes).as_flattened()) {
+        return Err(FheError::Share {
+            what: "it is of another share; expected workers in the order of their shares".into(),
+        });
+    }
     let bytes = count * 2 * ring * size_of::<u64>();
-    let (found, expected) = (reply.len(), REPLY.len() + bytes + 2 * CHECKSUM_BYTES);
+    let (found, expected) = (reply.len(), REPLY.len() + 2 * NUMBER + bytes + 2 * CHECKSUM_BYTES);
     if found != expected {
         return Err(FheError::Length { found, expected });
     }
     let what = "reply of a share";
     checksum::open(reply).ok_or(FheError::Damaged { what })?;
     let (payload, sums) = reply.split_at(reply.len() - 2 * CHECKSUM_BYTES);
-    let Some(payload) = payload.strip_prefix(REPLY) else {
+    let Some(payload) = payload.strip_prefix(REPLY).and_then(|rest| rest.get(2 * NUMBER..)) else {
         return Err(FheError::NotAMessage { what: "another beginning", expected: what });
     };
     if sums[..CHECKSUM_BYTES] != request[request.len() - CHECKSUM_BYTES..] {

@@ -90,20 +90,23 @@ fn a_step_taken_again_changes_nothing_and_what_is_missing_is_said() {
 
     // A part of another number, a damaged file, other settings.
     let third = "1/3".parse().unwrap();
-    train_vectors_part(&of(third), &config, third, folder.path(), &Quiet).unwrap();
-    says(merge(), "parts of 2 and of 3");
-    for name in ["clips", "features"] {
-        std::fs::remove_file(folder.path().join(format!("{name}-1-of-3.part"))).unwrap();
-    }
+    let refused = train_vectors_part(&of(third), &config, third, folder.path(), &Quiet).unwrap_err().to_string();
+    assert!(refused.contains("the folder has parts of 2"), "{refused}");
+    let other = TrainConfig { seed: 2, ..config.clone() };
+    let refused = train_vectors_part(&of(parts[0]), &other, parts[0], folder.path(), &Quiet).unwrap_err().to_string();
+    assert!(refused.contains("other settings"), "{refused}");
     let mut damaged = before.clone();
     let last = damaged.len() - 3;
     damaged[last] ^= 1;
     std::fs::write(&file, &damaged).unwrap();
     says(merge(), "damaged");
     std::fs::write(&file, &before).unwrap();
-    let other = TrainConfig { seed: 2, ..config.clone() };
     says(merge_vectors(&nobody(), &other, folder.path(), None, &Quiet), "other settings");
     assert!(matches!(merge(), Ok(Merged::Next(Step::Covariance))));
+    // Lost behind the merge of its step, a file is made again.
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(train_vectors_part(&of(parts[0]), &config, parts[0], folder.path(), &Quiet).unwrap(), Step::Covariance);
+    assert_eq!(std::fs::read(&file).unwrap(), before);
 
     // What cannot go in parts.
     let focused = TrainConfig { focus: 1.0, ..config.clone() };

@@ -121,6 +121,12 @@ fn own_name(name: &str, part: Part) -> String {
     format!("{name}-{}.part", part.to_string().replace('/', "-of-"))
 }
 
+/// The part whose file of some kind has this name.
+fn number(name: &str, kind: &str) -> Option<Part> {
+    let part = name.strip_prefix(kind)?.strip_prefix('-')?.strip_suffix(".part")?;
+    part.replace("-of-", "/").parse().ok()
+}
+
 /// What the first merge finds.
 pub(super) struct Standards {
     pub(super) standard: Standard,
@@ -169,8 +175,7 @@ impl Files {
         for entry in fs::read_dir(&self.folder).map_err(io)? {
             let name = entry.map_err(io)?.file_name();
             let name = name.to_string_lossy();
-            let part = name.strip_prefix(step.shared()).and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".part"));
-            if let Some(part) = part.and_then(|part| part.replace("-of-", "/").parse::<Part>().ok()) {
+            if let Some(part) = number(&name, step.shared()) {
                 *found.entry(part.of()).or_default() += 1;
             }
         }
@@ -182,9 +187,10 @@ impl Files {
             1 => found.keys().copied().next().unwrap_or(1),
             _ => {
                 let counts: Vec<String> = found.keys().map(usize::to_string).collect();
-                return Err(
-                    self.bad(step.shared(), &format!("parts of {} and of {}", counts[0], counts[1..].join(", ")))
-                );
+                return Err(self.bad(
+                    step.shared(),
+                    &format!("parts of {} and of {}: delete those of one", counts[0], counts[1..].join(", ")),
+                ));
             }
         };
         let parts: Vec<Part> = Part::all(of).collect();
@@ -200,6 +206,34 @@ impl Files {
                 ))
             }
         }
+    }
+
+    /// Refuses a part that does not go with what is in the folder: one of another number, of another library, or under other settings.
+    pub(super) fn check(&self, part: Part) -> Result<(), LearnError> {
+        let io = |source| LearnError::PartFile { path: self.folder.clone(), source };
+        for entry in fs::read_dir(&self.folder).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let Some(other) = number(&name, CLIPS) else { continue };
+            if other.of() != part.of() {
+                let reason = format!(
+                    "the folder has parts of {}: give one of those, or delete every file of {} parts, or take an empty folder",
+                    other.of(),
+                    other.of()
+                );
+                return Err(self.bad(&name, &reason));
+            }
+            // Damage is found when it is read.
+            if let Ok(header) = sealed::header::<Header>(&path).map_err(drop) {
+                self.opened(&path, Ok(header))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what a part keeps of its first step is there: its examples, and what merges read of them.
+    pub(super) fn has_clips(&self, part: Part) -> bool {
+        [FEATURES, CLIPS].iter().all(|name| self.folder.join(own_name(name, part)).exists())
     }
 
     /// Says what is wrong with a file.

@@ -54,7 +54,7 @@ pub enum Merged {
 
 /// Takes the step that is due of a part of a library, in the folder that all parts share. Every call for the same library needs the same
 /// settings. Of `table`, the part's tracks have mel power, which [`Part::range`] of its length lists. A step that is taken again gives the
-/// same files.
+/// same files, and what was lost of the first step is made again.
 ///
 /// # Errors
 /// [`LearnError`] as for [`crate::train`]; [`LearnError::Part`] for files of another library or other settings, and for damaged ones.
@@ -149,7 +149,13 @@ fn run_part(
     let job = Job::new(examples, config)?;
     let run =
         TrainingRun { device: config.device.open()?, seed: config.seed, checkpoints: Checkpoints::none(), progress };
+    files.check(part)?;
     let step = files.due();
+    if step != Step::Clips && !files.has_clips(part) {
+        // Files of the first step were lost. They are made again, as they were.
+        let (clips, first) = job.draw(part, &run)?;
+        files.put_clips(part, &clips, &first, &outlines())?;
+    }
     let own = examples.classes().of_part(part);
     let works = |standards: &Standards| examples.works(&standards.songs);
     match step {
