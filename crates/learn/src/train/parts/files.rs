@@ -1,21 +1,21 @@
 //! [`Files`]: what parts and merges leave for each other in a folder.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::{self, File};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use ndarray::{Array1, Array2};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use ndarray::Array2;
+use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
 use sordino_corpus::Part;
 
+use super::arrays::{Arrays, Found};
 use super::rows::{PartRows, RowFiles};
+use super::step::{CLIPS, COVARIANCE, FEATURES, PROJECTION, ROWS, SPACES, STANDARDS, Step, own_name};
 use crate::LearnError;
 use crate::examples::Songs;
-use crate::math::sums::Sums;
 use crate::run::sealed::{self, Unsealed};
 use crate::sound::copies::Outlines;
 use crate::space::scatter::{Moments, Scatter, Standard};
@@ -24,102 +24,6 @@ use crate::train::job::{Clips, Covariance, First, Projection, Spaces};
 use crate::unknown::imitation::Imitation;
 
 const FORMAT: &str = "sordino-part-1";
-
-/// A step of training in parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Step {
-    /// Examples are drawn.
-    Clips,
-    /// How they scatter is added up.
-    Covariance,
-    /// They are put into the space.
-    Projection,
-}
-
-impl Step {
-    /// All of them, in order.
-    pub const ALL: [Self; 3] = [Self::Clips, Self::Covariance, Self::Projection];
-
-    /// The first step that is not merged yet, where `there` says which files are.
-    pub fn due(there: impl Fn(&str) -> bool) -> Self {
-        let merged = |step: &Self| step.merged().is_some_and(&there);
-        Self::ALL.into_iter().find(|step| !merged(step)).unwrap_or(Self::Projection)
-    }
-
-    /// Files that the merge reads, of those that there are.
-    pub fn merges<'a>(self, there: impl IntoIterator<Item = &'a String>) -> Vec<String> {
-        let earlier: &[&str] = match self {
-            Self::Clips => &[],
-            Self::Covariance => &[STANDARDS],
-            Self::Projection => &[STANDARDS, SPACES, CLIPS, ROWS],
-        };
-        let wanted = |name: &&String| {
-            earlier.contains(&name.as_str())
-                || name.split_once('-').is_some_and(|(what, _)| what == self.shared() || earlier.contains(&what))
-        };
-        there.into_iter().filter(wanted).cloned().collect()
-    }
-
-    /// Files that a part reads, of those in the folder: first those of the merge before, then its own of earlier steps.
-    pub fn reads(self, part: Part) -> Vec<String> {
-        let (merged, own) = match self {
-            Self::Clips => (&[][..], &[][..]),
-            Self::Covariance => (&[STANDARDS][..], &[FEATURES][..]),
-            Self::Projection => (&[STANDARDS, SPACES][..], &[FEATURES][..]),
-        };
-        merged.iter().map(|&name| name.into()).chain(own.iter().map(|name| own_name(name, part))).collect()
-    }
-
-    /// Files that a part writes: first those that merges read, then those that only the part itself does. `rows` says whether the last merge
-    /// learns anything from all examples.
-    pub fn writes(self, part: Part, rows: bool) -> (Vec<String>, Vec<String>) {
-        let merged = [self.shared()].into_iter().chain((self == Self::Projection && rows).then_some(ROWS));
-        let own = (self == Self::Clips).then_some(FEATURES);
-        let name = |name| own_name(name, part);
-        (merged.map(name).collect(), own.map(name).into_iter().collect())
-    }
-
-    /// What a part's file is called that its merge reads.
-    fn shared(self) -> &'static str {
-        match self {
-            Self::Clips => CLIPS,
-            Self::Covariance => COVARIANCE,
-            Self::Projection => PROJECTION,
-        }
-    }
-
-    /// The file that the merge writes behind it; none behind the last.
-    pub fn merged(self) -> Option<&'static str> {
-        match self {
-            Self::Clips => Some(STANDARDS),
-            Self::Covariance => Some(SPACES),
-            Self::Projection => None,
-        }
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Clips => "clips",
-            Self::Covariance => "covariance",
-            Self::Projection => "projection",
-        })
-    }
-}
-
-const FEATURES: &str = "features";
-const CLIPS: &str = "clips";
-const STANDARDS: &str = "standards.part";
-const COVARIANCE: &str = "covariance";
-const SPACES: &str = "spaces.part";
-const PROJECTION: &str = "projection";
-const ROWS: &str = "rows";
-
-fn own_name(name: &str, part: Part) -> String {
-    format!("{name}-{}.part", part.to_string().replace('/', "-of-"))
-}
 
 /// The part whose file of some kind has this name.
 fn number(name: &str, kind: &str) -> Option<Part> {
@@ -471,72 +375,3 @@ impl Files {
 
 /// What the sums of a scatter are called.
 const SCATTER: [&str; 4] = ["weight", "sum", "within", "between"];
-
-/// Named arrays to be written.
-#[derive(Default)]
-struct Arrays(Vec<(String, Dtype, Vec<usize>, Vec<u8>)>);
-
-impl Arrays {
-    fn put(&mut self, name: &str, array: &Array2<f32>) {
-        let bytes = array.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.0.push((name.into(), Dtype::F32, array.shape().to_vec(), bytes));
-    }
-
-    fn put_row(&mut self, name: &str, row: &Array1<f32>) {
-        self.put(name, &row.clone().insert_axis(ndarray::Axis(0)));
-    }
-
-    fn put_integers(&mut self, name: &str, values: &[u32]) {
-        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.0.push((name.into(), Dtype::U32, vec![values.len()], bytes));
-    }
-
-    fn put_sums(&mut self, name: &str, sums: &Sums) {
-        let halves = sums.halves();
-        let bytes = halves.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.0.push((name.into(), Dtype::I64, vec![halves.len()], bytes));
-    }
-
-    fn bytes(&self) -> Option<Vec<u8>> {
-        let views: Option<Vec<(&str, TensorView<'_>)>> = self
-            .0
-            .iter()
-            .map(|(name, dtype, shape, bytes)| {
-                Some((name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).ok()?))
-            })
-            .collect();
-        safetensors::serialize(views?, None).ok()
-    }
-}
-
-/// Named arrays that were read.
-struct Found<'a>(SafeTensors<'a>);
-
-impl Found<'_> {
-    fn of(&self, name: &str, dtype: Dtype) -> Option<TensorView<'_>> {
-        self.0.tensor(name).ok().filter(|view| view.dtype() == dtype)
-    }
-
-    fn array(&self, name: &str) -> Option<Array2<f32>> {
-        let view = self.of(name, Dtype::F32)?;
-        let &[rows, width] = view.shape() else { return None };
-        let (numbers, _) = view.data().as_chunks();
-        let values = numbers.iter().map(|&number| f32::from_le_bytes(number)).collect();
-        Array2::from_shape_vec((rows, width), values).ok()
-    }
-
-    fn row(&self, name: &str) -> Option<Array1<f32>> {
-        let array = self.array(name)?;
-        (array.nrows() == 1).then(|| array.row(0).to_owned())
-    }
-
-    fn integers(&self, name: &str) -> Option<Vec<u32>> {
-        let (numbers, _) = self.of(name, Dtype::U32)?.data().as_chunks();
-        Some(numbers.iter().map(|&number| u32::from_le_bytes(number)).collect())
-    }
-
-    fn sums(&self, name: &str) -> Option<Sums> {
-        let (numbers, _) = self.of(name, Dtype::I64)?.data().as_chunks();
-        Sums::of_halves(&numbers.iter().map(|&number| i64::from_le_bytes(number)).collect::<Vec<_>>())
-    }
-}

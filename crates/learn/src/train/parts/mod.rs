@@ -12,11 +12,13 @@
 //! its seed and place alone. A part needs memory for its own examples. The merge needs it for the rows of the model and, where something is learned
 //! by descent, reads examples from the parts' files.
 
+mod arrays;
 mod files;
 mod rows;
+mod step;
 mod vectors;
 
-pub use files::Step;
+pub use step::Step;
 pub use vectors::{merge_vectors, train_vectors_part};
 
 use std::collections::BTreeSet;

@@ -5,8 +5,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use sordino_corpus::Part;
 
-use super::files::{Files, Step};
-use super::{Merged, merge, run_part};
+use super::files::Files;
+use super::{Merged, Step, merge, run_part};
 use crate::examples::Examples;
 use crate::run::progress::Progress;
 use crate::sound::copies::Outlines;
