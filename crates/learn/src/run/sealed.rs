@@ -87,6 +87,7 @@ pub(crate) fn read<H: DeserializeOwned>(path: &Path) -> Result<(H, Vec<u8>), Uns
     Ok((header, body))
 }
 
-fn hex(hash: &[u8]) -> String {
+/// Lower-case hexadecimal, as digests stand in headers and names of runs.
+pub(crate) fn hex(hash: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -12,6 +12,7 @@ use crate::examples::{Examples as _, Songs};
 use crate::math::random::stream;
 use crate::run::checkpoint::Checkpoints;
 use crate::run::progress::Progress;
+use crate::run::sealed::hex;
 use crate::run::training_run::TrainingRun;
 use crate::sound::clip_examples::ClipExamples;
 use crate::sound::{AugmentedClips, Clips, embedding};
@@ -102,5 +103,5 @@ fn identity(clips: &dyn Clips, spec: &FeatureSpec, config: &TrainConfig, folder:
             hash.update(value.to_le_bytes());
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }

@@ -9,6 +9,7 @@ use crate::examples::{Examples, Purpose};
 use crate::math::random::stream;
 use crate::run::checkpoint::Checkpoints;
 use crate::run::progress::Progress;
+use crate::run::sealed::hex;
 use crate::run::training_run::TrainingRun;
 use crate::{FloatModel, LearnError, TrainConfig};
 
@@ -52,5 +53,5 @@ fn identity(examples: &dyn Examples, config: &TrainConfig, folder: &Path) -> Res
             hash.update(value.to_le_bytes());
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }

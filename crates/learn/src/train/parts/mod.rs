@@ -35,6 +35,7 @@ use super::sound::{enough, library};
 use crate::examples::{Examples, Songs};
 use crate::run::checkpoint::Checkpoints;
 use crate::run::progress::Progress;
+use crate::run::sealed::hex;
 use crate::run::training_run::TrainingRun;
 use crate::sound::clip_examples::ClipExamples;
 use crate::sound::copies::Outlines;
@@ -119,7 +120,7 @@ fn of_sound(
         hash.update(clip.name.as_bytes());
         clip.samples.iter().for_each(|sample| hash.update(sample.to_le_bytes()));
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }
 
 /// Settings under which nobody trains in parts.

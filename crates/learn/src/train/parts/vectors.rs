@@ -9,6 +9,7 @@ use super::files::Files;
 use super::{Merged, Step, merge, run_part};
 use crate::examples::Examples;
 use crate::run::progress::Progress;
+use crate::run::sealed::hex;
 use crate::sound::copies::Outlines;
 use crate::{LearnError, TrainConfig};
 
@@ -45,5 +46,5 @@ pub fn merge_vectors(
 fn files(examples: &dyn Examples, config: &TrainConfig, folder: &Path) -> Result<Files, LearnError> {
     let json = serde_json::to_vec(&(config, examples.classes(), examples.width(), examples.distinct_rounds()));
     let json = json.map_err(|error| LearnError::Part { path: folder.into(), reason: error.to_string() })?;
-    Files::new(folder, Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect())
+    Files::new(folder, hex(&Sha256::digest(json)))
 }
