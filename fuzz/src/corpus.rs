@@ -5,10 +5,12 @@ use std::io::Cursor;
 use std::sync::LazyLock;
 
 use indicatif::ProgressBar;
+use ndarray::{Array1, Array2, Array3};
 use sha2::{Digest, Sha256};
 use sordino_corpus::{IndexOptions, index, synth};
-use sordino_front::FeatureSpec;
+use sordino_front::{Activation, Conv1d, FeatureSpec, Layer, Network, Pool, Step};
 use sordino_model::Bundle;
+use sordino_model::files::network_to_bytes;
 
 use crate::{SPREAD, TALKS, common};
 
@@ -38,6 +40,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "secret_key" => vec![secret.to_bytes()],
         "client_half" => files(&client_half()),
         "server_half" => files(&server_half()),
+        "network" => network().into_iter().collect(),
         "index" => {
             let files = index_files().iter().enumerate();
             files.map(|(place, (_, whole))| [&[place as u8], &whole[..]].concat()).collect()
@@ -84,6 +87,26 @@ pub(crate) fn with_file(half: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
 /// The client's half of a small model, as one byte string.
 pub(crate) fn client_half() -> Vec<u8> {
     HALVES.0.clone()
+}
+
+/// The file of a small network.
+fn network() -> Option<Vec<u8>> {
+    let bands = 4;
+    let conv = |out: usize, into: usize| Conv1d {
+        weight: Array3::from_elem((out, into, 3), 0.5),
+        bias: Array1::zeros(out),
+        stride: 1,
+        dilation: 1,
+        padding: 1,
+    };
+    let steps = vec![
+        Step::Standardise { mean: Array1::zeros(bands), inv_std: Array1::ones(bands) },
+        Step::Conv1d(conv(3, bands)),
+        Step::Residual(vec![Step::Conv1d(conv(3, 3)), Step::Activation(Activation::Relu)]),
+    ];
+    let affine = Layer::Affine { weight: Array2::ones((2, 6)), bias: Array1::zeros(2) };
+    let network = Network::new(bands, steps, Pool::MeanMax, vec![affine, Layer::UnitNorm]).ok()?;
+    network_to_bytes(&network).ok()
 }
 
 /// The server's half.

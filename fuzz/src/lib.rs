@@ -21,6 +21,7 @@ use sordino_fhe::decision::{Share, Shares};
 use sordino_fhe::params::INSECURE_N512;
 use sordino_fhe::{ClientKey, EvaluationKey, FheError, Plan, SecretKey, ServerKey};
 use sordino_model::cost::WeightForm;
+use sordino_model::files::{network_from_bytes, network_to_bytes};
 use sordino_model::{ClientModel, Protocol, ServerModel};
 use sordino_service::{Client, Hello, Message, Server, ServiceError, Worker};
 
@@ -43,6 +44,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("secret_key", secret_key),
     ("client_half", client_half),
     ("server_half", server_half),
+    ("network", network),
     ("index", index),
     #[cfg(feature = "lab")]
     ("run_toml", run_toml),
@@ -238,6 +240,14 @@ pub fn server_half(bytes: &[u8]) {
     let _ = ServerModel::from_bytes(bytes);
     if let Some(half) = corpus::with_file(&corpus::server_half(), bytes) {
         let _ = ServerModel::from_bytes(&half);
+    }
+}
+
+/// The file of a network that was learned elsewhere.
+pub fn network(bytes: &[u8]) {
+    if let Ok(network) = network_from_bytes(bytes) {
+        let again = network_to_bytes(&network).and_then(|bytes| network_from_bytes(&bytes));
+        assert!(again.is_ok_and(|again| again == network));
     }
 }
 

@@ -1,7 +1,7 @@
 """Naming under fully homomorphic encryption: of music, and of anything that has a vector of features.
 
 ``EncryptedClassifier`` is a scikit-learn classifier. ``Client`` and ``Server`` are its halves, which speak bytes; ``Model`` holds both.
-``RemoteClient`` asks a server over HTTP.
+``RemoteClient`` asks a server over HTTP. ``sordino.network`` takes an embedding network of one's own.
 """
 
 from sordino._sordino import (
@@ -9,6 +9,7 @@ from sordino._sordino import (
     Client,
     EvaluationKey,
     Model,
+    Network,
     RemoteClient,
     SecretKey,
     Server,
@@ -17,6 +18,7 @@ from sordino._sordino import (
     __version__,
     decode,
     default_settings,
+    log_mel,
     train,
 )
 
@@ -26,6 +28,7 @@ __all__ = [
     "EncryptedClassifier",
     "EvaluationKey",
     "Model",
+    "Network",
     "RemoteClient",
     "SecretKey",
     "Server",
@@ -33,6 +36,7 @@ __all__ = [
     "Worker",
     "decode",
     "default_settings",
+    "log_mel",
     "train",
 ]
 

@@ -1,6 +1,6 @@
 """The Rust core. Arrays and bytes in, arrays and bytes out; what takes long runs without the interpreter's lock."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Literal, final
 
@@ -219,11 +219,41 @@ class Worker:
     def answer(self, request: bytes) -> bytes:
         """Answers one request with one reply."""
 
+@final
+class Network:
+    """An embedding network that runs in the clear on every client; ``sordino.network`` builds one."""
+
+    @staticmethod
+    def assemble(description: str, arrays: Mapping[str, npt.NDArray[np.float32]]) -> Network:
+        """Puts a network together from its description, which is JSON, and its arrays by their names. Raises ``SordinoError``."""
+    @staticmethod
+    def load(path: str | PathLike[str]) -> Network:
+        """Opens the network in a file."""
+    def save(self, path: str | PathLike[str]) -> None:
+        """Saves the network as a file, which ``sordino train --network`` takes."""
+    def embed(self, log_mel: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """The embedding of one log-mel spectrogram, shape (frames, bands): shape (width,)."""
+    @property
+    def width(self) -> int:
+        """Numbers in an embedding."""
+    @property
+    def bands(self) -> int:
+        """Mel bands that go in."""
+    @property
+    def min_frames(self) -> int:
+        """Fewest frames that leave something to pool."""
+
 def run(arguments: Sequence[str]) -> int:
     """Runs the ``sordino`` program with these arguments, the first of which is its name; returns its exit code."""
 
 def decode(path: str | PathLike[str], rate: int, *, seconds: float = 1.0) -> npt.NDArray[np.float32]:
     """Decodes a sound file to mono samples of ``rate`` Hz, shape (n,), between -1 and 1. ``seconds`` is the shortest that is taken."""
+
+def log_mel(samples: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """The log-mel spectrogram of mono samples of 8,000 Hz, shape (frames, 64): 31.25 frames a second, of mean 0 over the clip.
+
+    It is what a network of one's own takes. A model hears clips of its query's length: give as many samples.
+    """
 
 def default_settings(effort: _Effort) -> str:
     """The settings of an effort, as JSON."""

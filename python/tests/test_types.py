@@ -39,9 +39,9 @@ def test_examples_of_docstrings_run():
 def test_examples_of_the_readme_run(capsys):
     text = (ROOT / "crates/python/README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names = {}
-    # The others hear a clip, ask a server of somebody's own and want a cluster: `test_sound.py`, `test_remote.py` and `test_ray.py` have them.
+    # The others hear a clip, ask a server or want a network of somebody's own, and want a cluster: `test_sound.py`, `test_remote.py`, `test_network.py` and `test_ray.py` have them.
     for block in blocks[:2]:
         exec(compile(block, "README.md", "exec"), names)
     accuracy = float(capsys.readouterr().out.splitlines()[0])

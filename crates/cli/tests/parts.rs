@@ -4,9 +4,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use ndarray::{Array1, Array3};
+use sordino_front::{Activation, Conv1d, Network, Pool, Step};
+use sordino_model::files::network_to_bytes;
+
 /// Three blocks of tracks and two shards of an index.
 const TRACKS: &str = "140";
-const EFFORT: [&str; 6] = ["--effort", "quick", "--config", "few.toml", "--split-seed", "3"];
+const EFFORT: [&str; 8] =
+    ["--effort", "quick", "--config", "few.toml", "--split-seed", "3", "--network", "own.safetensors"];
+
+/// A network of somebody's own, so that parts hear through one as the whole does.
+fn network(bias: f32) -> Vec<u8> {
+    let weight = Array3::from_shape_fn((4, 64, 3), |(out, band, tap)| ((out + 3 * band + 7 * tap) % 5) as f32 / 5.0);
+    let conv = Conv1d { weight, bias: Array1::from_elem(4, bias), stride: 2, dilation: 1, padding: 0 };
+    let steps = vec![Step::Conv1d(conv), Step::Activation(Activation::Relu)];
+    network_to_bytes(&Network::new(64, steps, Pool::MeanStd, vec![]).unwrap()).unwrap()
+}
 
 /// A folder of settings for a small model, in which programs are run.
 struct Place(tempfile::TempDir);
@@ -15,6 +28,7 @@ impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("few.toml"), "clips_per_track = 8\nleast_clips = 0\nunknown.clips = 1\n").unwrap();
+        fs::write(folder.path().join("own.safetensors"), network(0.0)).unwrap();
         Self(folder)
     }
 
@@ -84,6 +98,11 @@ fn parts_give_what_one_run_gives() {
         place.run(&[&parts[..], &["--merge"]].concat());
     }
     place.same("whole/model", "parts/model");
+    // Parts of another network do not go on, although its file has the same name.
+    fs::write(place.0.path().join("own.safetensors"), network(0.5)).unwrap();
+    let other = place.try_run(&[&parts[..], &["--part", "1/2"]].concat()).unwrap_err();
+    assert!(other.contains("other settings"), "{other}");
+    fs::write(place.0.path().join("own.safetensors"), network(0.0)).unwrap();
     // The same through storage that is no folder to the program, and holds no more than the parts' files.
     fs::create_dir(place.0.path().join("bucket")).unwrap();
     let bucket = format!("file://{}", place.0.path().join("bucket").display());

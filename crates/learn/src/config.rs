@@ -1,8 +1,12 @@
 //! [`TrainConfig`]: every setting of a training run, saved beside the weights.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use sordino_audio::{AugmentSpec, Level};
 use sordino_corpus::CropSplit;
+use sordino_front::Network;
+use sordino_model::files::read_network;
 
 use crate::LearnError;
 use crate::clusters::kmeans::ClusterSettings;
@@ -77,8 +81,10 @@ pub struct TrainConfig {
     pub device: DeviceChoice,
     /// Of sound: how clips are disturbed.
     pub augment: AugmentSpec,
-    /// Of sound: the embedding network; none for the statistics alone.
+    /// Of sound: the embedding network to learn; none for the statistics alone.
     pub embedding: Option<EmbeddingSettings>,
+    /// Of sound: the file of an embedding network that was learned elsewhere; `models/README.md` says what it holds.
+    pub network: Option<PathBuf>,
     /// Clustering.
     pub clusters: ClusterSettings,
     /// Routing stages.
@@ -127,6 +133,7 @@ impl TrainConfig {
             device: DeviceChoice::Cpu,
             augment: AugmentSpec::level(Level::Medium),
             embedding: None,
+            network: None,
             clusters: ClusterSettings::default(),
             router: RouterSettings { hidden: vec![hidden], most_steps, ..router },
             tracks: LastStageSettings { descent: track_descent, ..tracks },
@@ -178,6 +185,17 @@ impl TrainConfig {
         self.train_seconds.map_or(CropSplit::UnseenOffset, heard)
     }
 
+    /// The network that was learned elsewhere, where there is one.
+    ///
+    /// # Errors
+    /// [`LearnError::Network`] for a file that holds none.
+    pub fn own_network(&self) -> Result<Option<Network>, LearnError> {
+        let opened = |path: &PathBuf| {
+            read_network(path).map_err(|source| LearnError::Network { path: path.clone(), source: Box::new(source) })
+        };
+        self.network.as_ref().map(opened).transpose()
+    }
+
     /// Checks the settings against each other; [`crate::train`] does so first.
     ///
     /// # Errors
@@ -189,8 +207,11 @@ impl TrainConfig {
         if self.clips_per_track < 2 {
             return bad("clips_per_track", self.clips_per_track.to_string(), "at least 2");
         }
-        if !self.statistics && self.embedding.is_none() {
+        if !self.statistics && self.embedding.is_none() && self.network.is_none() {
             return bad("statistics", "false".into(), "true where there is no embedding network");
+        }
+        if let (Some(_), Some(path)) = (&self.embedding, &self.network) {
+            return bad("network", path.display().to_string(), "none where an embedding is to be learned");
         }
         if self.train_seconds.is_some_and(|seconds| !(seconds > 0.0 && seconds.is_finite())) {
             return bad("train_seconds", format!("{:?}", self.train_seconds), "a positive number, or none");

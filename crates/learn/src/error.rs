@@ -103,6 +103,14 @@ pub enum LearnError {
     /// The two halves do not identify together.
     #[error(transparent)]
     Pair(#[from] sordino_model::PairError),
+    /// A file that is no network.
+    #[error("network {path}: {source}")]
+    Network {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<sordino_model::files::FileError>,
+    },
     /// A checkpoint that cannot be read or written.
     #[error("checkpoint {path}: {source}")]
     CheckpointFile {

@@ -10,6 +10,7 @@ mod half;
 mod keys;
 mod learning;
 mod model;
+mod network;
 mod parts;
 mod program;
 mod protocol;
@@ -37,11 +38,13 @@ mod _sordino {
     #[pymodule_export]
     use super::model::Model;
     #[pymodule_export]
+    use super::network::Network;
+    #[pymodule_export]
     use super::parts::{descends, merge_parts, merged_file, part_files, part_labels, train_part};
     #[pymodule_export]
     use super::program::run;
     #[pymodule_export]
     use super::remote::RemoteClient;
     #[pymodule_export]
-    use super::sound::decode;
+    use super::sound::{decode, log_mel};
 }

@@ -67,6 +67,10 @@ pub(crate) struct SettingArgs {
     /// learned then, unless a --config with `public_routing = true` asks for both. Such a model has too many clusters for decided, and routed finds less with it.
     #[arg(long)]
     public_routing: bool,
+    /// The file of an embedding network of one's own, learned elsewhere: its numbers stand beside the hand-made statistics. The Python
+    /// package saves one with `Network.save`.
+    #[arg(long, value_name = "FILE")]
+    network: Option<PathBuf>,
     /// Seed of everything random in training.
     #[arg(long, value_name = "SEED")]
     train_seed: Option<u64>,
@@ -94,7 +98,10 @@ impl SettingArgs {
         config.spill = self.spill.unwrap_or(config.spill);
         config.passage_hop = self.passage_hop.unwrap_or(config.passage_hop);
         config.seed = self.train_seed.unwrap_or(config.seed);
+        config.network = self.network.clone().or(config.network);
         config.validate()?;
+        // It is opened again where it is used; a file that is none is refused before anything long.
+        config.own_network()?;
         Ok(config)
     }
 }
@@ -110,7 +117,8 @@ fn parse_clusters(text: &str) -> anyhow::Result<Vec<usize>> {
 /// Train a model from an index: features, clusters, quantisation-aware classifiers, unknown threshold.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  sordino train --index runs/index --out models/mine\n  \
-    sordino train --index runs/fma --out models/fma --noise esc50/ --ir rooms/ --clusters 158 --spill 2\n\n\
+    sordino train --index runs/fma --out models/fma --noise esc50/ --ir rooms/ --clusters 158 --spill 2\n  \
+    sordino train --index runs/fma --out models/fma --network mine.safetensors\n\n\
     On several machines, or with less memory: three times, all parts and then a merge, with the same options\n  \
     sordino train --index runs/fma --out models/fma --parts runs/parts --part 1/8\n  \
     sordino train --index runs/fma --out models/fma --parts runs/parts --merge")]

@@ -5,7 +5,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use sordino_audio::{ImpulseBank, NoiseBank};
 use sordino_corpus::MelTable;
-use sordino_front::FeatureSpec;
+use sordino_front::{FeatureSpec, Network};
+use sordino_model::files::network_to_bytes;
 
 use super::learn;
 use crate::examples::{Examples as _, Songs};
@@ -68,15 +69,19 @@ pub fn train_on(
     if found < FEWEST {
         return Err(LearnError::TooFew { what: "tracks", found, expected: FEWEST });
     }
+    let own = config.own_network()?;
     let checkpoints = match checkpoints {
-        Some(folder) => Checkpoints::new(folder, identity(clips, spec, config, folder)?, config.checkpoint_every)?,
+        Some(folder) => {
+            let identity = identity(clips, spec, config, own.as_ref(), folder)?;
+            Checkpoints::new(folder, identity, config.checkpoint_every)?
+        }
         None => Checkpoints::none(),
     };
     let device = config.device.open()?.autodiff();
     let run = TrainingRun { device, seed: config.seed, checkpoints, progress };
-    let network =
+    let learned =
         config.embedding.as_ref().map(|settings| embedding::train(clips, spec, settings, &run)).transpose()?;
-    let examples = ClipExamples::new(clips, spec, config.statistics, network)?;
+    let examples = ClipExamples::new(clips, spec, config.statistics, learned.or(own))?;
     let songs = examples.songs();
     enough(&songs)?;
     learn(&examples, songs, config, &run)
@@ -90,13 +95,20 @@ pub(super) fn enough(songs: &Songs) -> Result<(), LearnError> {
     Ok(())
 }
 
-/// What two runs must share to share checkpoints: settings, and some of the sound.
-fn identity(clips: &dyn Clips, spec: &FeatureSpec, config: &TrainConfig, folder: &Path) -> Result<String, LearnError> {
+/// What two runs must share to share checkpoints: settings, a network's weights, and some of the sound.
+fn identity(
+    clips: &dyn Clips,
+    spec: &FeatureSpec,
+    config: &TrainConfig,
+    network: Option<&Network>,
+    folder: &Path,
+) -> Result<String, LearnError> {
     const SAMPLES: usize = 16;
     let json = serde_json::to_vec(&(spec, config, clips.passages()))
         .map_err(|error| LearnError::Checkpoint { path: folder.into(), reason: error.to_string() })?;
     let mut hash = Sha256::new();
     hash.update(json);
+    hash.update(weights(config, network)?);
     let passages = clips.passages().len();
     for i in 0..SAMPLES.min(passages) {
         for value in clips.draw(i * passages / SAMPLES.min(passages), &mut stream(config.seed, i as u64))? {
@@ -104,4 +116,11 @@ fn identity(clips: &dyn Clips, spec: &FeatureSpec, config: &TrainConfig, folder:
         }
     }
     Ok(hex(&hash.finalize()))
+}
+
+/// A network's file, by which runs with different weights are told apart; empty where there is none.
+pub(super) fn weights(config: &TrainConfig, network: Option<&Network>) -> Result<Vec<u8>, LearnError> {
+    let path = config.network.clone().unwrap_or_default();
+    let bytes = network.map(network_to_bytes).transpose();
+    Ok(bytes.map_err(|source| LearnError::Network { path, source: Box::new(source) })?.unwrap_or_default())
 }

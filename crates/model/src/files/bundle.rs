@@ -56,10 +56,24 @@ impl<'a, N: AsRef<str>, B: Into<Cow<'a, [u8]>>> FromIterator<(N, B)> for Bundle<
     }
 }
 
+/// What every description begins with.
 #[derive(Deserialize)]
-struct Preamble {
+pub(super) struct Preamble {
     format: String,
     version: u64,
+}
+
+impl Preamble {
+    /// Refuses the description in `file` where it is of another kind or version.
+    pub(super) fn check(self, file: &'static str, format: &'static str, version: u64) -> Result<(), FileError> {
+        if self.format != format {
+            return Err(FileError::Format { file, found: self.format, expected: format });
+        }
+        if self.version != version {
+            return Err(FileError::Version { file, found: self.version, expected: version });
+        }
+        Ok(())
+    }
 }
 
 impl<'a> Bundle<'a> {
@@ -156,12 +170,7 @@ impl<'a> Bundle<'a> {
     pub(crate) fn model<T: DeserializeOwned>(&self, format: &'static str, version: u64) -> Result<T, FileError> {
         let json = self.file(MODEL)?;
         let preamble: Preamble = serde_json::from_slice(json).map_err(FileError::json(MODEL))?;
-        if preamble.format != format {
-            return Err(FileError::Format { file: MODEL, found: preamble.format, expected: format });
-        }
-        if preamble.version != version {
-            return Err(FileError::Version { file: MODEL, found: preamble.version, expected: version });
-        }
+        preamble.check(MODEL, format, version)?;
         serde_json::from_slice(json).map_err(FileError::json(MODEL))
     }
 }

@@ -2,10 +2,11 @@
 
 use ndarray::Array1;
 use serde::{Deserialize, Serialize};
-use sordino_front::{Activation, Conv1d, FeatureSpec, Front, FrontError, Head, Layer, Network, Pool, Quantiser, Step};
+use sordino_front::{FeatureSpec, Front, FrontError, Head, Quantiser};
 
 use super::bundle::{Bundle, LABELS, MODEL, WEIGHTS};
 use super::error::FileError;
+use super::network::{LayerDescription, NetworkDescription, put_layers, put_network, take_layers, take_network};
 use super::stages::{put_stages, take_stages};
 use super::tensors::{Reader, Writer};
 use crate::stage::HierarchyShape;
@@ -41,14 +42,6 @@ struct Description {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NetworkDescription {
-    steps: Vec<StepDescription>,
-    pool: Pool,
-    layers: Vec<LayerDescription>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct HeadDescription {
     name: String,
     layers: Vec<LayerDescription>,
@@ -69,108 +62,6 @@ struct OutlineDescription {
     /// Absent where there is no such test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lead: Option<Lead>,
-}
-
-/// A layer without its numbers, which are the tensors named after its place.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum LayerDescription {
-    Affine,
-    Standardise,
-    Activation(Activation),
-    UnitNorm,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-enum StepDescription {
-    Conv1d { stride: usize, dilation: usize, padding: usize },
-    Activation(Activation),
-    Standardise,
-    Residual(Vec<StepDescription>),
-}
-
-fn put_layers(writer: &mut Writer, part: &str, layers: &[Layer]) -> Vec<LayerDescription> {
-    let layers = layers.iter().enumerate().map(|(i, layer)| {
-        let part = format!("{part}.layers.{i}");
-        match layer {
-            Layer::Affine { weight, bias } => {
-                writer.put(format!("{part}.weight"), weight);
-                writer.put(format!("{part}.bias"), bias);
-                LayerDescription::Affine
-            }
-            Layer::Standardise { mean, inv_std } => {
-                writer.put(format!("{part}.mean"), mean);
-                writer.put(format!("{part}.inv_std"), inv_std);
-                LayerDescription::Standardise
-            }
-            Layer::Activation(f) => LayerDescription::Activation(*f),
-            Layer::UnitNorm => LayerDescription::UnitNorm,
-        }
-    });
-    layers.collect()
-}
-
-fn take_layers(reader: &mut Reader<'_>, part: &str, layers: Vec<LayerDescription>) -> Result<Vec<Layer>, FileError> {
-    let layers = layers.into_iter().enumerate().map(|(i, layer)| {
-        let part = format!("{part}.layers.{i}");
-        Ok(match layer {
-            LayerDescription::Affine => Layer::Affine {
-                weight: reader.take(&format!("{part}.weight"))?,
-                bias: reader.take(&format!("{part}.bias"))?,
-            },
-            LayerDescription::Standardise => Layer::Standardise {
-                mean: reader.take(&format!("{part}.mean"))?,
-                inv_std: reader.take(&format!("{part}.inv_std"))?,
-            },
-            LayerDescription::Activation(f) => Layer::Activation(f),
-            LayerDescription::UnitNorm => Layer::UnitNorm,
-        })
-    });
-    layers.collect()
-}
-
-fn put_steps(writer: &mut Writer, part: &str, steps: &[Step]) -> Vec<StepDescription> {
-    let steps = steps.iter().enumerate().map(|(i, step)| {
-        let part = format!("{part}.steps.{i}");
-        match step {
-            Step::Conv1d(Conv1d { weight, bias, stride, dilation, padding }) => {
-                writer.put(format!("{part}.weight"), weight);
-                writer.put(format!("{part}.bias"), bias);
-                StepDescription::Conv1d { stride: *stride, dilation: *dilation, padding: *padding }
-            }
-            Step::Activation(f) => StepDescription::Activation(*f),
-            Step::Standardise { mean, inv_std } => {
-                writer.put(format!("{part}.mean"), mean);
-                writer.put(format!("{part}.inv_std"), inv_std);
-                StepDescription::Standardise
-            }
-            Step::Residual(steps) => StepDescription::Residual(put_steps(writer, &part, steps)),
-        }
-    });
-    steps.collect()
-}
-
-fn take_steps(reader: &mut Reader<'_>, part: &str, steps: Vec<StepDescription>) -> Result<Vec<Step>, FileError> {
-    let steps = steps.into_iter().enumerate().map(|(i, step)| {
-        let part = format!("{part}.steps.{i}");
-        Ok(match step {
-            StepDescription::Conv1d { stride, dilation, padding } => Step::Conv1d(Conv1d {
-                weight: reader.take(&format!("{part}.weight"))?,
-                bias: reader.take(&format!("{part}.bias"))?,
-                stride,
-                dilation,
-                padding,
-            }),
-            StepDescription::Activation(f) => Step::Activation(f),
-            StepDescription::Standardise => Step::Standardise {
-                mean: reader.take(&format!("{part}.mean"))?,
-                inv_std: reader.take(&format!("{part}.inv_std"))?,
-            },
-            StepDescription::Residual(steps) => Step::Residual(take_steps(reader, &part, steps)?),
-        })
-    });
-    steps.collect()
 }
 
 fn put_outline(writer: &mut Writer, part: &str, outline: &ClientHierarchy) -> OutlineDescription {
@@ -244,11 +135,7 @@ fn encode(model: &ClientModel) -> Result<Bundle<'static>, ServerError> {
         spec: front.spec().ok().cloned(),
         vectors: front.spec().is_err().then(|| front.width()),
         statistics: front.has_statistics(),
-        network: front.network().map(|network| NetworkDescription {
-            steps: put_steps(&mut writer, "network", network.steps()),
-            pool: network.pool(),
-            layers: put_layers(&mut writer, "network", network.layers()),
-        }),
+        network: front.network().map(|network| put_network(&mut writer, network)),
         heads: (front.heads().iter().enumerate())
             .map(|(i, head)| HeadDescription {
                 name: head.name().into(),
@@ -277,11 +164,7 @@ fn decode(half: &Bundle<'_>) -> Result<ClientModel, FileError> {
         spec.validate().map_err(FrontError::from)?;
     }
     let network = match (description.network, &description.spec) {
-        (Some(network), Some(spec)) => {
-            let steps = take_steps(&mut reader, "network", network.steps)?;
-            let layers = take_layers(&mut reader, "network", network.layers)?;
-            Some(Network::new(spec.mel_bands, steps, network.pool, layers)?)
-        }
+        (Some(network), Some(spec)) => Some(take_network(&mut reader, spec.mel_bands, network)?),
         (Some(_), None) => return Err(FileError::Input),
         (None, _) => None,
     };

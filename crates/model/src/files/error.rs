@@ -57,7 +57,7 @@ pub enum FileError {
         expected: ModelHash,
     },
     /// A file of another kind.
-    #[error("{file} has format {found:?}, expected {expected:?}: is this the other half of the model?")]
+    #[error("{file} has format {found:?}, expected {expected:?}: is this another file of a model?")]
     Format {
         /// The file.
         file: &'static str,
@@ -65,6 +65,14 @@ pub enum FileError {
         found: String,
         /// The format needed.
         expected: &'static str,
+    },
+    /// A file of arrays that says nothing of a network.
+    #[error(
+        "its metadata have no entry {key:?}, expected the description of a network: save it with the package's Network.save"
+    )]
+    NoNetwork {
+        /// The key.
+        key: &'static str,
     },
     /// A model from another version of this program.
     #[error(

@@ -25,6 +25,7 @@ mod bundle;
 mod client;
 mod error;
 mod held_out;
+mod network;
 pub(crate) mod server;
 mod stages;
 mod tensors;
@@ -39,6 +40,7 @@ pub use bundle::Bundle;
 use bundle::write;
 pub use error::FileError;
 pub use held_out::{HeldOut, load_held_out};
+pub use network::{assemble_network, network_from_bytes, network_to_bytes, read_network};
 
 use crate::{Card, ClientModel, MAX_SCORE, ServerModel};
 

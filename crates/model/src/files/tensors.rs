@@ -77,9 +77,24 @@ impl Writer {
 
     /// The file. The same arrays always give the same bytes.
     pub(crate) fn finish(self) -> Result<Vec<u8>, ServerError> {
-        let views = self.0.iter().map(|(name, tensor)| (name.as_str(), tensor));
-        Ok(safetensors::serialize(views, None)?)
+        self.serialised(None)
     }
+
+    /// The same with one entry of metadata.
+    pub(crate) fn finish_with(self, key: &str, value: String) -> Result<Vec<u8>, ServerError> {
+        self.serialised(Some(HashMap::from([(key.into(), value)])))
+    }
+
+    fn serialised(self, metadata: Option<HashMap<String, String>>) -> Result<Vec<u8>, ServerError> {
+        let views = self.0.iter().map(|(name, tensor)| (name.as_str(), tensor));
+        Ok(safetensors::serialize(views, metadata)?)
+    }
+}
+
+/// An entry of the metadata of a file.
+pub(crate) fn metadata(bytes: &[u8], key: &str) -> Result<Option<String>, FileError> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes)?;
+    Ok(metadata.metadata().as_ref().and_then(|entries| entries.get(key).cloned()))
 }
 
 /// Arrays of a file that was read; each must be taken once.

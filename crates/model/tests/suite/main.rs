@@ -9,6 +9,7 @@ mod files;
 mod fixture;
 mod hostile;
 mod libraries;
+mod networks;
 mod pairs;
 mod sample;
 mod stages;

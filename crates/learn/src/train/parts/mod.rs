@@ -28,10 +28,11 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use sordino_audio::{ImpulseBank, NoiseBank};
 use sordino_corpus::{MelTable, Part};
+use sordino_front::Network;
 
 use super::conclude;
 use super::job::{Covariance, Gathered, Job, Projection};
-use super::sound::{enough, library};
+use super::sound::{enough, library, weights};
 use crate::examples::{Examples, Songs};
 use crate::run::checkpoint::Checkpoints;
 use crate::run::progress::Progress;
@@ -71,8 +72,9 @@ pub fn train_part(
     progress: &dyn Progress,
 ) -> Result<Step, LearnError> {
     let clips = library(table, noise, impulses, config)?;
-    let examples = ClipExamples::new(&clips, table.spec(), config.statistics, None)?;
-    let files = Files::new(folder, of_sound(table, noise, impulses, config, folder)?)?;
+    let own = config.own_network()?;
+    let files = Files::new(folder, of_sound(table, noise, impulses, config, own.as_ref(), folder)?)?;
+    let examples = ClipExamples::new(&clips, table.spec(), config.statistics, own)?;
     let outlines = || Outlines::of(table, part.range(table.len()));
     run_part(&examples, config, part, &files, &outlines, progress)
 }
@@ -92,8 +94,9 @@ pub fn merge_parts(
     progress: &dyn Progress,
 ) -> Result<Merged, LearnError> {
     let clips = library(table, noise, impulses, config)?;
-    let examples = ClipExamples::new(&clips, table.spec(), config.statistics, None)?;
-    let files = Files::new(folder, of_sound(table, noise, impulses, config, folder)?)?;
+    let own = config.own_network()?;
+    let files = Files::new(folder, of_sound(table, noise, impulses, config, own.as_ref(), folder)?)?;
+    let examples = ClipExamples::new(&clips, table.spec(), config.statistics, own)?;
     let songs = |outlines: Outlines| {
         let candidates = outlines.candidates(table.spec());
         let tracks = candidates.iter().flat_map(|&(one, other, _)| [one, other]).collect();
@@ -104,18 +107,20 @@ pub fn merge_parts(
     merge(&examples, config, &files, &songs, checkpoints, progress)
 }
 
-/// What all calls for one library share: settings, tracks, noise and rooms.
+/// What all calls for one library share: settings, a network's weights, tracks, noise and rooms.
 fn of_sound(
     table: &MelTable,
     noise: &NoiseBank,
     impulses: &ImpulseBank,
     config: &TrainConfig,
+    network: Option<&Network>,
     folder: &Path,
 ) -> Result<String, LearnError> {
     let tracks: Vec<(u32, usize)> = (0..table.len()).map(|at| (table.track(at).id, table.frames(at))).collect();
     let json = serde_json::to_vec(&(table.spec(), config, tracks));
     let json = json.map_err(|error| LearnError::Part { path: folder.into(), reason: error.to_string() })?;
     let mut hash = Sha256::new_with_prefix(json);
+    hash.update(weights(config, network)?);
     for clip in noise.clips().iter().chain(impulses.clips()) {
         hash.update(clip.name.as_bytes());
         clip.samples.iter().for_each(|sample| hash.update(sample.to_le_bytes()));
