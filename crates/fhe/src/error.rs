@@ -76,6 +76,14 @@ pub enum FheError {
         /// Stages of the model.
         expected: usize,
     },
+    /// Cells of samples that do not fit their ring.
+    #[error("raw: a cell and its lags have {found} samples, expected at most the ring degree {ring}, a power of two")]
+    Cell {
+        /// Samples of a cell, and lags.
+        found: usize,
+        /// Ring degree.
+        ring: usize,
+    },
     /// An answer that names no track.
     #[error("reply: it names no track of this model; the key or the server is not the one that the query was for")]
     NoTrack,

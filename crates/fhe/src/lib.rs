@@ -28,6 +28,7 @@ mod measured;
 pub mod noise;
 pub mod params;
 mod protocol;
+pub mod raw;
 mod ring;
 pub mod scores;
 mod wire;

@@ -52,6 +52,25 @@ pub const STANDARD: ParameterSet = ParameterSet {
     refresh: SmallKey { dimension: LweDimension(720), noise_log2: 50 },
 };
 
+/// The ring in which samples are encrypted for [`crate::raw`]: that of `V1_4_PARAM_MESSAGE_1_CARRY_4_KS_PBS_GAUSSIAN_2M128` of tfhe, `N = 4096`,
+/// 128-bit security. Its noise is a Gaussian of deviation 2^-62, or 4 units; `TUniform(3)` has 4.6. The small keys are those of [`STANDARD`]; only its
+/// comparisons are used.
+pub const SAMPLES: ParameterSet = ParameterSet {
+    id: ParameterId(2),
+    name: "tfhe-v1_4-message-1-carry-4-2m128-ring",
+    polynomial_size: PolynomialSize(4096),
+    glwe_noise_log2: 3,
+    ..STANDARD
+};
+
+/// A small ring for tests of [`crate::raw`]: fast, and breakable on a laptop.
+pub const INSECURE_SAMPLES_N512: ParameterSet = ParameterSet {
+    id: ParameterId(0xff03),
+    name: "insecure-samples-n512",
+    glwe_noise_log2: SAMPLES.glwe_noise_log2,
+    ..INSECURE_N512
+};
+
 /// A small ring for tests: fast, and breakable on a laptop.
 pub const INSECURE_N512: ParameterSet = insecure(ParameterId(0xff01), "insecure-n512", 512);
 
@@ -115,6 +134,7 @@ const fn insecure(id: ParameterId, name: &'static str, ring: usize) -> Parameter
 #[cfg(test)]
 mod tests {
     use tfhe::shortint::parameters::ClassicPBSParameters;
+    use tfhe::shortint::parameters::v1_4::V1_4_PARAM_MESSAGE_1_CARRY_4_KS_PBS_GAUSSIAN_2M128;
     use tfhe::shortint::parameters::v1_8::{
         V1_8_PARAM_GPU_KREYVIUM_MESSAGE_1_CARRY_0_TUNIFORM_2M128 as BIT_CONSTANT,
         V1_8_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128 as STANDARD_CONSTANT,
@@ -131,6 +151,18 @@ mod tests {
 
     fn small_key(p: ClassicPBSParameters) -> SmallKey {
         SmallKey { dimension: p.lwe_dimension, noise_log2: t_uniform(p.lwe_noise_distribution) }
+    }
+
+    #[test]
+    fn samples_are_in_the_ring_of_a_constant_and_no_less_noisy() {
+        let constant = V1_4_PARAM_MESSAGE_1_CARRY_4_KS_PBS_GAUSSIAN_2M128;
+        assert_eq!(constant.polynomial_size, SAMPLES.polynomial_size);
+        assert_eq!(constant.glwe_dimension, SAMPLES.glwe_dimension());
+        let DynamicDistribution::Gaussian(noise) = constant.glwe_noise_distribution else { panic!("no Gaussian") };
+        // In units of 2^-64.
+        let deviation = noise.std * 64f64.exp2();
+        assert!((3.9..4.1).contains(&deviation));
+        assert!(crate::noise::Noise::new(&SAMPLES).fresh().sqrt() > deviation);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod hash;
 pub mod layout;
 mod lead;
 mod protocol;
+pub mod raw;
 mod reach;
 pub mod stage;
 

@@ -23,10 +23,24 @@ impl Lookup {
         self.keyswitch.bytes() + self.rotation.bytes()
     }
 
-    /// Keyswitch, modulus switch and blind rotation of every input, with a table for each, all of one extension; in batches over
-    /// `threads` threads. A batch is begun where `go_on` says so, and missing from the result where it does not.
+    /// [`Lookup::rotate_from`] by its own keyswitch.
     pub(crate) fn rotate(
         &self,
+        tables: &[&Table],
+        inputs: &[Lwe],
+        fourier: &Fourier,
+        threads: usize,
+        go_on: impl Fn() -> bool + Sync,
+    ) -> Vec<Glwe> {
+        self.rotate_from(&self.keyswitch, tables, inputs, fourier, threads, go_on)
+    }
+
+    /// Keyswitch, modulus switch and blind rotation of every input, with a table for each, all of one extension; in batches over
+    /// `threads` threads. The keyswitch may lead from another ring's key to this small key. A batch is begun where `go_on` says so, and missing from
+    /// the result where it does not.
+    pub(crate) fn rotate_from(
+        &self,
+        keyswitch: &KeyswitchKey,
         tables: &[&Table],
         inputs: &[Lwe],
         fourier: &Fourier,
@@ -41,7 +55,7 @@ impl Lookup {
                 return Vec::new();
             }
             let (inputs, tables) = (&inputs[part(i)..part(i + 1)], &tables[part(i)..part(i + 1)]);
-            let small = self.keyswitch.switch(inputs);
+            let small = keyswitch.switch(inputs);
             let exponents: Vec<Exponents> =
                 tables.iter().zip(&small).map(|(table, lwe)| table.exponents(lwe)).collect();
             self.rotation.rotate_each(tables, &exponents, fourier, &mut fourier.scratch())

@@ -169,7 +169,7 @@ impl EvaluationKey {
 }
 
 /// `p`, which is wiped, times the weight of every level, most significant first.
-fn at_every_level(mut p: Vec<u64>, gadget: Gadget) -> Vec<u64> {
+pub(crate) fn at_every_level(mut p: Vec<u64>, gadget: Gadget) -> Vec<u64> {
     let levels = (1..=gadget.levels).map(|level| gadget.weight(level));
     let out = levels.flat_map(|weight| p.iter().map(move |x| x.wrapping_mul(weight))).collect();
     wipe(&mut p);

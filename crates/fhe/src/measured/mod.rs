@@ -3,6 +3,7 @@
 mod decisions;
 mod exact;
 mod malicious;
+mod raw;
 mod scores;
 mod tournaments;
 

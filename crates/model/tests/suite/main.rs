@@ -11,5 +11,6 @@ mod hostile;
 mod libraries;
 mod networks;
 mod pairs;
+mod raw;
 mod sample;
 mod stages;

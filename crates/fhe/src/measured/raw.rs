@@ -1,0 +1,150 @@
+//! The encrypted front beside the same front on plain integers, and its noise beside the formulas.
+
+use std::sync::{Arc, LazyLock};
+
+use sordino_model::raw::{RawFront, RawSpec};
+use tfhe::core_crypto::prelude::*;
+
+use super::{Keys, REAL, Random, SMALL, TORUS};
+use crate::SecretKey;
+use crate::params::{INSECURE_SAMPLES_N512, ParameterSet, SAMPLES};
+use crate::raw::{RawClient, RawKey, RawMachine, RawNoise, RawServerKey};
+use crate::ring::glwe::{Lwe, difference};
+
+/// A key of samples beside a key of comparisons.
+struct Ears {
+    samples: Arc<SecretKey>,
+    raw: RawServerKey,
+}
+
+impl Ears {
+    fn new(parameters: &'static ParameterSet, keys: &Keys, seed: u64) -> Self {
+        let samples = Arc::new(SecretKey::generate_from_insecure_seed(parameters, seed));
+        let raw = RawKey::generate_from_insecure_seed(&samples, &keys.secret, seed).unwrap().expand();
+        Self { samples, raw }
+    }
+
+    fn phase(&self, lwe: &Lwe) -> u64 {
+        decrypt_lwe_ciphertext(&self.samples.glwe().as_lwe_secret_key(), lwe).0
+    }
+}
+
+static REAL_EARS: LazyLock<Ears> = LazyLock::new(|| Ears::new(&SAMPLES, &REAL, 8));
+
+/// A front in which every band holds what coloured noise has in it.
+fn front(spec: RawSpec) -> RawFront {
+    let reference = vec![1.0; spec.bands];
+    RawFront::mel(spec, &reference).unwrap()
+}
+
+fn small_spec() -> RawSpec {
+    RawSpec { cell: 448, cells: 6, taps: 64, bands: 8, product_log2: 26, ..RawSpec::default() }
+}
+
+/// Noise whose loudness changes from cell to cell, with a spectrum that falls as that of music does.
+fn sound(spec: &RawSpec, random: &mut Random<'_>) -> Vec<f32> {
+    let mut before = 0.0;
+    let sample = |i: usize| {
+        let loudness = 1.0 + (i / spec.cell * 7 % 5) as f64;
+        before = 0.9 * before + random.unit() * loudness;
+        before as f32
+    };
+    (0..spec.query_samples()).map(sample).collect()
+}
+
+/// Measured variance of energies over that of the formula, over several queries.
+fn energies(front: &RawFront, keys: &Keys, ears: &Ears, queries: u64) -> f64 {
+    let machine = RawMachine::new(front, &ears.raw, &keys.server, 40).unwrap();
+    let mut client = RawClient::new(ears.samples.clone(), front.spec().clone()).unwrap().with_insecure_seed(3);
+    let noise = RawNoise::new(ears.samples.parameters(), keys.secret.parameters());
+    let mut random = keys.random(11);
+    let mut squares = Vec::new();
+    for _ in 0..queries {
+        let samples = front.spec().samples(&sound(front.spec(), &mut random)).unwrap();
+        let found = machine.energies(&client.encrypt(&samples).unwrap()).unwrap();
+        for (i, (found, clear)) in found.iter().zip(front.energies(&samples)).enumerate() {
+            let expected = (clear as u64).wrapping_mul(1 << (64 - front.spec().product_log2));
+            let error = ears.phase(found).wrapping_sub(expected) as i64 as f64;
+            squares.push(error * error / noise.energy(front, i % front.spec().bands));
+        }
+    }
+    squares.iter().sum::<f64>() / squares.len() as f64
+}
+
+#[test]
+fn energies_are_as_noisy_as_the_formula_says() {
+    let front = front(small_spec());
+    // The formula takes the heaviest key, and a `k` of which no frequency is missing: measured is between a quarter and three quarters.
+    for keys in SMALL.iter() {
+        let ears = Ears::new(&INSECURE_SAMPLES_N512, keys, 5);
+        let ratio = energies(&front, keys, &ears, 4);
+        assert!((0.2..1.0).contains(&ratio), "{ratio}");
+    }
+    let real = self::front(RawSpec { cells: 5, ..RawSpec::default() });
+    let ratio = energies(&real, &REAL, &REAL_EARS, 1);
+    assert!((0.2..1.0).contains(&ratio), "{ratio}");
+}
+
+/// How many deviations an input of a table may be off.
+const DEVIATIONS: f64 = 5.0;
+
+#[test]
+fn levels_and_differences_are_those_of_the_clear_front() {
+    let spec = RawSpec { cells: 6, bands: 8, ..RawSpec::default() };
+    let front = front(spec.clone());
+    let unit_log2 = 54;
+    let machine = RawMachine::new(&front, &REAL_EARS.raw, &REAL.server, unit_log2).unwrap();
+    let mut client = RawClient::new(REAL_EARS.samples.clone(), spec.clone()).unwrap().with_insecure_seed(4);
+    let samples = spec.samples(&sound(&spec, &mut REAL.random(12))).unwrap();
+    let query = client.encrypt(&samples).unwrap();
+    assert_eq!(query.len(), client.query_bytes());
+    let noise = RawNoise::new(&SAMPLES, REAL.secret.parameters());
+    let energy = f64::from(spec.product_log2).exp2() / TORUS;
+    let decrypted = |lwe: &Lwe, unit: u64| (REAL.phase(lwe) as i64 as f64 / unit as f64).round() as i32;
+
+    let (large, small) = machine.levels(&machine.energies(&query).unwrap());
+    let mut levels = Vec::new();
+    for (i, clear) in front.energies(&samples).into_iter().enumerate() {
+        let off = (DEVIATIONS * noise.level(&front, i % spec.bands).sqrt() * energy) as i64;
+        // One energy more or less decides nothing, but where the table turns round both ends are the same level.
+        let bounds = [clear - off, clear, clear + off].map(|energy| front.levels().of_energy(energy));
+        let found = decrypted(&large[i], machine.difference_unit());
+        assert!(bounds.iter().min() <= Some(&found) && Some(&found) <= bounds.iter().max(), "{i}: {found}, {bounds:?}");
+        assert_eq!(found, decrypted(&small[i], 1 << unit_log2), "{i}: the same index, of two tables");
+        levels.push(found);
+    }
+
+    let pairs: Vec<(usize, usize)> = (spec.bands..levels.len()).map(|i| (i, i - spec.bands)).collect();
+    let inputs = pairs.iter().map(|&(i, j)| difference(&large[i], &large[j])).collect();
+    let step = 2.0 * machine.difference_unit() as f64;
+    let most = (0.5 + DEVIATIONS * noise.difference().sqrt() / step) as i32;
+    for (found, (i, j)) in machine.differences(inputs).iter().zip(pairs) {
+        let clear = (levels[i] - levels[j]).abs() / 2;
+        assert!((decrypted(found, 1 << unit_log2) - clear).abs() <= most, "{i}: {clear} to within {most}");
+    }
+}
+
+#[test]
+fn features_are_sums_of_what_is_looked_up() {
+    let spec = RawSpec { cells: 6, bands: 4, ..RawSpec::default() };
+    let front = front(spec.clone());
+    let machine = RawMachine::new(&front, &REAL_EARS.raw, &REAL.server, 54).unwrap();
+    let mut client = RawClient::new(REAL_EARS.samples.clone(), spec.clone()).unwrap().with_insecure_seed(5);
+    // A loud tone in every other cell: no level is near a step, and no difference is.
+    let tone = |i: usize| {
+        ((i as f32 * 0.9).sin() + 0.3 * (i as f32 * 2.1).sin())
+            * if (i / spec.cell).is_multiple_of(2) { 1.0 } else { 0.1 }
+    };
+    let samples = spec.samples(&(0..spec.query_samples()).map(tone).collect::<Vec<f32>>()).unwrap();
+    let query = client.encrypt(&samples).unwrap();
+    let (found, work) = machine.features(&query).unwrap();
+    assert_eq!((found.len(), work.rotations), (spec.width(), 4 * 6 + spec.tables()));
+    let clear = front.features(&samples);
+    let most = f64::from(front.levels().most());
+    for (i, (found, &clear)) in found.iter().zip(&clear).enumerate() {
+        let value = REAL.phase(found) as i64 as f64 / 54f64.exp2();
+        assert!((value - clear as f64).abs() < 0.1 * most * spec.cells as f64, "{i}: {value:.1} against {clear}");
+    }
+    assert!(machine.features(&query[1..]).is_err());
+    assert!(client.encrypt(&samples[1..]).is_err());
+}

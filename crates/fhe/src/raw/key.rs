@@ -1,0 +1,145 @@
+//! [`RawKey`]: what a server needs besides an evaluation key to work on samples.
+
+use sordino_front::threads;
+use tfhe::core_crypto::prelude::Polynomial;
+
+use crate::keys::gadgets::DecisionGadgets;
+use crate::keys::keyswitch::SeededKeyswitchKey;
+use crate::keys::pieces::at_every_level;
+use crate::keys::secret::wipe;
+use crate::params::{ParameterSet, SmallKey};
+use crate::ring::automorphism::automorphism;
+use crate::ring::gadget::Gadget;
+use crate::ring::random::Random;
+use crate::wire::seeded;
+use crate::{FheError, SecretKey};
+
+/// Digits of the products that bring an autocorrelation back under the key of the samples.
+pub(super) const RELINEARISE: Gadget = Gadget::new(8, 6);
+/// Bits of a body: all of them, because the noise of this ring is a few units.
+const BODY_BITS: u32 = 64;
+
+/// Public: encryptions of `s(X^-1)` and `s s(X^-1)` under the samples' key `s`, and of `s` under the small key of comparisons.
+pub struct RawKey {
+    parameters: &'static ParameterSet,
+    small: SmallKey,
+    /// The two polynomials at every level of [`RELINEARISE`], each a seeded list.
+    relinearise: [Vec<u8>; 2],
+    keyswitch: SeededKeyswitchKey,
+}
+
+impl RawKey {
+    /// The key that leads from samples under `samples` to comparisons under `secret`, with the system's randomness.
+    ///
+    /// # Errors
+    /// [`FheError::Parameters`] for keys whose small keys differ.
+    pub fn generate(samples: &SecretKey, secret: &SecretKey) -> Result<Self, FheError> {
+        Self::draw(samples, secret, Random::from_system())
+    }
+
+    /// The same from a seed, for tests that must be repeatable.
+    ///
+    /// # Errors
+    /// Those of [`RawKey::generate`].
+    #[cfg(any(test, feature = "insecure"))]
+    pub fn generate_from_insecure_seed(samples: &SecretKey, secret: &SecretKey, seed: u64) -> Result<Self, FheError> {
+        Self::draw(samples, secret, Random::from_insecure_seed("raw key", seed))
+    }
+
+    fn draw(samples: &SecretKey, secret: &SecretKey, mut random: Random) -> Result<Self, FheError> {
+        let (p, q) = (samples.parameters(), secret.parameters());
+        if p.compare != q.compare {
+            return Err(FheError::Parameters { found: p.id.0, expected: q.id.0 });
+        }
+        let inverse = inverse(samples.glwe().as_ref());
+        let square = samples.times(&Polynomial::from_container(inverse.clone()));
+        let seeds = [random.fork(), random.fork()];
+        let relinearise = threads::map(vec![inverse, square].into_iter().zip(seeds).collect(), |(p, mut random)| {
+            let mut messages = at_every_level(p, RELINEARISE);
+            let mut out = Vec::new();
+            seeded::encrypt(samples, &messages, BODY_BITS, &mut random, &mut out);
+            wipe(&mut messages);
+            out
+        });
+        let Ok(relinearise) = <[Vec<u8>; 2]>::try_from(relinearise) else { unreachable!("there are two") };
+        let gadget = DecisionGadgets::STANDARD.compare_keyswitch;
+        let seeds = [random.seed(), random.seed()];
+        let keyswitch = SeededKeyswitchKey::encrypt(samples, q.compare, secret.compare(), gadget, seeds);
+        Ok(Self { parameters: p, small: q.compare, relinearise, keyswitch })
+    }
+
+    /// Bytes of a key under these parameters of the samples.
+    pub fn wire_bytes(parameters: &ParameterSet) -> usize {
+        let block = seeded::seeded_len(RELINEARISE.levels as usize, parameters.ring(), BODY_BITS);
+        2 * block + SeededKeyswitchKey::wire_bytes(parameters, DecisionGadgets::STANDARD.compare_keyswitch)
+    }
+
+    /// The key as bytes: both relinearisations, then the keyswitch.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [&self.relinearise[0][..], &self.relinearise[1], self.keyswitch.as_bytes()].concat()
+    }
+
+    /// The parameters of the samples.
+    pub fn parameters(&self) -> &'static ParameterSet {
+        self.parameters
+    }
+}
+
+/// `p(X^-1)`.
+pub(super) fn inverse(p: &[u64]) -> Vec<u64> {
+    let mut out = vec![0; p.len()];
+    automorphism(p, 2 * p.len() - 1, &mut out);
+    out
+}
+
+#[cfg(feature = "server")]
+pub use expanded::RawServerKey;
+
+#[cfg(feature = "server")]
+mod expanded {
+    use super::*;
+    use crate::bootstrap::keyswitch::KeyswitchKey;
+    use crate::ring::fourier::Fourier;
+    use crate::ring::ggsw::{GadgetKey, transform};
+    use crate::ring::glwe::Glwe;
+    use crate::wire::expansion;
+
+    /// A [`RawKey`] expanded.
+    pub struct RawServerKey {
+        pub(crate) fourier: Fourier,
+        /// By `s(X^-1)`.
+        pub(crate) inverse: GadgetKey,
+        /// By `s s(X^-1)`.
+        pub(crate) square: GadgetKey,
+        pub(crate) keyswitch: KeyswitchKey,
+    }
+
+    impl RawKey {
+        /// Expands the key for use.
+        pub fn expand(&self) -> RawServerKey {
+            let ring = self.parameters.ring();
+            let fourier = Fourier::new(ring);
+            let relinearise = |bytes: &[u8]| {
+                let rows = expansion::expand(bytes, RELINEARISE.levels as usize, ring, BODY_BITS);
+                GadgetKey::new(
+                    RELINEARISE,
+                    transform(rows.iter().map(Glwe::as_slice), &fourier, &mut fourier.scratch()),
+                )
+            };
+            let gadget = DecisionGadgets::STANDARD.compare_keyswitch;
+            RawServerKey {
+                inverse: relinearise(&self.relinearise[0]),
+                square: relinearise(&self.relinearise[1]),
+                keyswitch: KeyswitchKey::expand(&self.keyswitch, self.parameters, self.small, gadget),
+                fourier,
+            }
+        }
+    }
+
+    impl RawServerKey {
+        /// Memory that the key takes.
+        pub fn bytes(&self) -> usize {
+            self.inverse.bytes() + self.square.bytes() + self.keyswitch.bytes()
+        }
+    }
+}

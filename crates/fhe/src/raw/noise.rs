@@ -1,0 +1,74 @@
+//! [`RawNoise`]: the variance of every step of the encrypted front by formula, in units of the torus `Z / 2^64`, squared. `docs/raw-audio.md` derives them; a test
+//! measures each on several keys.
+
+use sordino_model::Resolution;
+use sordino_model::raw::RawFront;
+
+use super::key::RELINEARISE;
+use crate::noise::{DecisionNoise, Noise};
+use crate::params::ParameterSet;
+
+/// Noise of the encrypted front, for samples and comparisons under these parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct RawNoise {
+    ring: f64,
+    samples: Noise,
+    keyswitch: DecisionNoise,
+    decisions: DecisionNoise,
+}
+
+impl RawNoise {
+    /// The formulas for samples under `samples` and tables under `parameters`.
+    pub fn new(samples: &ParameterSet, parameters: &ParameterSet) -> Self {
+        Self {
+            ring: samples.ring() as f64,
+            samples: Noise::new(samples),
+            keyswitch: DecisionNoise::new(samples, Resolution::Standard),
+            decisions: DecisionNoise::new(parameters, Resolution::Standard),
+        }
+    }
+
+    /// One coefficient of an autocorrelation but the first: `t (e k' + e' k)`, where `e` is the noise of a fresh ciphertext and `k` counts how often its phase goes
+    /// round the torus. A phase is a sum of as many uniform masks as the key has ones, so `k` has a twelfth of that as its variance; and of the message that `e` meets.
+    /// An upper estimate for bands: a binary key has half of its energy in its mean, so half of `k` is at the lowest frequency, which no band lets through.
+    pub fn product(&self, front: &RawFront) -> f64 {
+        let spec = front.spec();
+        let rounds = (1.0 + self.samples.weight()) / 12.0;
+        let scale = 4f64.powi(spec.product_log2 as i32);
+        let sample = (f64::from(spec.sample_max) / f64::from(spec.clip)).powi(2);
+        2.0 * self.ring * self.samples.fresh() * scale * rounds + 2.0 * spec.cell as f64 * sample * self.samples.fresh()
+    }
+
+    /// What relinearisation adds to a coefficient: digits through the noise of the key and the transform, and what the digits do not hold, times a key
+    /// whose coefficients are at most those of `s s(X^-1)`, a quarter of the ring degree on average.
+    pub fn relinearisation(&self) -> f64 {
+        let base = 2f64.powi(RELINEARISE.base_log as i32);
+        let digits = f64::from(RELINEARISE.levels) * self.ring * (base * base + 2.0) / 12.0;
+        let rest = self.samples.truncation(RELINEARISE.base_log * RELINEARISE.levels);
+        let square = self.ring * (self.ring / 4.0).powi(2);
+        2.0 * (digits * self.samples.fresh() + self.samples.fourier(digits)) + rest * (self.samples.weight() + square)
+    }
+
+    /// The energy of one band: every lag but the first adds its noise, and the first twice, because there both parts of the noise are the same number.
+    pub fn energy(&self, front: &RawFront, band: usize) -> f64 {
+        let squared = |w: &i32| f64::from(*w).powi(2);
+        let (first, rest) = front.band(band).split_at(1);
+        let norm: f64 = rest.iter().map(squared).sum::<f64>() + 2.0 * first.iter().map(squared).sum::<f64>();
+        norm * (self.product(front) + self.relinearisation())
+    }
+
+    /// What the table of levels gets wrong of an energy: its own noise, the keyswitch, and the modulus switch.
+    pub fn level(&self, front: &RawFront, band: usize) -> f64 {
+        self.energy(front, band) + self.keyswitch.compare_keyswitch() + self.decisions.compare_modulus_switch(1.0)
+    }
+
+    /// What the table of differences gets wrong of a difference: the noise of both levels, the keyswitch, and the modulus switch.
+    pub fn difference(&self) -> f64 {
+        2.0 * self.table() + self.decisions.compare_keyswitch() + self.decisions.compare_modulus_switch(1.0)
+    }
+
+    /// What comes out of a table.
+    pub fn table(&self) -> f64 {
+        self.decisions.compare_rotation()
+    }
+}

@@ -1,0 +1,119 @@
+//! [`RawFront`]: a front end that runs encrypted, so that a client needs nothing but its samples.
+//!
+//! A client at [`RawSpec::sample_rate`] rounds its samples to a few bits and encrypts them, a *cell* of some 3,840 to a ciphertext. What follows is the
+//! server's, and in this module it is plain integers, the reference for the encrypted one:
+//!
+//! | step | gives | shape |
+//! |---|---|---|
+//! | autocorrelation of a cell | `r[k] = sum_i x[i] x[i + k]` | `[cells, taps]` |
+//! | bands: a public linear map | energies `E[b] = sum_k W[b, k] r[k]` | `[cells, bands]` |
+//! | a table: the logarithm, on a few bits | levels `v`, odd integers | `[cells, bands]` |
+//! | a table: absolute differences over some cells | `abs(v[c + lag] - v[c]) / 2` | `[cells - lag, bands]` for every lag |
+//! | sums over cells | features | `[bands (1 + lags)]` |
+//!
+//! By the Wiener-Khinchin theorem the power spectrum is the Fourier transform of the autocorrelation, so the energy that a mel band lets through is linear in
+//! `r`. One product of ciphertexts stands for a whole Fourier transform, and no complex number is ever encrypted.
+
+mod levels;
+mod spec;
+
+pub use levels::Levels;
+pub use spec::{RawError, RawSpec};
+
+/// The public part of a raw model: how samples become features.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawFront {
+    spec: RawSpec,
+    /// Shape `[bands, taps]`.
+    weights: Vec<i32>,
+    levels: Levels,
+}
+
+impl RawFront {
+    /// A front whose band `b` has the weights `weights[b taps..]` on the autocorrelation.
+    ///
+    /// # Errors
+    /// [`RawError`] for a spec out of range, or weights of another shape.
+    pub fn new(spec: RawSpec, weights: Vec<i32>) -> Result<Self, RawError> {
+        spec.validate()?;
+        let expected = spec.bands * spec.taps;
+        if weights.len() != expected {
+            return Err(RawError {
+                field: "weights",
+                found: weights.len().to_string(),
+                expected: expected.to_string(),
+            });
+        }
+        let levels = Levels::new(&spec);
+        Ok(Self { spec, weights, levels })
+    }
+
+    /// Mel bands whose average energy over the library is `reference`, in units of the energy that white noise of the sound's power has there; shape `[bands]`.
+    /// A reference that a band reaches on average lies [`RawSpec::headroom_db`] below what it can hold.
+    ///
+    /// # Errors
+    /// [`RawError`] for a spec out of range, or references that are not positive, or another number of them.
+    pub fn mel(spec: RawSpec, reference: &[f64]) -> Result<Self, RawError> {
+        spec.validate()?;
+        if reference.len() != spec.bands || !reference.iter().all(|r| *r > 0.0 && r.is_finite()) {
+            let (found, expected) = (format!("{reference:?}"), format!("{} positive numbers", spec.bands));
+            return Err(RawError { field: "reference", found, expected });
+        }
+        let full = 2f64.powi(spec.product_log2 as i32 - 1) / 10f64.powf(spec.headroom_db / 10.0);
+        let rows = spec.responses().into_iter().zip(reference);
+        // `spec.power()` is what `r[0]` is on average.
+        let weights = rows.flat_map(|(row, r)| {
+            let gain = full / (r * spec.power());
+            row.into_iter().map(move |w| (w * gain).round() as i32)
+        });
+        let weights = weights.collect();
+        Self::new(spec, weights)
+    }
+
+    /// The constants.
+    pub fn spec(&self) -> &RawSpec {
+        &self.spec
+    }
+
+    /// What the table of logarithms holds.
+    pub fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
+    /// Weights of one band on the autocorrelation, shape `[taps]`.
+    pub fn band(&self, band: usize) -> &[i32] {
+        &self.weights[band * self.spec.taps..(band + 1) * self.spec.taps]
+    }
+
+    /// Energies, shape `[cells, bands]`, of [`RawSpec::samples`]. Where one does not fit the half of the torus it has, it comes back from the other end, as it
+    /// does encrypted.
+    pub fn energies(&self, samples: &[i32]) -> Vec<i64> {
+        let RawSpec { taps, bands, cell, .. } = self.spec;
+        let cells = samples.chunks_exact(cell);
+        let energies = cells.flat_map(|x| {
+            let r: Vec<i64> = (0..taps).map(|k| x.iter().zip(&x[k..]).map(|(a, b)| i64::from(a * b)).sum()).collect();
+            (0..bands)
+                .map(move |b| self.band(b).iter().zip(&r).map(|(w, r)| i64::from(*w) * r).sum())
+                .collect::<Vec<i64>>()
+        });
+        energies.collect()
+    }
+
+    /// Features of [`RawSpec::samples`], shape `[bands (1 + lags)]`: sums of levels, then for every lag sums of absolute differences.
+    pub fn features(&self, samples: &[i32]) -> Vec<i64> {
+        let levels: Vec<i32> = self.energies(samples).iter().map(|&energy| self.levels.of_energy(energy)).collect();
+        self.sums(&levels)
+    }
+
+    /// Features of levels of shape `[cells, bands]`.
+    pub fn sums(&self, levels: &[i32]) -> Vec<i64> {
+        let RawSpec { bands, cells, .. } = self.spec;
+        let at = |cell: usize, band: usize| i64::from(levels[cell * bands + band]);
+        let mut out: Vec<i64> = (0..bands).map(|b| (0..cells).map(|c| at(c, b)).sum()).collect();
+        for &lag in &self.spec.lags {
+            let sum = |b: usize| (lag..cells).map(|c| (at(c, b) - at(c - lag, b)).abs() / 2).sum::<i64>();
+            out.extend((0..bands).map(sum));
+        }
+        out
+    }
+}
