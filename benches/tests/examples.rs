@@ -11,6 +11,9 @@ mod cost_25k;
 #[path = "../examples/decided.rs"]
 #[allow(dead_code)]
 mod decided;
+#[path = "../examples/raw.rs"]
+#[allow(dead_code)]
+mod raw;
 #[path = "../examples/wrong_winners.rs"]
 #[allow(dead_code)]
 mod wrong_winners;
@@ -40,6 +43,12 @@ fn decided_answers_a_small_library() {
     decided::measure(&["1", "3,3"].map(String::from)).unwrap();
     decided::measure(&["1", "5,3", "standard", "2", "1", "picked"].map(String::from)).unwrap();
     decided::measure(&["1", "3,2,3", "standard", "2", "1", "picked", "integers"].map(String::from)).unwrap();
+}
+
+#[test]
+fn raw_finds_a_row_for_samples() {
+    let rows = raw::measure(&["1", "2", "3", "5"].map(String::from)).unwrap();
+    assert_eq!((rows.len(), rows[0].split(',').count()), (1, 14));
 }
 
 #[test]

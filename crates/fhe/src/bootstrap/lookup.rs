@@ -23,7 +23,7 @@ impl Lookup {
         self.keyswitch.bytes() + self.rotation.bytes()
     }
 
-    /// [`Lookup::rotate_from`] by its own keyswitch.
+    /// [`rotate_from`] by its own keys.
     pub(crate) fn rotate(
         &self,
         tables: &[&Table],
@@ -32,34 +32,33 @@ impl Lookup {
         threads: usize,
         go_on: impl Fn() -> bool + Sync,
     ) -> Vec<Glwe> {
-        self.rotate_from(&self.keyswitch, tables, inputs, fourier, threads, go_on)
+        rotate_from(&self.keyswitch, &self.rotation, tables, inputs, fourier, threads, go_on)
     }
+}
 
-    /// Keyswitch, modulus switch and blind rotation of every input, with a table for each, all of one extension; in batches over
-    /// `threads` threads. The keyswitch may lead from another ring's key to this small key. A batch is begun where `go_on` says so, and missing from
-    /// the result where it does not.
-    pub(crate) fn rotate_from(
-        &self,
-        keyswitch: &KeyswitchKey,
-        tables: &[&Table],
-        inputs: &[Lwe],
-        fourier: &Fourier,
-        threads: usize,
-        go_on: impl Fn() -> bool + Sync,
-    ) -> Vec<Glwe> {
-        let extension = tables.first().map_or(1, |table| table.extension());
-        let batches = batches(inputs.len(), threads, BATCH / extension);
-        let part = |i: usize| i * inputs.len() / batches;
-        let batch = |i: usize| -> Vec<Glwe> {
-            if !go_on() {
-                return Vec::new();
-            }
-            let (inputs, tables) = (&inputs[part(i)..part(i + 1)], &tables[part(i)..part(i + 1)]);
-            let small = keyswitch.switch(inputs);
-            let exponents: Vec<Exponents> =
-                tables.iter().zip(&small).map(|(table, lwe)| table.exponents(lwe)).collect();
-            self.rotation.rotate_each(tables, &exponents, fourier, &mut fourier.scratch())
-        };
-        (0..batches).into_par_iter().flat_map_iter(batch).collect()
-    }
+/// Keyswitch, modulus switch and blind rotation of every input, with a table for each, all of one extension; in batches over
+/// `threads` threads. The keyswitch may lead from another ring's key. A batch is begun where `go_on` says so, and missing from the result where it does
+/// not.
+pub(crate) fn rotate_from(
+    keyswitch: &KeyswitchKey,
+    rotation: &RotationKey,
+    tables: &[&Table],
+    inputs: &[Lwe],
+    fourier: &Fourier,
+    threads: usize,
+    go_on: impl Fn() -> bool + Sync,
+) -> Vec<Glwe> {
+    let extension = tables.first().map_or(1, |table| table.extension());
+    let batches = batches(inputs.len(), threads, BATCH / extension);
+    let part = |i: usize| i * inputs.len() / batches;
+    let batch = |i: usize| -> Vec<Glwe> {
+        if !go_on() {
+            return Vec::new();
+        }
+        let (inputs, tables) = (&inputs[part(i)..part(i + 1)], &tables[part(i)..part(i + 1)]);
+        let small = keyswitch.switch(inputs);
+        let exponents: Vec<Exponents> = tables.iter().zip(&small).map(|(table, lwe)| table.exponents(lwe)).collect();
+        rotation.rotate_each(tables, &exponents, fourier, &mut fourier.scratch())
+    };
+    (0..batches).into_par_iter().flat_map_iter(batch).collect()
 }

@@ -103,7 +103,7 @@ impl<'a> Pieces<'a> {
     }
 
     /// Encrypts polynomials, which are wiped.
-    fn block(&self, mut messages: Vec<u64>, seed: RandomSeed) -> Vec<u8> {
+    pub(crate) fn block(&self, mut messages: Vec<u64>, seed: RandomSeed) -> Vec<u8> {
         let ring = self.secret.parameters().ring();
         let mut bytes = Vec::with_capacity(seeded::seeded_len(messages.len() / ring, ring, BODY_BITS));
         seeded::encrypt(self.secret, &messages, BODY_BITS, &mut Random::new(seed, 0), &mut bytes);
@@ -112,7 +112,7 @@ impl<'a> Pieces<'a> {
     }
 
     /// The GGSW ciphertexts of a step: for every pattern but zeros, whether the step's bits are that pattern.
-    fn step(&self, gadget: RotationGadget, small: &[u64], step: usize) -> Vec<u64> {
+    pub(crate) fn step(&self, gadget: RotationGadget, small: &[u64], step: usize) -> Vec<u64> {
         let bits = &small[step * gadget.bits..(step + 1) * gadget.bits];
         // 1 where all bits agree with the pattern, without a branch on a secret.
         let is = |pattern: usize| -> u64 {

@@ -2,11 +2,14 @@
 
 use std::sync::{Arc, LazyLock};
 
-use sordino_model::raw::{RawFront, RawSpec};
+use sordino_model::Resolution;
+use sordino_model::raw::{RawFront, RawRows, RawSpec};
 use tfhe::core_crypto::prelude::*;
 
 use super::{Keys, REAL, Random, SMALL, TORUS};
 use crate::SecretKey;
+use crate::bootstrap::evaluator::Evaluator;
+use crate::decision::tournament::EncryptedTournament;
 use crate::params::{INSECURE_SAMPLES_N512, ParameterSet, SAMPLES};
 use crate::raw::{RawClient, RawKey, RawMachine, RawNoise, RawServerKey};
 use crate::ring::glwe::{Lwe, difference};
@@ -20,7 +23,7 @@ struct Ears {
 impl Ears {
     fn new(parameters: &'static ParameterSet, keys: &Keys, seed: u64) -> Self {
         let samples = Arc::new(SecretKey::generate_from_insecure_seed(parameters, seed));
-        let raw = RawKey::generate_from_insecure_seed(&samples, &keys.secret, seed).unwrap().expand();
+        let raw = RawKey::generate_from_insecure_seed(&samples, &keys.secret, seed).unwrap().expand(&keys.server);
         Self { samples, raw }
     }
 
@@ -122,6 +125,63 @@ fn levels_and_differences_are_those_of_the_clear_front() {
         let clear = (levels[i] - levels[j]).abs() / 2;
         assert!((decrypted(found, 1 << unit_log2) - clear).abs() <= most, "{i}: {clear} to within {most}");
     }
+}
+
+#[test]
+fn a_sound_is_named_by_its_rows() {
+    let spec = RawSpec { cells: 6, bands: 6, ..RawSpec::default() };
+    let front = front(spec.clone());
+    let (unit_log2, count) = (45, 12);
+    let machine = RawMachine::new(&front, &REAL_EARS.raw, &REAL.server, unit_log2).unwrap();
+    let evaluator = Evaluator::new(&REAL.server, Resolution::Standard);
+    let mut client = RawClient::new(REAL_EARS.samples.clone(), spec.clone()).unwrap().with_insecure_seed(6);
+    // Sounds of different colours, and for each a row that is highest where its features are: |x - m|^2 less |x|^2, halved.
+    let mut random = REAL.random(13);
+    let mut sounds: Vec<Vec<i32>> = Vec::new();
+    for i in 0..count {
+        let mut before = 0.0;
+        let colour = i as f64 / count as f64 * 1.9 - 0.95;
+        let coloured = (0..spec.query_samples()).map(|at| {
+            before = colour * before + random.unit() * (1.0 + (at / spec.cell * (i + 1) % 4) as f64);
+            before as f32
+        });
+        sounds.push(spec.samples(&coloured.collect::<Vec<f32>>()).unwrap());
+    }
+    let features: Vec<Vec<i64>> = sounds.iter().map(|samples| front.features(samples)).collect();
+    let weights = features.iter().flatten().map(|&x| x as i16).collect();
+    let biases = features.iter().map(|f| -f.iter().map(|x| x * x).sum::<i64>() / 2).collect();
+    let rows = RawRows::new(&spec, weights, biases).unwrap();
+    for (i, (samples, clear)) in sounds.iter().zip(&features).enumerate().step_by(5) {
+        let (found, _) = machine.features(&client.encrypt(samples).unwrap()).unwrap();
+        let scores = rows.scores(clear);
+        let best = (0..count).max_by_key(|&row| scores[row]).unwrap();
+        assert_eq!(best, i);
+        // A quarter of the torus holds the largest difference of two scores.
+        let difference = (scores.iter().max().unwrap() - scores.iter().min().unwrap()) as u64;
+        assert!(difference << unit_log2 < 1 << 62, "{difference}");
+        let candidates = machine.scores(&found, &rows).into_iter().map(Some).collect();
+        let played = EncryptedTournament::play(&evaluator, candidates, 0).unwrap();
+        assert_eq!(REAL.position(&evaluator, &played.index(&evaluator, None).0), i);
+    }
+}
+
+#[test]
+fn tables_are_as_noisy_as_the_formula_says() {
+    let front = front(RawSpec { cells: 6, bands: 8, ..RawSpec::default() });
+    let machine = RawMachine::new(&front, &REAL_EARS.raw, &REAL.server, 54).unwrap();
+    let inputs: Vec<Lwe> = (0..64).map(|i| REAL.random(i).encrypt(0.001 * i as f64)).collect();
+    let unit = 1i64 << 54;
+    let squares: f64 = machine
+        .differences(inputs)
+        .iter()
+        .map(|lwe| {
+            let phase = REAL.phase(lwe) as i64;
+            let error = (phase - (phase + unit / 2).div_euclid(unit) * unit) as f64;
+            error * error
+        })
+        .sum();
+    let ratio = squares / 64.0 / RawNoise::new(&SAMPLES, REAL.secret.parameters()).table();
+    assert!((0.4..1.5).contains(&ratio), "{ratio}");
 }
 
 #[test]

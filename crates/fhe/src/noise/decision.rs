@@ -121,6 +121,11 @@ impl DecisionNoise {
         self.rotation(self.compare, self.gadgets.compare)
     }
 
+    /// Blind rotation by the small key of comparisons with another gadget, in every coefficient.
+    pub(crate) fn rotation_of_comparisons(&self, gadget: RotationGadget) -> f64 {
+        self.rotation(self.compare, gadget)
+    }
+
     /// Blind rotation of a refresh, in every coefficient.
     pub fn refresh_rotation(&self) -> f64 {
         self.rotation(self.refresh, self.gadgets.refresh)

@@ -3,11 +3,11 @@
 use sordino_front::threads;
 use tfhe::core_crypto::prelude::Polynomial;
 
-use crate::keys::gadgets::DecisionGadgets;
+use crate::keys::gadgets::{DecisionGadgets, RotationGadget};
 use crate::keys::keyswitch::SeededKeyswitchKey;
-use crate::keys::pieces::at_every_level;
+use crate::keys::pieces::{Pieces, at_every_level};
 use crate::keys::secret::wipe;
-use crate::params::{ParameterSet, SmallKey};
+use crate::params::ParameterSet;
 use crate::ring::automorphism::automorphism;
 use crate::ring::gadget::Gadget;
 use crate::ring::random::Random;
@@ -16,16 +16,22 @@ use crate::{FheError, SecretKey};
 
 /// Digits of the products that bring an autocorrelation back under the key of the samples.
 pub(super) const RELINEARISE: Gadget = Gadget::new(8, 6);
-/// Bits of a body: all of them, because the noise of this ring is a few units.
+/// Blind rotations whose results are summed by the hundred, with weights: two digits make them 300 times less noisy than those of comparisons.
+pub(super) const ROTATION: RotationGadget = RotationGadget { digits: Gadget::new(15, 2), bits: 2 };
+/// Bits of a body of the samples' ring: all of them, because the noise of this ring is a few units.
 const BODY_BITS: u32 = 64;
 
-/// Public: encryptions of `s(X^-1)` and `s s(X^-1)` under the samples' key `s`, and of `s` under the small key of comparisons.
+/// Public: encryptions of `s(X^-1)` and `s s(X^-1)` under the samples' key `s`, of `s` under the small key of comparisons, and of that key under the ring's key
+/// of tables once more, for rotations of less noise than those of an evaluation key.
 pub struct RawKey {
     parameters: &'static ParameterSet,
-    small: SmallKey,
+    /// Parameters of the ring in which tables are looked up.
+    tables: &'static ParameterSet,
     /// The two polynomials at every level of [`RELINEARISE`], each a seeded list.
     relinearise: [Vec<u8>; 2],
     keyswitch: SeededKeyswitchKey,
+    /// GGSW ciphertexts under the ring's key of tables, a seeded list for every step.
+    rotation: Vec<Vec<u8>>,
 }
 
 impl RawKey {
@@ -65,18 +71,17 @@ impl RawKey {
         let gadget = DecisionGadgets::STANDARD.compare_keyswitch;
         let seeds = [random.seed(), random.seed()];
         let keyswitch = SeededKeyswitchKey::encrypt(samples, q.compare, secret.compare(), gadget, seeds);
-        Ok(Self { parameters: p, small: q.compare, relinearise, keyswitch })
+        let pieces = Pieces::of(secret);
+        let steps = (0..q.compare.dimension.0 / ROTATION.bits).map(|step| (step, random.seed())).collect();
+        let rotation =
+            threads::map(steps, |(step, seed)| pieces.block(pieces.step(ROTATION, secret.compare(), step), seed));
+        Ok(Self { parameters: p, tables: q, relinearise, keyswitch, rotation })
     }
 
-    /// Bytes of a key under these parameters of the samples.
-    pub fn wire_bytes(parameters: &ParameterSet) -> usize {
-        let block = seeded::seeded_len(RELINEARISE.levels as usize, parameters.ring(), BODY_BITS);
-        2 * block + SeededKeyswitchKey::wire_bytes(parameters, DecisionGadgets::STANDARD.compare_keyswitch)
-    }
-
-    /// The key as bytes: both relinearisations, then the keyswitch.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        [&self.relinearise[0][..], &self.relinearise[1], self.keyswitch.as_bytes()].concat()
+    /// Bytes of the key as it will travel.
+    pub fn bytes(&self) -> usize {
+        let rotation: usize = self.rotation.iter().map(Vec::len).sum();
+        self.relinearise.iter().map(Vec::len).sum::<usize>() + self.keyswitch.as_bytes().len() + rotation
     }
 
     /// The parameters of the samples.
@@ -97,8 +102,13 @@ pub use expanded::RawServerKey;
 
 #[cfg(feature = "server")]
 mod expanded {
+    use rayon::prelude::*;
+
     use super::*;
+    use crate::ServerKey;
+    use crate::bootstrap::blind_rotation::RotationKey;
     use crate::bootstrap::keyswitch::KeyswitchKey;
+    use crate::keys::evaluation::BODY_BITS as ROTATION_BITS;
     use crate::ring::fourier::Fourier;
     use crate::ring::ggsw::{GadgetKey, transform};
     use crate::ring::glwe::Glwe;
@@ -112,13 +122,22 @@ mod expanded {
         /// By `s s(X^-1)`.
         pub(crate) square: GadgetKey,
         pub(crate) keyswitch: KeyswitchKey,
+        pub(crate) rotation: RotationKey,
     }
 
     impl RawKey {
         /// Expands the key for use.
-        pub fn expand(&self) -> RawServerKey {
+        ///
+        /// `server` is the evaluation key of the same client: both are used with its transform.
+        pub fn expand(&self, server: &ServerKey) -> RawServerKey {
             let ring = self.parameters.ring();
             let fourier = Fourier::new(ring);
+            let rows = ROTATION.patterns() * 2 * ROTATION.digits.levels as usize;
+            let step = |bytes: &Vec<u8>| {
+                let rows = expansion::expand(bytes, rows, self.tables.ring(), ROTATION_BITS);
+                transform(rows.iter().map(Glwe::as_slice), &server.fourier, &mut server.fourier.scratch())
+            };
+            let steps = self.rotation.par_iter().map(step).collect();
             let relinearise = |bytes: &[u8]| {
                 let rows = expansion::expand(bytes, RELINEARISE.levels as usize, ring, BODY_BITS);
                 GadgetKey::new(
@@ -130,7 +149,8 @@ mod expanded {
             RawServerKey {
                 inverse: relinearise(&self.relinearise[0]),
                 square: relinearise(&self.relinearise[1]),
-                keyswitch: KeyswitchKey::expand(&self.keyswitch, self.parameters, self.small, gadget),
+                keyswitch: KeyswitchKey::expand(&self.keyswitch, self.parameters, self.tables.compare, gadget),
+                rotation: RotationKey::new(ROTATION, steps),
                 fourier,
             }
         }
@@ -139,7 +159,7 @@ mod expanded {
     impl RawServerKey {
         /// Memory that the key takes.
         pub fn bytes(&self) -> usize {
-            self.inverse.bytes() + self.square.bytes() + self.keyswitch.bytes()
+            self.inverse.bytes() + self.square.bytes() + self.keyswitch.bytes() + self.rotation.bytes()
         }
     }
 }

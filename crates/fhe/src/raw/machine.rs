@@ -3,14 +3,18 @@
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
-use sordino_model::raw::RawFront;
+use sordino_model::Resolution;
+use sordino_model::raw::{RawFront, RawRows};
 use tfhe::core_crypto::prelude::CiphertextModulus;
 
 use super::client::{BODY_BITS, check};
 use super::correlation::Correlator;
 use super::key::RawServerKey;
-use crate::bootstrap::blind_rotation::Table;
+use crate::bootstrap::blind_rotation::{RotationKey, Table};
+use crate::bootstrap::evaluator::Evaluator;
 use crate::bootstrap::keyswitch::KeyswitchKey;
+use crate::bootstrap::lookup::rotate_from;
+use crate::decision::tournament::EncryptedTournament;
 use crate::ring::glwe::{Glwe, Lwe, add_assign, add_constant, difference, trivial_lwe};
 use crate::wire::{expansion, seeded};
 use crate::{FheError, ServerKey};
@@ -37,7 +41,9 @@ pub struct RawWork {
     pub levels: Duration,
     /// Differences and sums.
     pub differences: Duration,
-    /// Tables looked up.
+    /// Scores, the largest of them, and where it is.
+    pub decision: Duration,
+    /// Blind rotations.
     pub rotations: usize,
 }
 
@@ -86,7 +92,10 @@ impl<'a> RawMachine<'a> {
         }
         // Every level is looked up twice.
         let rotations = cells * bands + spec.tables();
-        Ok((features, RawWork { spectrum, levels: leveled, differences: start.elapsed(), rotations }))
+        Ok((
+            features,
+            RawWork { spectrum, levels: leveled, differences: start.elapsed(), rotations, ..RawWork::default() },
+        ))
     }
 
     /// Encrypted energies of shape `[cells, bands]`, in units of `q / 2^product_log2`, under the samples' key.
@@ -117,12 +126,21 @@ impl<'a> RawMachine<'a> {
         energies.into_iter().map(|e| Lwe::from_container(e, CiphertextModulus::new_native())).collect()
     }
 
-    /// How long a query's features take. They stay where they are.
+    /// How long it takes to find the best row for a query. What is found stays here, encrypted.
     ///
     /// # Errors
     /// [`FheError::Length`] for a query of another length.
-    pub fn measure(&self, query: &[u8]) -> Result<RawWork, FheError> {
-        self.features(query).map(|(_, work)| work)
+    pub fn measure(&self, query: &[u8], rows: &RawRows) -> Result<RawWork, FheError> {
+        let (features, mut work) = self.features(query)?;
+        let start = Instant::now();
+        let evaluator = Evaluator::new(self.server, Resolution::Standard);
+        let candidates = self.scores(&features, rows).into_iter().map(Some).collect();
+        if let Some(played) = EncryptedTournament::play(&evaluator, candidates, 0) {
+            played.index(&evaluator, None);
+        }
+        work.decision = start.elapsed();
+        work.rotations += evaluator.counts().rotations();
+        Ok(work)
     }
 
     /// Levels twice: in units as large as differences need them, and in units of features.
@@ -132,8 +150,9 @@ impl<'a> RawMachine<'a> {
             let size = self.server.fourier.size();
             Table::new(size, 0, 0, |p| (i64::from(levels.at_index(p, size)) as u64).wrapping_mul(unit))
         };
-        let look_up = |table: &Table| self.rotate(Some(&self.raw.keyswitch), table, energies);
-        (look_up(&table(self.difference_unit())), look_up(&table(self.unit)))
+        let keyswitch = &self.raw.keyswitch;
+        let large = self.rotate(keyswitch, &self.server.compare.rotation, &table(self.difference_unit()), energies);
+        (large, self.rotate(keyswitch, &self.raw.rotation, &table(self.unit), energies))
     }
 
     /// Absolute differences of levels, halved, in units of features.
@@ -145,7 +164,7 @@ impl<'a> RawMachine<'a> {
             let distance = phase.abs_diff(QUARTER);
             ((distance + two / 2) / two).wrapping_mul(self.unit)
         });
-        self.rotate(None, &table, &differences)
+        self.rotate(&self.server.compare.keyswitch, &self.raw.rotation, &table, &differences)
     }
 
     /// One unit of a level before differences are taken: the largest difference is just within a quarter of the torus.
@@ -153,13 +172,27 @@ impl<'a> RawMachine<'a> {
         QUARTER >> (self.front.spec().level_bits + 1)
     }
 
-    /// The table at every input, from the samples' ring by a keyswitch of its own, or from that of tables.
-    fn rotate(&self, keyswitch: Option<&KeyswitchKey>, table: &Table, inputs: &[Lwe]) -> Vec<Lwe> {
-        let lookup = &self.server.compare;
+    /// The table at every input, by way of the small key.
+    fn rotate(&self, keyswitch: &KeyswitchKey, rotation: &RotationKey, table: &Table, inputs: &[Lwe]) -> Vec<Lwe> {
         let (tables, threads) = (vec![table; inputs.len()], rayon::current_num_threads());
-        let keyswitch = keyswitch.unwrap_or(&lookup.keyswitch);
-        let rotated = lookup.rotate_from(keyswitch, &tables, inputs, &self.server.fourier, threads, || true);
+        let rotated = rotate_from(keyswitch, rotation, &tables, inputs, &self.server.fourier, threads, || true);
         rotated.iter().map(|r| r.extract(0)).collect()
+    }
+
+    /// Encrypted scores of all rows, exactly, from encrypted features.
+    pub(crate) fn scores(&self, features: &[Lwe], rows: &RawRows) -> Vec<Lwe> {
+        let score = |row: usize| {
+            let (weights, bias) = rows.row(row);
+            let mut sum = vec![0u64; self.server.fourier.size() + 1];
+            for (feature, &weight) in features.iter().zip(weights) {
+                let weight = i64::from(weight) as u64;
+                sum.iter_mut().zip(feature.as_ref()).for_each(|(s, x)| *s = s.wrapping_add(x.wrapping_mul(weight)));
+            }
+            let mut score = Lwe::from_container(sum, CiphertextModulus::new_native());
+            add_constant(&mut score, (bias as u64).wrapping_mul(self.unit));
+            score
+        };
+        (0..rows.len()).into_par_iter().map(score).collect()
     }
 }
 

@@ -4,7 +4,7 @@
 use sordino_model::Resolution;
 use sordino_model::raw::RawFront;
 
-use super::key::RELINEARISE;
+use super::key::{RELINEARISE, ROTATION};
 use crate::noise::{DecisionNoise, Noise};
 use crate::params::ParameterSet;
 
@@ -64,11 +64,13 @@ impl RawNoise {
 
     /// What the table of differences gets wrong of a difference: the noise of both levels, the keyswitch, and the modulus switch.
     pub fn difference(&self) -> f64 {
-        2.0 * self.table() + self.decisions.compare_keyswitch() + self.decisions.compare_modulus_switch(1.0)
+        2.0 * self.decisions.compare_rotation()
+            + self.decisions.compare_keyswitch()
+            + self.decisions.compare_modulus_switch(1.0)
     }
 
-    /// What comes out of a table.
+    /// What comes out of a table in units of features.
     pub fn table(&self) -> f64 {
-        self.decisions.compare_rotation()
+        self.decisions.rotation_of_comparisons(ROTATION)
     }
 }

@@ -10,14 +10,17 @@
 //! | a table: the logarithm, on a few bits | levels `v`, odd integers | `[cells, bands]` |
 //! | a table: absolute differences over some cells | `abs(v[c + lag] - v[c]) / 2` | `[cells - lag, bands]` for every lag |
 //! | sums over cells | features | `[bands (1 + lags)]` |
+//! | a linear layer: [`RawRows`] | scores | `[rows]` |
 //!
 //! By the Wiener-Khinchin theorem the power spectrum is the Fourier transform of the autocorrelation, so the energy that a mel band lets through is linear in
 //! `r`. One product of ciphertexts stands for a whole Fourier transform, and no complex number is ever encrypted.
 
 mod levels;
+mod rows;
 mod spec;
 
 pub use levels::Levels;
+pub use rows::RawRows;
 pub use spec::{RawError, RawSpec};
 
 /// The public part of a raw model: how samples become features.

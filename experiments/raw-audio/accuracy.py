@@ -1,0 +1,271 @@
+"""How many clips are named from features that an encrypted front end can compute?
+
+    python accuracy.py MUSIC NOISE OUT [--draws 3]
+
+MUSIC and NOISE are folders of sound, of which tracks of 25 seconds and more and noises of 4 are taken. The front is that of the crate `sordino-model`,
+module `raw`, on the same integers; what tables get wrong is drawn as a normal number. Learning is plain: standardise, whiten, project, one row a track.
+OUT/rows.csv has a line for every setting and condition. Needs NumPy and the package `sordino`.
+"""
+
+import argparse
+import csv
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import sordino
+
+RATE = 8_000
+TRACK = 25 * RATE
+NOISE = 10 * RATE
+CLIPS = 24
+DIRECTIONS = 96
+RIDGE = 1e-3
+CONDITIONS = {"clean": None, "10dB": 10, "5dB": 5, "0dB": 0}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Constants of the front: see `RawSpec`. `table_noise` is the deviation of a table's input in units of what a band can hold."""
+
+    emphasis: float = 0.9
+    cell: int = 3_840
+    cells: int = 20
+    sample_max: int = 31
+    clip: float = 4.0
+    taps: int = 256
+    bands: int = 32
+    product_log2: int = 30
+    headroom_db: float = 12.0
+    bend_db: float = 12.0
+    level_bits: int = 5
+    lags: tuple = (1, 4)
+    table_noise: float = 0.003
+    # Rows of integers up to this on the features, and the noise of an encrypted decision; without it, floating point.
+    row_max: int = 0
+    # One unit of a feature on the torus, and the noise of what comes out of a table, as base-2 logarithms.
+    unit: float = 0
+    output: float = 0
+
+    @property
+    def samples(self):
+        return self.cell * self.cells
+
+    @property
+    def rotations(self):
+        """Blind rotations of the front: levels twice, differences once."""
+        return self.bands * (2 * self.cells + sum(self.cells - lag for lag in self.lags))
+
+
+# Base-2 logarithms, on a torus of 2^64: a quarter of it, what a match gets wrong, and what comes out of a table whose rotation has one digit of 23 bits, as
+# comparisons have, or two of 15.
+QUARTER, MATCH, ONE_DIGIT, TWO_DIGITS = 62, 54.1, 49.7, 41.6
+
+BASE = Spec()
+SETTINGS = {
+    "default": BASE,
+    "without table noise": replace(BASE, table_noise=0.0),
+    "twice the table noise": replace(BASE, table_noise=0.006),
+    "4-bit samples": replace(BASE, sample_max=7),
+    "8-bit samples": replace(BASE, sample_max=127),
+    "no emphasis": replace(BASE, emphasis=0.0),
+    "4-bit levels": replace(BASE, level_bits=4),
+    "3-bit levels": replace(BASE, level_bits=3),
+    "24 bands": replace(BASE, bands=24),
+    "40 bands": replace(BASE, bands=40),
+    "48 bands": replace(BASE, bands=48),
+    "64 bands": replace(BASE, bands=64),
+    "10 cells of a second": replace(BASE, cells=10, cell=7_680),
+    "differences over 1": replace(BASE, lags=(1,)),
+    "over 1, 2 and 4": replace(BASE, lags=(1, 2, 4)),
+    "no differences": replace(BASE, lags=()),
+    "48 bands, no emphasis": replace(BASE, bands=48, emphasis=0.0),
+    "rows of integers, one digit": replace(BASE, row_max=127, unit=50, output=ONE_DIGIT),
+    "rows of integers, two digits": replace(BASE, row_max=127, unit=45, output=TWO_DIGITS),
+    "48 bands, no emphasis, two digits": replace(
+        BASE, bands=48, emphasis=0.0, row_max=127, unit=45, output=TWO_DIGITS
+    ),
+    "64 bands, no emphasis, two digits": replace(
+        BASE, bands=64, emphasis=0.0, row_max=127, unit=45, output=TWO_DIGITS
+    ),
+}
+
+
+class Front:
+    def __init__(self, spec, sounds):
+        self.spec = spec
+        self.random = np.random.default_rng(0)
+        responses = self.responses()
+        # What a band holds on average, as the library sounds: geometric means, so that a loud track does not set them.
+        power = spec.cell * (spec.sample_max / spec.clip) ** 2
+        energies = self.correlations(self.rounded(sounds)) @ responses.T / power
+        self.reference = np.exp(np.log(np.maximum(energies, 1e-7)).mean((0, 1)))
+        full = 2 ** (spec.product_log2 - 1)
+        gain = full / 10 ** (spec.headroom_db / 10) / (self.reference * power)
+        self.weights = np.round(responses * gain[:, None])
+        bend = 10 ** (-(spec.headroom_db + spec.bend_db) / 10)
+        steps = np.arange(1, 2**spec.level_bits) / 2**spec.level_bits
+        self.bounds = np.round(bend * ((1 + 1 / bend) ** steps - 1) * full)
+        self.full = full
+
+    def responses(self):
+        """How every band answers to every lag, shape (bands, taps)."""
+        s, points = self.spec, 4_096
+        mel, hz = lambda f: 2595 * np.log10(1 + f / 700), lambda m: 700 * (10 ** (m / 2595) - 1)
+        edges = hz(np.linspace(mel(60), mel(4_000), s.bands + 2))
+        f = np.arange(points // 2 + 1) * RATE / points
+        left, middle, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+        heights = np.maximum(0, np.minimum((f - left) / (middle - left), (right - f) / (right - middle)))
+        heights /= heights.sum(1, keepdims=True)
+        lags = np.arange(s.taps)
+        rows = heights @ np.cos(2 * np.pi * np.outer(np.arange(points // 2 + 1), lags) / points)
+        rows *= 0.5 + 0.5 * np.cos(np.pi * lags / s.taps)
+        rows[:, 1:] *= 2
+        return rows
+
+    def rounded(self, sounds):
+        """Samples as small integers, shape (n, samples)."""
+        s = self.spec
+        x = sounds.astype(np.float64)
+        x = np.concatenate([(1 - s.emphasis) * x[:, :1], x[:, 1:] - s.emphasis * x[:, :-1]], 1)
+        x *= s.sample_max / s.clip / np.sqrt((x**2).mean(1, keepdims=True) + 1e-14)
+        return np.clip(np.round(x), -s.sample_max, s.sample_max)
+
+    def correlations(self, x):
+        """Autocorrelations, shape (n, cells, taps): integers, which a transform in double precision gives exactly after rounding."""
+        s = self.spec
+        points = 1 << (s.cell + s.taps - 1).bit_length()
+        spectrum = np.fft.rfft(x.reshape(len(x), s.cells, s.cell), points, axis=2)
+        return np.round(np.fft.irfft(np.abs(spectrum) ** 2, points, axis=2)[:, :, : s.taps])
+
+    def features(self, sounds):
+        """Sums of levels, then of absolute differences, shape (n, bands * (1 + lags))."""
+        s = self.spec
+        energies = self.correlations(self.rounded(sounds)) @ self.weights.T
+        energies += s.table_noise * self.full * self.random.standard_normal(energies.shape)
+        # The table goes on with the opposite sign.
+        energies = np.mod(energies, 2 * self.full)
+        sign = np.where(energies < self.full, 1, -1)
+        steps = np.searchsorted(self.bounds, np.mod(energies, self.full), side="right")
+        levels = sign * (2 * steps - (2**s.level_bits - 1))
+        differences = [np.abs(levels[:, lag:] - levels[:, :-lag]).sum(1) / 2 for lag in s.lags]
+        sums = np.concatenate([levels.sum(1), *differences], 1)
+        if s.row_max:
+            # Each is a sum of as many tables as there are cells.
+            noise = 2 ** (s.output - s.unit) * np.sqrt(s.cells)
+            sums = sums + noise * self.random.standard_normal(sums.shape)
+        return sums
+
+
+def sounds_of(folder, least, length):
+    """Sounds of one loudness, shape (n, length); shorter ones are repeated."""
+    out = []
+    for path in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
+        try:
+            samples = sordino.decode(path, RATE)
+        except sordino.SordinoError:
+            continue
+        loudness = np.sqrt((samples**2).mean())
+        if len(samples) >= least and loudness > 1e-4:
+            out.append(np.resize(samples, length) / loudness)
+    return np.stack(out).astype(np.float32)
+
+
+def disturbed(tracks, which, noises, decibels, samples, random):
+    """Excerpts of tracks, with noise so many dB below the music; no number, no noise."""
+    starts = random.integers(0, tracks.shape[1] - samples, len(which))
+    music = np.stack([tracks[t, a : a + samples] for t, a in zip(which, starts)])
+    noise = np.stack([np.resize(n, samples) for n in noises])
+    ratio = (music**2).mean(1) / ((noise**2).mean(1) + 1e-12)
+    quiet = np.array([0 if d is None else 10 ** (-d / 10) for d in decibels])
+    return music + noise * np.sqrt(ratio * quiet)[:, None]
+
+
+def named(spec, tracks, noises, seed):
+    """The share of clips that are named, in every condition."""
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(noises))
+    heard, unheard = noises[order[::2]], noises[order[1::2]]
+    every = np.arange(len(tracks))
+
+    def clips(bank, decibels):
+        return disturbed(tracks, every, bank[random.integers(0, len(bank), len(every))], decibels, spec.samples, random)
+
+    front = Front(spec, clips(heard, [None] * len(every)))
+    training = []
+    for _ in range(CLIPS):
+        levels = np.where(random.random(len(every)) < 0.9, random.uniform(-2, 20, len(every)), 60)
+        training.append(front.features(clips(heard, levels)))
+    x = np.stack(training)
+    mean, deviation = x.mean((0, 1)), x.std((0, 1)) + 1e-6
+    x = (x - mean) / deviation
+    centres = x.mean(0)
+    within = (x - centres).reshape(-1, x.shape[2])
+    values, vectors = np.linalg.eigh(within.T @ within / len(within) + RIDGE * np.eye(x.shape[2]))
+    whiten = vectors / np.sqrt(values)
+    middle = (centres @ whiten).mean(0)
+    between = np.linalg.svd(centres @ whiten - middle, full_matrices=False)[2][:DIRECTIONS]
+
+    def unit(features):
+        v = (((features - mean) / deviation) @ whiten - middle) @ between.T
+        return v / np.linalg.norm(v, axis=-1, keepdims=True)
+
+    rows = unit(np.stack(training)).mean(0)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def naming(features):
+        """The row that every clip is named by."""
+        if not spec.row_max:
+            return (unit(features) @ rows.T).argmax(1)
+        scores = features @ weights.T + biases
+        # A difference that leaves its range comes back from the other end and would name a wrong row: such clips count as lost.
+        kept = np.ptp(scores, axis=1) < room
+        noise = 2 ** (MATCH - spec.unit) * front.random.standard_normal(scores.shape)
+        return np.where(kept, (scores + noise).argmax(1), -1)
+
+    if spec.row_max:
+        # Rows on the features themselves: `whiten` and `between` are linear, and a query's length is the same for all its scores.
+        real = rows @ (whiten @ between.T).T / deviation
+        seen = np.concatenate(training)
+        spread = np.quantile(np.ptp((seen - mean) @ real.T, axis=1), 0.999)
+        room = 2 ** (QUARTER - spec.unit)
+        scale = min(0.9 * room / spread, spec.row_max / np.abs(real).max())
+        weights = np.round(real * scale)
+        biases = np.round(-(weights @ mean) - (rows @ (between @ middle)) * scale)
+        largest = np.abs(weights).max()
+        print(f"largest weight {largest:.0f}, range used {spread * scale:.0f}", flush=True)
+    share = {}
+    for condition, level in CONDITIONS.items():
+        right = [naming(front.features(clips(unheard, [level] * len(every)))) == every for _ in range(3)]
+        share[condition] = float(np.mean(right))
+    return share
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    arguments.add_argument("music")
+    arguments.add_argument("noise")
+    arguments.add_argument("out", type=Path)
+    arguments.add_argument("--draws", type=int, default=3)
+    given = arguments.parse_args()
+    tracks, noises = sounds_of(given.music, TRACK, TRACK), sounds_of(given.noise, 4 * RATE, NOISE)
+    print(f"{len(tracks)} tracks, {len(noises)} noises", flush=True)
+    given.out.mkdir(parents=True, exist_ok=True)
+    with open(given.out / "rows.csv", "w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["setting", "rotations", "condition", "draw", "tracks", "queries", "top1", "spec"])
+        for name, spec in SETTINGS.items():
+            draws = [named(spec, tracks, noises, seed) for seed in range(given.draws)]
+            for condition in CONDITIONS:
+                for draw, share in enumerate(draws):
+                    fixed = json.dumps(asdict(spec))
+                    row = [name, spec.rotations, condition, draw, len(tracks), 3 * len(tracks), f"{share[condition]:.4f}", fixed]
+                    table.writerow(row)
+            file.flush()
+            means = " / ".join(f"{100 * np.mean([d[c] for d in draws]):.1f}" for c in CONDITIONS)
+            print(f"{name}: {spec.rotations} rotations, {means}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
