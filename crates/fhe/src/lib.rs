@@ -7,6 +7,8 @@
 //! Protocols come in two families, built alike: in [`scores`] the server returns scores and the client decides, in [`decision`] the
 //! server decides. Each has a plan, a client and a server. [`Plan`] and [`Server`] stand for either.
 //!
+//! [`raw`] is a front end on encrypted samples. It is a circuit from samples to the best row, and no protocol yet.
+//!
 //! Without the feature `server` the crate holds what a client needs, and builds for a browser; `parallel` spreads a client's work over
 //! threads. Both are on by default.
 //!

@@ -18,6 +18,8 @@ pub struct RawClient {
     samples: Arc<SecretKey>,
     spec: RawSpec,
     random: Random,
+    /// Whether the system adds to it for every query; it does not where a seed must repeat.
+    entropy: bool,
 }
 
 impl RawClient {
@@ -27,14 +29,14 @@ impl RawClient {
     /// [`FheError::Vector`] for cells that do not fit the ring.
     pub fn new(samples: Arc<SecretKey>, spec: RawSpec) -> Result<Self, FheError> {
         check(&spec, samples.parameters().ring())?;
-        Ok(Self { samples, spec, random: Random::from_system() })
+        Ok(Self { samples, spec, random: Random::from_system(), entropy: true })
     }
 
     /// The same with masks and noise that follow from `seed`, for tests that must be repeatable.
     #[cfg(any(test, feature = "insecure"))]
     #[must_use]
     pub fn with_insecure_seed(self, seed: u64) -> Self {
-        Self { random: Random::from_insecure_seed("raw client", seed), ..self }
+        Self { random: Random::from_insecure_seed("raw client", seed), entropy: false, ..self }
     }
 
     /// Bytes of a query.
@@ -62,7 +64,7 @@ impl RawClient {
         }
         let mut out = Vec::with_capacity(self.query_bytes());
         // A snapshot or a fork of the process has the same state: what the system adds keeps their masks and noise apart.
-        let mut random = self.random.with_entropy();
+        let mut random = if self.entropy { self.random.with_entropy() } else { self.random.fork() };
         seeded::encrypt(&self.samples, &plaintexts, BODY_BITS, &mut random, &mut out);
         wipe(&mut plaintexts);
         Ok(out)

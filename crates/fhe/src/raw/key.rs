@@ -16,7 +16,7 @@ use crate::{FheError, SecretKey};
 
 /// Digits of the products that bring an autocorrelation back under the key of the samples.
 pub(super) const RELINEARISE: Gadget = Gadget::new(8, 6);
-/// Blind rotations whose results are summed by the hundred, with weights: two digits make them 300 times less noisy than those of comparisons.
+/// Blind rotations whose results are summed by the hundred, with weights: two digits make them some 270 times less noisy than those of comparisons.
 pub(super) const ROTATION: RotationGadget = RotationGadget { digits: Gadget::new(15, 2), bits: 2 };
 /// Bits of a body of the samples' ring: all of them, because the noise of this ring is a few units.
 const BODY_BITS: u32 = 64;
@@ -57,16 +57,17 @@ impl RawKey {
         if p.compare != q.compare {
             return Err(FheError::Parameters { found: p.id.0, expected: q.id.0 });
         }
-        let inverse = inverse(samples.glwe().as_ref());
-        let square = samples.times(&Polynomial::from_container(inverse.clone()));
+        let turned = Polynomial::from_container(inverse(samples.glwe().as_ref()));
+        let square = samples.times(&turned);
         let seeds = [random.fork(), random.fork()];
-        let relinearise = threads::map(vec![inverse, square].into_iter().zip(seeds).collect(), |(p, mut random)| {
-            let mut messages = at_every_level(p, RELINEARISE);
-            let mut out = Vec::new();
-            seeded::encrypt(samples, &messages, BODY_BITS, &mut random, &mut out);
-            wipe(&mut messages);
-            out
-        });
+        let relinearise =
+            threads::map(vec![turned.into_container(), square].into_iter().zip(seeds).collect(), |(p, mut random)| {
+                let mut messages = at_every_level(p, RELINEARISE);
+                let mut out = Vec::new();
+                seeded::encrypt(samples, &messages, BODY_BITS, &mut random, &mut out);
+                wipe(&mut messages);
+                out
+            });
         let Ok(relinearise) = <[Vec<u8>; 2]>::try_from(relinearise) else { unreachable!("there are two") };
         let gadget = DecisionGadgets::STANDARD.compare_keyswitch;
         let seeds = [random.seed(), random.seed()];
