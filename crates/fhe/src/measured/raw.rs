@@ -190,20 +190,36 @@ fn features_are_sums_of_what_is_looked_up() {
     let front = front(spec.clone());
     let machine = RawMachine::new(&front, &REAL_EARS.raw, &REAL.server, 54).unwrap();
     let mut client = RawClient::new(REAL_EARS.samples.clone(), spec.clone()).unwrap().with_insecure_seed(5);
-    // A loud tone in every other cell: no level is near a step, and no difference is.
-    let tone = |i: usize| {
-        ((i as f32 * 0.9).sin() + 0.3 * (i as f32 * 2.1).sin())
-            * if (i / spec.cell).is_multiple_of(2) { 1.0 } else { 0.1 }
-    };
-    let samples = spec.samples(&(0..spec.query_samples()).map(tone).collect::<Vec<f32>>()).unwrap();
+    let samples = spec.samples(&sound(&spec, &mut REAL.random(14))).unwrap();
     let query = client.encrypt(&samples).unwrap();
     let (found, work) = machine.features(&query).unwrap();
     assert_eq!((found.len(), work.rotations), (spec.width(), 4 * 6 + spec.tables()));
-    let clear = front.features(&samples);
-    let most = f64::from(front.levels().most());
-    for (i, (found, &clear)) in found.iter().zip(&clear).enumerate() {
-        let value = REAL.phase(found) as i64 as f64 / 54f64.exp2();
-        assert!((value - clear as f64).abs() < 0.1 * most * spec.cells as f64, "{i}: {value:.1} against {clear}");
+    let noise = RawNoise::new(&SAMPLES, REAL.secret.parameters());
+    let energy = f64::from(spec.product_log2).exp2() / TORUS;
+    // Least and largest level that noise can make of every energy.
+    let reach = front.energies(&samples).into_iter().enumerate().map(|(i, clear)| {
+        let off = (DEVIATIONS * noise.level(&front, i % spec.bands).sqrt() * energy) as i64;
+        let levels = [clear - off, clear, clear + off].map(|energy| front.levels().of_energy(energy));
+        (i64::from(*levels.iter().min().unwrap()), i64::from(*levels.iter().max().unwrap()))
+    });
+    let reach: Vec<(i64, i64)> = reach.collect();
+    let at = |cell: usize, band: usize| reach[cell * spec.bands + band];
+    let mut bounds: Vec<(i64, i64)> = (0..spec.bands)
+        .map(|b| (0..spec.cells).map(|c| at(c, b)).fold((0, 0), |sum, (l, h)| (sum.0 + l, sum.1 + h)))
+        .collect();
+    for &lag in &spec.lags {
+        bounds.extend((0..spec.bands).map(|b| {
+            (lag..spec.cells).fold((0, 0), |sum, c| {
+                let ((low, high), (other_low, other_high)) = (at(c, b), at(c - lag, b));
+                // One more or less where the difference itself is misread.
+                let least = ((low - other_high).max(other_low - high).max(0) / 2 - 1).max(0);
+                (sum.0 + least, sum.1 + (high - other_low).max(other_high - low) / 2 + 1)
+            })
+        }));
+    }
+    for (i, (found, (least, most))) in found.iter().zip(bounds).enumerate() {
+        let value = (REAL.phase(found) as i64 as f64 / 54f64.exp2()).round() as i64;
+        assert!((least..=most).contains(&value), "{i}: {value}, expected {least} to {most}");
     }
     assert!(machine.features(&query[1..]).is_err());
     assert!(client.encrypt(&samples[1..]).is_err());
