@@ -57,7 +57,9 @@ pub enum FileError {
         expected: ModelHash,
     },
     /// A file of another kind.
-    #[error("{file} has format {found:?}, expected {expected:?}: is this another file of a model?")]
+    #[error(
+        "{file} has format {found:?}, expected {expected:?}: is this the other half of a model, or another file of it?"
+    )]
     Format {
         /// The file.
         file: &'static str,
