@@ -24,17 +24,20 @@ const MOST_BYTES: u64 = 1 << 28;
 
 /// What the metadata of a network's file says.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Description {
     format: String,
     version: u64,
     /// Mel bands that go in.
     bands: usize,
-    #[serde(flatten)]
-    network: NetworkDescription,
+    steps: Vec<StepDescription>,
+    pool: Pool,
+    layers: Vec<LayerDescription>,
 }
 
 /// A network without its numbers.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NetworkDescription {
     steps: Vec<StepDescription>,
     pool: Pool,
@@ -50,8 +53,9 @@ pub fn network_from_bytes(bytes: &[u8]) -> Result<Network, FileError> {
     let text = metadata(bytes, KEY)?.ok_or(FileError::NoNetwork { key: KEY })?;
     let preamble: Preamble = serde_json::from_str(&text).map_err(FileError::json(FORMAT))?;
     preamble.check(FORMAT, FORMAT, VERSION)?;
-    let description: Description = serde_json::from_str(&text).map_err(FileError::json(FORMAT))?;
-    let network = take_network(&mut reader, description.bands, description.network)?;
+    let Description { bands, steps, pool, layers, .. } =
+        serde_json::from_str(&text).map_err(FileError::json(FORMAT))?;
+    let network = take_network(&mut reader, bands, NetworkDescription { steps, pool, layers })?;
     reader.finish()?;
     Ok(network)
 }
@@ -71,7 +75,8 @@ pub fn read_network(path: &Path) -> Result<Network, FileError> {
 pub fn network_to_bytes(network: &Network) -> Result<Vec<u8>, FileError> {
     let mut writer = Writer::default();
     let (bands, format) = (network.bands(), FORMAT.into());
-    let description = Description { format, version: VERSION, bands, network: put_network(&mut writer, network) };
+    let NetworkDescription { steps, pool, layers } = put_network(&mut writer, network);
+    let description = Description { format, version: VERSION, bands, steps, pool, layers };
     let text = serde_json::to_string(&description).map_err(FileError::json(FORMAT))?;
     Ok(writer.finish_with(KEY, text)?)
 }

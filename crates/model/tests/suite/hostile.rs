@@ -247,6 +247,7 @@ fn json_that_means_nothing_is_refused() {
     assert!(front(client(|m| m["network"]["steps"][1]["conv1d"]["dilation"] = json!(1u64 << 60))));
     let json = |error| matches!(error, FileError::Json { .. });
     assert!(json(client(|m| m["network"]["pool"] = json!("median"))));
+    assert!(json(client(|m| m["network"]["something_new"] = json!(1))));
     assert!(json(client(|m| m["server"] = json!("abc"))));
     assert!(json(client(|m| m["hierarchy"]["stages"][0]["counts"] = json!([99]))));
     assert!(json(client(|m| m["hierarchy"]["stages"][0]["outputs"] = json!(u64::MAX))));

@@ -44,6 +44,7 @@ fn what_is_none_is_refused() {
     assert!(matches!(edited(|d| d["version"] = json!(2)), Err(FileError::Version { .. })));
     assert!(matches!(edited(|d| d["bands"] = json!(13)), Err(FileError::Front(FrontError::Shape { .. }))));
     assert!(matches!(edited(|d| d["pool"] = json!("median")), Err(FileError::Json { .. })));
+    assert!(matches!(edited(|d| d["something_new"] = json!(1)), Err(FileError::Json { .. })));
     // A tensor that no step names, and a step without its tensors.
     assert!(matches!(edited(|d| d["layers"] = json!([])), Err(FileError::Unclaimed { .. })));
     assert!(matches!(edited(|d| d["layers"] = json!(["affine", "affine"])), Err(FileError::NoTensor { .. })));
