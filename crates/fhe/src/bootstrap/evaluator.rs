@@ -10,7 +10,7 @@ use sordino_model::layout::{DecisionCounts, SparsePacking};
 use crate::ServerKey;
 use crate::bootstrap::blind_rotation::Table;
 use crate::bootstrap::circuit_bootstrap::level_table;
-use crate::bootstrap::lookup::Lookup;
+use crate::bootstrap::lookup::{self, Lookup};
 use crate::decision::tree;
 use crate::ring::fourier::Fourier;
 use crate::ring::ggsw::Ggsw;
@@ -223,6 +223,7 @@ impl<'k> Evaluator<'k> {
     /// [`Evaluator::rotate`] with a table for every input, all of one extension.
     fn rotate_each(&self, lookup: &Lookup, tables: &[&Table], inputs: &[Lwe], threads: usize) -> Vec<Glwe> {
         self.counts.keyswitches.fetch_add(inputs.len(), Ordering::Relaxed);
-        lookup.rotate(tables, inputs, &self.key.fourier, threads, || self.go_on())
+        let Lookup { keyswitch, rotation } = lookup;
+        lookup::rotate(keyswitch, rotation, tables, inputs, &self.key.fourier, threads, || self.go_on())
     }
 }

@@ -22,24 +22,12 @@ impl Lookup {
     pub(crate) fn bytes(&self) -> usize {
         self.keyswitch.bytes() + self.rotation.bytes()
     }
-
-    /// [`rotate_from`] by its own keys.
-    pub(crate) fn rotate(
-        &self,
-        tables: &[&Table],
-        inputs: &[Lwe],
-        fourier: &Fourier,
-        threads: usize,
-        go_on: impl Fn() -> bool + Sync,
-    ) -> Vec<Glwe> {
-        rotate_from(&self.keyswitch, &self.rotation, tables, inputs, fourier, threads, go_on)
-    }
 }
 
 /// Keyswitch, modulus switch and blind rotation of every input, with a table for each, all of one extension; in batches over
 /// `threads` threads. The keyswitch may lead from another ring's key. A batch is begun where `go_on` says so, and missing from the result where it does
 /// not.
-pub(crate) fn rotate_from(
+pub(crate) fn rotate(
     keyswitch: &KeyswitchKey,
     rotation: &RotationKey,
     tables: &[&Table],

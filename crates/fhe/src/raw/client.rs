@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use sordino_model::layout::SEED_BYTES;
 use sordino_model::raw::{RawError, RawSpec};
 
 use crate::keys::secret::wipe;
@@ -26,7 +25,7 @@ impl RawClient {
     /// A client with a key of the samples' ring.
     ///
     /// # Errors
-    /// [`FheError::Vector`] for cells that do not fit the ring.
+    /// [`FheError::Cell`] for cells that do not fit the ring.
     pub fn new(samples: Arc<SecretKey>, spec: RawSpec) -> Result<Self, FheError> {
         check(&spec, samples.parameters().ring())?;
         Ok(Self { samples, spec, random: Random::from_system(), entropy: true })
@@ -41,7 +40,7 @@ impl RawClient {
 
     /// Bytes of a query.
     pub fn query_bytes(&self) -> usize {
-        SEED_BYTES + 8 * self.samples.parameters().ring() * self.spec.cells
+        seeded::seeded_len(self.spec.cells, self.samples.parameters().ring(), BODY_BITS)
     }
 
     /// Encrypts the integers that [`RawSpec::samples`] made of a sound: a seed, then the bodies of a ciphertext for every cell. Sample `i` of a cell is coefficient

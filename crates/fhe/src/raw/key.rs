@@ -3,6 +3,7 @@
 use sordino_front::threads;
 use tfhe::core_crypto::prelude::Polynomial;
 
+use super::client::BODY_BITS;
 use crate::keys::gadgets::{DecisionGadgets, RotationGadget};
 use crate::keys::keyswitch::SeededKeyswitchKey;
 use crate::keys::pieces::{Pieces, at_every_level};
@@ -18,8 +19,6 @@ use crate::{FheError, SecretKey};
 pub(super) const RELINEARISE: Gadget = Gadget::new(8, 6);
 /// Blind rotations whose results are summed by the hundred, with weights: two digits make them some 270 times less noisy than those of comparisons.
 pub(super) const ROTATION: RotationGadget = RotationGadget { digits: Gadget::new(15, 2), bits: 2 };
-/// Bits of a body of the samples' ring: all of them, because the noise of this ring is a few units.
-const BODY_BITS: u32 = 64;
 
 /// Public: encryptions of `s(X^-1)` and `s s(X^-1)` under the samples' key `s`, of `s` under the small key of comparisons, and of that key under the ring's key
 /// of tables once more, for rotations of less noise than those of an evaluation key.

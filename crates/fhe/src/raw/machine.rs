@@ -13,7 +13,7 @@ use super::key::RawServerKey;
 use crate::bootstrap::blind_rotation::{RotationKey, Table};
 use crate::bootstrap::evaluator::Evaluator;
 use crate::bootstrap::keyswitch::KeyswitchKey;
-use crate::bootstrap::lookup::rotate_from;
+use crate::bootstrap::lookup;
 use crate::decision::tournament::EncryptedTournament;
 use crate::ring::glwe::{Glwe, Lwe, add_assign, add_constant, difference, trivial_lwe};
 use crate::wire::{expansion, seeded};
@@ -175,7 +175,7 @@ impl<'a> RawMachine<'a> {
     /// The table at every input, by way of the small key.
     fn rotate(&self, keyswitch: &KeyswitchKey, rotation: &RotationKey, table: &Table, inputs: &[Lwe]) -> Vec<Lwe> {
         let (tables, threads) = (vec![table; inputs.len()], rayon::current_num_threads());
-        let rotated = rotate_from(keyswitch, rotation, &tables, inputs, &self.server.fourier, threads, || true);
+        let rotated = lookup::rotate(keyswitch, rotation, &tables, inputs, &self.server.fourier, threads, || true);
         rotated.iter().map(|r| r.extract(0)).collect()
     }
 
