@@ -54,7 +54,7 @@ pub(crate) fn measure(turns: usize) -> Result<String, Failure> {
         for (library, (_, times)) in library.iter().zip(&mut times) {
             times.push(library.times());
         }
-        let timings = calibrate_with(&ours, 1);
+        let timings = calibrate_with(&ours, 1)?;
         let (keyswitch, rotation) = (timings.compare_keyswitch, timings.compare[0]);
         let threads = rayon::current_num_threads() as f64;
         let ours = [keyswitch.alone + rotation.alone, (keyswitch.full + rotation.full) / threads];

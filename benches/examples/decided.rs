@@ -83,10 +83,10 @@ pub(crate) fn measure(arguments: &[String]) -> Result<(), Failure> {
     let (mut predictions, mut ratios, mut bares) = (Vec::new(), Vec::new(), Vec::new());
     reset_peak();
     for q in 0..queries {
-        let before = calibrate_with(&key, 1);
+        let before = calibrate_with(&key, 1)?;
         let track = session.any(&mut rng);
         let answered = session.ask(&key, track, &mut rng)?;
-        let timings = before.shortest(&calibrate_with(&key, 1));
+        let timings = before.shortest(&calibrate_with(&key, 1)?);
         right += usize::from(answered.right);
         let predicted = schedule.predict(&timings, threads);
         let bare = schedule.bare(&timings, threads);

@@ -61,14 +61,14 @@ fn measure(out: &Path, sizes: &[usize], queries: usize, rows: &mut String) -> Re
     let key = EvaluationKey::generate(&secret, |_| {}).expand();
     let secret = ClientKey::registered(secret, key.id());
     let threads = rayon::current_num_threads();
-    let mut timings = calibrate_with(&key, 3);
+    let mut timings = calibrate_with(&key, 3)?;
     for &tracks in sizes {
         let shapes = [(1, tracks <= FLAT_MOST), (2, tracks <= TWO_MOST), (3, tracks >= 24)];
         let shapes: Vec<usize> = shapes.into_iter().filter(|(_, fits)| *fits).map(|(stages, _)| stages).collect();
-        let before = calibrate_with(&key, 1);
+        let before = calibrate_with(&key, 1)?;
         let answered = side_by_side(&secret, &key, tracks, &shapes, queries)?;
         // What the machine could do around these queries.
-        let around = before.shortest(&calibrate_with(&key, 1));
+        let around = before.shortest(&calibrate_with(&key, 1)?);
         answered.iter().for_each(|row| *rows += &line(row, &around, threads));
         std::fs::write(out.join("growth.csv"), &*rows)?;
         timings = timings.shortest(&around);

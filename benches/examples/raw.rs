@@ -1,23 +1,27 @@
-//! What it takes to find the best of some random rows for encrypted samples, at the parameters that are used in earnest.
+//! What it takes to name an encrypted sound, at the parameters that are used in earnest.
 //!
 //! ```text
-//! cargo run --release -p sordino-benches --example raw [queries] [bands] [rows] [cells]
+//! cargo run --release -p sordino-benches --example raw [queries] [bands] [rows] [cells] [directions]
 //! ```
 //!
-//! Prints a row of CSV for every query: seconds of each step, bytes and memory. Nothing is decrypted; the tests of `sordino-fhe` compare results.
+//! Prints a row of CSV for every query: seconds of each step, and bytes. Rows are random, since what they are makes no difference; whole models and real clips are
+//! asked by `sordino evaluate --raw-queries`.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use rand::RngExt;
 use sordino_benches::{Failure, rng};
-use sordino_fhe::params::{SAMPLES, STANDARD};
-use sordino_fhe::raw::{RawClient, RawKey, RawMachine};
-use sordino_fhe::{EvaluationKey, SecretKey};
-use sordino_model::raw::{RawFront, RawRows, RawSpec};
+use sordino_fhe::calibration::calibrate_with;
+use sordino_fhe::params::STANDARD;
+use sordino_fhe::raw::{Client, Plan, Server};
+use sordino_fhe::{ClientKey, EvaluationKey, SecretKey};
+use sordino_model::ModelHash;
+use sordino_model::raw::{Length, RawFront, RawInput, RawSpec};
+use sordino_model::stage::{Hierarchy, Stage};
 
-const HEADER: &str = "bands,rows,threads,rotations,encrypt_s,spectrum_s,levels_s,differences_s,decision_s,total_s,bytes_up,raw_key_bytes,\
-                      evaluation_key_bytes,server_key_bytes";
+const HEADER: &str = "bands,rows,directions,threads,rotations,encrypt_s,read_s,spectrum_s,levels_s,differences_s,length_s,scores_s,play_s,index_s,\
+                      reply_s,server_s,predicted_s,bytes_up,bytes_down,evaluation_key_bytes,server_key_bytes";
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,41 +33,49 @@ fn main() -> Result<(), Failure> {
 /// A row for every query.
 pub(crate) fn measure(arguments: &[String]) -> Result<Vec<String>, Failure> {
     let number = |i: usize, default| arguments.get(i).map_or(Ok(default), |a| a.parse::<usize>());
-    let (queries, bands, count) = (number(0, 3)?, number(1, 48)?, number(2, 298)?);
-    let cells = number(3, RawSpec::default().cells)?;
+    let (queries, bands, count) = (number(0, 3)?, number(1, 64)?, number(2, 298)?);
+    let (cells, directions) = (number(3, RawSpec::default().cells)?, number(4, 96)?);
     let spec = RawSpec { bands, cells, emphasis: 0.0, ..RawSpec::default() };
-    let front = RawFront::mel(spec.clone(), &vec![1.0; bands])?;
-    let (secret, samples) = (SecretKey::generate(&STANDARD), Arc::new(SecretKey::generate(&SAMPLES)));
-    let evaluation = EvaluationKey::generate(&secret, |_| {});
-    let raw = RawKey::generate(&samples, &secret)?;
-    let server = evaluation.expand();
-    let expanded = raw.expand(&server);
-    let mut random = rng(1);
-    let weights = (0..count * spec.width()).map(|_| random.random_range(-127..=127)).collect();
-    let rows = RawRows::new(&spec, weights, vec![0; count])?;
-    let machine = RawMachine::new(&front, &expanded, &server, 45)?;
-    let mut client = RawClient::new(samples, spec.clone())?;
+    let hierarchy = model(&spec, count, directions)?;
+    let plan = Plan::new(&STANDARD, &hierarchy)?;
+    let secret = Arc::new(SecretKey::generate(&STANDARD));
+    let key = EvaluationKey::generate_for_samples(&secret, |_| {}).expand();
+    let timings = calibrate_with(&key, 3)?;
+    let threads = rayon::current_num_threads();
+    let predicted = plan.predict(hierarchy.shape(), &timings, threads)?.as_secs_f64();
+    let hash = ModelHash([7; 32]);
+    let server = Server::new(hash, &hierarchy, plan.clone())?;
+    let mut client = Client::new(ClientKey::registered(secret, key.id()), plan, hash, hierarchy.shape())?;
+    let mut random = rng(2);
     let mut out = Vec::new();
     for _ in 0..queries {
         let sound: Vec<f32> = (0..spec.query_samples()).map(|_| random.random::<f32>() - 0.5).collect();
         let start = Instant::now();
-        let query = client.encrypt(&spec.samples(&sound)?)?;
+        let query = client.query(&spec.samples(&sound)?, 0)?;
         let encrypt = start.elapsed().as_secs_f64();
-        let start = Instant::now();
-        let work = machine.measure(&query, &rows)?;
-        let total = start.elapsed().as_secs_f64();
-        let steps =
-            [work.spectrum, work.levels, work.differences, work.decision].map(|d| format!("{:.3}", d.as_secs_f64()));
+        let (reply, work) = server.answer_and_measure(&key, &query)?;
+        client.answer(&reply)?;
+        let steps = work.steps().map(|(_, time)| format!("{:.3}", time.as_secs_f64()));
         out.push(format!(
-            "{bands},{count},{},{},{encrypt:.3},{},{total:.3},{},{},{},{}",
-            rayon::current_num_threads(),
-            work.rotations,
+            "{bands},{count},{directions},{threads},{},{encrypt:.3},{},{:.3},{predicted:.3},{},{},{},{}",
+            work.decisions.rotations(),
             steps.join(","),
+            work.total().as_secs_f64(),
             query.len(),
-            raw.bytes(),
-            EvaluationKey::wire_bytes(&STANDARD),
-            expanded.bytes() + server.bytes(),
+            reply.len(),
+            EvaluationKey::wire_bytes_for_samples(&STANDARD),
+            key.bytes(),
         ));
     }
     Ok(out)
+}
+
+/// Random rows and directions.
+fn model(spec: &RawSpec, count: usize, directions: usize) -> Result<Hierarchy, Failure> {
+    let mut random = rng(1);
+    let front = RawFront::mel(spec.clone(), &vec![1.0; spec.bands])?;
+    let mut weights = |rows: usize| (0..rows * spec.width()).map(|_| random.random_range(-127..=127)).collect();
+    let stage = Stage::new(count, spec.bound(), weights(count), vec![0; count], vec![count])?;
+    let length = Length::new(spec.width(), weights(directions), vec![0; directions], 1_000)?;
+    Ok(Hierarchy::new(vec![stage])?.hearing(RawInput::new(front, length, 1 << 17)?)?)
 }

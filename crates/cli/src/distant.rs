@@ -83,13 +83,14 @@ impl<'a> Distant<'a> {
         protocol: ProtocolArgs,
         keys: &KeyArgs,
     ) -> anyhow::Result<Self> {
-        let (secret, evaluation) = match protocol.protocol()?.decider() {
+        let asked = protocol.protocol()?;
+        let (secret, evaluation) = match asked.decider() {
             Decider::Client => {
-                keys.refuse_evaluation(protocol.protocol()?.name())?;
+                keys.refuse_evaluation(asked.name())?;
                 (keys.secret()?, None)
             }
             Decider::Server => {
-                let (secret, evaluation) = keys.kept(remote.address())?;
+                let (secret, evaluation) = keys.kept(remote.address(), asked == Protocol::Raw)?;
                 (secret, Some(evaluation))
             }
         };

@@ -33,11 +33,11 @@ impl KeyArgs {
         }))
     }
 
-    /// The evaluation key of one run, where the server decides.
-    pub(crate) fn evaluation(&self, secret: &SecretKey) -> anyhow::Result<EvaluationKey> {
+    /// The evaluation key of one run, where the server decides; with a part for samples where it hears them.
+    pub(crate) fn evaluation(&self, secret: &SecretKey, samples: bool) -> anyhow::Result<EvaluationKey> {
         match &self.evaluation_key {
-            Some(path) => self.load(path, secret),
-            None => Ok(evaluation_key(secret)),
+            Some(path) => self.load(path, secret, samples),
+            None => Ok(evaluation_key(secret, samples)),
         }
     }
 
@@ -54,28 +54,29 @@ impl KeyArgs {
 
     /// Both keys, which are the same in every run: what a server was sent once, it need not be sent again. Without --key they belong to one
     /// server, so that no two operators can tell by the name of a key that they are asked by the same client.
-    pub(crate) fn kept(&self, server: &Address) -> anyhow::Result<(Arc<SecretKey>, EvaluationKey)> {
+    pub(crate) fn kept(&self, server: &Address, samples: bool) -> anyhow::Result<(Arc<SecretKey>, EvaluationKey)> {
         let home = || {
             let home = places::config().context("no home folder to keep a key in; give one with --key")?;
             let home = home.join("servers").join(server.file_name());
             std::fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
             anyhow::Ok(home)
         };
+        let ending = if samples { "samples.eval" } else { "eval" };
         let (secret, beside) = match &self.key {
-            Some(path) => (SecretKey::load(path)?, path.with_extension("eval")),
+            Some(path) => (SecretKey::load(path)?, path.with_extension(ending)),
             None => {
                 let home = home()?;
-                (kept_secret(&home.join("secret.key"), server)?, home.join("secret.eval"))
+                (kept_secret(&home.join("secret.key"), server)?, home.join("secret").with_extension(ending))
             }
         };
         let evaluation = match &self.evaluation_key {
-            Some(path) => self.load(path, &secret)?,
-            None if beside.try_exists()? => self.load(&beside, &secret)?,
+            Some(path) => self.load(path, &secret, samples)?,
+            None if beside.try_exists()? => self.load(&beside, &secret, samples)?,
             None => {
-                let made = evaluation_key(&secret);
+                let made = evaluation_key(&secret, samples);
                 // Another program may have been first: then its key is the one that is kept.
                 match made.save(&beside) {
-                    Err(error) if is_taken(&error) => self.load(&beside, &secret)?,
+                    Err(error) if is_taken(&error) => self.load(&beside, &secret, samples)?,
                     saved => saved.map(|()| made)?,
                 }
             }
@@ -84,8 +85,13 @@ impl KeyArgs {
     }
 
     /// The evaluation key in a file, which must be that of `secret`.
-    fn load(&self, path: &Path, secret: &SecretKey) -> anyhow::Result<EvaluationKey> {
+    fn load(&self, path: &Path, secret: &SecretKey, samples: bool) -> anyhow::Result<EvaluationKey> {
         let loaded = EvaluationKey::load(path)?;
+        anyhow::ensure!(
+            loaded.hears_samples() || !samples,
+            "{} has no part for encrypted samples; make another with `sordino keygen --samples`",
+            path.display()
+        );
         if loaded.belongs_to(secret) {
             return Ok(loaded);
         }
@@ -121,10 +127,14 @@ fn is_taken(error: &FheError) -> bool {
 }
 
 /// Generates the evaluation key of a secret key, with a progress bar.
-pub(crate) fn evaluation_key(key: &SecretKey) -> EvaluationKey {
+pub(crate) fn evaluation_key(key: &SecretKey, samples: bool) -> EvaluationKey {
     const STEPS: f64 = 1_000.0;
     let bar = report::bar(STEPS as u64, "evaluation key");
-    let evaluation = EvaluationKey::generate(key, |fraction| bar.set_position((fraction * STEPS) as u64));
+    let progress = |fraction| bar.set_position((fraction * STEPS) as u64);
+    let evaluation = match samples {
+        true => EvaluationKey::generate_for_samples(key, progress),
+        false => EvaluationKey::generate(key, progress),
+    };
     bar.finish_and_clear();
     evaluation
 }

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use sordino_model::stage::Hierarchy;
-use sordino_model::{Decider, Pair, Protocol, Resolution};
+use sordino_model::{Decider, Pair, Protocol, Resolution, Routing};
 
 use crate::wish::{WishArgs, choose};
 
 /// A protocol and its options.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct ProtocolArgs {
-    /// Who finds the cluster and who decides: flat, routed, decided, picked or picked-decided (see --help).
+    /// Who finds the cluster and who decides: flat, routed, decided, picked, picked-decided or raw (see --help).
     #[arg(long, default_value = "routed", value_name = "NAME", long_help = protocols_help())]
     protocol: Protocol,
     /// Clusters that are followed: unless given 1 in decided, as many as hold 64 passages in picked-decided, else 2.
@@ -70,8 +70,12 @@ impl ProtocolArgs {
         let DecisionArgs { answers, resolution } = self.decisions;
         let name = self.protocol.name();
         anyhow::ensure!(
-            self.protocol != Protocol::Flat || self.probes.is_none(),
+            self.protocol.routing() != Routing::None || self.probes.is_none(),
             "{name} follows no clusters: leave out --probes, or take routed or decided"
+        );
+        anyhow::ensure!(
+            self.protocol != Protocol::Raw || (answers.is_none() && resolution.is_none() && self.wish.wish().is_none()),
+            "{name} has one answer, one resolution and one plan: leave out --answers, --resolution, --certain and --within, or take decided"
         );
         anyhow::ensure!(
             self.protocol.decider() == Decider::Server || (answers.is_none() && resolution.is_none()),
@@ -144,7 +148,7 @@ fn protocols_help() -> String {
     };
     let entries: Vec<String> = Protocol::ALL.map(entry).into();
     format!(
-        "Who finds the cluster and who decides:\n{}\nFor picked and picked-decided the routing layers must be public.",
+        "Who finds the cluster and who decides:\n{}\nFor picked and picked-decided the routing layers must be public, for raw the model must hear samples: train with --public-routing, or --raw.",
         entries.join("\n")
     )
 }

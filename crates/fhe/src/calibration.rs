@@ -7,13 +7,15 @@ use rayon::prelude::*;
 use sordino_model::Resolution;
 use sordino_model::cost::{Batched, Timings};
 use sordino_model::layout::SEED_BYTES;
+use sordino_model::raw::RawSpec;
 
-use crate::bootstrap::blind_rotation::{Exponents, Table};
+use crate::bootstrap::blind_rotation::{Exponents, RotationKey, Table};
 use crate::bootstrap::circuit_bootstrap::level_table;
 use crate::bootstrap::evaluator::comparison_table;
 use crate::bootstrap::lookup::{BATCH, Lookup};
 use crate::linear::LinearKernel;
 use crate::params::ParameterSet;
+use crate::raw::{Correlator, RawKey, RawServerKey};
 use crate::ring::glwe::Glwe;
 use crate::ring::random::Random;
 use crate::ring::zero_key::ZeroKey;
@@ -37,23 +39,33 @@ pub fn calibrate(
     repetitions: usize,
     progress: impl Fn(f64),
 ) -> Result<Timings, FheError> {
-    let header = Cursor::new(EvaluationKey::header(parameters));
+    let header = Cursor::new(EvaluationKey::header(parameters, false));
     let key = ServerKey::read_unnamed(&mut header.chain(Endless(Random::new([0; SEED_BYTES], 0))))?;
     let steps = repetitions.max(1) as f64 + 1.0;
     progress(1.0 / steps);
-    let mut best = measure(&key);
+    let raw = random_raw(&key)?;
+    let mut best = measure(&key, &raw);
     for done in 1..repetitions.max(1) {
         progress((done as f64 + 1.0) / steps);
-        best = best.shortest(&measure(&key));
+        best = best.shortest(&measure(&key, &raw));
     }
     progress(1.0);
     Ok(best)
 }
 
 /// [`calibrate`] with a key that is there already.
-pub fn calibrate_with(key: &ServerKey, repetitions: usize) -> Timings {
-    let first = measure(key);
-    (1..repetitions).fold(first, |best, _| best.shortest(&measure(key)))
+///
+/// # Errors
+/// As [`calibrate`].
+pub fn calibrate_with(key: &ServerKey, repetitions: usize) -> Result<Timings, FheError> {
+    let raw = random_raw(key)?;
+    let first = measure(key, &raw);
+    Ok((1..repetitions).fold(first, |best, _| best.shortest(&measure(key, &raw))))
+}
+
+/// A part for samples that no secret belongs to.
+fn random_raw(key: &ServerKey) -> Result<RawServerKey, FheError> {
+    Ok(RawKey::read(&mut Endless(Random::new([3; SEED_BYTES], 0)), key.parameters())?.expand(&key.fourier))
 }
 
 /// Random bytes without end.
@@ -68,7 +80,7 @@ impl Read for Endless {
     }
 }
 
-fn measure(key: &ServerKey) -> Timings {
+fn measure(key: &ServerKey, raw: &RawServerKey) -> Timings {
     let (fourier, size) = (&key.fourier, key.fourier.size());
     let mut scratch = fourier.scratch();
     let glwe = Glwe::trivial(&(0..size as u64).map(scatter).collect::<Vec<_>>());
@@ -81,16 +93,22 @@ fn measure(key: &ServerKey) -> Timings {
     };
     let (compare_keyswitch, refresh_keyswitch) = (keyswitch(&key.compare), keyswitch(&key.refresh));
     let table = level_table(size, key.circuit.gadget());
-    let mut alone = |lookup: &Lookup, table: &Table| {
-        timed(|| lookup.rotation.rotate(table, &[exponents(lookup, table, 0)], fourier, &mut scratch))
+    let mut alone = |rotation: &RotationKey, table: &Table| {
+        timed(|| rotation.rotate(table, &[exponents(rotation, table, 0)], fourier, &mut scratch))
     };
-    let (rotated, refresh) = alone(&key.refresh, &table);
-    let full_refresh = full_batch(key, &key.refresh, &table);
+    let (rotated, refresh) = alone(&key.refresh.rotation, &table);
+    let full_refresh = full_batch(key, &key.refresh.rotation, &table);
     let compare = [Resolution::Standard, Resolution::Fine, Resolution::Finest].map(|resolution| {
         let table = comparison_table(size, resolution);
-        let (_, alone) = alone(&key.compare, &table);
-        Batched { alone, full: full_batch(key, &key.compare, &table) }
+        let (_, alone) = alone(&key.compare.rotation, &table);
+        Batched { alone, full: full_batch(key, &key.compare.rotation, &table) }
     });
+    let of_one = comparison_table(size, Resolution::Standard);
+    let (_, lone_table) = alone(&raw.rotation, &of_one);
+    let full_table = full_batch(key, &raw.rotation, &of_one);
+    let samples = Glwe::trivial(&(0..raw.fourier.size() as u64).map(scatter).collect::<Vec<_>>());
+    let correlation = Correlator::new(samples.size(), RawSpec::default().product_log2)
+        .map_or(0.0, |correlator| timed(|| correlator.autocorrelation(&samples, raw)).1);
     let (_, trace) = timed(|| key.circuit.trace(&rotated[0], fourier, &mut scratch));
     let (bit, conversion) = timed(|| key.circuit.selector(&rotated[0], fourier, &mut scratch));
     let (_, gates) = timed(|| (0..16).fold(glwe.clone(), |x, _| bit.cmux(&x, &rotated[0], fourier, &mut scratch)));
@@ -124,6 +142,8 @@ fn measure(key: &ServerKey) -> Timings {
         refresh_keyswitch,
         refresh: Batched { alone: refresh, full: full_refresh },
         compare,
+        table: Batched { alone: lone_table, full: full_table },
+        correlation,
         batch: BATCH,
     }
 }
@@ -141,20 +161,20 @@ fn reply(key: &ServerKey, scores: &Glwe, zero_key: &Glwe) -> usize {
 }
 
 /// Seconds of one rotation of a full batch, while all threads are rotating one.
-fn full_batch(key: &ServerKey, lookup: &Lookup, table: &Table) -> f64 {
+fn full_batch(key: &ServerKey, rotation: &RotationKey, table: &Table) -> f64 {
     let count = (BATCH / table.extension()).max(1);
-    let batch: Vec<Exponents> = (0..count).map(|c| exponents(lookup, table, c)).collect();
-    let times = (0..rayon::current_num_threads()).into_par_iter().map(|_| {
-        timed(|| lookup.rotation.rotate(table, &batch, &key.fourier, &mut key.fourier.scratch())).1 / count as f64
-    });
+    let batch: Vec<Exponents> = (0..count).map(|c| exponents(rotation, table, c)).collect();
+    let times = (0..rayon::current_num_threads())
+        .into_par_iter()
+        .map(|_| timed(|| rotation.rotate(table, &batch, &key.fourier, &mut key.fourier.scratch())).1 / count as f64);
     // Threads that share a core finish at different times; their mean is what a query sees.
     let times: Vec<f64> = times.collect();
     times.iter().sum::<f64>() / times.len().max(1) as f64
 }
 
 /// Any powers will do; how even they are decides what a finer resolution takes, so they are random.
-fn exponents(lookup: &Lookup, table: &Table, seed: usize) -> Exponents {
-    let mut words = vec![0; lookup.rotation.bits() + 1];
+fn exponents(rotation: &RotationKey, table: &Table, seed: usize) -> Exponents {
+    let mut words = vec![0; rotation.bits() + 1];
     Random::new([2; SEED_BYTES], seed as u64).uniform(&mut words);
     Exponents::new(words.into_iter().map(|word| (word >> (64 - table.modulus_log2())) as u32))
 }

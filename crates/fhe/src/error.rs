@@ -5,6 +5,7 @@ use std::io;
 use sordino_model::ModelHash;
 use sordino_model::circuit::CircuitError;
 use sordino_model::layout::PackingError;
+use sordino_model::raw::RawError;
 use thiserror::Error;
 
 use crate::KeyId;
@@ -84,6 +85,12 @@ pub enum FheError {
         /// Ring degree.
         ring: usize,
     },
+    /// Samples or constants of raw sound that do not fit.
+    #[error(transparent)]
+    Raw(#[from] RawError),
+    /// An evaluation key without a part for encrypted samples.
+    #[error("the evaluation key has no part for encrypted samples; make one with `keygen --samples`")]
+    NoSamplesKey,
     /// An answer that names no track.
     #[error("reply: it names no track of this model; the key or the server is not the one that the query was for")]
     NoTrack,

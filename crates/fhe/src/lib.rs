@@ -4,10 +4,8 @@
 //! messages, and on the client scores or answers, equal to those of [`sordino_model::circuit::Clear`] but with a probability that
 //! [`Plan::failure_log2`] bounds. A [`SecretKey`] never leaves the client; a [`Plan`] is public and agreed by both.
 //!
-//! Protocols come in two families, built alike: in [`scores`] the server returns scores and the client decides, in [`decision`] the
-//! server decides. Each has a plan, a client and a server. [`Plan`] and [`Server`] stand for either.
-//!
-//! [`raw`] is a front end on encrypted samples. It is a circuit from samples to the best row, and no protocol yet.
+//! Protocols come in three families, built alike: in [`scores`] the server returns scores and the client decides, in [`decision`] the
+//! server decides, in [`raw`] it also computes the features, from encrypted samples. Each has a plan, a client and a server. [`Plan`] and [`Server`] stand for any.
 //!
 //! Without the feature `server` the crate holds what a client needs, and builds for a browser; `parallel` spreads a client's work over
 //! threads. Both are on by default.

@@ -93,6 +93,11 @@ impl ParameterSet {
         ALL.into_iter().find(|p| p.name == name)
     }
 
+    /// The set of the key under which a client encrypts samples, beside a key of this set.
+    pub fn of_samples(&self) -> &'static Self {
+        if self.is_insecure() { &INSECURE_SAMPLES_N512 } else { &SAMPLES }
+    }
+
     /// Ring degree `N` as a number.
     pub fn ring(&self) -> usize {
         self.polynomial_size.0

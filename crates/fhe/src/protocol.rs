@@ -1,6 +1,6 @@
 //! [`Plan`] and [`Server`] of any protocol: the one place that knows which family a protocol belongs to.
 //!
-//! The families [`crate::scores`] and [`crate::decision`] are built alike, file by file. A new family gets a folder beside them and
+//! The families [`crate::scores`], [`crate::decision`] and [`crate::raw`] are built alike, file by file. A new family gets a folder beside them and
 //! a variant here.
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use sordino_model::stage::{Hierarchy, HierarchyShape};
 use sordino_model::{ModelHash, Protocol};
 
 use crate::params::ParameterSet;
-use crate::{FheError, decision, scores};
+use crate::{FheError, decision, raw, scores};
 #[cfg(feature = "server")]
 use crate::{KeyId, ServerKey};
 
@@ -22,6 +22,8 @@ pub enum Plan {
     Scores(scores::Plan),
     /// The server decides.
     Decision(decision::Plan),
+    /// The server hears samples and decides.
+    Raw(raw::Plan),
 }
 
 impl Plan {
@@ -44,6 +46,7 @@ impl Plan {
                 let options = decision::Options::new(probes, answers, resolution).picked();
                 Self::Decision(decision::Plan::new(parameters, hierarchy, options)?)
             }
+            Protocol::Raw => Self::Raw(raw::Plan::new(parameters, hierarchy)?),
             _ => return Err(FheError::Plan { what: "the protocol has no plan in this version" }),
         })
     }
@@ -53,6 +56,7 @@ impl Plan {
         match self {
             Self::Scores(plan) => plan.parameters(),
             Self::Decision(plan) => plan.parameters(),
+            Self::Raw(plan) => plan.parameters(),
         }
     }
 
@@ -60,7 +64,7 @@ impl Plan {
     pub fn trips(&self) -> usize {
         match self {
             Self::Scores(plan) => plan.trips().len(),
-            Self::Decision(_) => 1,
+            Self::Decision(_) | Self::Raw(_) => 1,
         }
     }
 
@@ -74,6 +78,7 @@ impl Plan {
             (Self::Scores(plan), Protocol::Flat) => plan.is_flat(shape),
             (Self::Scores(plan), Protocol::Routed { probes }) => plan.is_routed(shape, probes),
             (Self::Scores(plan), Protocol::Picked { probes }) => plan.is_picked(shape, probes),
+            (Self::Raw(_), protocol) => protocol == Protocol::Raw,
             (Self::Decision(plan), protocol) => {
                 let options = plan.options();
                 let decision = Some((options.answers, options.resolution));
@@ -86,6 +91,7 @@ impl Plan {
             _ if !serves => Err(other),
             Self::Scores(plan) => plan.check_shape(shape),
             Self::Decision(plan) => plan.check_shape(shape),
+            Self::Raw(plan) => plan.check_shape(shape),
         }
     }
 
@@ -97,7 +103,8 @@ impl Plan {
         match self {
             Self::Scores(plan) => plan.schedule(trip, shape),
             Self::Decision(plan) if trip == 0 => plan.schedule(shape),
-            Self::Decision(_) => Err(FheError::NoTrip { found: trip, trips: 1 }),
+            Self::Raw(plan) if trip == 0 => plan.schedule(shape),
+            Self::Decision(_) | Self::Raw(_) => Err(FheError::NoTrip { found: trip, trips: 1 }),
         }
     }
 
@@ -134,6 +141,7 @@ impl Plan {
         match self {
             Self::Scores(plan) => Ok(plan.failure_log2()),
             Self::Decision(plan) => plan.failure_log2(shape),
+            Self::Raw(plan) => plan.failure_log2(shape),
         }
     }
 
@@ -147,6 +155,7 @@ impl Plan {
         match self {
             Self::Scores(plan) => plan.to_bytes(),
             Self::Decision(plan) => plan.to_bytes(),
+            Self::Raw(plan) => plan.to_bytes(),
         }
     }
 
@@ -157,6 +166,9 @@ impl Plan {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FheError> {
         if bytes.starts_with(decision::plan::MAGIC) {
             return decision::Plan::from_bytes(bytes).map(Self::Decision);
+        }
+        if bytes.starts_with(raw::plan::MAGIC) {
+            return raw::Plan::from_bytes(bytes).map(Self::Raw);
         }
         scores::Plan::from_bytes(bytes).map(Self::Scores)
     }
@@ -182,6 +194,8 @@ pub enum Server {
     Scores(scores::Server),
     /// It decides.
     Decision(decision::Server),
+    /// It hears samples and decides.
+    Raw(Box<raw::Server>),
 }
 
 #[cfg(feature = "server")]
@@ -202,6 +216,7 @@ impl Server {
         Ok(match plan {
             Plan::Scores(plan) => Self::Scores(scores::Server::holding(model, hierarchy, plan, form)?),
             Plan::Decision(plan) => Self::Decision(decision::Server::holding(model, hierarchy, plan, form)?),
+            Plan::Raw(plan) => Self::Raw(raw::Server::new(model, hierarchy, plan)?.into()),
         })
     }
 
@@ -210,6 +225,7 @@ impl Server {
         match self {
             Self::Scores(server) => Plan::Scores(server.plan().clone()),
             Self::Decision(server) => Plan::Decision(server.plan().clone()),
+            Self::Raw(server) => Plan::Raw(server.plan().clone()),
         }
     }
 
@@ -218,6 +234,7 @@ impl Server {
         match self {
             Self::Scores(server) => server.weight_bytes(),
             Self::Decision(server) => server.weight_bytes(),
+            Self::Raw(server) => server.weight_bytes(),
         }
     }
 
@@ -229,6 +246,7 @@ impl Server {
         match self {
             Self::Scores(_) => Ok(None),
             Self::Decision(server) => server.key_of(query).map(Some),
+            Self::Raw(server) => server.key_of(query).map(Some),
         }
     }
 
@@ -242,7 +260,8 @@ impl Server {
         match (self, key) {
             (Self::Scores(server), _) => server.answer(query),
             (Self::Decision(server), Some(key)) => server.answer(key, query),
-            (Self::Decision(_), None) => Err(FheError::NoEvaluationKey),
+            (Self::Raw(server), Some(key)) => server.answer(key, query),
+            (Self::Decision(_) | Self::Raw(_), None) => Err(FheError::NoEvaluationKey),
         }
     }
 
@@ -258,6 +277,7 @@ impl Server {
     ) -> Result<Vec<u8>, FheError> {
         match (self, key) {
             (Self::Decision(server), Some(key)) => server.answer_while(key, query, wanted),
+            (Self::Raw(server), Some(key)) => server.answer_while(key, query, wanted),
             _ => self.answer(key, query),
         }
     }

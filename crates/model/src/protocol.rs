@@ -112,6 +112,9 @@ pub enum Protocol {
         /// How finely scores are compared.
         resolution: Resolution,
     },
+    /// One trip. The client sends encrypted samples and needs no model. The server computes the spectrum, the features and every track's score, finds the
+    /// track, and tells known from unknown, all under encryption.
+    Raw,
 }
 
 /// What each side learns from a query beyond what it must.
@@ -125,7 +128,9 @@ pub struct Learns {
 
 /// A name that no protocol has.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the protocol \"{found}\" is none that is known; expected flat, routed, decided, picked or picked-decided")]
+#[error(
+    "the protocol \"{found}\" is none that is known; expected flat, routed, decided, picked, picked-decided or raw"
+)]
 pub struct UnknownProtocol {
     /// The name given.
     pub found: String,
@@ -133,12 +138,13 @@ pub struct UnknownProtocol {
 
 impl Protocol {
     /// Every protocol with its usual options.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Flat,
         Self::Routed { probes: 2 },
         Self::Decided { probes: 1, answers: 1, resolution: Resolution::Standard },
         Self::Picked { probes: 2 },
         Self::PickedDecided { probes: 4, answers: 1, resolution: Resolution::Standard },
+        Self::Raw,
     ];
 
     /// Its name, as commands, messages and tables have it.
@@ -149,13 +155,14 @@ impl Protocol {
             Self::Decided { .. } => "decided",
             Self::Picked { .. } => "picked",
             Self::PickedDecided { .. } => "picked-decided",
+            Self::Raw => "raw",
         }
     }
 
     /// Who finds the cluster.
     pub fn routing(self) -> Routing {
         match self {
-            Self::Flat => Routing::None,
+            Self::Flat | Self::Raw => Routing::None,
             Self::Routed { .. } | Self::Decided { .. } => Routing::Encrypted,
             Self::Picked { .. } | Self::PickedDecided { .. } => Routing::Public,
         }
@@ -165,14 +172,14 @@ impl Protocol {
     pub fn decider(self) -> Decider {
         match self {
             Self::Flat | Self::Routed { .. } | Self::Picked { .. } => Decider::Client,
-            Self::Decided { .. } | Self::PickedDecided { .. } => Decider::Server,
+            Self::Decided { .. } | Self::PickedDecided { .. } | Self::Raw => Decider::Server,
         }
     }
 
     /// Groups followed from a stage to the next; 0 where nobody finds a group.
     pub fn probes(self) -> usize {
         match self {
-            Self::Flat => 0,
+            Self::Flat | Self::Raw => 0,
             Self::Routed { probes }
             | Self::Decided { probes, .. }
             | Self::Picked { probes }
@@ -187,6 +194,7 @@ impl Protocol {
             Self::Decided { answers, resolution, .. } | Self::PickedDecided { answers, resolution, .. } => {
                 Some((answers, resolution))
             }
+            Self::Raw => Some((1, Resolution::Standard)),
         }
     }
 
@@ -194,7 +202,7 @@ impl Protocol {
     #[must_use]
     pub fn with_probes(self, probes: usize) -> Self {
         match self {
-            Self::Flat => Self::Flat,
+            Self::Flat | Self::Raw => self,
             Self::Routed { .. } => Self::Routed { probes },
             Self::Decided { answers, resolution, .. } => Self::Decided { probes, answers, resolution },
             Self::Picked { .. } => Self::Picked { probes },
@@ -216,11 +224,11 @@ impl Protocol {
         self.with_probes(usual.clamp(1, last.groups()))
     }
 
-    /// The same with another number of tracks returned, and another resolution; nothing changes where the client decides.
+    /// The same with another number of tracks returned, and another resolution; nothing changes where the client decides, or the protocol has neither option.
     #[must_use]
     pub fn with_decision(self, answers: usize, resolution: Resolution) -> Self {
         match self {
-            Self::Flat | Self::Routed { .. } | Self::Picked { .. } => self,
+            Self::Flat | Self::Routed { .. } | Self::Picked { .. } | Self::Raw => self,
             Self::Decided { probes, .. } => Self::Decided { probes, answers, resolution },
             Self::PickedDecided { probes, .. } => Self::PickedDecided { probes, answers, resolution },
         }
@@ -236,6 +244,7 @@ impl Protocol {
             Self::Decided { .. } => 2,
             Self::Picked { .. } => 3,
             Self::PickedDecided { .. } => 4,
+            Self::Raw => 5,
         };
         let (probes, (answers, resolution)) = (self.probes(), self.decision().unwrap_or_default());
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes();
@@ -264,7 +273,7 @@ impl Protocol {
         let client = match self {
             Self::Flat => "every track's score",
             Self::Routed { .. } => "every cluster's score, and the scores of the tracks in the clusters it picked",
-            Self::Decided { .. } | Self::PickedDecided { .. } => "nothing",
+            Self::Decided { .. } | Self::PickedDecided { .. } | Self::Raw => "nothing",
             Self::Picked { .. } => "the scores of the tracks in the clusters it picked",
         };
         Learns { server: "that a query was made, its size and time", client }
@@ -275,6 +284,9 @@ impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         f.write_str(self.name())?;
+        if *self == Self::Raw {
+            return Ok(());
+        }
         if self.routing() != Routing::None {
             write!(f, ", {} probe{}", self.probes(), plural(self.probes()))?;
         }
@@ -324,9 +336,13 @@ mod tests {
     fn bytes_are_read_back_and_nothing_else_is() {
         let mut read = 0;
         for kind in 0..=255 {
-            for (options, resolution) in
-                [([0; 8], 0), ([2, 0, 0, 0, 0, 0, 0, 0], 0), ([1, 0, 0, 0, 1, 0, 0, 0], 2), ([1; 8], 3)]
-            {
+            for (options, resolution) in [
+                ([0; 8], 0),
+                ([2, 0, 0, 0, 0, 0, 0, 0], 0),
+                ([1, 0, 0, 0, 1, 0, 0, 0], 2),
+                ([0, 0, 0, 0, 1, 0, 0, 0], 0),
+                ([1; 8], 3),
+            ] {
                 let bytes: Vec<u8> = [&[kind][..], &options, &[resolution]].concat();
                 let bytes = std::array::from_fn(|i| bytes[i]);
                 if let Some(protocol) = Protocol::from_bytes(bytes) {
@@ -337,8 +353,8 @@ mod tests {
         }
         assert_eq!(
             read,
-            1 + 2 * (2 + 3),
-            "one meaning of flat, two where the client decides, three where the server does"
+            1 + 2 * (2 + 3) + 1,
+            "one meaning of flat, two where the client decides, three where the server does, one of raw"
         );
         for (kind, &protocol) in Protocol::ALL.iter().enumerate() {
             assert_eq!(Protocol::from_bytes(protocol.to_bytes()), Some(protocol));

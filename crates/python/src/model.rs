@@ -10,7 +10,7 @@ use serde_json::json;
 use sordino_fhe::params::STANDARD;
 use sordino_fhe::{EvaluationKey, Plan};
 use sordino_model::files::Bundle;
-use sordino_model::{Card, ClientModel, Decider, MAX_SCORE, Pair, ServerModel, load_pair, save};
+use sordino_model::{Card, ClientModel, MAX_SCORE, Pair, ServerModel, load_pair, save};
 
 use crate::error::raised;
 use crate::half::{self, Label};
@@ -177,7 +177,7 @@ impl Model {
             let plan = Plan::new(&STANDARD, protocol, hierarchy).map_err(raised)?;
             let trips = plan.costs(hierarchy.shape()).map_err(raised)?;
             let sum = |bytes: fn(&sordino_model::cost::CostReport) -> usize| trips.iter().map(bytes).sum::<usize>();
-            let key = (protocol.decider() == Decider::Server).then(|| EvaluationKey::wire_bytes(&STANDARD));
+            let key = EvaluationKey::bytes_for(protocol, &STANDARD);
             let report = json!({
                 "protocol": protocol.name(),
                 "failure_log2": plan.failure_log2(hierarchy.shape()).map_err(raised)?,

@@ -10,16 +10,16 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
+use sordino_fhe::EvaluationKey;
 use sordino_fhe::params::STANDARD;
 use sordino_model::cost::{Timings, WeightForm};
-use sordino_model::{ClientError, ClientModel, Decider, ModelHash, Pair, Protocol, load_held_out, load_pair};
+use sordino_model::{ClientModel, Decider, ModelHash, Pair, Protocol, load_held_out, load_pair};
 use sordino_service::{Machine, Server, Wish, alternatives, choices};
 use thiserror::Error;
 use utoipa::ToSchema;
 
 use crate::budget::{Budget, revealing};
 use crate::options::BudgetRule;
-use crate::store::Store;
 use crate::workers::Workers;
 
 /// Why a model is not served.
@@ -267,7 +267,7 @@ impl Edition {
         for &protocol in &preparation.protocols {
             let protocol = protocol.suited(client.stages_for(protocol).shape());
             let protocol = match preparation.wish.filter(|_| protocol.decider() == Decider::Server) {
-                Some(wish) if client.speaks(protocol) => {
+                Some(wish) if client.speaks(protocol).is_ok() => {
                     preparation.wished(wish, folder, &pair, protocol).map_err(refuse)?
                 }
                 _ => protocol,
@@ -279,7 +279,7 @@ impl Edition {
                 }
                 // A model need not have a plan for every protocol, and most keep their routing layers to themselves.
                 Err(error) => {
-                    if client.speaks(protocol) {
+                    if client.speaks(protocol).is_ok() {
                         tracing::warn!(model = name, protocol = protocol.name(), %error, "a protocol is left out");
                     }
                     last = Some(error);
@@ -312,9 +312,7 @@ impl Offer {
         protocol: Protocol,
         preparation: &Preparation,
     ) -> Result<Self, sordino_service::ServiceError> {
-        if !client.speaks(protocol) {
-            return Err(ClientError::NotPublic.into());
-        }
+        client.speaks(protocol)?;
         let stages = server.stages_for(protocol);
         let shape = client.stages_for(protocol).shape();
         let server = if preparation.workers.is_empty() {
@@ -330,7 +328,6 @@ impl Offer {
         let predicted = timings.map(predict).transpose()?;
         let budget = preparation.budget.of(revealing(protocol, stages, server.plan())?);
         let learns = protocol.learns();
-        let decided = matches!(protocol.decider(), sordino_model::Decider::Server);
         let (answers, resolution) = protocol.decision().unwrap_or_default();
         let words = Spoken {
             name: protocol.name(),
@@ -340,7 +337,7 @@ impl Offer {
             trips: trips.len(),
             bytes_up: trips.iter().map(|trip| trip.bytes_up).sum(),
             bytes_down: trips.iter().map(|trip| trip.bytes_down).sum(),
-            evaluation_key_bytes: decided.then(Store::key_bytes),
+            evaluation_key_bytes: EvaluationKey::bytes_for(protocol, &STANDARD).map(|bytes| bytes as u64),
             seconds: predicted.map(|predicted| predicted.as_secs_f64()),
             server_learns: learns.server,
             client_learns: learns.client,

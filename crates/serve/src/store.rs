@@ -148,9 +148,15 @@ impl Store {
         self.at(["keys", &owner.to_string(), &format!("{}.{kind}", key.hex())])
     }
 
-    /// Bytes of every evaluation key.
-    pub(crate) fn key_bytes() -> u64 {
-        EvaluationKey::wire_bytes(&STANDARD) as u64
+    /// What an evaluation key begins with, and its bytes: of one without a part for encrypted samples, and of one with it.
+    fn key_kinds() -> [(Vec<u8>, u64); 2] {
+        let bytes = [EvaluationKey::wire_bytes(&STANDARD), EvaluationKey::wire_bytes_for_samples(&STANDARD)];
+        [false, true].map(|samples| (EvaluationKey::header(&STANDARD, samples), bytes[usize::from(samples)] as u64))
+    }
+
+    /// Bytes of an evaluation key without a part for encrypted samples, and of one with it, which is larger.
+    pub(crate) fn key_bytes() -> [u64; 2] {
+        Self::key_kinds().map(|(_, bytes)| bytes)
     }
 
     /// Keeps an evaluation key that arrives in pieces, if it is whole and has the name `key`.
@@ -163,14 +169,16 @@ impl Store {
     ) -> Result<KeyRecord, UploadError> {
         let place = self.key(owner, key, "evk");
         let mut writer = BufWriter::new(self.objects.clone(), place);
-        let taken = take(&mut writer, key, &mut body).await;
-        if let Err(error) = taken {
-            // Best effort: what stays is swept away later.
-            let _ = writer.abort().await;
-            return Err(error);
-        }
+        let bytes = match take(&mut writer, key, &mut body).await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                // Best effort: what stays is swept away later.
+                let _ = writer.abort().await;
+                return Err(error);
+            }
+        };
         writer.shutdown().await.map_err(object_store_error)?;
-        let record = KeyRecord { key: key.hex(), bytes: Self::key_bytes(), expires: now() + keep.as_secs() };
+        let record = KeyRecord { key: key.hex(), bytes, expires: now() + keep.as_secs() };
         self.write(&self.key(owner, key, "json"), &record).await?;
         Ok(record)
     }
@@ -430,22 +438,26 @@ pub(crate) enum LoadError {
     Key(#[from] sordino_fhe::FheError),
 }
 
-/// Copies a body that is an evaluation key of that name, and nothing else.
+/// Copies a body that is an evaluation key of that name, and nothing else; returns its bytes.
 async fn take(
     writer: &mut BufWriter,
     key: KeyId,
     body: &mut (impl Stream<Item = Result<Bytes, UploadError>> + Unpin),
-) -> Result<(), UploadError> {
-    let header = EvaluationKey::header(&STANDARD);
-    let expected = Store::key_bytes();
+) -> Result<u64, UploadError> {
+    // Those that the body may still be.
+    let mut kinds = Store::key_kinds().to_vec();
+    let most = |kinds: &[(Vec<u8>, u64)]| kinds.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
+    let length = kinds.iter().map(|(header, _)| header.len()).max().unwrap_or(0);
+    let longest = most(&kinds);
     let (mut hash, mut found, mut start, mut end) = (Sha256::new(), 0, Vec::new(), Vec::new());
     while let Some(chunk) = body.next().await.transpose()? {
         found += chunk.len() as u64;
-        if found > expected {
+        if found > if kinds.is_empty() { longest } else { most(&kinds) } {
             break;
         }
-        start.extend(chunk.iter().take(header.len() - start.len()));
-        if !header.starts_with(&start) {
+        start.extend(chunk.iter().take(length - start.len()));
+        kinds.retain(|(header, _)| header.starts_with(&start));
+        if kinds.is_empty() {
             // Read to its end all the same: a client that still sends does not hear why it was refused.
             continue;
         }
@@ -456,10 +468,10 @@ async fn take(
         end.drain(..covered);
         writer.write_all(&chunk).await.map_err(object_store_error)?;
     }
-    if !header.starts_with(&start) {
+    let Some(expected) = kinds.first().map(|(_, bytes)| *bytes) else {
         let what = "the body is no evaluation key of this version; expected what `sordino keygen --evaluation` writes";
         return Err(UploadError::Refused(what.into()));
-    }
+    };
     if found != expected {
         let found = if found > expected { format!("more than {expected}") } else { found.to_string() };
         return Err(UploadError::Refused(format!(
@@ -472,7 +484,7 @@ async fn take(
                 .into(),
         ));
     }
-    Ok(())
+    Ok(found)
 }
 
 fn object_store_error(error: std::io::Error) -> UploadError {

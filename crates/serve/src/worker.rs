@@ -89,7 +89,7 @@ fn prepare(folder: &std::path::Path, options: &WorkerOptions, shelf: &mut Shelf)
     let before = shelf.len();
     for &protocol in options.protocols.iter().filter(|protocol| protocol.decider() == Decider::Server) {
         let protocol = protocol.suited(client.stages_for(protocol).shape());
-        if !client.speaks(protocol) {
+        if client.speaks(protocol).is_err() {
             continue;
         }
         match Worker::new(&server, protocol, &STANDARD, options.share, options.weights) {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use sordino_fhe::{ClientKey, Plan, decision, scores};
+use sordino_fhe::{ClientKey, Plan, decision, raw, scores};
 use sordino_model::answer::{GroupScores, Next, Trips};
-use sordino_model::{Answer, ClientError, ClientModel, Protocol, Routing};
+use sordino_model::{Answer, ClientModel, Protocol, Routing};
 
 use crate::{Hello, ServiceError};
 
@@ -22,6 +22,7 @@ pub struct Client {
 enum Family {
     Scores(scores::Client),
     Decision(decision::Client),
+    Raw(Box<raw::Client>),
 }
 
 /// A query that waits for a reply.
@@ -77,14 +78,13 @@ impl Client {
         if found != expected {
             return Err(ServiceError::OtherModel { found, expected });
         }
-        if !model.speaks(protocol) {
-            return Err(ClientError::NotPublic.into());
-        }
+        model.speaks(protocol)?;
         let shape = model.stages_for(protocol).shape();
         plan.check(protocol, shape)?;
         let family = match plan {
             Plan::Scores(plan) => Family::Scores(scores::Client::new(key.secret().clone(), plan, expected, shape)?),
             Plan::Decision(plan) => Family::Decision(decision::Client::new(key, plan, expected, shape)?),
+            Plan::Raw(plan) => Family::Raw(raw::Client::new(key, plan, expected, shape)?.into()),
             // The plan was read for one of the protocols above.
             _ => return Err(ServiceError::Hello { what: "its plan is of another version" }),
         };
@@ -112,17 +112,20 @@ impl Client {
         Ok(())
     }
 
-    /// Starts a query about the clip that `features` describe: base features, as the front end makes them. A query that waits for a
-    /// reply is given up.
+    /// Starts a query about the clip that `features` describe: what [`ClientModel::heard`] gives for the protocol, base features or, where samples are what
+    /// is sent, the sound. A query that waits for a reply is given up.
     ///
     /// # Errors
     /// [`ServiceError::Client`] for features of another width or not finite, [`ServiceError::Fhe`] for vectors that break a bound.
     pub fn start(&mut self, features: &[f32]) -> Result<Message, ServiceError> {
         self.query = None;
         let (model, protocol) = (&*self.model, self.protocol);
+        let above = self.accepted.and_then(|share| model.score_refusing(protocol, share)).unwrap_or(0);
         let (bytes, query) = match (&mut self.family, protocol.routing()) {
+            (Family::Raw(client), _) => {
+                (client.query(&model.samples(features)?, above)?, Query::Decided { above, groups: Vec::new() })
+            }
             (Family::Decision(client), _) => {
-                let above = self.accepted.and_then(|share| model.score_refusing(protocol, share)).unwrap_or(0);
                 let (vectors, groups) = model.question(protocol, features)?;
                 (client.query(&vectors, &groups, above)?, Query::Decided { above, groups })
             }
@@ -146,6 +149,10 @@ impl Client {
     /// [`ServiceError::NothingAsked`], or [`ServiceError::Fhe`] for anything that is no reply to that message.
     pub fn receive(&mut self, reply: &[u8]) -> Result<Step, ServiceError> {
         let answer = match (&mut self.family, &self.query) {
+            (Family::Raw(client), Some(Query::Decided { above, .. })) => {
+                let found = client.answer(reply)?;
+                Answer::of_slots(self.model.stages_for(self.protocol), found, *above)
+            }
             (Family::Decision(client), Some(Query::Decided { above, groups })) => {
                 let paths = client.answers(reply, groups)?.into_iter().flatten();
                 Answer::of_slots(self.model.hierarchy(), paths, *above)
@@ -168,7 +175,7 @@ impl Client {
                 let scored: Vec<_> = scored.map(|(group, scores)| GroupScores { group, scores }).collect();
                 self.model.flat().rank(&scored)?.into()
             }
-            (_, None) | (Family::Decision(_), Some(_)) => return Err(ServiceError::NothingAsked),
+            (_, None) | (Family::Decision(_) | Family::Raw(_), Some(_)) => return Err(ServiceError::NothingAsked),
         };
         self.query = None;
         // Where nothing was scored there is nothing to judge.

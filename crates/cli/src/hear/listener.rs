@@ -184,6 +184,7 @@ impl<'a> Listener<'a> {
     /// Identifies samples, on which somebody has worked since `start`.
     fn ask(&mut self, clip: String, start: Instant, samples: &[f32], crop: Crop) -> anyhow::Result<Identified> {
         let (decoded, spec, took) = (start.elapsed(), self.spec()?, Cell::default());
+        let protocol = self.protocol();
         let features = |model: &ClientModel| {
             let (start, sound) = (Instant::now(), model.front().spec()?);
             // A model may be swapped while it is asked.
@@ -191,7 +192,7 @@ impl<'a> Listener<'a> {
                 sound.sample_rate == spec.sample_rate && sound.query_seconds <= spec.query_seconds,
                 "the server's model takes other sound by now; ask again"
             );
-            let features = model.front().features_at(samples, crop)?;
+            let features = model.heard(protocol, samples, crop)?;
             took.set(start.elapsed());
             Ok(features)
         };

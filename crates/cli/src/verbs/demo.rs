@@ -105,7 +105,7 @@ impl Demo {
         let config = TrainConfig { public_routing: true, ..SettingArgs::new(EffortArg::Quick).config()? };
         let (model, _) = train::train(&table, &training, &config, None)?;
         let settings = toml::to_string_pretty(&config)?;
-        let (client, server) = train::export(&model, &table, &home.join("model"), &self.source(), settings)?;
+        let (client, server) = train::export(&model, None, &table, &home.join("model"), &self.source(), settings)?;
         clock.lap("train");
 
         let conditions = vec![Condition::noise(SNR_DB)];
@@ -128,11 +128,11 @@ impl Demo {
         });
         clock.lap("keygen");
         let mut answers = Vec::new();
-        let evaluation = keys::evaluation_key(&key);
+        let evaluation = keys::evaluation_key(&key, false);
         clock.lap("evaluation key");
         let kept = self.out.as_ref().map(|_| keep(&home, spec.sample_rate, &key, &evaluation, &clips)).transpose()?;
         let client = Arc::new(client);
-        for protocol in Protocol::ALL.into_iter().filter(|&protocol| client.speaks(protocol)) {
+        for protocol in Protocol::ALL.into_iter().filter(|&protocol| client.speaks(protocol).is_ok()) {
             let protocol = protocol.suited(server.hierarchy().shape());
             let (name, host) = (protocol.name(), Server::new(&server, protocol, &params::STANDARD)?);
             let key = match protocol.decider() {

@@ -64,6 +64,10 @@ pub(crate) struct Evaluate {
     /// Ask this many of the queries in decided too, and in picked-decided where the model's routing is public, about a second each, and hold every answer and its margins against the clear.
     #[arg(long, alias = "one-trip", default_value_t = 0, value_name = "N")]
     decided: usize,
+    /// Ask this many of the queries in raw too, where the model hears encrypted samples, half a minute each, and all of them in the clear; all sound that is asked
+    /// about is held in memory.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    raw_queries: usize,
     /// Clusters that decided follows.
     #[arg(long, alias = "one-trip-probes", default_value_t = 1, value_name = "M", value_parser = clap::value_parser!(u16).range(1..=64))]
     decided_probes: u16,
@@ -79,10 +83,10 @@ pub(crate) struct Evaluate {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Ask about the tracks of this part alone, one of so many, and leave the answers in --out: the same with --merge writes the results.
-    #[arg(long, value_name = "I/N", requires = "out", conflicts_with_all = ["train", "encrypted", "decided"])]
+    #[arg(long, value_name = "I/N", requires = "out", conflicts_with_all = ["train", "encrypted", "decided", "raw_queries"])]
     part: Option<Part>,
     /// Write the results of parts that were asked with the same options into the same --out.
-    #[arg(long, requires = "out", conflicts_with_all = ["part", "train", "encrypted", "decided"])]
+    #[arg(long, requires = "out", conflicts_with_all = ["part", "train", "encrypted", "decided", "raw_queries"])]
     merge: bool,
     #[command(flatten)]
     settings: SettingArgs,
@@ -142,8 +146,8 @@ impl Evaluate {
         let mut ask = |system: &Sordino, fold, split| -> anyhow::Result<()> {
             let evaluation =
                 if self.merge { self.parts()? } else { self.ask(system, &catalogue, fold, split, &disturbances)? };
-            let predicted =
-                |agreement| predicted(system, agreement, &self.deciding(system.server().hierarchy().shape()));
+            let deciding = [&self.deciding(system.server().hierarchy().shape())[..], &[Protocol::Raw]].concat();
+            let predicted = |agreement| predicted(system, agreement, &deciding);
             agreements.extend(evaluation.agreements().into_iter().map(predicted).collect::<anyhow::Result<Vec<_>>>()?);
             finding.evaluation.merge(evaluation);
             finding.subject = self.subject(system, &catalogue, split);
@@ -157,6 +161,10 @@ impl Evaluate {
             }
             None => {
                 let config = self.settings.config()?;
+                anyhow::ensure!(
+                    config.raw.is_none(),
+                    "a model that hears encrypted samples is not evaluated while it is trained: leave out --raw, or train it with `sordino train` and give its folder"
+                );
                 let training = disturbances.at(table.spec().sample_rate, &Terminal)?;
                 for (fold, known) in self.libraries(&catalogue)?.into_iter().enumerate() {
                     let start = Instant::now();
@@ -302,6 +310,7 @@ impl Evaluate {
         let mut settings = AnswerSettings::default();
         settings.probes = self.probes.iter().copied().map(usize::from).collect();
         settings.encrypted = self.encrypted;
+        settings.raw = self.raw_queries;
         if self.decided > 0 {
             let shape = system.server().hierarchy().shape();
             (settings.decided, settings.decided_queries) = (self.deciding(shape).into(), self.decided);

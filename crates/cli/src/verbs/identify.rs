@@ -9,7 +9,7 @@ use serde::Serialize;
 use sordino_audio::rms_dbfs;
 use sordino_fhe::{ClientKey, params};
 use sordino_front::Crop;
-use sordino_model::{ClientError, Decider, Pair, SHARES, load_pair};
+use sordino_model::{Decider, Pair, Protocol, SHARES, load_pair};
 use sordino_service::Server;
 
 use crate::distant::{Distant, ServerArgs};
@@ -30,6 +30,7 @@ const SILENT_DBFS: f32 = -75.0;
     after_help = "Examples:\n  sordino identify models/mine clip.mp3\n  \
     sordino identify models/mine clip.mp3 --protocol decided --answers 3 --resolution fine\n  \
     sordino identify models/mine a.wav b.ogg --protocol flat --key runs/client.key --json\n  \
+    sordino identify models/mine clip.mp3 --protocol raw\n  \
     sordino identify models/mine clip.mp3 --strict 0.999\n  \
     sordino identify models/mine mix.mp3 --windows\n  \
     sordino identify --server https://music.example.org clip.mp3\n  \
@@ -123,7 +124,7 @@ impl Identify {
             }
             (None, Some(folder)) => {
                 let (client, model) = open_model(folder, load_pair)?;
-                anyhow::ensure!(client.speaks(protocol), ClientError::NotPublic);
+                client.speaks(protocol)?;
                 let secret = self.keys.secret()?;
                 let protocol = self.protocol.chosen(folder, &Pair::new(&client, &model)?)?;
                 let server = Server::new(&model, protocol, &params::STANDARD)?;
@@ -133,7 +134,7 @@ impl Identify {
                         secret.into()
                     }
                     Decider::Server => {
-                        let evaluation = self.keys.evaluation(&secret)?.expand();
+                        let evaluation = self.keys.evaluation(&secret, protocol == Protocol::Raw)?.expand();
                         ClientKey::registered(secret, server.register(evaluation)?)
                     }
                 };

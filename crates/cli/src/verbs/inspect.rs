@@ -137,7 +137,7 @@ impl Inspect {
         let picked = [Protocol::Picked { probes: self.probes }, picked_decided];
         // Of a server half alone nobody can say whether clients have its routing layers.
         let client = load_client(&self.model).ok();
-        let public = |protocol: &Protocol| client.as_ref().is_some_and(|client| client.speaks(*protocol));
+        let public = |protocol: &Protocol| client.as_ref().is_some_and(|client| client.speaks(*protocol).is_ok());
         let asked = [Protocol::Flat, routed, decided].into_iter().chain(picked.into_iter().filter(public));
         for protocol in asked.map(|protocol| self.decisions.of(protocol)) {
             match outcome(&server, protocol, calibration.as_ref()) {
@@ -177,7 +177,7 @@ fn fronts(
     calibration: Option<&Calibration>,
 ) -> anyhow::Result<Vec<Front>> {
     let (held_out, pair) = (held_out(folder), Pair::new(client, server)?);
-    let decides = |protocol: &Protocol| protocol.decider() == Decider::Server && client.speaks(*protocol);
+    let decides = |protocol: &Protocol| protocol.decider() == Decider::Server && client.speaks(*protocol).is_ok();
     let protocols = Protocol::ALL.into_iter().filter(|protocol| !held_out.is_empty() && decides(protocol));
     let of = |protocol: Protocol| {
         let usual = protocol.suited(server.hierarchy().shape());

@@ -13,7 +13,8 @@ use crate::report::{self, say};
 /// Make a client's secret key, which never leaves the client, and the evaluation key that goes to a server.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  sordino keygen --out runs/client.key --evaluation runs/client.eval\n  \
-    sordino keygen --key runs/client.key --evaluation runs/another.eval")]
+    sordino keygen --key runs/client.key --evaluation runs/another.eval\n  \
+    sordino keygen --out runs/client.key --evaluation runs/client.eval --samples")]
 pub(crate) struct Keygen {
     /// File for a new secret key; readable by its owner only.
     #[arg(long, value_name = "FILE", required_unless_present = "key")]
@@ -21,9 +22,12 @@ pub(crate) struct Keygen {
     /// Take this secret key instead of making one, and make an evaluation key of it.
     #[arg(long, value_name = "FILE", conflicts_with = "out", requires = "evaluation")]
     key: Option<PathBuf>,
-    /// File for an evaluation key, which decided and picked-decided need. It is for the server and tells it nothing of the secret key.
+    /// File for an evaluation key, which decided, picked-decided and raw need. It is for the server and tells it nothing of the secret key.
     #[arg(long, value_name = "FILE")]
     evaluation: Option<PathBuf>,
+    /// Make the evaluation key one for raw as well, in which the server hears encrypted samples: it is twice as large.
+    #[arg(long, requires = "evaluation")]
+    samples: bool,
     /// Replace existing files (queries made with an old secret key can no longer be read). They stay until the new ones are whole.
     #[arg(long)]
     force: bool,
@@ -52,7 +56,7 @@ impl Keygen {
         // Both are written whole beside their places before either takes its name.
         let secret = self.out.as_deref().map(|file| key.stage(file)).transpose()?;
         let made = self.evaluation.as_deref().map(|file| {
-            let evaluation = keys::evaluation_key(&key);
+            let evaluation = keys::evaluation_key(&key, self.samples);
             evaluation.stage(file).map(|staged| (staged, evaluation.id().hex()))
         });
         let (evaluation, evaluation_name) = made.transpose()?.unzip();

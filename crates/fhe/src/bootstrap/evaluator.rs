@@ -8,8 +8,9 @@ use sordino_model::Resolution;
 use sordino_model::layout::{DecisionCounts, SparsePacking};
 
 use crate::ServerKey;
-use crate::bootstrap::blind_rotation::Table;
+use crate::bootstrap::blind_rotation::{RotationKey, Table};
 use crate::bootstrap::circuit_bootstrap::level_table;
+use crate::bootstrap::keyswitch::KeyswitchKey;
 use crate::bootstrap::lookup::{self, Lookup};
 use crate::decision::tree;
 use crate::ring::fourier::Fourier;
@@ -41,6 +42,8 @@ struct Counters {
     conversions: AtomicUsize,
     gates: AtomicUsize,
     ring_keyswitches: AtomicUsize,
+    tables: AtomicUsize,
+    correlations: AtomicUsize,
 }
 
 /// The table of `max(x, 0)` for phases within a quarter of the torus.
@@ -105,6 +108,8 @@ impl<'k> Evaluator<'k> {
             conversions: c.conversions.load(Ordering::Relaxed),
             gates: c.gates.load(Ordering::Relaxed),
             ring_keyswitches: c.ring_keyswitches.load(Ordering::Relaxed),
+            tables: c.tables.load(Ordering::Relaxed),
+            correlations: c.correlations.load(Ordering::Relaxed),
         }
     }
 
@@ -213,6 +218,31 @@ impl<'k> Evaluator<'k> {
         }
         nodes.truncate(count);
         nodes
+    }
+
+    /// For each of these rotation keys and tables the tables at all inputs, which are switched to the small key once.
+    pub(crate) fn look_up(
+        &self,
+        keyswitch: &KeyswitchKey,
+        by: &[(&RotationKey, &Table)],
+        inputs: &[Lwe],
+    ) -> Vec<Vec<Lwe>> {
+        self.counts.keyswitches.fetch_add(inputs.len(), Ordering::Relaxed);
+        self.counts.tables.fetch_add(by.len() * inputs.len(), Ordering::Relaxed);
+        let threads = rayon::current_num_threads();
+        lookup::look_up(keyswitch, by, inputs, &self.key.fourier, threads, || self.go_on())
+    }
+
+    /// The keyswitch and the rotations of comparisons.
+    pub(crate) fn comparison(&self) -> &'k Lookup {
+        &self.key.compare
+    }
+
+    /// Autocorrelations of samples; fewer where it is told to stop.
+    pub(crate) fn correlate(&self, samples: &[Glwe], energies: impl Fn(&Glwe) -> Vec<Lwe> + Sync) -> Vec<Lwe> {
+        self.counts.correlations.fetch_add(samples.len(), Ordering::Relaxed);
+        let cell = |x: &Glwe| if self.go_on() { energies(x) } else { Vec::new() };
+        samples.par_iter().flat_map_iter(cell).collect()
     }
 
     /// The table at every input, in batches over `threads` threads.

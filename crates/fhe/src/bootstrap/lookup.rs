@@ -1,5 +1,7 @@
 //! [`Lookup`]: tables at the messages of LWE ciphertexts, by way of a small key.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 use sordino_model::cost::batches;
 
@@ -37,16 +39,50 @@ pub(crate) fn rotate(
     go_on: impl Fn() -> bool + Sync,
 ) -> Vec<Glwe> {
     let extension = tables.first().map_or(1, |table| table.extension());
-    let batches = batches(inputs.len(), threads, BATCH / extension);
-    let part = |i: usize| i * inputs.len() / batches;
-    let batch = |i: usize| -> Vec<Glwe> {
-        if !go_on() {
-            return Vec::new();
-        }
-        let (inputs, tables) = (&inputs[part(i)..part(i + 1)], &tables[part(i)..part(i + 1)]);
-        let small = keyswitch.switch(inputs);
-        let exponents: Vec<Exponents> = tables.iter().zip(&small).map(|(table, lwe)| table.exponents(lwe)).collect();
-        rotation.rotate_each(tables, &exponents, fourier, &mut fourier.scratch())
+    let batch = |part: Range<usize>| -> Vec<Glwe> {
+        let small = keyswitch.switch(&inputs[part.clone()]);
+        turn(rotation, &tables[part], &small, fourier)
     };
-    (0..batches).into_par_iter().flat_map_iter(batch).collect()
+    in_batches(inputs.len(), threads, BATCH / extension, go_on, batch)
+}
+
+/// For each of these rotation keys and tables, of no extension, the tables at all inputs. What [`rotate`] does, with one keyswitch for all.
+pub(crate) fn look_up(
+    keyswitch: &KeyswitchKey,
+    by: &[(&RotationKey, &Table)],
+    inputs: &[Lwe],
+    fourier: &Fourier,
+    threads: usize,
+    go_on: impl Fn() -> bool + Sync,
+) -> Vec<Vec<Lwe>> {
+    let batch = |part: Range<usize>| -> Vec<Vec<Lwe>> {
+        let small = keyswitch.switch(&inputs[part]);
+        let turned = by.iter().map(|(rotation, table)| turn(rotation, &vec![*table; small.len()], &small, fourier));
+        let turned: Vec<Vec<Glwe>> = turned.collect();
+        (0..small.len()).map(|i| turned.iter().map(|turned| turned[i].extract(0)).collect()).collect()
+    };
+    let found = in_batches(inputs.len(), threads, BATCH, go_on, batch);
+    let mut out: Vec<Vec<Lwe>> = by.iter().map(|_| Vec::with_capacity(found.len())).collect();
+    found.into_iter().for_each(|each| each.into_iter().zip(&mut out).for_each(|(lwe, out)| out.push(lwe)));
+    out
+}
+
+/// Blind rotations of what has been switched to the small key.
+fn turn(rotation: &RotationKey, tables: &[&Table], small: &[Vec<u32>], fourier: &Fourier) -> Vec<Glwe> {
+    let exponents: Vec<Exponents> = tables.iter().zip(small).map(|(table, lwe)| table.exponents(lwe)).collect();
+    rotation.rotate_each(tables, &exponents, fourier, &mut fourier.scratch())
+}
+
+/// Cuts `count` rotations into batches of at most `largest`, and begins one where `go_on` says so.
+fn in_batches<T: Send>(
+    count: usize,
+    threads: usize,
+    largest: usize,
+    go_on: impl Fn() -> bool + Sync,
+    batch: impl Fn(Range<usize>) -> Vec<T> + Sync,
+) -> Vec<T> {
+    let batches = batches(count, threads, largest);
+    let part = |i: usize| i * count / batches;
+    let one = |i: usize| if go_on() { batch(part(i)..part(i + 1)) } else { Vec::new() };
+    (0..batches).into_par_iter().flat_map_iter(one).collect()
 }

@@ -17,6 +17,7 @@ use crate::keys::file::read_whole;
 use crate::keys::gadgets::DecisionGadgets;
 use crate::keys::keyswitch::SeededKeyswitchKey;
 use crate::params::ParameterSet;
+use crate::raw::{RawKey, RawServerKey};
 use crate::ring::fourier::Fourier;
 use crate::ring::ggsw::{GadgetKey, transform};
 use crate::ring::glwe::Glwe;
@@ -35,6 +36,8 @@ pub struct ServerKey {
     pub(crate) compare: Lookup,
     pub(crate) refresh: Lookup,
     pub(crate) circuit: CircuitBootstrapKey,
+    /// What [`crate::raw`] needs besides.
+    pub(crate) raw: Option<RawServerKey>,
 }
 
 /// The blocks of every section, in the Fourier domain.
@@ -58,7 +61,9 @@ impl EvaluationKey {
             trace: all(sections.trace, &self.trace),
             square: self.square.expand(sections.square, p, &fourier),
         };
-        ServerKey::new(self.id, p, fourier, expanded, &self.compare_keyswitch, &self.refresh_keyswitch)
+        let raw = self.raw.as_ref().map(|raw| raw.expand(&fourier));
+        let key = ServerKey::new(self.id, p, fourier, expanded, &self.compare_keyswitch, &self.refresh_keyswitch);
+        ServerKey { raw, ..key }
     }
 }
 
@@ -105,11 +110,12 @@ impl ServerKey {
             },
             circuit: CircuitBootstrapKey::new(gadgets.selector, trace, square),
             fourier,
+            raw: None,
         }
     }
 
     /// Reads what [`EvaluationKey::write`] wrote and expands it on the way: of the key as it travels, no more than a few blocks are
-    /// in memory at a time.
+    /// in memory at a time, but for its part for samples, which is there whole.
     ///
     /// # Errors
     /// [`FheError::EvaluationKey`] or [`FheError::UnknownParameters`].
@@ -121,7 +127,7 @@ impl ServerKey {
 
     /// Reads a key without the name at its end.
     pub(crate) fn read_unnamed(input: &mut impl Read) -> Result<Self, FheError> {
-        let parameters = read_header(input)?;
+        let (parameters, for_samples) = read_header(input)?;
         let (sections, fourier) = (Sections::of(parameters), Fourier::new(parameters.ring()));
         let mut expand = |section: Section| -> Result<Vec<ABox<[c64]>>, FheError> {
             let mut out = Vec::with_capacity(section.blocks);
@@ -140,7 +146,10 @@ impl ServerKey {
             square: Block::read(input, sections.square, parameters)?.expand(sections.square, parameters, &fourier),
         };
         let (compare, refresh) = read_keyswitches(input, parameters)?;
-        Ok(Self::new(KeyId([0; KEY_ID_BYTES]), parameters, fourier, expanded, &compare, &refresh))
+        let raw =
+            for_samples.then(|| Ok::<_, FheError>(RawKey::read(input, parameters)?.expand(&fourier))).transpose()?;
+        let key = Self::new(KeyId([0; KEY_ID_BYTES]), parameters, fourier, expanded, &compare, &refresh);
+        Ok(Self { raw, ..key })
     }
 
     /// [`ServerKey::read`] from a file that [`EvaluationKey::write`] wrote.
@@ -156,6 +165,11 @@ impl ServerKey {
         self.parameters.id == secret.parameters().id && self.compare.keyswitch.opens_under(secret)
     }
 
+    /// Whether it has a part for encrypted samples.
+    pub fn hears_samples(&self) -> bool {
+        self.raw.is_some()
+    }
+
     /// The parameter set of the secret keys.
     pub fn parameters(&self) -> &'static ParameterSet {
         self.parameters
@@ -168,6 +182,7 @@ impl ServerKey {
 
     /// Memory that the key takes.
     pub fn bytes(&self) -> usize {
-        self.compare.bytes() + self.refresh.bytes() + self.circuit.bytes()
+        let raw = self.raw.as_ref().map_or(0, RawServerKey::bytes);
+        self.compare.bytes() + self.refresh.bytes() + self.circuit.bytes() + raw
     }
 }

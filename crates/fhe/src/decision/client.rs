@@ -5,6 +5,7 @@ use sordino_model::layout::TournamentLayout;
 use sordino_model::stage::HierarchyShape;
 
 use super::plan::{Plan, SELECTOR};
+use super::reply::{number, open_bits};
 use crate::keys::id::ClientKey;
 use crate::protocol::promise;
 use crate::wire::encoding::Encoding;
@@ -100,12 +101,9 @@ impl Client {
     /// earlier one.
     pub fn answers(&self, reply: &[u8], groups: &[usize]) -> Result<Vec<Option<usize>>, FheError> {
         self.plan.check_groups(&self.shape, groups)?;
-        let (length, bits) = (self.plan.reply_len(&self.layout), self.plan.envelope().reply_bits);
         let coefficients = self.plan.reply_coefficients(&self.layout);
-        let phases = self.sender.open(0, reply, length, bits, std::iter::once(coefficients))?;
-        // A set bit is half of the torus.
-        let set = |i: usize| phases.iter().all(|phases| phases.at(i, i).wrapping_add(1 << 62) >> 63 == 1);
-        let bits: Vec<bool> = (0..coefficients).map(set).collect();
+        let length = self.plan.reply_len(&self.layout);
+        let bits = open_bits(&self.sender, reply, length, self.plan.envelope(), coefficients)?;
         bits.chunks_exact(self.layout.answer_bits()).map(|bits| self.track(bits, groups)).collect()
     }
 
@@ -113,9 +111,9 @@ impl Client {
         let Some((known, mut rest)) = bits.split_first().filter(|(known, _)| **known) else { return Ok(None) };
         debug_assert!(known);
         let mut next = |count: usize| {
-            let (number, tail) = rest.split_at(count);
+            let (bits, tail) = rest.split_at(count);
             rest = tail;
-            number.iter().fold(0, |number, &bit| 2 * number + usize::from(bit))
+            number(bits)
         };
         if !groups.is_empty() {
             let found = self.layout.entry_and_slot(next(self.layout.position_bits(0)));

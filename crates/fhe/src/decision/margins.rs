@@ -6,6 +6,7 @@ use sordino_model::layout::{Envelope, TournamentLayout, bits_below};
 use sordino_model::stage::HierarchyShape;
 
 use super::plan::{Options, Plan, StagePlan};
+use super::reply::FLOOD;
 use crate::FheError;
 use crate::noise::decision::{Contest, DecisionNoise, QUARTER, quarter_failure_log2};
 use crate::noise::formula::{Noise, TAIL_LOG2, sum_log2};
@@ -39,9 +40,6 @@ impl Margins {
         }
     }
 }
-
-/// Largest flooding noise: half of the distance from a bit of the reply to a wrong decision.
-pub(crate) const FLOOD: u64 = 1 << 61;
 
 /// Most slots of a track, beside the best one, for which margins are worked out. A query with more is never called certain.
 const MOST_SIBLINGS: usize = 8;
@@ -142,7 +140,7 @@ fn part_log2(options: Options, stages: usize) -> f64 {
 }
 
 /// Gates on the way of one bit of the reply: the choice among entries of every stage, the bit itself, and whether it is known.
-fn gates_of_a_reply(layout: &TournamentLayout) -> f64 {
+pub(crate) fn gates_of_a_reply(layout: &TournamentLayout) -> f64 {
     (8 * layout.stages().len() + 2) as f64
 }
 
@@ -151,16 +149,21 @@ pub(crate) fn envelope(parameters: &ParameterSet, options: Options, layout: &Tou
     let noise = DecisionNoise::new(parameters, options.resolution);
     let computed = noise.gate() * gates_of_a_reply(layout);
     let bits = options.answers * layout.answer_bits();
-    let target = part_log2(options, layout.stages().len()) - (bits as f64).log2();
+    envelope_for(parameters, computed, part_log2(options, layout.stages().len()) - (bits as f64).log2())
+}
+
+/// The fewest bits for which a bit of a reply, with noise of this variance, is read rightly but with probability `2^target_log2`.
+pub(crate) fn envelope_for(parameters: &ParameterSet, computed: f64, target_log2: f64) -> Envelope {
     let holds = |reply_bits: u32, zero_key_bits: u32| {
-        reply_failure_log2(parameters, Envelope { zero_key_bits, reply_bits }, computed) <= target
+        reply_failure_log2(parameters, Envelope { zero_key_bits, reply_bits }, computed) <= target_log2
     };
     let reply_bits = (1..=64).find(|&bits| holds(bits, 64)).unwrap_or(64);
     let zero_key_bits = (1..=64).find(|&bits| holds(reply_bits, bits)).unwrap_or(64);
     Envelope { zero_key_bits, reply_bits }
 }
 
-fn reply_failure_log2(parameters: &ParameterSet, envelope: Envelope, computed: f64) -> f64 {
+/// Base-2 logarithm of a bound on the probability that a bit of a reply is read wrongly.
+pub(crate) fn reply_failure_log2(parameters: &ParameterSet, envelope: Envelope, computed: f64) -> f64 {
     let noise = Noise::new(parameters);
     let variance = computed + noise.zero(envelope.zero_key_bits) + noise.switch(envelope.reply_bits);
     let room = QUARTER - FLOOD as f64;

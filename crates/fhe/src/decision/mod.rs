@@ -9,10 +9,11 @@ mod cost;
 mod leads;
 #[cfg(feature = "server")]
 mod machine;
-mod margins;
+pub(crate) mod margins;
 pub(crate) mod plan;
 #[cfg(feature = "server")]
 mod position;
+pub(crate) mod reply;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "server")]

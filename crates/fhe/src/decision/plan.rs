@@ -402,7 +402,7 @@ impl Plan {
 
 /// Spare bits for the positions of every stage: those that make the heaviest word lightest, for at most a twenty-fifth more rotations. A
 /// bit takes three: a refresh, and the signs of two matches.
-fn lightest_words(
+pub(crate) fn lightest_words(
     parameters: &ParameterSet,
     shape: &HierarchyShape,
     features: &[usize],

@@ -10,8 +10,8 @@ use sordino_model::layout::{KEY_ID_BYTES, NUMBER_BYTES, SparsePacking, Tournamen
 use sordino_model::stage::{Hierarchy, Stage};
 
 use super::machine::{DecisionMachine, DecisionValue, Elsewhere, PreparedStage, Stages};
-use super::margins::FLOOD;
 use super::plan::{Plan, differences, largest_norm};
+use super::reply::seal_bits;
 use super::share::{Division, Question, Shares};
 use super::work::Work;
 use crate::bootstrap::evaluator::Evaluator;
@@ -19,10 +19,8 @@ use crate::linear::LinearStage;
 use crate::protocol::promise;
 use crate::ring::fourier::Fourier;
 use crate::ring::glwe::{Glwe, Lwe};
-use crate::ring::random::Random;
 use crate::ring::zero_key::ZeroKey;
-use crate::wire::bits::pack;
-use crate::wire::checksum::{self, Checksum};
+use crate::wire::checksum::Checksum;
 use crate::wire::encoding::Encoding;
 use crate::wire::expansion::{expand, expand_numbers};
 use crate::wire::header::{Header, Kind};
@@ -302,17 +300,8 @@ impl Server {
             let moved = if a == 0 { answer.clone() } else { answer.divide_by_monomial(parameters.ring() - a * bits) };
             out.add_assign(&moved);
         }
-        let mut random = Random::from_system();
-        zero_key.rerandomise(&mut out, parameters, &mut random, &self.fourier, &mut self.fourier.scratch());
-        let mut values = out.mask().to_vec();
-        values.extend(out.body()[..answers.len() * bits].iter().map(|&body| {
-            let mut body = [body];
-            random.add_noise(parameters.glwe_noise_log2, &mut body);
-            body[0].wrapping_add(random.below(2 * FLOOD)).wrapping_sub(FLOOD)
-        }));
-        let mut message = self.header(Kind::Reply).write(query, self.plan.reply_len(&self.layout));
-        pack(values, self.plan.envelope().reply_bits, &mut message);
-        checksum::seal(&mut message);
-        message
+        let message = self.header(Kind::Reply).write(query, self.plan.reply_len(&self.layout));
+        let sealing = (zero_key, self.plan.envelope());
+        seal_bits(message, out, answers.len() * bits, sealing, parameters, &self.fourier)
     }
 }

@@ -8,11 +8,13 @@ use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sordino_model::layout::KEY_ID_BYTES;
+use sordino_model::{Decider, Protocol};
 
 use crate::keys::gadgets::{DecisionGadgets, RotationGadget};
 use crate::keys::keyswitch::SeededKeyswitchKey;
 use crate::keys::pieces::Pieces;
 use crate::params::{ParameterId, ParameterSet, SmallKey};
+use crate::raw::RawKey;
 use crate::ring::automorphism::trace_exponents;
 use crate::ring::gadget::Gadget;
 use crate::ring::random::Random;
@@ -21,6 +23,8 @@ use crate::wire::seeded;
 use crate::{FheError, KeyId, SecretKey};
 
 const MAGIC: &[u8; 8] = b"SRDNEVK\x04";
+/// The same of a key with a part for samples.
+const MAGIC_RAW: &[u8; 8] = b"SRDNEVR\x01";
 /// Magic number, parameter set.
 const HEADER_BYTES: usize = MAGIC.len() + 2;
 /// Bits kept of the bodies.
@@ -36,6 +40,8 @@ pub struct EvaluationKey {
     pub(crate) square: Block,
     pub(crate) compare_keyswitch: SeededKeyswitchKey,
     pub(crate) refresh_keyswitch: SeededKeyswitchKey,
+    /// What [`crate::raw`] needs besides.
+    pub(crate) raw: Option<RawKey>,
 }
 
 /// Seeded GLWE ciphertexts as they travel: the seed of the masks, and the bodies.
@@ -93,11 +99,30 @@ impl EvaluationKey {
         let p = secret.parameters();
         let (count, done) = (Pieces::count(p), AtomicUsize::new(0));
         let tick = || progress((done.fetch_add(1, Ordering::Relaxed) + 1) as f64 / count as f64);
-        Self::assemble(p, Pieces::of(secret).draw_all(random, tick))
+        Self::assemble(p, Pieces::of(secret).draw_all(random, tick), None)
+    }
+
+    /// [`EvaluationKey::generate`] with a part for encrypted samples, which doubles the key.
+    pub fn generate_for_samples(secret: &SecretKey, progress: impl Fn(f64) + Sync) -> Self {
+        Self::for_samples_from(secret, &mut Random::from_system(), progress)
+    }
+
+    /// [`EvaluationKey::generate_for_samples`] from a seed, for tests that must be repeatable.
+    #[cfg(any(test, feature = "insecure"))]
+    pub fn generate_for_samples_from_insecure_seed(secret: &SecretKey, seed: u64) -> Self {
+        Self::for_samples_from(secret, &mut Random::from_insecure_seed("evaluation key", seed), |_| {})
+    }
+
+    fn for_samples_from(secret: &SecretKey, random: &mut Random, progress: impl Fn(f64) + Sync) -> Self {
+        let p = secret.parameters();
+        let (count, done) = (Pieces::count(p) + RawKey::pieces(p), AtomicUsize::new(0));
+        let tick = || progress((done.fetch_add(1, Ordering::Relaxed) + 1) as f64 / count as f64);
+        let pieces = Pieces::of(secret).draw_all(random, tick);
+        Self::assemble(p, pieces, Some(RawKey::generate(secret, random, tick)))
     }
 
     /// Puts pieces together, of which there are as many as the parameter set implies, each as long as it implies.
-    pub(crate) fn assemble(parameters: &'static ParameterSet, pieces: Vec<Vec<u8>>) -> Self {
+    pub(crate) fn assemble(parameters: &'static ParameterSet, pieces: Vec<Vec<u8>>, raw: Option<RawKey>) -> Self {
         let sections = Sections::of(parameters);
         let mut pieces = pieces.into_iter();
         let mut blocks = |section: Section| -> Vec<Block> { pieces.by_ref().take(section.blocks).map(Block).collect() };
@@ -106,7 +131,8 @@ impl EvaluationKey {
         let mut keyswitch = || SeededKeyswitchKey::from_bytes(pieces.next().unwrap_or_default());
         let (compare_keyswitch, refresh_keyswitch) = (keyswitch(), keyswitch());
         let id = KeyId([0; KEY_ID_BYTES]);
-        let mut key = Self { id, parameters, compare, refresh, trace, square, compare_keyswitch, refresh_keyswitch };
+        let mut key =
+            Self { id, parameters, compare, refresh, trace, square, compare_keyswitch, refresh_keyswitch, raw };
         let mut hashing = Hashing::new(std::io::sink());
         // A sink takes everything.
         let _ = key.write_content(&mut hashing);
@@ -124,7 +150,17 @@ impl EvaluationKey {
         self.id
     }
 
-    /// Bytes that [`EvaluationKey::write`] writes.
+    /// Whether it has a part for encrypted samples.
+    pub fn hears_samples(&self) -> bool {
+        self.raw.is_some()
+    }
+
+    /// Bytes that [`EvaluationKey::write`] writes of a key with a part for encrypted samples.
+    pub fn wire_bytes_for_samples(parameters: &ParameterSet) -> usize {
+        Self::wire_bytes(parameters) + RawKey::wire_bytes(parameters)
+    }
+
+    /// Bytes that [`EvaluationKey::write`] writes of a key without one.
     pub fn wire_bytes(parameters: &ParameterSet) -> usize {
         let block = |s: &Section| s.blocks * seeded::seeded_len(s.rows, parameters.ring(), BODY_BITS);
         let keyswitches = keyswitches().map(|gadget| SeededKeyswitchKey::wire_bytes(parameters, gadget));
@@ -132,12 +168,22 @@ impl EvaluationKey {
         HEADER_BYTES + Sections::of(parameters).all().iter().map(block).sum::<usize>() + keyswitches + KEY_ID_BYTES
     }
 
-    /// What a key of this parameter set begins with: its magic number and the set.
-    pub fn header(parameters: &ParameterSet) -> Vec<u8> {
-        MAGIC.iter().copied().chain(parameters.id.0.to_le_bytes()).collect()
+    /// Bytes of the key that a client of `protocol` sends once; `None` where it sends none.
+    pub fn bytes_for(protocol: Protocol, parameters: &ParameterSet) -> Option<usize> {
+        match (protocol, protocol.decider()) {
+            (Protocol::Raw, _) => Some(Self::wire_bytes_for_samples(parameters)),
+            (_, Decider::Server) => Some(Self::wire_bytes(parameters)),
+            (_, Decider::Client) => None,
+        }
     }
 
-    /// Writes the key: magic number, parameter set, the sections in order, and SHA-256 of all that, which is the key's name.
+    /// What a key of this parameter set begins with, with a part for encrypted samples or without: its magic number and the set.
+    pub fn header(parameters: &ParameterSet, for_samples: bool) -> Vec<u8> {
+        let magic = if for_samples { MAGIC_RAW } else { MAGIC };
+        magic.iter().copied().chain(parameters.id.0.to_le_bytes()).collect()
+    }
+
+    /// Writes the key: magic number, parameter set, the sections in order, the part for samples where there is one, and SHA-256 of all that, which is the key's name.
     ///
     /// # Errors
     /// Those of `out`.
@@ -147,11 +193,12 @@ impl EvaluationKey {
     }
 
     fn write_content(&self, out: &mut impl Write) -> std::io::Result<()> {
-        out.write_all(&Self::header(self.parameters))?;
+        out.write_all(&Self::header(self.parameters, self.raw.is_some()))?;
         let mut blocks = self.compare.iter().chain(&self.refresh).chain(&self.trace).chain([&self.square]);
         blocks.try_for_each(|block| out.write_all(&block.0))?;
         out.write_all(self.compare_keyswitch.as_bytes())?;
-        out.write_all(self.refresh_keyswitch.as_bytes())
+        out.write_all(self.refresh_keyswitch.as_bytes())?;
+        self.raw.iter().try_for_each(|raw| raw.write(out))
     }
 
     /// Reads a key that [`EvaluationKey::write`] wrote. Takes exactly the bytes that its parameter set implies, block by block.
@@ -160,7 +207,7 @@ impl EvaluationKey {
     /// [`FheError::EvaluationKey`] or [`FheError::UnknownParameters`].
     pub fn read(input: &mut impl Read) -> Result<Self, FheError> {
         let mut input = Hashing::new(input);
-        let parameters = read_header(&mut input)?;
+        let (parameters, for_samples) = read_header(&mut input)?;
         let sections = Sections::of(parameters);
         let mut blocks = |section: Section| -> Result<Vec<Block>, FheError> {
             (0..section.blocks).map(|_| Block::read(&mut input, section, parameters)).collect()
@@ -168,8 +215,9 @@ impl EvaluationKey {
         let (compare, refresh, trace) = (blocks(sections.compare)?, blocks(sections.refresh)?, blocks(sections.trace)?);
         let square = Block::read(&mut input, sections.square, parameters)?;
         let (compare_keyswitch, refresh_keyswitch) = read_keyswitches(&mut input, parameters)?;
+        let raw = for_samples.then(|| RawKey::read(&mut input, parameters)).transpose()?;
         let id = read_name(input)?;
-        Ok(Self { id, parameters, compare, refresh, trace, square, compare_keyswitch, refresh_keyswitch })
+        Ok(Self { id, parameters, compare, refresh, trace, square, compare_keyswitch, refresh_keyswitch, raw })
     }
 
     /// Whether it is one of this secret key.
@@ -186,14 +234,14 @@ impl Block {
     }
 }
 
-/// The parameter set of the key that follows.
-pub(crate) fn read_header(input: &mut impl Read) -> Result<&'static ParameterSet, FheError> {
+/// The parameter set of the key that follows, and whether it has a part for samples.
+pub(crate) fn read_header(input: &mut impl Read) -> Result<(&'static ParameterSet, bool), FheError> {
     let header = take(input, HEADER_BYTES)?;
     let (magic, rest) = header.split_at(MAGIC.len());
-    if magic != MAGIC {
+    if magic != MAGIC && magic != MAGIC_RAW {
         return Err(FheError::EvaluationKey { what: "its first bytes are not those of a key of this version" });
     }
-    ParameterSet::by_id(ParameterId(u16::from_le_bytes([rest[0], rest[1]])))
+    Ok((ParameterSet::by_id(ParameterId(u16::from_le_bytes([rest[0], rest[1]])))?, magic == MAGIC_RAW))
 }
 
 /// The name with which a key ends, if everything before it is as it was written.
@@ -220,7 +268,8 @@ fn keyswitches() -> [Gadget; 2] {
     [DecisionGadgets::STANDARD.compare_keyswitch, DecisionGadgets::STANDARD.refresh_keyswitch]
 }
 
-fn take(input: &mut impl Read, bytes: usize) -> Result<Vec<u8>, FheError> {
+/// So many bytes of a key.
+pub(crate) fn take(input: &mut impl Read, bytes: usize) -> Result<Vec<u8>, FheError> {
     let mut buffer = vec![0; bytes];
     let short = |_| FheError::EvaluationKey { what: "it is shorter than its parameter set implies" };
     input.read_exact(&mut buffer).map_err(short)?;

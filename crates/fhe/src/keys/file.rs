@@ -117,7 +117,7 @@ pub(crate) fn read_whole<T>(
     read: impl FnOnce(&mut BufReader<File>) -> Result<T, FheError>,
 ) -> Result<T, FheError> {
     // Of every parameter set, the standard one has the largest key.
-    let most = EvaluationKey::wire_bytes(&STANDARD) as u64 + 1;
+    let most = EvaluationKey::wire_bytes_for_samples(&STANDARD) as u64 + 1;
     let mut file = BufReader::with_capacity(1 << 20, open_file(path, most).map_err(io_error(path))?);
 
     let key = read(&mut file).map_err(in_file(path))?;

@@ -164,7 +164,7 @@ impl EvaluationKey {
         if !expected.eq(pieces.iter().map(Vec::len)) {
             return Err(FheError::EvaluationKey { what: "its pieces are not those that its parameter set implies" });
         }
-        Ok(Self::assemble(parameters, pieces))
+        Ok(Self::assemble(parameters, pieces, None))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hint::black_box;
 
+use sha2::{Digest, Sha256};
 use tfhe::core_crypto::prelude::*;
 
 use crate::FheError;
@@ -12,6 +13,8 @@ use crate::wire::checksum;
 
 const MAGIC: &[u8; 8] = b"SRDNKEY\x03";
 const HEADER: usize = MAGIC.len() + 2;
+/// What the seed of a key of samples is for.
+const PURPOSE_OF_SAMPLES: &[u8] = b"sordino key of samples 1";
 /// More than any key takes.
 pub(crate) const MOST_BYTES: u64 = 1 << 12;
 
@@ -41,6 +44,15 @@ impl SecretKey {
         let mut small = |dimension: LweDimension| LweSecretKey::from_container(binary(dimension.0, &mut random));
         let (compare, refresh) = (small(parameters.compare.dimension), small(parameters.refresh.dimension));
         Self { parameters, glwe, compare, refresh }
+    }
+
+    /// The key under which this client encrypts samples, [`crate::raw`]. It follows from this one, so that there is one key to keep: its bits are those that
+    /// ChaCha20 gives for SHA-256 of a purpose and [`SecretKey::to_bytes`], and tell nothing of it.
+    pub fn for_samples(&self) -> Self {
+        let mut bytes = self.to_bytes();
+        let seed = Sha256::new_with_prefix(PURPOSE_OF_SAMPLES).chain_update(&bytes).finalize().into();
+        wipe(&mut bytes);
+        Self::draw(self.parameters.of_samples(), Random::new(seed, 0))
     }
 
     /// The set this key belongs to.

@@ -36,6 +36,13 @@ impl Keys {
         Self { secret, server }
     }
 
+    /// The same with a part for encrypted samples.
+    fn hearing(parameters: &'static ParameterSet, seed: u64) -> Self {
+        let secret = SecretKey::generate_from_insecure_seed(parameters, seed);
+        let server = EvaluationKey::generate_for_samples_from_insecure_seed(&secret, seed).expand();
+        Self { secret, server }
+    }
+
     fn random(&self, seed: u128) -> Random<'_> {
         let mut seeder = DeterministicSeeder::<DefaultRandomGenerator>::new(Seed(seed));
         let generator = EncryptionRandomGenerator::new(seeder.seed(), &mut seeder);
@@ -110,4 +117,4 @@ impl Random<'_> {
 }
 
 static SMALL: LazyLock<Vec<Keys>> = LazyLock::new(|| (0..5).map(|i| Keys::new(&INSECURE_N512, 100 * i)).collect());
-static REAL: LazyLock<Keys> = LazyLock::new(|| Keys::new(&STANDARD, 7));
+static REAL: LazyLock<Keys> = LazyLock::new(|| Keys::hearing(&STANDARD, 7));

@@ -1,38 +1,25 @@
-//! The encrypted front beside the same front on plain integers, and its noise beside the formulas.
+//! The encrypted front beside the same front on plain integers, its noise beside the formulas, and whole queries beside clear ones.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use sordino_model::Resolution;
-use sordino_model::raw::{RawFront, RawRows, RawSpec};
+use sordino_model::circuit::{Circuit, Clear, ClearValue, Machine};
+use sordino_model::raw::{Length, RawFront, RawInput, RawSpec};
+use sordino_model::stage::{Hierarchy, Stage};
+use sordino_model::{ModelHash, Resolution};
 use tfhe::core_crypto::prelude::*;
 
-use super::{Keys, REAL, Random, SMALL, TORUS};
-use crate::SecretKey;
+use super::{Keys, REAL, Random, TORUS};
 use crate::bootstrap::evaluator::Evaluator;
-use crate::decision::tournament::EncryptedTournament;
-use crate::params::{INSECURE_SAMPLES_N512, ParameterSet, SAMPLES};
-use crate::raw::{RawClient, RawKey, RawMachine, RawNoise, RawServerKey};
-use crate::ring::glwe::{Lwe, difference};
+use crate::params::{INSECURE_N512, STANDARD};
+use crate::raw::machine::{RawMachine, RawValue};
+use crate::raw::samples::{BODY_BITS, plaintexts};
+use crate::raw::{Client, Plan, RawNoise, Server, difference_unit};
+use crate::ring::glwe::{Lwe, trivial_lwe};
+use crate::ring::random::Random as Source;
+use crate::wire::{expansion, seeded};
+use crate::{ClientKey, FheError, ServerKey};
 
-/// A key of samples beside a key of comparisons.
-struct Ears {
-    samples: Arc<SecretKey>,
-    raw: RawServerKey,
-}
-
-impl Ears {
-    fn new(parameters: &'static ParameterSet, keys: &Keys, seed: u64) -> Self {
-        let samples = Arc::new(SecretKey::generate_from_insecure_seed(parameters, seed));
-        let raw = RawKey::generate_from_insecure_seed(&samples, &keys.secret, seed).unwrap().expand(&keys.server);
-        Self { samples, raw }
-    }
-
-    fn phase(&self, lwe: &Lwe) -> u64 {
-        decrypt_lwe_ciphertext(&self.samples.glwe().as_lwe_secret_key(), lwe).0
-    }
-}
-
-static REAL_EARS: LazyLock<Ears> = LazyLock::new(|| Ears::new(&SAMPLES, &REAL, 8));
+const HASH: ModelHash = ModelHash([9; 32]);
 
 /// A front in which every band holds what coloured noise has in it.
 fn front(spec: RawSpec) -> RawFront {
@@ -40,34 +27,114 @@ fn front(spec: RawSpec) -> RawFront {
     RawFront::mel(spec, &reference).unwrap()
 }
 
-fn small_spec() -> RawSpec {
-    RawSpec { cell: 448, cells: 6, taps: 64, bands: 8, product_log2: 26, ..RawSpec::default() }
+fn spec() -> RawSpec {
+    RawSpec { cells: 6, bands: 8, ..RawSpec::default() }
 }
 
 /// Noise whose loudness changes from cell to cell, with a spectrum that falls as that of music does.
 fn sound(spec: &RawSpec, random: &mut Random<'_>) -> Vec<f32> {
+    coloured(spec, 0.9, 2, random)
+}
+
+/// Noise of one of many colours and rhythms.
+fn coloured(spec: &RawSpec, colour: f64, rhythm: usize, random: &mut Random<'_>) -> Vec<f32> {
     let mut before = 0.0;
     let sample = |i: usize| {
-        let loudness = 1.0 + (i / spec.cell * 7 % 5) as f64;
-        before = 0.9 * before + random.unit() * loudness;
+        before = colour * before + random.unit() * (1.0 + (i / spec.cell * rhythm % 5) as f64);
         before as f32
     };
     (0..spec.query_samples()).map(sample).collect()
 }
 
+/// A model whose rows are these: each with its bias, and held against the length times `factor / 2^16`. The length is along the features themselves.
+fn model(front: RawFront, rows: &[Vec<i32>], centre: &[i32], factor: u32, spread: u64) -> Hierarchy {
+    let width = front.spec().width();
+    let offset = |row: &[i32]| -row.iter().zip(centre).map(|(w, m)| w * m).sum::<i32>();
+    let weights = rows.iter().flatten().map(|&w| w as i8).collect();
+    let biases = rows.iter().map(|row| offset(row)).collect();
+    let stage = Stage::new(rows.len(), front.spec().bound(), weights, biases, vec![rows.len()]).unwrap();
+    let unit = |j: usize| -> Vec<i32> { (0..width).map(|i| if i == j { 16 } else { 0 }).collect() };
+    let directions: Vec<Vec<i32>> = (0..width).map(unit).collect();
+    let along = directions.iter().flatten().map(|&w| w as i8).collect();
+    let length = Length::new(width, along, directions.iter().map(|d| offset(d)).collect(), factor).unwrap();
+    Hierarchy::new(vec![stage]).unwrap().hearing(RawInput::new(front, length, spread).unwrap()).unwrap()
+}
+
+/// A model of twelve sounds, each with a row that points from the mean of all to its features; and the sounds.
+fn library(factor: u32) -> (Hierarchy, Vec<Vec<i32>>) {
+    let (spec, count) = (spec(), 12);
+    let front = front(spec.clone());
+    let mut random = REAL.random(13);
+    let sounds = (0..count).map(|i| {
+        let colour = i as f64 / count as f64 * 1.9 - 0.95;
+        spec.samples(&coloured(&spec, colour, i + 1, &mut random)).unwrap()
+    });
+    let sounds: Vec<Vec<i32>> = sounds.collect();
+    let features: Vec<Vec<i32>> = sounds.iter().map(|samples| front.features(samples)).collect();
+    let centre: Vec<i32> =
+        (0..spec.width()).map(|i| features.iter().map(|f| f[i]).sum::<i32>() / count as i32).collect();
+    let row = |f: &Vec<i32>| -> Vec<i32> {
+        let away: Vec<f64> = f.iter().zip(&centre).map(|(x, m)| f64::from(x - m)).collect();
+        let norm = away.iter().map(|a| a * a).sum::<f64>().sqrt();
+        away.iter().map(|a| (a / norm * 100.0).round() as i32).collect()
+    };
+    let rows: Vec<Vec<i32>> = features.iter().map(row).collect();
+    let score = |row: &Vec<i32>, f: &Vec<i32>| -> i64 {
+        row.iter().zip(f).zip(&centre).map(|((w, x), m)| i64::from(*w) * i64::from(x - m)).sum()
+    };
+    let spreads = features.iter().map(|f| {
+        let scores: Vec<i64> = rows.iter().map(|row| score(row, f)).collect();
+        scores.iter().max().unwrap() - scores.iter().min().unwrap()
+    });
+    let spread = spreads.max().unwrap() as u64 * 5 / 4;
+    (model(front, &rows, &centre, factor, spread), sounds)
+}
+
+/// A server of a model that has one row and no spread to speak of, for what comes before rows.
+fn server(front: RawFront, keys: &Keys) -> Server {
+    let width = front.spec().width();
+    let hierarchy = model(front, &[vec![1; width]], &vec![0; width], 0, 1 << 20);
+    Server::new(HASH, &hierarchy, Plan::new(keys.secret.parameters(), &hierarchy).unwrap()).unwrap()
+}
+
+fn machine<'a>(server: &'a Server, key: &'a ServerKey) -> RawMachine<'a> {
+    let evaluator = Evaluator::new(key, Resolution::Standard);
+    RawMachine::new(server.heard(), key.raw.as_ref().unwrap(), evaluator, trivial_lwe(0, key.fourier.size()))
+}
+
+/// Encrypted samples as a server reads them.
+fn encrypted(spec: &RawSpec, keys: &Keys, samples: &[i32], seed: u64) -> RawValue {
+    let key = keys.secret.for_samples();
+    let (ring, mut out) = (key.parameters().ring(), Vec::new());
+    let mut random = Source::from_insecure_seed("samples", seed);
+    seeded::encrypt(&key, &plaintexts(spec, ring, samples), BODY_BITS, &mut random, &mut out);
+    RawValue::Samples(expansion::expand(&out, spec.cells, ring, BODY_BITS))
+}
+
+fn energies(value: &RawValue) -> &[Lwe] {
+    let RawValue::Energies(energies) = value else { panic!("no energies") };
+    energies
+}
+
+fn levels(value: &RawValue) -> (&[Lwe], &[Lwe]) {
+    let RawValue::Levels { large, small } = value else { panic!("no levels") };
+    (large, small)
+}
+
 /// Measured variance of energies over that of the formula, over several queries.
-fn energies(front: &RawFront, keys: &Keys, ears: &Ears, queries: u64) -> f64 {
-    let machine = RawMachine::new(front, &ears.raw, &keys.server, 40).unwrap();
-    let mut client = RawClient::new(ears.samples.clone(), front.spec().clone()).unwrap().with_insecure_seed(3);
-    let noise = RawNoise::new(ears.samples.parameters(), keys.secret.parameters());
-    let mut random = keys.random(11);
+fn ratio_of_energies(front: &RawFront, keys: &Keys, queries: u64) -> f64 {
+    let server = server(front.clone(), keys);
+    let (noise, mut random) = (RawNoise::new(keys.secret.parameters()), keys.random(11));
+    let key = keys.secret.for_samples();
     let mut squares = Vec::new();
-    for _ in 0..queries {
+    for query in 0..queries {
         let samples = front.spec().samples(&sound(front.spec(), &mut random)).unwrap();
-        let found = machine.energies(&client.encrypt(&samples).unwrap()).unwrap();
-        for (i, (found, clear)) in found.iter().zip(front.energies(&samples)).enumerate() {
+        let value = encrypted(front.spec(), keys, &samples, query);
+        let found = machine(&server, &keys.server).energies(&value).unwrap();
+        for (i, (found, clear)) in energies(&found).iter().zip(front.energies(&samples)).enumerate() {
             let expected = (clear as u64).wrapping_mul(1 << (64 - front.spec().product_log2));
-            let error = ears.phase(found).wrapping_sub(expected) as i64 as f64;
+            let phase = decrypt_lwe_ciphertext(&key.glwe().as_lwe_secret_key(), found).0;
+            let error = phase.wrapping_sub(expected) as i64 as f64;
             squares.push(error * error / noise.energy(front, i % front.spec().bands));
         }
     }
@@ -76,15 +143,13 @@ fn energies(front: &RawFront, keys: &Keys, ears: &Ears, queries: u64) -> f64 {
 
 #[test]
 fn energies_are_as_noisy_as_the_formula_says() {
-    let front = front(small_spec());
+    let small = front(RawSpec { cell: 448, cells: 6, taps: 64, bands: 8, product_log2: 26, ..RawSpec::default() });
     // The formula takes the heaviest key, and a `k` of which no frequency is missing: measured is between a quarter and three quarters.
-    for keys in SMALL.iter() {
-        let ears = Ears::new(&INSECURE_SAMPLES_N512, keys, 5);
-        let ratio = energies(&front, keys, &ears, 4);
+    for seed in 0..5 {
+        let ratio = ratio_of_energies(&small, &Keys::hearing(&INSECURE_N512, 100 * seed), 4);
         assert!((0.2..1.0).contains(&ratio), "{ratio}");
     }
-    let real = self::front(RawSpec { cells: 5, ..RawSpec::default() });
-    let ratio = energies(&real, &REAL, &REAL_EARS, 1);
+    let ratio = ratio_of_energies(&front(RawSpec { cells: 5, ..RawSpec::default() }), &REAL, 1);
     assert!((0.2..1.0).contains(&ratio), "{ratio}");
 }
 
@@ -93,134 +158,137 @@ const DEVIATIONS: f64 = 5.0;
 
 #[test]
 fn levels_and_differences_are_those_of_the_clear_front() {
-    let spec = RawSpec { cells: 6, bands: 8, ..RawSpec::default() };
-    let front = front(spec.clone());
-    let unit_log2 = 54;
-    let machine = RawMachine::new(&front, &REAL_EARS.raw, &REAL.server, unit_log2).unwrap();
-    let mut client = RawClient::new(REAL_EARS.samples.clone(), spec.clone()).unwrap().with_insecure_seed(4);
+    let (front, spec) = (front(spec()), spec());
+    let server = server(front.clone(), &REAL);
+    let (mut machine, delta) = (machine(&server, &REAL.server), server.plan().delta());
     let samples = spec.samples(&sound(&spec, &mut REAL.random(12))).unwrap();
-    let query = client.encrypt(&samples).unwrap();
-    assert_eq!(query.len(), client.query_bytes());
-    let noise = RawNoise::new(&SAMPLES, REAL.secret.parameters());
+    let noise = RawNoise::new(&STANDARD);
     let energy = f64::from(spec.product_log2).exp2() / TORUS;
     let decrypted = |lwe: &Lwe, unit: u64| (REAL.phase(lwe) as i64 as f64 / unit as f64).round() as i32;
 
-    let (large, small) = machine.levels(&machine.energies(&query).unwrap());
-    let mut levels = Vec::new();
+    let found = machine.energies(&encrypted(&spec, &REAL, &samples, 1)).unwrap();
+    let value = machine.levels(&found).unwrap();
+    let (large, small) = levels(&value);
+    // A unit of a feature is small beside what a table may get wrong, and many are summed.
+    let off_by = DEVIATIONS * noise.table().sqrt() / delta as f64;
+    let mut read = Vec::new();
     for (i, clear) in front.energies(&samples).into_iter().enumerate() {
         let off = (DEVIATIONS * noise.level(&front, i % spec.bands).sqrt() * energy) as i64;
         // One energy more or less decides nothing, but where the table turns round both ends are the same level.
         let bounds = [clear - off, clear, clear + off].map(|energy| front.levels().of_energy(energy));
-        let found = decrypted(&large[i], machine.difference_unit());
+        let found = decrypted(&large[i], difference_unit(&spec));
         assert!(bounds.iter().min() <= Some(&found) && Some(&found) <= bounds.iter().max(), "{i}: {found}, {bounds:?}");
-        assert_eq!(found, decrypted(&small[i], 1 << unit_log2), "{i}: the same index, of two tables");
-        levels.push(found);
+        let same = REAL.phase(&small[i]) as i64 as f64 / delta as f64;
+        assert!((same - f64::from(found)).abs() <= off_by, "{i}: the same index, of two tables: {same}, {found}");
+        read.push(found);
     }
 
-    let pairs: Vec<(usize, usize)> = (spec.bands..levels.len()).map(|i| (i, i - spec.bands)).collect();
-    let inputs = pairs.iter().map(|&(i, j)| difference(&large[i], &large[j])).collect();
-    let step = 2.0 * machine.difference_unit() as f64;
-    let most = (0.5 + DEVIATIONS * noise.difference().sqrt() / step) as i32;
-    for (found, (i, j)) in machine.differences(inputs).iter().zip(pairs) {
-        let clear = (levels[i] - levels[j]).abs() / 2;
-        assert!((decrypted(found, 1 << unit_log2) - clear).abs() <= most, "{i}: {clear} to within {most}");
-    }
-}
-
-#[test]
-fn a_sound_is_named_by_its_rows() {
-    let spec = RawSpec { cells: 6, bands: 6, ..RawSpec::default() };
-    let front = front(spec.clone());
-    let (unit_log2, count) = (45, 12);
-    let machine = RawMachine::new(&front, &REAL_EARS.raw, &REAL.server, unit_log2).unwrap();
-    let evaluator = Evaluator::new(&REAL.server, Resolution::Standard);
-    let mut client = RawClient::new(REAL_EARS.samples.clone(), spec.clone()).unwrap().with_insecure_seed(6);
-    // Sounds of different colours, and for each a row that is highest where its features are: |x - m|^2 less |x|^2, halved.
-    let mut random = REAL.random(13);
-    let mut sounds: Vec<Vec<i32>> = Vec::new();
-    for i in 0..count {
-        let mut before = 0.0;
-        let colour = i as f64 / count as f64 * 1.9 - 0.95;
-        let coloured = (0..spec.query_samples()).map(|at| {
-            before = colour * before + random.unit() * (1.0 + (at / spec.cell * (i + 1) % 4) as f64);
-            before as f32
-        });
-        sounds.push(spec.samples(&coloured.collect::<Vec<f32>>()).unwrap());
-    }
-    let features: Vec<Vec<i64>> = sounds.iter().map(|samples| front.features(samples)).collect();
-    let weights = features.iter().flatten().map(|&x| x as i16).collect();
-    let biases = features.iter().map(|f| -f.iter().map(|x| x * x).sum::<i64>() / 2).collect();
-    let rows = RawRows::new(&spec, weights, biases).unwrap();
-    for (i, (samples, clear)) in sounds.iter().zip(&features).enumerate().step_by(5) {
-        let (found, _) = machine.features(&client.encrypt(samples).unwrap()).unwrap();
-        let scores = rows.scores(clear);
-        let best = (0..count).max_by_key(|&row| scores[row]).unwrap();
-        assert_eq!(best, i);
-        // A quarter of the torus holds the largest difference of two scores.
-        let difference = (scores.iter().max().unwrap() - scores.iter().min().unwrap()) as u64;
-        assert!(difference << unit_log2 < 1 << 62, "{difference}");
-        let candidates = machine.scores(&found, &rows).into_iter().map(Some).collect();
-        let played = EncryptedTournament::play(&evaluator, candidates, 0).unwrap();
-        assert_eq!(REAL.position(&evaluator, &played.index(&evaluator, None).0), i);
+    let value = machine.differences(&value, 1).unwrap();
+    let RawValue::Differences(differences) = value else { panic!("no differences") };
+    let step = 2.0 * difference_unit(&spec) as f64;
+    let most = 0.5 + DEVIATIONS * noise.difference().sqrt() / step + off_by;
+    for (i, found) in differences.iter().enumerate() {
+        let clear = (read[i + spec.bands] - read[i]).abs() / 2;
+        let found = REAL.phase(found) as i64 as f64 / delta as f64;
+        assert!((found - f64::from(clear)).abs() <= most, "{i}: {found}, {clear} to within {most}");
     }
 }
 
 #[test]
 fn tables_are_as_noisy_as_the_formula_says() {
-    let front = front(RawSpec { cells: 6, bands: 8, ..RawSpec::default() });
-    let machine = RawMachine::new(&front, &REAL_EARS.raw, &REAL.server, 54).unwrap();
+    let server = server(front(spec()), &REAL);
+    let raw = REAL.server.raw.as_ref().unwrap();
+    let evaluator = Evaluator::new(&REAL.server, Resolution::Standard);
     let inputs: Vec<Lwe> = (0..64).map(|i| REAL.random(i).encrypt(0.001 * i as f64)).collect();
     let unit = 1i64 << 54;
-    let squares: f64 = machine
-        .differences(inputs)
-        .iter()
-        .map(|lwe| {
-            let phase = REAL.phase(lwe) as i64;
-            let error = (phase - (phase + unit / 2).div_euclid(unit) * unit) as f64;
-            error * error
-        })
-        .sum();
-    let ratio = squares / 64.0 / RawNoise::new(&SAMPLES, REAL.secret.parameters()).table();
+    let table = crate::bootstrap::blind_rotation::Table::new(2_048, 0, 0, |p| (p as u64 / 100) << 54);
+    let keyswitch = &evaluator.comparison().keyswitch;
+    let found = evaluator.look_up(keyswitch, &[(&raw.rotation, &table)], &inputs).pop().unwrap();
+    let squares = found.iter().map(|lwe| {
+        let phase = REAL.phase(lwe) as i64;
+        let error = (phase - (phase + unit / 2).div_euclid(unit) * unit) as f64;
+        error * error
+    });
+    let ratio = squares.sum::<f64>() / 64.0 / RawNoise::new(server.plan().parameters()).table();
     assert!((0.4..1.5).contains(&ratio), "{ratio}");
 }
 
+/// A client of a server, under the real key.
+fn client(server: &Server, hierarchy: &Hierarchy) -> Client {
+    let secret = crate::SecretKey::generate_from_insecure_seed(&STANDARD, 7);
+    let key = ClientKey::registered(Arc::new(secret), REAL.server.id());
+    Client::new(key, server.plan().clone(), HASH, hierarchy.shape()).unwrap().with_insecure_seed(5)
+}
+
+fn clear(hierarchy: &Hierarchy, samples: &[i32], above: i64) -> Option<usize> {
+    let circuit = Circuit::raw(hierarchy.raw().unwrap().front().spec());
+    let mut machine = Clear::new(hierarchy).above(above);
+    match circuit.run(&mut machine, vec![ClearValue::Samples(samples.to_vec())]).unwrap().pop() {
+        Some(ClearValue::Answer(answer)) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
-fn features_are_sums_of_what_is_looked_up() {
-    let spec = RawSpec { cells: 6, bands: 4, ..RawSpec::default() };
-    let front = front(spec.clone());
-    let machine = RawMachine::new(&front, &REAL_EARS.raw, &REAL.server, 54).unwrap();
-    let mut client = RawClient::new(REAL_EARS.samples.clone(), spec.clone()).unwrap().with_insecure_seed(5);
-    let samples = spec.samples(&sound(&spec, &mut REAL.random(14))).unwrap();
-    let query = client.encrypt(&samples).unwrap();
-    let (found, work) = machine.features(&query).unwrap();
-    assert_eq!((found.len(), work.rotations), (spec.width(), 4 * 6 + spec.tables()));
-    let noise = RawNoise::new(&SAMPLES, REAL.secret.parameters());
-    let energy = f64::from(spec.product_log2).exp2() / TORUS;
-    // Least and largest level that noise can make of every energy.
-    let reach = front.energies(&samples).into_iter().enumerate().map(|(i, clear)| {
-        let off = (DEVIATIONS * noise.level(&front, i % spec.bands).sqrt() * energy) as i64;
-        let levels = [clear - off, clear, clear + off].map(|energy| front.levels().of_energy(energy));
-        (i64::from(*levels.iter().min().unwrap()), i64::from(*levels.iter().max().unwrap()))
-    });
-    let reach: Vec<(i64, i64)> = reach.collect();
-    let at = |cell: usize, band: usize| reach[cell * spec.bands + band];
-    let mut bounds: Vec<(i64, i64)> = (0..spec.bands)
-        .map(|b| (0..spec.cells).map(|c| at(c, b)).fold((0, 0), |sum, (l, h)| (sum.0 + l, sum.1 + h)))
-        .collect();
-    for &lag in &spec.lags {
-        bounds.extend((0..spec.bands).map(|b| {
-            (lag..spec.cells).fold((0, 0), |sum, c| {
-                let ((low, high), (other_low, other_high)) = (at(c, b), at(c - lag, b));
-                // One more or less where the difference itself is misread.
-                let least = ((low - other_high).max(other_low - high).max(0) / 2 - 1).max(0);
-                (sum.0 + least, sum.1 + (high - other_low).max(other_high - low) / 2 + 1)
-            })
-        }));
+fn an_encrypted_sound_is_named_as_a_clear_one() {
+    let (hierarchy, sounds) = library(2_000);
+    let plan = Plan::new(&STANDARD, &hierarchy).unwrap();
+    assert_eq!(crate::Plan::from_bytes(&plan.to_bytes()).unwrap(), crate::Plan::Raw(plan.clone()));
+    let server = Server::new(HASH, &hierarchy, plan.clone()).unwrap();
+    let mut client = client(&server, &hierarchy);
+    let report = plan.cost(hierarchy.shape()).unwrap();
+    for (i, samples) in sounds.iter().enumerate().step_by(4) {
+        assert_eq!(clear(&hierarchy, samples, 0), Some(i));
+        let leads = plan.leads(&hierarchy, samples, |row| Some(row)).unwrap();
+        assert!(leads.lead > 0.0 && leads.threshold > 0.0 && leads.spread <= 1.0, "{leads:?}");
+        let query = client.query(samples, 0).unwrap();
+        let (reply, work) = server.answer_and_measure(&REAL.server, &query).unwrap();
+        assert_eq!(client.answer(&reply).unwrap(), Some(i), "{leads:?}");
+        // What was counted before is what was done, byte for byte.
+        assert_eq!((query.len(), reply.len()), (report.bytes_up, report.bytes_down));
+        assert_eq!(work.decisions, report.decisions);
     }
-    for (i, (found, (least, most))) in found.iter().zip(bounds).enumerate() {
-        let value = (REAL.phase(found) as i64 as f64 / 54f64.exp2()).round() as i64;
-        assert!((least..=most).contains(&value), "{i}: {value}, expected {least} to {most}");
+    // Beyond what any sound of the library reaches nothing is known.
+    let query = client.query(&sounds[1], i64::MAX).unwrap();
+    let reply = server.answer(&REAL.server, &query).unwrap();
+    assert_eq!((client.answer(&reply).unwrap(), clear(&hierarchy, &sounds[1], i64::MAX)), (None, None));
+    refusals(&server, &mut client, &hierarchy, &query, &reply);
+}
+
+/// What is none of this client's, this server's or this key's is refused.
+fn refusals(server: &Server, client: &mut Client, hierarchy: &Hierarchy, query: &[u8], reply: &[u8]) {
+    let samples = vec![0; server.plan().spec().query_samples()];
+    assert!(matches!(client.query(&samples[1..], 0), Err(FheError::Raw(_))));
+    assert!(matches!(client.query(&vec![99; samples.len()], 0), Err(FheError::Raw(_))));
+    client.query(&samples, 0).unwrap();
+    assert!(matches!(client.answer(reply), Err(FheError::OtherQuery)));
+    let mut damaged = query.to_vec();
+    damaged[query.len() / 2] ^= 1;
+    assert!(matches!(server.answer(&REAL.server, &damaged), Err(FheError::Damaged { .. })));
+    assert!(matches!(server.answer(&REAL.server, &query[1..]), Err(FheError::NotAMessage { .. })));
+    assert!(matches!(server.answer(&REAL.server, &query[..query.len() - 1]), Err(FheError::Length { .. })));
+    assert!(matches!(server.answer_while(&REAL.server, query, &|| false), Err(FheError::Stopped)));
+    // A key without a part for samples, of the same name.
+    let stripped = Keys::new(&INSECURE_N512, 1);
+    assert!(matches!(server.answer(&stripped.server, query), Err(FheError::Parameters { .. })));
+    let plan = Plan::new(&STANDARD, hierarchy).unwrap();
+    let (other, _) = library(2_001);
+    assert!(matches!(Server::new(HASH, &other, plan), Err(FheError::Plan { .. })));
+    let plain = Hierarchy::new(hierarchy.stages().to_vec()).unwrap();
+    assert!(matches!(Plan::new(&STANDARD, &plain), Err(FheError::Plan { .. })));
+}
+
+#[test]
+fn every_cut_and_flip_of_a_plan_is_refused_or_harmless() {
+    let (hierarchy, _) = library(2_000);
+    let bytes = Plan::new(&STANDARD, &hierarchy).unwrap().to_bytes();
+    assert!((0..bytes.len()).all(|length| Plan::from_bytes(&bytes[..length]).is_err()));
+    for bit in 0..8 * bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(plan) = Plan::from_bytes(&flipped) {
+            // Read for what it says, and nothing larger is allocated or computed with than it may say.
+            assert!(plan.margins(hierarchy.shape()).is_err() || plan.to_bytes() == flipped, "bit {bit}");
+        }
     }
-    assert!(machine.features(&query[1..]).is_err());
-    assert!(client.encrypt(&samples[1..]).is_err());
 }

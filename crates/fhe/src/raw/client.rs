@@ -1,79 +1,91 @@
-//! [`RawClient`]: samples to ciphertexts.
+//! [`Client`]: samples to a query message, a reply message to a track.
 
-use std::sync::Arc;
+use sordino_model::ModelHash;
+use sordino_model::layout::TournamentLayout;
+use sordino_model::stage::HierarchyShape;
 
-use sordino_model::raw::{RawError, RawSpec};
+use super::plan::Plan;
+use super::samples::{BODY_BITS, plaintexts};
+use crate::decision::reply::{number, open_bits};
+use crate::keys::id::ClientKey;
+use crate::protocol::promise;
+use crate::wire::encoding::Encoding;
+use crate::wire::sender::Sender;
+use crate::{FheError, KeyId, SecretKey};
 
-use crate::keys::secret::wipe;
-use crate::ring::random::Random;
-use crate::wire::seeded;
-use crate::{FheError, SecretKey};
-
-/// Bits of a body: all of them, because the noise of this ring is a few units.
-pub(super) const BODY_BITS: u32 = 64;
-
-/// Encrypts the samples of a query: all that a client of the raw protocol does with sound.
-pub struct RawClient {
-    samples: Arc<SecretKey>,
-    spec: RawSpec,
-    random: Random,
-    /// Whether the system adds to it for every query; it does not where a seed must repeat.
-    entropy: bool,
+/// The client's half of the protocol: a secret key, the server's plan and the number of rows.
+pub struct Client {
+    sender: Sender,
+    /// The key of samples.
+    samples: SecretKey,
+    evaluation: KeyId,
+    plan: Plan,
+    shape: HierarchyShape,
+    layout: TournamentLayout,
 }
 
-impl RawClient {
-    /// A client with a key of the samples' ring.
+impl Client {
+    /// A client of the server half `model`, whose part for samples has the shape `shape`, which handed out `plan`, and holds the evaluation key that `key` names.
     ///
     /// # Errors
-    /// [`FheError::Cell`] for cells that do not fit the ring.
-    pub fn new(samples: Arc<SecretKey>, spec: RawSpec) -> Result<Self, FheError> {
-        check(&spec, samples.parameters().ring())?;
-        Ok(Self { samples, spec, random: Random::from_system(), entropy: true })
+    /// [`FheError::Unregistered`] for a key without an evaluation key, [`FheError::Parameters`] for one of another parameter set, [`FheError::Plan`] for a plan
+    /// that does not fit the shape or fails too often.
+    pub fn new(
+        key: impl Into<ClientKey>,
+        plan: Plan,
+        model: ModelHash,
+        shape: &HierarchyShape,
+    ) -> Result<Self, FheError> {
+        let ClientKey { secret, evaluation } = key.into();
+        let evaluation = evaluation.ok_or(FheError::Unregistered)?;
+        let samples = secret.for_samples();
+        let sender = Sender::new(secret, plan.parameters(), model, plan.digest())?;
+        promise(plan.failure_log2(shape)?)?;
+        let layout = plan.layout(shape)?;
+        Ok(Self { sender, samples, evaluation, plan, shape: shape.clone(), layout })
     }
 
-    /// The same with masks and noise that follow from `seed`, for tests that must be repeatable.
+    /// The same, with masks and noise drawn from `seed`, for tests that must be repeatable. Two clients with one seed reveal their
+    /// key to whoever sees both.
     #[cfg(any(test, feature = "insecure"))]
     #[must_use]
     pub fn with_insecure_seed(self, seed: u64) -> Self {
-        Self { random: Random::from_insecure_seed("raw client", seed), entropy: false, ..self }
+        Self { sender: self.sender.with_insecure_seed(seed), ..self }
     }
 
-    /// Bytes of a query.
-    pub fn query_bytes(&self) -> usize {
-        seeded::seeded_len(self.spec.cells, self.samples.parameters().ring(), BODY_BITS)
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
-    /// Encrypts the integers that [`RawSpec::samples`] made of a sound: a seed, then the bodies of a ciphertext for every cell. Sample `i` of a cell is coefficient
-    /// `i`, in units of `q / 2^product_log2`.
+    /// Writes the query for the integers that [`sordino_model::raw::RawSpec::samples`] made of a sound.
+    ///
+    /// A track is known whose score is more than `above` beyond what the model holds it against; 0 is the model's own threshold. It travels encrypted, too.
     ///
     /// # Errors
-    /// [`RawError`] for another number of samples, or larger ones.
-    pub fn encrypt(&mut self, samples: &[i32]) -> Result<Vec<u8>, RawError> {
-        let RawSpec { cell, sample_max, product_log2, .. } = self.spec;
-        let length = self.spec.query_samples();
-        if samples.len() != length || samples.iter().any(|x| x.abs() > sample_max) {
-            let expected = format!("{length} numbers from -{sample_max} to {sample_max}");
-            return Err(RawError { field: "samples", found: format!("{} numbers", samples.len()), expected });
-        }
-        let ring = self.samples.parameters().ring();
-        let mut plaintexts = vec![0u64; self.spec.cells * ring];
-        for (plaintext, samples) in plaintexts.chunks_exact_mut(ring).zip(samples.chunks_exact(cell)) {
-            let unit = 1u64 << (64 - product_log2);
-            plaintext.iter_mut().zip(samples).for_each(|(to, &x)| *to = (i64::from(x) as u64).wrapping_mul(unit));
-        }
-        let mut out = Vec::with_capacity(self.query_bytes());
-        // A snapshot or a fork of the process has the same state: what the system adds keeps their masks and noise apart.
-        let mut random = if self.entropy { self.random.with_entropy() } else { self.random.fork() };
-        seeded::encrypt(&self.samples, &plaintexts, BODY_BITS, &mut random, &mut out);
-        wipe(&mut plaintexts);
-        Ok(out)
+    /// [`FheError::Raw`] for another number of samples, or larger ones.
+    pub fn query(&mut self, samples: &[i32], above: i64) -> Result<Vec<u8>, FheError> {
+        let spec = self.plan.spec();
+        spec.admits(samples)?;
+        let mut draft = self.sender.draft(0, self.plan.query_len());
+        draft.public(&self.evaluation.0);
+        draft.zero_key(self.plan.envelope().zero_key_bits);
+        let most = self.plan.spread() as i64;
+        draft.numbers(vec![Encoding::with_delta(self.plan.delta()).encode(above.clamp(-most, most))]);
+        let plaintexts = plaintexts(spec, self.samples.parameters().ring(), samples);
+        draft.encrypt_under(&self.samples, plaintexts, BODY_BITS);
+        Ok(draft.finish())
     }
-}
 
-/// Makes sure that no lag of a cell's autocorrelation meets another that has gone round the ring.
-pub(super) fn check(spec: &RawSpec, ring: usize) -> Result<(), FheError> {
-    match spec.cell + spec.taps {
-        found if found <= ring => Ok(()),
-        found => Err(FheError::Cell { found, ring }),
+    /// Decrypts the reply to the last query: the row that was found, `None` for an unknown song.
+    ///
+    /// # Errors
+    /// [`FheError`] for anything that is no reply to that query, or names no row; [`FheError::OtherQuery`] for the reply to an earlier one.
+    pub fn answer(&self, reply: &[u8]) -> Result<Option<usize>, FheError> {
+        let (count, length) = (self.layout.answer_bits(), self.plan.reply_len(&self.layout));
+        let bits = open_bits(&self.sender, reply, length, self.plan.envelope(), count)?;
+        let Some((true, position)) = bits.split_first() else { return Ok(None) };
+        let row = self.layout.slot(0, number(position)).filter(|&row| row < self.shape.last().counts()[0]);
+        row.map(Some).ok_or(FheError::NoTrack)
     }
 }

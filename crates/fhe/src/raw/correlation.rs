@@ -18,7 +18,7 @@ use super::key::{RawServerKey, inverse};
 use crate::ring::glwe::Glwe;
 
 /// Multiplies ciphertexts of one ring.
-pub(super) struct Correlator {
+pub(crate) struct Correlator {
     plan: Plan32,
     /// Base-2 logarithm of `t`.
     product_log2: u32,
@@ -26,12 +26,12 @@ pub(super) struct Correlator {
 
 impl Correlator {
     /// For ring degree `ring`, and messages in units of `q / 2^product_log2`. There is none for a degree that is no power of two, or too large.
-    pub(super) fn new(ring: usize, product_log2: u32) -> Option<Self> {
+    pub(crate) fn new(ring: usize, product_log2: u32) -> Option<Self> {
         Some(Self { plan: Plan32::try_new(ring)?, product_log2 })
     }
 
     /// The ciphertext whose coefficient `k` is the autocorrelation of the input at lag `k`, in the same units.
-    pub(super) fn autocorrelation(&self, x: &Glwe, key: &RawServerKey) -> Glwe {
+    pub(crate) fn autocorrelation(&self, x: &Glwe, key: &RawServerKey) -> Glwe {
         let (mask, body) = (x.mask(), x.body());
         let (mask_inverse, body_inverse) = (inverse(mask), inverse(body));
         let mut out = Glwe::zero(x.size());

@@ -1,199 +1,281 @@
-//! [`RawMachine`]: from encrypted samples to encrypted features, and to scores.
+//! [`RawMachine`]: the machine that walks the circuit of `raw` on ciphertexts, from samples to an answer.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rayon::prelude::*;
-use sordino_model::Resolution;
-use sordino_model::raw::{RawFront, RawRows};
+use sordino_model::circuit::{CircuitError, Machine, StageId};
+use sordino_model::layout::TournamentLayout;
+use sordino_model::raw::RawInput;
+use sordino_model::stage::Stage;
 use tfhe::core_crypto::prelude::CiphertextModulus;
 
-use super::client::{BODY_BITS, check};
 use super::correlation::Correlator;
+use super::difference_unit;
 use super::key::RawServerKey;
-use crate::bootstrap::blind_rotation::{RotationKey, Table};
+use super::work::Work;
+use crate::FheError;
+use crate::bootstrap::blind_rotation::Table;
 use crate::bootstrap::evaluator::Evaluator;
-use crate::bootstrap::keyswitch::KeyswitchKey;
-use crate::bootstrap::lookup;
 use crate::decision::tournament::EncryptedTournament;
 use crate::ring::glwe::{Glwe, Lwe, add_assign, add_constant, difference, trivial_lwe};
-use crate::wire::{expansion, seeded};
-use crate::{FheError, ServerKey};
 
 /// A quarter of the torus.
 const QUARTER: u64 = 1 << 62;
 
-/// The encrypted front of one model under one client's keys.
-pub struct RawMachine<'a> {
-    front: &'a RawFront,
-    raw: &'a RawServerKey,
-    server: &'a ServerKey,
-    correlator: Correlator,
-    /// What one unit of a feature is on the torus.
-    unit: u64,
+/// What a machine is for: a model, and what follows from it and its plan.
+#[derive(Clone, Copy)]
+pub(crate) struct Heard<'a> {
+    pub(crate) input: &'a RawInput,
+    pub(crate) stage: &'a Stage,
+    pub(crate) layout: &'a TournamentLayout,
+    pub(crate) correlator: &'a Correlator,
+    /// What one unit of a feature, and of a score, is on the torus.
+    pub(crate) delta: u64,
 }
 
-/// How long the steps took.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct RawWork {
-    /// Autocorrelations and bands.
-    pub spectrum: Duration,
-    /// Levels.
-    pub levels: Duration,
-    /// Differences and sums.
-    pub differences: Duration,
-    /// Scores, the largest of them, and where it is.
-    pub decision: Duration,
-    /// Blind rotations.
-    pub rotations: usize,
+/// A register of the machine.
+pub(crate) enum RawValue {
+    /// A ciphertext for every cell.
+    Samples(Vec<Glwe>),
+    /// Energies of shape `[cells, bands]`, in units of `q / 2^product_log2`, under the samples' key.
+    Energies(Vec<Lwe>),
+    /// Levels of shape `[cells, bands]`, in units of a difference and in units of a feature.
+    Levels { large: Vec<Lwe>, small: Vec<Lwe> },
+    /// Differences of levels, in units of a feature.
+    Differences(Vec<Lwe>),
+    /// A feature vector.
+    Vector(Vec<Lwe>),
+    /// The score of every row.
+    Scores(Vec<Lwe>),
+    /// The winner of a tournament.
+    Choice(EncryptedTournament),
+    /// What the best score is held against.
+    Length(Lwe),
+    /// An answer's bits in the leading coefficients, and noise in the others.
+    Answer(Glwe),
+}
+
+impl RawValue {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Samples(_) => "samples",
+            Self::Energies(_) => "energies",
+            Self::Levels { .. } => "levels",
+            Self::Differences(_) => "differences",
+            Self::Vector(_) => "a vector",
+            Self::Scores(_) => "scores",
+            Self::Choice(_) => "a choice",
+            Self::Length(_) => "a length",
+            Self::Answer(_) => "an answer",
+        }
+    }
+
+    fn refused(&self, op: &'static str, expected: &'static str) -> FheError {
+        FheError::Kind { op, found: self.kind(), expected }
+    }
+}
+
+/// Ciphertexts, for one query. Counts what it does.
+pub(crate) struct RawMachine<'a> {
+    heard: Heard<'a>,
+    raw: &'a RawServerKey,
+    evaluator: Evaluator<'a>,
+    /// The score beyond which a track is known.
+    above: Lwe,
+    work: Work,
 }
 
 impl<'a> RawMachine<'a> {
-    /// A machine whose features are in units of `2^unit_log2` of the torus `Z / 2^64`.
-    ///
-    /// # Errors
-    /// [`FheError::Cell`] for cells that do not fit the samples' ring.
-    pub fn new(
-        front: &'a RawFront,
-        raw: &'a RawServerKey,
-        server: &'a ServerKey,
-        unit_log2: u32,
-    ) -> Result<Self, FheError> {
-        let ring = raw.fourier.size();
-        check(front.spec(), ring)?;
-        let found = front.spec().cell;
-        let correlator = Correlator::new(ring, front.spec().product_log2).ok_or(FheError::Cell { found, ring })?;
-        Ok(Self { front, raw, server, correlator, unit: 1 << unit_log2 })
+    /// A machine for one query.
+    pub(crate) fn new(heard: Heard<'a>, raw: &'a RawServerKey, evaluator: Evaluator<'a>, above: Lwe) -> Self {
+        Self { heard, raw, evaluator, above, work: Work::default() }
     }
 
-    /// Encrypted features, one LWE ciphertext each, of a query that [`super::RawClient::encrypt`] wrote.
-    ///
-    /// # Errors
-    /// [`FheError::Length`] for a query of another length.
-    pub(crate) fn features(&self, query: &[u8]) -> Result<(Vec<Lwe>, RawWork), FheError> {
-        let start = Instant::now();
-        let energies = self.energies(query)?;
-        let spectrum = start.elapsed();
-        let start = Instant::now();
-        let (levels, sums) = self.levels(&energies);
-        let leveled = start.elapsed();
-        let start = Instant::now();
-        let spec = self.front.spec();
-        let (bands, cells) = (spec.bands, spec.cells);
-        let mut features: Vec<Lwe> = (0..bands).map(|b| sum(sums.iter().skip(b).step_by(bands))).collect();
-        let pairs: Vec<Lwe> = (spec.lags.iter())
-            .flat_map(|lag| (lag * bands..cells * bands).map(move |i| (i, i - lag * bands)))
-            .map(|(later, earlier)| difference(&levels[later], &levels[earlier]))
-            .collect();
-        let mut differences = &self.differences(pairs)[..];
-        for lag in &spec.lags {
-            let (own, rest) = differences.split_at((cells - lag) * bands);
-            features.extend((0..bands).map(|b| sum(own.iter().skip(b).step_by(bands))));
-            differences = rest;
-        }
-        // Every level is looked up twice.
-        let rotations = cells * bands + spec.tables();
-        Ok((
-            features,
-            RawWork { spectrum, levels: leveled, differences: start.elapsed(), rotations, ..RawWork::default() },
-        ))
+    /// What was done.
+    pub(crate) fn into_work(self) -> Work {
+        Work { decisions: self.evaluator.counts(), ..self.work }
     }
 
-    /// Encrypted energies of shape `[cells, bands]`, in units of `q / 2^product_log2`, under the samples' key.
-    pub(crate) fn energies(&self, query: &[u8]) -> Result<Vec<Lwe>, FheError> {
-        let (ring, cells) = (self.raw.fourier.size(), self.front.spec().cells);
-        let expected = seeded::seeded_len(cells, ring, BODY_BITS);
-        if query.len() != expected {
-            return Err(FheError::Length { found: query.len(), expected });
-        }
-        let samples = expansion::expand(query, cells, ring, BODY_BITS);
-        let bands = samples.par_iter().flat_map_iter(|x| self.bands(&self.correlator.autocorrelation(x, self.raw)));
-        Ok(bands.collect())
+    /// Refuses to go on where nobody waits for the result any more.
+    fn go_on(&self) -> Result<(), FheError> {
+        if self.evaluator.stopped() { Err(FheError::Stopped) } else { Ok(()) }
     }
 
-    /// Energies of all bands from an autocorrelation, exactly.
+    /// Energies of all bands of a cell from its autocorrelation, exactly.
     fn bands(&self, correlation: &Glwe) -> Vec<Lwe> {
-        let (ring, bands) = (correlation.size(), self.front.spec().bands);
-        let mut energies = vec![vec![0u64; ring + 1]; bands];
-        for lag in 0..self.front.spec().taps {
+        let front = self.heard.input.front();
+        let mut energies = vec![vec![0u64; correlation.size() + 1]; front.spec().bands];
+        for lag in 0..front.spec().taps {
             let at_lag = correlation.extract(lag);
             for (b, energy) in energies.iter_mut().enumerate() {
-                let weight = i64::from(self.front.band(b)[lag]) as u64;
-                for (sum, x) in energy.iter_mut().zip(at_lag.as_ref()) {
-                    *sum = sum.wrapping_add(x.wrapping_mul(weight));
-                }
+                add_times(energy, &at_lag, front.band(b)[lag].into());
             }
         }
-        energies.into_iter().map(|e| Lwe::from_container(e, CiphertextModulus::new_native())).collect()
+        energies.into_iter().map(lwe).collect()
     }
 
-    /// How long it takes to find the best row for a query. What is found stays here, encrypted.
-    ///
-    /// # Errors
-    /// [`FheError::Length`] for a query of another length.
-    pub fn measure(&self, query: &[u8], rows: &RawRows) -> Result<RawWork, FheError> {
-        let (features, mut work) = self.features(query)?;
+    /// A table of a function of the distance of a phase from a quarter of the torus.
+    fn distances(&self, value: impl Fn(u64) -> u64) -> Table {
+        let size = self.evaluator.size();
+        let middle = |p: usize| (2 * p as u64 + 1) << (63 - (2 * size).ilog2());
+        Table::new(size, 0, 0, |p| value(middle(p).abs_diff(QUARTER)))
+    }
+
+    /// A row of integers times a vector, exactly.
+    fn product(&self, vector: &[Lwe], weights: &[i8], offset: i32) -> Lwe {
+        let mut sum = vec![0u64; self.evaluator.size() + 1];
+        vector.iter().zip(weights).for_each(|(feature, &weight)| add_times(&mut sum, feature, weight.into()));
+        let mut product = lwe(sum);
+        add_constant(&mut product, (i64::from(offset) as u64).wrapping_mul(self.heard.delta));
+        product
+    }
+}
+
+impl Machine for RawMachine<'_> {
+    type Value = RawValue;
+    type Error = FheError;
+
+    fn energies(&mut self, samples: &RawValue) -> Result<RawValue, FheError> {
         let start = Instant::now();
-        let evaluator = Evaluator::new(self.server, Resolution::Standard);
-        let candidates = self.scores(&features, rows).into_iter().map(Some).collect();
-        if let Some(played) = EncryptedTournament::play(&evaluator, candidates, 0) {
-            played.index(&evaluator, None);
-        }
-        work.decision = start.elapsed();
-        work.rotations += evaluator.counts().rotations();
-        Ok(work)
+        let RawValue::Samples(samples) = samples else { return Err(samples.refused("energies", "samples")) };
+        let bands = |x: &Glwe| self.bands(&self.heard.correlator.autocorrelation(x, self.raw));
+        let energies = self.evaluator.correlate(samples, bands);
+        self.work.spectrum += start.elapsed();
+        self.go_on()?;
+        Ok(RawValue::Energies(energies))
     }
 
-    /// Levels twice: in units as large as differences need them, and in units of features.
-    pub(crate) fn levels(&self, energies: &[Lwe]) -> (Vec<Lwe>, Vec<Lwe>) {
-        let levels = self.front.levels();
-        let table = |unit: u64| {
-            let size = self.server.fourier.size();
-            Table::new(size, 0, 0, |p| (i64::from(levels.at_index(p, size)) as u64).wrapping_mul(unit))
-        };
-        let keyswitch = &self.raw.keyswitch;
-        let large = self.rotate(keyswitch, &self.server.compare.rotation, &table(self.difference_unit()), energies);
-        (large, self.rotate(keyswitch, &self.raw.rotation, &table(self.unit), energies))
+    fn levels(&mut self, energies: &RawValue) -> Result<RawValue, FheError> {
+        let start = Instant::now();
+        let RawValue::Energies(energies) = energies else { return Err(energies.refused("levels", "energies")) };
+        let (levels, size) = (self.heard.input.front().levels(), self.evaluator.size());
+        let table =
+            |unit: u64| Table::new(size, 0, 0, |p| (i64::from(levels.at_index(p, size)) as u64).wrapping_mul(unit));
+        let (large, small) = (table(difference_unit(self.heard.input.front().spec())), table(self.heard.delta));
+        let by = [(&self.evaluator.comparison().rotation, &large), (&self.raw.rotation, &small)];
+        let found = self.evaluator.look_up(&self.raw.keyswitch, &by, energies);
+        self.work.levels += start.elapsed();
+        self.go_on()?;
+        let [large, small] = <[Vec<Lwe>; 2]>::try_from(found).unwrap_or_default();
+        Ok(RawValue::Levels { large, small })
     }
 
-    /// Absolute differences of levels, halved, in units of features.
-    pub(crate) fn differences(&self, mut differences: Vec<Lwe>) -> Vec<Lwe> {
-        differences.iter_mut().for_each(|d| add_constant(d, QUARTER));
-        let (size, two) = (self.server.fourier.size(), 2 * self.difference_unit());
-        let table = Table::new(size, 0, 0, |p| {
-            let phase = (2 * p as u64 + 1) << (63 - (2 * size).ilog2());
-            let distance = phase.abs_diff(QUARTER);
-            ((distance + two / 2) / two).wrapping_mul(self.unit)
+    fn differences(&mut self, levels: &RawValue, lag: usize) -> Result<RawValue, FheError> {
+        let start = Instant::now();
+        let RawValue::Levels { large, .. } = levels else { return Err(levels.refused("differences", "levels")) };
+        let earlier = large.iter().zip(&large[lag * self.heard.input.front().spec().bands..]);
+        let differences = earlier.map(|(earlier, later)| {
+            let mut difference = difference(later, earlier);
+            add_constant(&mut difference, QUARTER);
+            difference
         });
-        self.rotate(&self.server.compare.keyswitch, &self.raw.rotation, &table, &differences)
+        let (two, delta) = (2 * difference_unit(self.heard.input.front().spec()), self.heard.delta);
+        let table = self.distances(|distance| ((distance + two / 2) / two).wrapping_mul(delta));
+        let by = [(&self.raw.rotation, &table)];
+        let keyswitch = &self.evaluator.comparison().keyswitch;
+        let found = self.evaluator.look_up(keyswitch, &by, &differences.collect::<Vec<_>>()).pop();
+        self.work.differences += start.elapsed();
+        self.go_on()?;
+        Ok(RawValue::Differences(found.unwrap_or_default()))
     }
 
-    /// One unit of a level before differences are taken: the largest difference is just within a quarter of the torus.
-    pub(crate) fn difference_unit(&self) -> u64 {
-        QUARTER >> (self.front.spec().level_bits + 1)
+    fn sums(&mut self, of: &[&RawValue]) -> Result<RawValue, FheError> {
+        let bands = self.heard.input.front().spec().bands;
+        let mut vector = Vec::new();
+        for value in of {
+            let (RawValue::Levels { small: values, .. } | RawValue::Differences(values)) = value else {
+                return Err(value.refused("sums", "levels or differences"));
+            };
+            vector.extend((0..bands).map(|b| sum(values.iter().skip(b).step_by(bands))));
+        }
+        Ok(RawValue::Vector(vector))
     }
 
-    /// The table at every input, by way of the small key.
-    fn rotate(&self, keyswitch: &KeyswitchKey, rotation: &RotationKey, table: &Table, inputs: &[Lwe]) -> Vec<Lwe> {
-        let (tables, threads) = (vec![table; inputs.len()], rayon::current_num_threads());
-        let rotated = lookup::rotate(keyswitch, rotation, &tables, inputs, &self.server.fourier, threads, || true);
-        rotated.iter().map(|r| r.extract(0)).collect()
+    fn length(&mut self, vector: &RawValue) -> Result<RawValue, FheError> {
+        let start = Instant::now();
+        let RawValue::Vector(vector) = vector else { return Err(vector.refused("length", "a vector")) };
+        let length = self.heard.input.length();
+        let along = (0..length.directions()).map(|j| {
+            let (weights, offset) = length.direction(j);
+            let mut along = self.product(vector, weights, offset);
+            add_constant(&mut along, QUARTER);
+            along
+        });
+        let ratio = length.ratio();
+        let table = self.distances(|distance| (distance as f64 * ratio) as u64);
+        let keyswitch = &self.evaluator.comparison().keyswitch;
+        let by = [(&self.raw.rotation, &table)];
+        let found = self.evaluator.look_up(keyswitch, &by, &along.collect::<Vec<_>>()).pop().unwrap_or_default();
+        self.work.length += start.elapsed();
+        self.go_on()?;
+        Ok(RawValue::Length(sum(found.iter())))
     }
 
-    /// Encrypted scores of all rows, exactly, from encrypted features.
-    pub(crate) fn scores(&self, features: &[Lwe], rows: &RawRows) -> Vec<Lwe> {
-        let score = |row: usize| {
-            let (weights, bias) = rows.row(row);
-            let mut sum = vec![0u64; self.server.fourier.size() + 1];
-            for (feature, &weight) in features.iter().zip(weights) {
-                let weight = i64::from(weight) as u64;
-                sum.iter_mut().zip(feature.as_ref()).for_each(|(s, x)| *s = s.wrapping_add(x.wrapping_mul(weight)));
-            }
-            let mut score = Lwe::from_container(sum, CiphertextModulus::new_native());
-            add_constant(&mut score, (bias as u64).wrapping_mul(self.unit));
-            score
+    fn linear(&mut self, _stage: StageId, vector: &RawValue) -> Result<RawValue, FheError> {
+        use rayon::prelude::*;
+        let start = Instant::now();
+        let RawValue::Vector(vector) = vector else { return Err(vector.refused("linear", "a vector")) };
+        let stage = self.heard.stage;
+        let score = |row: usize| self.product(vector, stage.row(0, row), stage.bias(0, row));
+        let scores = (0..stage.count(0)).into_par_iter().map(score).collect();
+        self.work.scores += start.elapsed();
+        Ok(RawValue::Scores(scores))
+    }
+
+    fn select(&mut self, _scores: &RawValue, _index: &RawValue) -> Result<RawValue, FheError> {
+        Err(CircuitError::NoOp { op: "select" }.into())
+    }
+
+    fn argmax(&mut self, _: StageId, entries: &[(&RawValue, Option<&RawValue>)]) -> Result<RawValue, FheError> {
+        let start = Instant::now();
+        let [(RawValue::Scores(scores), None)] = entries else {
+            let found = entries.first().map_or("nothing", |(value, _)| value.kind());
+            return Err(FheError::Kind { op: "argmax", found, expected: "the scores of all rows" });
         };
-        (0..rows.len()).into_par_iter().map(score).collect()
+        let mut candidates: Vec<Option<Lwe>> = vec![None; 1 << self.heard.layout.candidate_bits(0, 1)];
+        for (row, score) in scores.iter().enumerate() {
+            candidates[self.heard.layout.candidate(0, 0, row)] = Some(score.clone());
+        }
+        let played = EncryptedTournament::play(&self.evaluator, candidates, 0);
+        self.work.play += start.elapsed();
+        self.go_on()?;
+        let nobody = FheError::Kind { op: "argmax", found: "no rows", expected: "at least one" };
+        played.map(RawValue::Choice).ok_or(nobody)
     }
+
+    fn beyond(&mut self, choice: &RawValue, length: &RawValue) -> Result<RawValue, FheError> {
+        let start = Instant::now();
+        let (RawValue::Choice(played), RawValue::Length(length)) = (choice, length) else {
+            return Err(choice.refused("beyond", "a choice and a length"));
+        };
+        let mut beyond = difference(&difference(played.winner(), length), &self.above);
+        // Scores are integers: above the threshold means above it by one half.
+        add_constant(&mut beyond, (self.heard.delta / 2).wrapping_neg());
+        let (index, known) = played.index(&self.evaluator, Some(&beyond));
+        self.go_on()?;
+        let marker = |coefficient: usize| {
+            let mut out = Glwe::zero(self.evaluator.size());
+            out.body_mut()[coefficient] = 1 << 63;
+            out
+        };
+        let mut answer = marker(0);
+        for (i, bit) in index.iter().enumerate() {
+            self.evaluator.gate(bit, &[marker(1 + i)]).iter().for_each(|bit| answer.add_assign(bit));
+        }
+        let refused = FheError::Kind { op: "beyond", found: "nothing", expected: "a sign" };
+        let answer = known.and_then(|known| self.evaluator.gate(&known, &[answer]).pop()).ok_or(refused)?;
+        self.work.index += start.elapsed();
+        self.go_on()?;
+        Ok(RawValue::Answer(answer))
+    }
+}
+
+/// `sum += x * weight`.
+fn add_times(sum: &mut [u64], x: &Lwe, weight: i64) {
+    sum.iter_mut().zip(x.as_ref()).for_each(|(sum, x)| *sum = sum.wrapping_add(x.wrapping_mul(weight as u64)));
+}
+
+fn lwe(container: Vec<u64>) -> Lwe {
+    Lwe::from_container(container, CiphertextModulus::new_native())
 }
 
 fn sum<'a>(values: impl Iterator<Item = &'a Lwe>) -> Lwe {

@@ -2,7 +2,7 @@
 //! measures each on several keys.
 
 use sordino_model::Resolution;
-use sordino_model::raw::RawFront;
+use sordino_model::raw::{RawFront, RawInput};
 
 use super::key::{RELINEARISE, ROTATION};
 use crate::noise::{DecisionNoise, Noise};
@@ -18,8 +18,9 @@ pub struct RawNoise {
 }
 
 impl RawNoise {
-    /// The formulas for samples under `samples` and tables under `parameters`.
-    pub fn new(samples: &ParameterSet, parameters: &ParameterSet) -> Self {
+    /// The formulas for tables under `parameters`, and samples under the set that goes with it.
+    pub fn new(parameters: &ParameterSet) -> Self {
+        let samples = parameters.of_samples();
         Self {
             ring: samples.ring() as f64,
             samples: Noise::new(samples),
@@ -72,5 +73,16 @@ impl RawNoise {
     /// What comes out of a table in units of features.
     pub fn table(&self) -> f64 {
         self.decisions.rotation_of_comparisons(ROTATION)
+    }
+
+    /// What scores are held against. The noise of features may pull all directions the same way, so there deviations add up; every table reads its own direction
+    /// wrongly by itself, and adds its own noise.
+    pub fn length(&self, input: &RawInput) -> f64 {
+        let (spec, length) = (input.front().spec(), input.length());
+        let directions = 0..length.directions();
+        let deviation = |j: usize| (spec.tables_of(length.direction(j).0) as f64 * self.table()).sqrt();
+        let features: f64 = directions.map(deviation).sum();
+        let count = length.directions() as f64;
+        length.ratio().powi(2) * (features.powi(2) + count * self.decisions.comparison()) + count * self.table()
     }
 }

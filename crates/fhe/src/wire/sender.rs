@@ -134,8 +134,14 @@ impl Draft<'_> {
     }
 
     /// Appends the encryptions of `plaintexts`, one polynomial of N torus elements after another, and wipes them.
-    pub(crate) fn encrypt(&mut self, mut plaintexts: Vec<u64>, body_bits: u32) {
-        seeded::encrypt(&self.sender.key, &plaintexts, body_bits, &mut self.random, &mut self.out);
+    pub(crate) fn encrypt(&mut self, plaintexts: Vec<u64>, body_bits: u32) {
+        let key = self.sender.key.clone();
+        self.encrypt_under(&key, plaintexts, body_bits);
+    }
+
+    /// The same under another key, of any ring.
+    pub(crate) fn encrypt_under(&mut self, key: &SecretKey, mut plaintexts: Vec<u64>, body_bits: u32) {
+        seeded::encrypt(key, &plaintexts, body_bits, &mut self.random, &mut self.out);
         wipe(&mut plaintexts);
     }
 

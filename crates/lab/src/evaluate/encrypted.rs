@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::seq::index::sample;
 use rand_chacha::ChaCha8Rng;
-use sordino_fhe::{ClientKey, EvaluationKey, Plan, SecretKey, decision, params};
+use sordino_fhe::{ClientKey, EvaluationKey, Plan, SecretKey, decision, params, raw};
 use sordino_model::{Answer, ClientModel, Decider, Pair, PairError, Protocol, ServerModel};
 use sordino_service::{Client, Exchange, Server, exchange, leads};
 
@@ -59,8 +59,8 @@ impl Comparison<'_> {
     pub(crate) fn ask(&self, protocol: Protocol, method: Method, cost: Cost) -> Result<Answers, LabError> {
         let pair = Pair::new(self.client, self.server).map_err(PairError::from)?;
         let host = Server::new(self.server, protocol, &params::STANDARD)?;
-        let races = self.races(host.plan())?;
-        let margins = races.as_ref().map(|(_, margins)| told(margins));
+        let races = self.races(protocol, host.plan())?;
+        let margins = races.as_ref().map(Races::told);
         let mut answers = Answers { method, cost, margins, promises: Vec::new(), records: Vec::new() };
         let (model, hello) = (Arc::new(self.client.clone()), host.hello());
         let places = self.sample.places(self.features.queries.len());
@@ -68,6 +68,9 @@ impl Comparison<'_> {
         for (number, places) in places.into_iter().enumerate() {
             let key = Arc::new(SecretKey::generate(&params::STANDARD));
             let registered = match protocol.decider() {
+                Decider::Server if protocol == Protocol::Raw => {
+                    Some(host.register(EvaluationKey::generate_for_samples(&key, |_| ()).expand())?)
+                }
                 Decider::Server => Some(host.register(EvaluationKey::generate(&key, |_| ()).expand())?),
                 Decider::Client => None,
             };
@@ -77,8 +80,7 @@ impl Comparison<'_> {
                 let features = self.features.rows.row(place).to_vec();
                 let found = exchange(&mut client, &features, &mut |message| host.answer(message))?;
                 let clear = pair.identify(protocol, &features)?;
-                let race =
-                    races.as_ref().map(|(plan, margins)| self.race(protocol, plan, margins, &features)).transpose()?;
+                let race = races.as_ref().map(|races| self.race(protocol, races, &features)).transpose()?;
                 let (up, down) = found.bytes();
                 (answers.cost.bytes_up, answers.cost.bytes_down) = (Some(up), Some(down));
                 let new = Record::new(self.fold, &self.features.queries[place], &answers.method);
@@ -95,30 +97,30 @@ impl Comparison<'_> {
     /// certain.
     pub(crate) fn hold(&self, protocol: Protocol, answers: &mut Answers) -> Result<(), LabError> {
         let plan = Plan::new(&params::STANDARD, protocol, self.server.stages_for(protocol))?;
-        let Some((plan, margins)) = self.races(&plan)? else { return Ok(()) };
+        let Some(races) = self.races(protocol, &plan)? else { return Ok(()) };
         for (record, features) in answers.records.iter_mut().zip(self.features.rows.rows()) {
-            record.race = Some(self.race(protocol, plan, &margins, &features.to_vec())?);
+            record.race = Some(self.race(protocol, &races, &features.to_vec())?);
         }
-        answers.margins = Some(told(&margins));
+        answers.margins = Some(races.told());
         Ok(())
     }
 
-    /// The plan of decisions and its margins, where the server decides.
-    fn races<'p>(&self, plan: &'p Plan) -> Result<Option<(&'p decision::Plan, decision::Margins)>, LabError> {
+    /// The margins of a plan by which the server decides.
+    fn races<'p>(&self, protocol: Protocol, plan: &'p Plan) -> Result<Option<Races<'p>>, LabError> {
+        let shape = self.server.stages_for(protocol).shape();
         Ok(match plan {
-            Plan::Decision(plan) => Some((plan, plan.margins(self.server.hierarchy().shape())?)),
+            Plan::Decision(plan) => Some(Races::Decided(plan, plan.margins(shape)?)),
+            Plan::Raw(plan) => Some(Races::Raw(plan, plan.margins(shape)?)),
             _ => None,
         })
     }
 
     /// How close a query's decision is in the clear.
-    fn race(
-        &self,
-        protocol: Protocol,
-        plan: &decision::Plan,
-        margins: &decision::Margins,
-        features: &[f32],
-    ) -> Result<Race, LabError> {
+    fn race(&self, protocol: Protocol, races: &Races<'_>, features: &[f32]) -> Result<Race, LabError> {
+        let (plan, margins) = match races {
+            Races::Decided(plan, margins) => (plan, margins),
+            Races::Raw(plan, _) => return self.raw_race(plan, features),
+        };
         let pair = Pair::new(self.client, self.server).map_err(PairError::from)?;
         let leads = leads(&pair, protocol, plan, features)?;
         let (margin, threshold) = margins.last_stage(leads.siblings);
@@ -131,6 +133,22 @@ impl Comparison<'_> {
             threshold_distance: Some(leads.threshold).filter(|distance| distance.is_finite()),
             threshold_margin: Some(threshold.round()).filter(|margin| margin.is_finite()),
             leads: leads.stages,
+        })
+    }
+
+    /// The same of encrypted samples.
+    fn raw_race(&self, plan: &raw::Plan, sound: &[f32]) -> Result<Race, LabError> {
+        let outline = self.client.stages_for(Protocol::Raw);
+        let samples = self.client.samples(sound).map_err(PairError::from)?;
+        let hierarchy = self.server.stages_for(Protocol::Raw);
+        let leads = plan.leads(hierarchy, &samples, |row| outline.label_at(row))?;
+        Ok(Race {
+            certain: leads.are_certain(),
+            leads: vec![leads.lead.round() as u64],
+            margins: vec![leads.margin.round() as u64],
+            siblings: 0,
+            threshold_distance: Some(leads.threshold),
+            threshold_margin: Some(leads.threshold_margin.round()),
         })
     }
 
@@ -152,13 +170,29 @@ impl Comparison<'_> {
     }
 }
 
-/// What a result tells of margins.
-fn told(margins: &decision::Margins) -> Margins {
-    Margins {
-        stages: margins.stages.clone(),
-        relative: margins.relative.clone(),
-        threshold: margins.threshold,
-        failure_log2: margins.failure_log2,
+/// A plan by which the server decides, and its margins.
+enum Races<'p> {
+    Decided(&'p decision::Plan, decision::Margins),
+    Raw(&'p raw::Plan, raw::Margins),
+}
+
+impl Races<'_> {
+    /// What a result tells of margins.
+    fn told(&self) -> Margins {
+        match self {
+            Self::Decided(_, margins) => Margins {
+                stages: margins.stages.clone(),
+                relative: margins.relative.clone(),
+                threshold: margins.threshold,
+                failure_log2: margins.failure_log2,
+            },
+            Self::Raw(plan, margins) => Margins {
+                stages: vec![margins.lead],
+                relative: vec![margins.lead / plan.spread() as f64],
+                threshold: margins.threshold,
+                failure_log2: margins.failure_log2,
+            },
+        }
     }
 }
 

@@ -46,6 +46,8 @@ pub struct AnswerSettings {
     pub decided: Vec<Protocol>,
     /// Queries asked encrypted in each of those, seconds each.
     pub decided_queries: usize,
+    /// Queries asked encrypted in [`Protocol::Raw`], many seconds each. Where there are none, nothing is asked in it: it takes the sound of all queries in memory.
+    pub raw: usize,
     /// Secret keys among which encrypted queries are divided.
     pub keys: usize,
     /// Draws the encrypted queries from all.
@@ -55,7 +57,7 @@ pub struct AnswerSettings {
 impl Default for AnswerSettings {
     /// One and two probes, nothing encrypted.
     fn default() -> Self {
-        Self { probes: vec![1, 2], encrypted: 0, decided: Vec::new(), decided_queries: 0, keys: 3, seed: 0 }
+        Self { probes: vec![1, 2], encrypted: 0, decided: Vec::new(), decided_queries: 0, raw: 0, keys: 3, seed: 0 }
     }
 }
 

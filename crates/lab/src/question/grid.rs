@@ -238,6 +238,7 @@ impl Grid {
             decided_queries: self.decided,
             keys: self.keys.max(1),
             seed: fold as u64,
+            ..AnswerSettings::default()
         }
     }
 

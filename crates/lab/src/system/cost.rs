@@ -24,7 +24,7 @@ pub(crate) fn of(server: &ServerModel, protocol: Protocol) -> Result<Cost, LabEr
             cost.bytes_up = Some(trips.iter().map(|trip| trip.bytes_up).sum());
             cost.bytes_down = Some(trips.iter().map(|trip| trip.bytes_down).sum());
         }
-        Decider::Server => cost.key_bytes = Some(EvaluationKey::wire_bytes(&params::STANDARD)),
+        Decider::Server => cost.key_bytes = EvaluationKey::bytes_for(protocol, &params::STANDARD),
     }
     Ok(cost)
 }

@@ -4,11 +4,13 @@ use std::sync::PoisonError;
 
 use sordino_fhe::Plan;
 use sordino_fhe::params::STANDARD;
-use sordino_front::FeatureSpec;
+use sordino_front::{Crop, FeatureSpec};
 use sordino_learn::sound::labels;
 use sordino_learn::unknown::Cut;
 use sordino_learn::{Answer, FloatModel, TrainConfig, float_answers, integer_answers, train};
-use sordino_model::{Card, ClientModel, Decider, Learns, Pair, PairError, Protocol, ServerModel, save};
+use sordino_model::{
+    Card, ClientHierarchy, ClientModel, Decider, Learns, Pair, PairError, Protocol, ServerModel, save,
+};
 
 use super::Construction;
 use super::cost;
@@ -87,9 +89,10 @@ impl Sordino {
         let decided = settings.decided.iter().map(|&protocol| (protocol, settings.decided_queries));
         let planned = |protocol: Protocol| {
             let plan = || Plan::new(&STANDARD, protocol, self.server.stages_for(protocol));
-            self.client.speaks(protocol) && (protocol.decider() == Decider::Client || plan().is_ok())
+            self.client.speaks(protocol).is_ok() && (protocol.decider() == Decider::Client || plan().is_ok())
         };
-        scores.chain(decided).filter(|&(protocol, _)| planned(protocol)).collect()
+        let raw = Some((Protocol::Raw, settings.raw)).filter(|_| settings.raw > 0);
+        scores.chain(decided).chain(raw).filter(|&(protocol, _)| planned(protocol)).collect()
     }
 
     /// Answers in one protocol: in the clear, and to a sample encrypted.
@@ -157,20 +160,26 @@ impl System for Sordino {
     fn evaluate(&self, queries: &Queries<'_>, settings: &AnswerSettings) -> Result<Evaluation, LabError> {
         let front = self.client.front();
         let monitor = queries.monitor;
-        let rendered = queries.render(front.spec()?, |samples| front.features(samples))?;
-        for (Query { track, start, .. }, features) in &rendered {
-            if let Err(error) = features {
-                monitor.note(&format!("not named: track {track} at {start:.1} s: {error}"));
+        let heard = |protocol: Protocol, width: usize| -> Result<Features, LabError> {
+            let hear = |samples: &[f32]| self.client.heard(protocol, samples, Crop::Middle);
+            let rendered = queries.render(front.spec()?, hear)?;
+            for (Query { track, start, .. }, features) in &rendered {
+                if let Err(error) = features {
+                    monitor.note(&format!("not named: track {track} at {start:.1} s: {error}"));
+                }
             }
-        }
-        let features = Features::stack(rendered, front.width())?;
+            Features::stack(rendered, width)
+        };
+        let features = heard(Protocol::Flat, front.width())?;
         let mut answers = Vec::new();
         for (protocol, queried) in self.protocols(settings) {
+            let samples = self.client.raw().filter(|_| protocol == Protocol::Raw).and_then(ClientHierarchy::samples);
+            let samples = samples.map(|spec| heard(protocol, spec.query_samples())).transpose()?;
             let comparison = Comparison {
                 client: &self.client,
                 server: &self.server,
                 ids: queries.ids,
-                features: &features,
+                features: samples.as_ref().unwrap_or(&features),
                 fold: queries.fold,
                 sample: Sample { queries: queried, keys: settings.keys, seed: settings.seed },
                 monitor,

@@ -6,8 +6,8 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 use sordino_front::VectorBound;
 use thiserror::Error;
 
-use crate::circuit::stage_of;
-use crate::circuit::{CircuitError, Machine, StageId};
+use crate::circuit::{CircuitError, Machine, StageId, raw_of, stage_of};
+use crate::raw::RawError;
 use crate::stage::{Hierarchy, Stage};
 
 /// Below this bound on scores, sums of products of integers are exact in single precision, in any order: every partial
@@ -19,6 +19,14 @@ const BLOCK: usize = 1_024;
 /// A register of the [`Clear`] machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClearValue {
+    /// Samples of a sound.
+    Samples(Vec<i32>),
+    /// Energies of shape `[cells, bands]`.
+    Energies(Vec<i64>),
+    /// Levels of shape `[cells, bands]`, or differences of fewer cells.
+    Levels(Vec<i32>),
+    /// A multiple of the length of a vector.
+    Length(i64),
     /// A quantised feature vector.
     Vector(Vec<i32>),
     /// A group index.
@@ -74,6 +82,9 @@ pub enum ClearError {
         /// Largest squared norm expected.
         norm_squared: u64,
     },
+    /// Samples that are none of the front.
+    #[error(transparent)]
+    Raw(#[from] RawError),
     /// An index past the last group.
     #[error("clear: group {found} selected, expected below {groups}")]
     Index {
@@ -87,6 +98,10 @@ pub enum ClearError {
 impl ClearValue {
     fn kind(&self) -> &'static str {
         match self {
+            Self::Samples(_) => "samples",
+            Self::Energies(_) => "energies",
+            Self::Levels(_) => "levels",
+            Self::Length(_) => "a length",
             Self::Vector(_) => "a vector",
             Self::Index(_) => "an index",
             Self::Scores(_) => "scores",
@@ -154,6 +169,57 @@ fn all_scores(stage: &Stage, x: &[i32]) -> Vec<Vec<i64>> {
 impl Machine for Clear<'_> {
     type Value = ClearValue;
     type Error = ClearError;
+
+    fn energies(&mut self, samples: &ClearValue) -> Result<ClearValue, ClearError> {
+        let front = raw_of(self.hierarchy, "energies")?.front();
+        let ClearValue::Samples(samples) = samples else {
+            return Err(ClearError::Kind { op: "energies", found: samples.kind(), expected: "samples" });
+        };
+        front.spec().admits(samples)?;
+        Ok(ClearValue::Energies(front.energies(samples)))
+    }
+
+    fn levels(&mut self, energies: &ClearValue) -> Result<ClearValue, ClearError> {
+        let front = raw_of(self.hierarchy, "levels")?.front();
+        match energies {
+            ClearValue::Energies(energies) => Ok(ClearValue::Levels(front.levels_of(energies))),
+            other => Err(ClearError::Kind { op: "levels", found: other.kind(), expected: "energies" }),
+        }
+    }
+
+    fn differences(&mut self, levels: &ClearValue, lag: usize) -> Result<ClearValue, ClearError> {
+        let front = raw_of(self.hierarchy, "differences")?.front();
+        match levels {
+            ClearValue::Levels(levels) => Ok(ClearValue::Levels(front.differences(levels, lag))),
+            other => Err(ClearError::Kind { op: "differences", found: other.kind(), expected: "levels" }),
+        }
+    }
+
+    fn sums(&mut self, of: &[&ClearValue]) -> Result<ClearValue, ClearError> {
+        let front = raw_of(self.hierarchy, "sums")?.front();
+        let sums = of.iter().map(|value| match value {
+            ClearValue::Levels(levels) => Ok(front.over_cells(levels)),
+            other => Err(ClearError::Kind { op: "sums", found: other.kind(), expected: "levels" }),
+        });
+        Ok(ClearValue::Vector(sums.collect::<Result<Vec<_>, _>>()?.concat()))
+    }
+
+    fn length(&mut self, vector: &ClearValue) -> Result<ClearValue, ClearError> {
+        let length = raw_of(self.hierarchy, "length")?.length();
+        match vector {
+            ClearValue::Vector(vector) => Ok(ClearValue::Length(length.of(vector))),
+            other => Err(ClearError::Kind { op: "length", found: other.kind(), expected: "a vector" }),
+        }
+    }
+
+    fn beyond(&mut self, choice: &ClearValue, length: &ClearValue) -> Result<ClearValue, ClearError> {
+        let (ClearValue::Choice(paths), ClearValue::Length(length)) = (choice, length) else {
+            let found = choice.kind();
+            return Err(ClearError::Kind { op: "beyond", found, expected: "a choice and a length" });
+        };
+        let known = paths.first().filter(|best| best.score - length > self.above);
+        Ok(ClearValue::Answer(known.map(|best| best.path)))
+    }
 
     fn linear(&mut self, stage: StageId, input: &ClearValue) -> Result<ClearValue, ClearError> {
         let stage = stage_of(self.hierarchy, stage)?;

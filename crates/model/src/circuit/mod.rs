@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sordino_front::VectorBound;
 use thiserror::Error;
 
+use crate::raw::{RawInput, RawSpec};
 use crate::stage::{Hierarchy, HierarchyShape, Stage};
 
 /// A value of a circuit: its inputs come first, then one register per op.
@@ -31,12 +32,46 @@ pub enum Input {
         /// Number of groups to choose from.
         bound: usize,
     },
+    /// The samples of a sound, [`crate::raw::RawSpec::samples`].
+    Samples {
+        /// How many.
+        count: usize,
+        /// Largest absolute value.
+        max_abs: i32,
+    },
 }
 
 /// A layer-sized operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Op {
+    /// What the bands of every cell hold: samples to `[cells, bands]`.
+    Energies {
+        /// The samples.
+        samples: Register,
+    },
+    /// The logarithm of every energy on a few bits: `[cells, bands]` to the same.
+    Levels {
+        /// The energies.
+        energies: Register,
+    },
+    /// Half of the absolute differences of levels some cells apart: `[cells, bands]` to `[cells - lag, bands]`.
+    Differences {
+        /// The levels.
+        levels: Register,
+        /// How many cells.
+        lag: usize,
+    },
+    /// Sums over cells of all its inputs, one after the other: a vector.
+    Sums {
+        /// Levels or differences.
+        of: Vec<Register>,
+    },
+    /// A multiple of the length of a vector.
+    Length {
+        /// The vector.
+        vector: Register,
+    },
     /// All scores of all groups of a stage: `[groups, outputs]`.
     Linear {
         /// The stage.
@@ -67,6 +102,13 @@ pub enum Op {
     Threshold {
         /// The choice.
         choice: Register,
+    },
+    /// A choice of the last stage if its score is above a length, nothing otherwise.
+    Beyond {
+        /// The choice.
+        choice: Register,
+        /// The length.
+        length: Register,
     },
 }
 
@@ -258,6 +300,26 @@ impl Circuit {
         Ok(Self { inputs, ops, reply })
     }
 
+    /// The protocol in which the server hears encrypted samples and decides: samples in, a track or nothing out.
+    pub fn raw(raw: &RawSpec) -> Self {
+        let inputs = vec![Input::Samples { count: raw.query_samples(), max_abs: raw.sample_max }];
+        let mut ops: Vec<Op> = Vec::new();
+        let mut push = |op| {
+            ops.push(op);
+            Register(ops.len())
+        };
+        let energies = push(Op::Energies { samples: Register(0) });
+        let levels = push(Op::Levels { energies });
+        let differences = raw.lags.iter().map(|&lag| push(Op::Differences { levels, lag }));
+        let of = std::iter::once(levels).chain(differences).collect();
+        let vector = push(Op::Sums { of });
+        let scores = push(Op::Linear { stage: StageId(0), input: vector });
+        let choice = push(Op::Argmax { stage: StageId(0), entries: vec![Entry { scores, path: None }] });
+        let length = push(Op::Length { vector });
+        let reply = vec![push(Op::Beyond { choice, length })];
+        Self { inputs, ops, reply }
+    }
+
     /// The scores of `probes` groups of a stage that there is, chosen by encrypted indices.
     fn asked(shape: &HierarchyShape, stage: usize, probes: usize) -> Self {
         let s = &shape.stages()[stage];
@@ -281,6 +343,14 @@ impl Circuit {
         let mut registers = inputs;
         for op in &self.ops {
             let value = match op {
+                Op::Energies { samples } => machine.energies(read(&registers, *samples)?)?,
+                Op::Levels { energies } => machine.levels(read(&registers, *energies)?)?,
+                Op::Differences { levels, lag } => machine.differences(read(&registers, *levels)?, *lag)?,
+                Op::Sums { of } => {
+                    let of: Result<Vec<_>, _> = of.iter().map(|register| read(&registers, *register)).collect();
+                    machine.sums(&of?)?
+                }
+                Op::Length { vector } => machine.length(read(&registers, *vector)?)?,
                 Op::Linear { stage, input } => machine.linear(*stage, read(&registers, *input)?)?,
                 Op::Select { scores, index } => {
                     machine.select(read(&registers, *scores)?, read(&registers, *index)?)?
@@ -294,6 +364,9 @@ impl Circuit {
                 }
                 Op::RunnerUp { choice } => machine.runner_up(read(&registers, *choice)?)?,
                 Op::Threshold { choice } => machine.threshold(read(&registers, *choice)?)?,
+                Op::Beyond { choice, length } => {
+                    machine.beyond(read(&registers, *choice)?, read(&registers, *length)?)?
+                }
             };
             registers.push(value);
         }
@@ -321,6 +394,54 @@ pub trait Machine {
     type Value;
     /// What can go wrong.
     type Error: From<CircuitError>;
+
+    /// What the bands of every cell of these samples hold.
+    ///
+    /// # Errors
+    /// [`CircuitError::NoOp`] for a machine that hears no samples; otherwise where the value is none.
+    fn energies(&mut self, _samples: &Self::Value) -> Result<Self::Value, Self::Error> {
+        Err(CircuitError::NoOp { op: "energies" }.into())
+    }
+
+    /// The levels of energies.
+    ///
+    /// # Errors
+    /// As [`Machine::energies`].
+    fn levels(&mut self, _energies: &Self::Value) -> Result<Self::Value, Self::Error> {
+        Err(CircuitError::NoOp { op: "levels" }.into())
+    }
+
+    /// Half of the absolute differences of levels `lag` cells apart.
+    ///
+    /// # Errors
+    /// As [`Machine::energies`].
+    fn differences(&mut self, _levels: &Self::Value, _lag: usize) -> Result<Self::Value, Self::Error> {
+        Err(CircuitError::NoOp { op: "differences" }.into())
+    }
+
+    /// Sums over cells.
+    ///
+    /// # Errors
+    /// As [`Machine::energies`].
+    fn sums(&mut self, _of: &[&Self::Value]) -> Result<Self::Value, Self::Error> {
+        Err(CircuitError::NoOp { op: "sums" }.into())
+    }
+
+    /// A multiple of the length of a vector of sums.
+    ///
+    /// # Errors
+    /// As [`Machine::energies`].
+    fn length(&mut self, _vector: &Self::Value) -> Result<Self::Value, Self::Error> {
+        Err(CircuitError::NoOp { op: "length" }.into())
+    }
+
+    /// `choice` if its score is above `length`.
+    ///
+    /// # Errors
+    /// As [`Machine::energies`].
+    fn beyond(&mut self, _choice: &Self::Value, _length: &Self::Value) -> Result<Self::Value, Self::Error> {
+        Err(CircuitError::NoOp { op: "beyond" }.into())
+    }
 
     /// All scores of all groups of `stage` for one input vector.
     ///
@@ -362,6 +483,11 @@ pub trait Machine {
     fn threshold(&mut self, _choice: &Self::Value) -> Result<Self::Value, Self::Error> {
         Err(CircuitError::NoOp { op: "threshold" }.into())
     }
+}
+
+/// How a hierarchy hears samples.
+pub(crate) fn raw_of<'a>(hierarchy: &'a Hierarchy, op: &'static str) -> Result<&'a RawInput, CircuitError> {
+    hierarchy.raw().ok_or(CircuitError::NoOp { op })
 }
 
 /// The stage that an op names.

@@ -3,13 +3,34 @@
 use sordino_front::VectorBound;
 use thiserror::Error;
 
-use crate::circuit::stage_of;
-use crate::circuit::{Circuit, CircuitError, Input, Machine, StageId};
+use crate::circuit::{Circuit, CircuitError, Input, Machine, StageId, raw_of, stage_of};
 use crate::stage::Hierarchy;
 
 /// A register of the [`Range`] machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RangeValue {
+    /// Samples of absolute value at most `max_abs`.
+    Samples {
+        /// Largest absolute value.
+        max_abs: u64,
+    },
+    /// Energies of absolute value at most `bound`; encrypted they are taken by a modulus, which the clear ones are, too.
+    Energies {
+        /// Largest absolute value.
+        bound: u64,
+    },
+    /// Levels, or differences of levels, of a number of cells.
+    Levels {
+        /// Largest absolute value.
+        bound: u64,
+        /// How many of each band are summed.
+        cells: usize,
+    },
+    /// A multiple of a length.
+    Length {
+        /// Its largest value.
+        bound: u64,
+    },
     /// Any vector that keeps the bound.
     Vector(VectorBound),
     /// Any index below `bound`.
@@ -100,6 +121,10 @@ pub enum RangeError {
 impl RangeValue {
     fn kind(&self) -> &'static str {
         match self {
+            Self::Samples { .. } => "samples",
+            Self::Energies { .. } => "energies",
+            Self::Levels { .. } => "levels",
+            Self::Length { .. } => "a length",
             Self::Vector(_) => "a vector",
             Self::Index { .. } => "an index",
             Self::Scores { .. } => "scores",
@@ -114,6 +139,7 @@ impl From<Input> for RangeValue {
         match input {
             Input::Vector(bound) => Self::Vector(bound),
             Input::Index { bound } => Self::Index { bound },
+            Input::Samples { max_abs, .. } => Self::Samples { max_abs: max_abs.unsigned_abs().into() },
         }
     }
 }
@@ -137,6 +163,66 @@ impl<'a> Range<'a> {
 impl Machine for Range<'_> {
     type Value = RangeValue;
     type Error = RangeError;
+
+    fn energies(&mut self, samples: &RangeValue) -> Result<RangeValue, RangeError> {
+        let front = raw_of(self.hierarchy, "energies")?.front();
+        match samples {
+            RangeValue::Samples { max_abs } => Ok(RangeValue::Energies { bound: front.energy_bound(*max_abs) }),
+            other => Err(RangeError::Kind { op: "energies", found: other.kind(), expected: "samples" }),
+        }
+    }
+
+    fn levels(&mut self, energies: &RangeValue) -> Result<RangeValue, RangeError> {
+        let front = raw_of(self.hierarchy, "levels")?.front();
+        match energies {
+            RangeValue::Energies { .. } => {
+                Ok(RangeValue::Levels { bound: front.levels().most() as u64, cells: front.spec().cells })
+            }
+            other => Err(RangeError::Kind { op: "levels", found: other.kind(), expected: "energies" }),
+        }
+    }
+
+    fn differences(&mut self, levels: &RangeValue, lag: usize) -> Result<RangeValue, RangeError> {
+        match *levels {
+            // Half of a difference of two is no larger than either can be.
+            RangeValue::Levels { bound, cells } if lag < cells => Ok(RangeValue::Levels { bound, cells: cells - lag }),
+            other => Err(RangeError::Kind { op: "differences", found: other.kind(), expected: "levels of more cells" }),
+        }
+    }
+
+    fn sums(&mut self, of: &[&RangeValue]) -> Result<RangeValue, RangeError> {
+        let bands = raw_of(self.hierarchy, "sums")?.front().spec().bands;
+        let mut out = VectorBound { width: 0, max_abs: 0, norm_squared: 0 };
+        for value in of {
+            let RangeValue::Levels { bound, cells } = **value else {
+                return Err(RangeError::Kind { op: "sums", found: value.kind(), expected: "levels" });
+            };
+            let most = bound * cells as u64;
+            out.width += bands;
+            out.max_abs = out.max_abs.max(i32::try_from(most).unwrap_or(i32::MAX));
+            out.norm_squared += bands as u64 * most * most;
+        }
+        Ok(RangeValue::Vector(out))
+    }
+
+    fn length(&mut self, vector: &RangeValue) -> Result<RangeValue, RangeError> {
+        let length = raw_of(self.hierarchy, "length")?.length();
+        let RangeValue::Vector(found) = *vector else {
+            return Err(RangeError::Kind { op: "length", found: vector.kind(), expected: "a vector" });
+        };
+        let along = length.bound(found.max_abs.unsigned_abs().into());
+        let bound = (length.ratio() * along as f64 * length.directions() as f64) as u64;
+        Ok(RangeValue::Length { bound })
+    }
+
+    fn beyond(&mut self, choice: &RangeValue, length: &RangeValue) -> Result<RangeValue, RangeError> {
+        match (*choice, *length) {
+            (RangeValue::Choice { paths, .. }, RangeValue::Length { .. }) => Ok(RangeValue::Answer { paths }),
+            (other, _) => {
+                Err(RangeError::Kind { op: "beyond", found: other.kind(), expected: "a choice and a length" })
+            }
+        }
+    }
 
     fn linear(&mut self, stage: StageId, input: &RangeValue) -> Result<RangeValue, RangeError> {
         let s = stage_of(self.hierarchy, stage)?;

@@ -106,9 +106,13 @@ impl fmt::Display for CostReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Counts { products, forward, inverse, gates } = self.counts;
         if self.decisions != DecisionCounts::default() {
-            let DecisionCounts { keyswitches, matches, signs, refreshes, conversions, gates, ring_keyswitches } =
+            let DecisionCounts { keyswitches, matches, signs, refreshes, conversions, gates, ring_keyswitches, .. } =
                 self.decisions;
+            let DecisionCounts { tables, correlations, .. } = self.decisions;
             writeln!(f, "blind rotations      {:>10}", self.decisions.rotations())?;
+            if tables > 0 {
+                writeln!(f, "  tables             {tables:>10}   (of {correlations} autocorrelations)")?;
+            }
             writeln!(f, "  matches            {matches:>10}   of {} accumulator(s)", self.accumulators)?;
             writeln!(f, "  signs              {signs:>10}   of {} accumulator(s)", self.accumulators)?;
             writeln!(f, "  refreshes          {refreshes:>10}   ({conversions} conversions to selectors)")?;

@@ -17,6 +17,18 @@ use crate::layout::{
 pub enum CostValue {
     /// A vector or an index, counted where it is used.
     Input,
+    /// What is known of encrypted samples: so many cells of every band.
+    Cells {
+        /// Cells of every band.
+        cells: usize,
+        /// Rotations that came before, one after another.
+        rotations: usize,
+    },
+    /// A vector that the server made of samples, or what scores are held against.
+    Heard {
+        /// Rotations that came before, one after another.
+        rotations: usize,
+    },
     /// Scores of all groups, or of the one that an index from the client chose.
     Scores {
         /// The stage they belong to.
@@ -52,6 +64,21 @@ pub struct Choice {
     rotations: usize,
 }
 
+/// How encrypted samples are heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawLayout {
+    /// Cells of a query, a ciphertext each.
+    pub cells: usize,
+    /// Bands.
+    pub bands: usize,
+    /// Directions along which a length is measured.
+    pub directions: usize,
+    /// Ring degree of the samples' ciphertexts.
+    pub ring: usize,
+    /// Bits kept of their bodies.
+    pub body_bits: u32,
+}
+
 /// Counts operations and bytes, and in what order the slow ones come.
 pub struct Cost<'a> {
     stages: &'a [(StageId, StageLayout)],
@@ -59,6 +86,7 @@ pub struct Cost<'a> {
     /// Where scores are when the server decides.
     tournament_layout: Option<&'a TournamentLayout>,
     accumulators: usize,
+    raw: Option<RawLayout>,
     /// Rows of selectors that the client sends, packed.
     packed_rows: usize,
     report: CostReport,
@@ -73,6 +101,7 @@ impl<'a> Cost<'a> {
             envelope,
             tournament_layout: None,
             accumulators: 0,
+            raw: None,
             packed_rows: 0,
             report: CostReport::default(),
             steps: Vec::new(),
@@ -87,6 +116,12 @@ impl<'a> Cost<'a> {
         accumulators: usize,
     ) -> Self {
         Self { tournament_layout: Some(tournament_layout), accumulators, ..Self::new(stages, envelope) }
+    }
+
+    /// The same for a server that also hears encrypted samples.
+    #[must_use]
+    pub fn hearing(self, raw: RawLayout) -> Self {
+        Self { raw: Some(raw), ..self }
     }
 
     /// What one run of `circuit` costs, with its messages.
@@ -152,6 +187,15 @@ impl<'a> Cost<'a> {
         self.tournament_layout.ok_or(CircuitError::NoOp { op })
     }
 
+    fn raw_layout(&self, op: &'static str) -> Result<RawLayout, CircuitError> {
+        self.raw.ok_or(CircuitError::NoOp { op })
+    }
+
+    fn tables(&mut self, count: usize) {
+        self.report.decisions += DecisionCounts::tables(count);
+        self.steps.push(CostStep::Tables(count));
+    }
+
     fn gates(&mut self, count: usize) {
         self.report.decisions += DecisionCounts::gates(count);
     }
@@ -213,7 +257,59 @@ impl Machine for Cost<'_> {
     type Value = CostValue;
     type Error = CircuitError;
 
-    fn linear(&mut self, stage: StageId, _input: &CostValue) -> Result<CostValue, CircuitError> {
+    fn energies(&mut self, _samples: &CostValue) -> Result<CostValue, CircuitError> {
+        let RawLayout { cells, ring, body_bits, .. } = self.raw_layout("energies")?;
+        self.report.bytes_up += SEED_BYTES + body_bytes(cells, ring, body_bits);
+        self.report.decisions.correlations += cells;
+        self.steps.push(CostStep::Correlations(cells));
+        Ok(CostValue::Cells { cells, rotations: 0 })
+    }
+
+    fn levels(&mut self, energies: &CostValue) -> Result<CostValue, CircuitError> {
+        let (CostValue::Cells { cells, .. }, raw) = (energies, self.raw_layout("levels")?) else {
+            return Err(CircuitError::NoOp { op: "levels" });
+        };
+        // In units of differences and in units of features, after one keyswitch.
+        let count = cells * raw.bands;
+        self.tables(count);
+        self.report.decisions.tables += count;
+        self.steps.push(CostStep::Comparisons(count));
+        Ok(CostValue::Cells { cells: *cells, rotations: 1 })
+    }
+
+    fn differences(&mut self, levels: &CostValue, lag: usize) -> Result<CostValue, CircuitError> {
+        let (CostValue::Cells { cells, rotations }, raw) = (levels, self.raw_layout("differences")?) else {
+            return Err(CircuitError::NoOp { op: "differences" });
+        };
+        let cells = cells.saturating_sub(lag);
+        self.tables(cells * raw.bands);
+        Ok(CostValue::Cells { cells, rotations: rotations + 1 })
+    }
+
+    fn sums(&mut self, of: &[&CostValue]) -> Result<CostValue, CircuitError> {
+        let before = |value: &&CostValue| match value {
+            CostValue::Cells { rotations, .. } => *rotations,
+            _ => 0,
+        };
+        Ok(CostValue::Heard { rotations: of.iter().map(before).max().unwrap_or(0) })
+    }
+
+    fn length(&mut self, vector: &CostValue) -> Result<CostValue, CircuitError> {
+        let (CostValue::Heard { rotations }, raw) = (vector, self.raw_layout("length")?) else {
+            return Err(CircuitError::NoOp { op: "length" });
+        };
+        self.tables(raw.directions);
+        Ok(CostValue::Heard { rotations: rotations + 1 })
+    }
+
+    fn beyond(&mut self, choice: &CostValue, _length: &CostValue) -> Result<CostValue, CircuitError> {
+        self.threshold(choice)
+    }
+
+    fn linear(&mut self, stage: StageId, input: &CostValue) -> Result<CostValue, CircuitError> {
+        if let CostValue::Heard { rotations } = input {
+            return Ok(CostValue::Group { rotations: *rotations });
+        }
         let layout = self.layout(stage)?;
         let p = layout.packing;
         let report = &mut self.report;

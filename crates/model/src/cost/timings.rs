@@ -47,6 +47,10 @@ pub struct Timings {
     pub refresh: Batched,
     /// A blind rotation that compares, with 1, 2 and 4 accumulators.
     pub compare: [Batched; 3],
+    /// A blind rotation that looks up a table whose result is summed with others.
+    pub table: Batched,
+    /// The autocorrelation of a ciphertext of samples.
+    pub correlation: f64,
     /// Accumulators that share a pass over a key.
     pub batch: usize,
 }
@@ -56,6 +60,10 @@ pub struct Timings {
 pub enum CostStep {
     /// Comparisons side by side.
     Comparisons(usize),
+    /// Tables looked up side by side.
+    Tables(usize),
+    /// Autocorrelations side by side.
+    Correlations(usize),
     /// A bit becomes a selector.
     Selector,
     /// A position is read: the sign of its first bit is there.
@@ -109,6 +117,8 @@ impl Schedule {
         let (report, threads) = (&self.report, threads.max(1));
         let steps = self.steps.iter().map(|step| match step {
             CostStep::Comparisons(count) => timings.comparisons(*count, report.accumulators, threads),
+            CostStep::Tables(count) => timings.rotations(*count, timings.table, threads, timings.batch),
+            CostStep::Correlations(count) => count.div_ceil(threads) as f64 * timings.correlation,
             CostStep::Selector => timings.selector(),
             CostStep::Position { signs, aside } => timings.position(signs, *aside, report.accumulators, threads),
         });
@@ -126,7 +136,8 @@ impl Schedule {
         let decisions = &self.report.decisions;
         let compare = decisions.comparisons() as f64 * timings.compare_with(self.report.accumulators).full;
         let refresh = decisions.refreshes as f64 * timings.refresh.full;
-        Duration::from_secs_f64((compare + refresh) / threads.max(1) as f64)
+        let tables = decisions.tables as f64 * timings.table.full;
+        Duration::from_secs_f64((compare + refresh + tables) / threads.max(1) as f64)
     }
 }
 
@@ -147,6 +158,8 @@ impl Timings {
             refresh_keyswitch: batched(self.refresh_keyswitch, other.refresh_keyswitch),
             refresh: batched(self.refresh, other.refresh),
             compare: std::array::from_fn(|i| batched(self.compare[i], other.compare[i])),
+            table: batched(self.table, other.table),
+            correlation: self.correlation.min(other.correlation),
             batch: self.batch,
         }
     }
@@ -154,9 +167,14 @@ impl Timings {
     /// Whether every number is a time that an operation can take.
     pub fn is_sound(&self) -> bool {
         let keyswitches = [self.compare_keyswitch, self.refresh_keyswitch];
-        let batched = keyswitches.into_iter().chain([self.refresh]).chain(self.compare).flat_map(|b| [b.alone, b.full]);
+        let batched = keyswitches
+            .into_iter()
+            .chain([self.refresh, self.table])
+            .chain(self.compare)
+            .flat_map(|b| [b.alone, b.full]);
         let single =
             [self.read, self.write, self.product, self.transform, self.gate, self.conversion, self.ring_keyswitch];
+        let single = single.into_iter().chain([self.correlation]);
         single.into_iter().chain(batched).all(|t| t.is_finite() && (0.0..60.0).contains(&t)) && self.batch > 0
     }
 
@@ -168,13 +186,17 @@ impl Timings {
     /// `count` comparisons with their keyswitches, in batches over `threads` threads. A batch of `c` takes what its full share
     /// takes, and once what one alone takes more: the pass over the key.
     fn comparisons(&self, count: usize, accumulators: usize, threads: usize) -> f64 {
+        self.rotations(count, self.compare_with(accumulators), threads, self.batch / accumulators.max(1))
+    }
+
+    /// The same of any rotation by the small key of comparisons, in batches of at most `batch`.
+    fn rotations(&self, count: usize, rotation: Batched, threads: usize, batch: usize) -> f64 {
         if count == 0 {
             return 0.0;
         }
-        let compare = self.compare_with(accumulators);
-        let turns = batches(count, threads, self.batch / accumulators.max(1)).div_ceil(threads);
-        let full = compare.full + self.compare_keyswitch.full;
-        let pass = (compare.alone + self.compare_keyswitch.alone - full).max(0.0);
+        let turns = batches(count, threads, batch).div_ceil(threads);
+        let full = rotation.full + self.compare_keyswitch.full;
+        let pass = (rotation.alone + self.compare_keyswitch.alone - full).max(0.0);
         full * count.div_ceil(threads) as f64 + pass * turns as f64
     }
 
@@ -236,6 +258,8 @@ impl fmt::Display for Timings {
         for (name, compare) in ["comparison", "  fine", "  finest"].into_iter().zip(self.compare) {
             writeln!(f, "{name:<12} {}", batched(compare))?;
         }
+        writeln!(f, "table        {}", batched(self.table))?;
+        writeln!(f, "correlation  {:.2?}", time(self.correlation))?;
         writeln!(f, "refresh      {}", batched(self.refresh))?;
         writeln!(f, "keyswitch    {}", batched(self.compare_keyswitch))?;
         writeln!(f, "  to refresh {}", batched(self.refresh_keyswitch))?;
@@ -266,6 +290,8 @@ mod tests {
             refresh_keyswitch: batched(2.0, 1.0),
             refresh: batched(20.0, 12.0),
             compare: [batched(10.0, 7.0), batched(20.0, 14.0), batched(40.0, 28.0)],
+            table: batched(18.0, 13.0),
+            correlation: 5.0,
             batch: 16,
         }
     }
@@ -287,6 +313,11 @@ mod tests {
         assert_eq!(schedule.predict(&timings(), 1), Duration::from_secs(40 * 8 + 3 * 4 + 4 * 23 + 5 * 8 + 3 * 4));
         // On two threads 20 each in two passes. Then signs of 20, 20 and 12 are there before the selectors of 23 that they wait for.
         assert_eq!(schedule.predict(&timings(), 2), Duration::from_secs(20 * 8 + 2 * 4 + 23 + 23 + 23 + 23));
+        // Three autocorrelations one after another on two threads, and 40 tables of 14 with three passes of 6 on one.
+        let steps = vec![CostStep::Correlations(5), CostStep::Tables(40)];
+        let hearing = Schedule { report, steps };
+        assert_eq!(hearing.predict(&timings(), 1), Duration::from_secs(5 * 5 + 40 * 14 + 3 * 6));
+        assert_eq!(hearing.predict(&timings(), 2), Duration::from_secs(3 * 5 + 20 * 14 + 2 * 6));
         assert!(schedule.predict(&timings(), 64) < schedule.predict(&timings(), 16));
     }
 

@@ -9,6 +9,7 @@ use super::error::FileError;
 use super::network::{LayerDescription, NetworkDescription, put_layers, put_network, take_layers, take_network};
 use super::stages::{put_stages, take_stages};
 use super::tensors::{Reader, Writer};
+use crate::raw::RawSpec;
 use crate::stage::HierarchyShape;
 use crate::{ClientHierarchy, ClientModel, Label, Lead, ModelHash, ServerError};
 
@@ -38,6 +39,9 @@ struct Description {
     heads: Vec<HeadDescription>,
     hierarchy: OutlineDescription,
     flat: Option<OutlineDescription>,
+    /// Of a model that hears encrypted samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raw: Option<OutlineDescription>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,6 +66,9 @@ struct OutlineDescription {
     /// Absent where there is no such test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lead: Option<Lead>,
+    /// Of what is fed by samples, and not by heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    samples: Option<RawSpec>,
 }
 
 fn put_outline(writer: &mut Writer, part: &str, outline: &ClientHierarchy) -> OutlineDescription {
@@ -75,7 +82,8 @@ fn put_outline(writer: &mut Writer, part: &str, outline: &ClientHierarchy) -> Ou
     let routers = outline.routers();
     put_stages(writer, &format!("{part}.routers"), routers);
     let (heads, stages) = (outline.heads().to_vec(), outline.shape().clone());
-    OutlineDescription { heads, stages, starts: !starts.is_empty(), routers: !routers.is_empty(), lead }
+    let samples = outline.samples().cloned();
+    OutlineDescription { heads, stages, starts: !starts.is_empty(), routers: !routers.is_empty(), lead, samples }
 }
 
 fn take_outline(
@@ -84,7 +92,10 @@ fn take_outline(
     outline: OutlineDescription,
 ) -> Result<ClientHierarchy, FileError> {
     let slots: Array1<u32> = reader.take(&format!("{part}.slots"))?;
-    let mut hierarchy = ClientHierarchy::new(outline.stages, outline.heads, slots.to_vec())?;
+    let mut hierarchy = match outline.samples {
+        Some(spec) => ClientHierarchy::hearing(outline.stages, spec, slots.to_vec())?,
+        None => ClientHierarchy::new(outline.stages, outline.heads, slots.to_vec())?,
+    };
     if outline.starts {
         let starts: Array1<u32> = reader.take(&format!("{part}.starts"))?;
         hierarchy = hierarchy.with_starts(starts.to_vec())?;
@@ -145,6 +156,7 @@ fn encode(model: &ClientModel) -> Result<Bundle<'static>, ServerError> {
             .collect(),
         hierarchy: put_outline(&mut writer, "hierarchy", model.hierarchy()),
         flat: model.own_flat().map(|flat| put_outline(&mut writer, "flat", flat)),
+        raw: model.raw().map(|raw| put_outline(&mut writer, "raw", raw)),
     };
     let mut json = serde_json::to_vec_pretty(&description).map_err(ServerError::Json)?;
     json.push(b'\n');
@@ -185,6 +197,11 @@ fn decode(half: &Bundle<'_>) -> Result<ClientModel, FileError> {
     };
     let hierarchy = take_outline(&mut reader, "hierarchy", description.hierarchy)?;
     let flat = description.flat.map(|flat| take_outline(&mut reader, "flat", flat)).transpose()?;
+    let raw = description.raw.map(|raw| take_outline(&mut reader, "raw", raw)).transpose()?;
     reader.finish()?;
-    Ok(ClientModel::new(description.name, front, hierarchy, flat, labels, description.server)?)
+    let model = ClientModel::new(description.name, front, hierarchy, flat, labels, description.server)?;
+    Ok(match raw {
+        Some(raw) => model.with_raw(raw)?,
+        None => model,
+    })
 }

@@ -7,6 +7,7 @@ use sordino_front::FrontError;
 use thiserror::Error;
 
 use crate::circuit::RangeError;
+use crate::raw::RawError;
 use crate::stage::StageError;
 use crate::{ClientError, ModelHash, ServerError};
 
@@ -144,6 +145,9 @@ pub enum FileError {
     /// The stages do not fit together.
     #[error(transparent)]
     Stage(#[from] StageError),
+    /// The part that hears encrypted samples does not fit together.
+    #[error(transparent)]
+    Raw(#[from] RawError),
     /// The front end does not fit together.
     #[error(transparent)]
     Front(#[from] FrontError),

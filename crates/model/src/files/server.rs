@@ -1,11 +1,14 @@
 //! The server half as files.
 
+use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
 
 use super::bundle::{Bundle, MODEL, WEIGHTS};
 use super::error::FileError;
 use super::stages::{put_stages, take_stages};
 use super::tensors::{Reader, Writer};
+use crate::halves::server::Parts;
+use crate::raw::{Length, RawFront, RawInput, RawSpec};
 use crate::stage::{Hierarchy, StageShape};
 use crate::{ModelHash, ServerError, ServerModel};
 
@@ -25,6 +28,20 @@ struct Description {
     spec: ModelHash,
     hierarchy: Vec<StageShape>,
     flat: Option<Vec<StageShape>>,
+    /// Of a model that hears encrypted samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raw: Option<RawDescription>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDescription {
+    spec: RawSpec,
+    stages: Vec<StageShape>,
+    /// Of what scores are held against, in units of 2^-16.
+    length_factor: u32,
+    /// How far the scores of one query lie apart.
+    spread: u64,
 }
 
 fn put(writer: &mut Writer, part: &str, hierarchy: &Hierarchy) -> Vec<StageShape> {
@@ -34,6 +51,29 @@ fn put(writer: &mut Writer, part: &str, hierarchy: &Hierarchy) -> Vec<StageShape
 
 fn take(reader: &mut Reader<'_>, part: &str, shapes: Vec<StageShape>) -> Result<Hierarchy, FileError> {
     Ok(Hierarchy::new(take_stages(reader, part, shapes)?)?)
+}
+
+fn put_raw(writer: &mut Writer, hierarchy: &Hierarchy) -> Option<RawDescription> {
+    let raw = hierarchy.raw()?;
+    let (front, length, spread) = (raw.front(), raw.length(), raw.spread());
+    let spec = front.spec().clone();
+    let bands = (0..spec.bands).flat_map(|b| front.band(b).iter().copied());
+    writer.put_slice("raw.bands".into(), vec![spec.bands, spec.taps], &mut bands.into_iter());
+    let (weights, bias) = length.tables();
+    let (directions, width) = (length.directions(), length.width());
+    writer.put_slice("raw.length.weights".into(), vec![directions, width], &mut weights.iter().copied());
+    writer.put_slice("raw.length.bias".into(), vec![directions], &mut bias.iter().copied());
+    Some(RawDescription { spec, stages: put(writer, "raw", hierarchy), length_factor: length.factor(), spread })
+}
+
+fn take_raw(reader: &mut Reader<'_>, raw: RawDescription) -> Result<Hierarchy, FileError> {
+    let bands: Array2<i32> = reader.take("raw.bands")?;
+    let weights: Array2<i8> = reader.take("raw.length.weights")?;
+    let bias: Array1<i32> = reader.take("raw.length.bias")?;
+    let width = raw.spec.width();
+    let front = RawFront::new(raw.spec, bands.into_raw_vec_and_offset().0)?;
+    let length = Length::new(width, weights.into_raw_vec_and_offset().0, bias.to_vec(), raw.length_factor)?;
+    Ok(take(reader, "raw", raw.stages)?.hearing(RawInput::new(front, length, raw.spread)?)?)
 }
 
 impl ServerModel {
@@ -73,6 +113,7 @@ pub(crate) fn encode(model: &ServerModel) -> Result<Bundle<'static>, ServerError
         spec: model.spec_hash(),
         hierarchy: put(&mut writer, "hierarchy", model.hierarchy()),
         flat: model.own_flat().map(|flat| put(&mut writer, "flat", flat)),
+        raw: model.raw().and_then(|raw| put_raw(&mut writer, raw)),
     };
     let mut json = serde_json::to_vec_pretty(&description).map_err(ServerError::Json)?;
     json.push(b'\n');
@@ -84,6 +125,8 @@ fn decode(half: &Bundle<'_>) -> Result<ServerModel, FileError> {
     let mut reader = Reader::new(half.file(WEIGHTS)?)?;
     let hierarchy = take(&mut reader, "hierarchy", description.hierarchy)?;
     let flat = description.flat.map(|flat| take(&mut reader, "flat", flat)).transpose()?;
+    let raw = description.raw.map(|raw| take_raw(&mut reader, raw)).transpose()?;
     reader.finish()?;
-    Ok(ServerModel::from_parts(description.name, description.spec, hierarchy, flat, half.hash())?)
+    let parts = Parts { hierarchy, flat, raw };
+    Ok(ServerModel::from_parts(description.name, description.spec, parts, half.hash())?)
 }

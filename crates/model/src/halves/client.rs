@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sordino_front::{Front, FrontError, VectorBound};
+use sordino_front::{Crop, Front, FrontError, VectorBound};
 use thiserror::Error;
 
 use crate::answer::{Next, Trips};
+use crate::raw::{RawError, RawSpec};
 use crate::stage::{HierarchyShape, Stage, StageShape};
 use crate::{Answer, Lead, Match, ModelHash, Protocol, Routing, ServerModel, Verdict};
 
@@ -82,6 +83,12 @@ pub enum ClientError {
          publish them with `sordino library routing`"
     )]
     NotPublic,
+    /// A model that hears no samples.
+    #[error("the model has no part that hears encrypted samples; train it with --raw")]
+    NotRaw,
+    /// Constants or samples of raw sound that do not fit.
+    #[error(transparent)]
+    Raw(#[from] RawError),
     /// The two halves come from different models.
     #[error("the halves do not belong together: {what} is {found}, the client half expects {expected}")]
     Mismatch {
@@ -115,7 +122,7 @@ pub enum ClientError {
 }
 
 /// What the client knows of one hierarchy: the shape of its stages, the heads that feed them, and whose slots they are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClientHierarchy {
     shape: HierarchyShape,
     heads: Vec<usize>,
@@ -127,6 +134,8 @@ pub struct ClientHierarchy {
     lead: Lead,
     /// Every stage but the last, where they are public; else empty.
     routers: Vec<Stage>,
+    /// Of a hierarchy that is fed by encrypted samples, and by no head.
+    samples: Option<RawSpec>,
 }
 
 impl ClientHierarchy {
@@ -136,12 +145,31 @@ impl ClientHierarchy {
     /// # Errors
     /// [`ClientError::Length`] where the tables do not fit the shape.
     pub fn new(shape: HierarchyShape, heads: Vec<usize>, slots: Vec<u32>) -> Result<Self, ClientError> {
-        let length = |table, found, expected| Err(ClientError::Length { table, found, expected });
-        if heads.len() != shape.stages().len() {
-            return length("heads", heads.len(), shape.stages().len());
+        let (found, expected) = (heads.len(), shape.stages().len());
+        if found != expected {
+            return Err(ClientError::Length { table: "heads", found, expected });
         }
-        if slots.len() != shape.last().used() {
-            return length("slots", slots.len(), shape.last().used());
+        Self::fed(shape, heads, slots)
+    }
+
+    /// The outline of a hierarchy that the server feeds itself, from encrypted samples.
+    ///
+    /// # Errors
+    /// [`ClientError::Length`] where the tables do not fit the shape, [`ClientError::Raw`] for constants out of range, or others than the
+    /// only stage was made for.
+    pub fn hearing(shape: HierarchyShape, samples: RawSpec, slots: Vec<u32>) -> Result<Self, ClientError> {
+        samples.validate()?;
+        let (found, expected) = (shape.last().input(), samples.bound());
+        if shape.stages().len() != 1 || found != expected {
+            return Err(ClientError::Bound { stage: 0, found, expected });
+        }
+        Ok(Self { samples: Some(samples), ..Self::fed(shape, Vec::new(), slots)? })
+    }
+
+    fn fed(shape: HierarchyShape, heads: Vec<usize>, slots: Vec<u32>) -> Result<Self, ClientError> {
+        let (found, expected) = (slots.len(), shape.last().used());
+        if found != expected {
+            return Err(ClientError::Length { table: "slots", found, expected });
         }
         let firsts = shape.last().counts().iter().scan(0, |next, used| {
             let start = *next;
@@ -149,7 +177,16 @@ impl ClientHierarchy {
             Some(start)
         });
         let firsts = firsts.collect();
-        Ok(Self { shape, heads, slots, firsts, starts: Vec::new(), lead: Lead::default(), routers: Vec::new() })
+        Ok(Self {
+            shape,
+            heads,
+            slots,
+            firsts,
+            starts: Vec::new(),
+            lead: Lead::default(),
+            routers: Vec::new(),
+            samples: None,
+        })
     }
 
     /// The same that says where in its track the passage of every *used* slot of the last stage begins, in milliseconds.
@@ -188,6 +225,11 @@ impl ClientHierarchy {
     /// What tells a known track from an unknown one where the client decides.
     pub fn lead(&self) -> &Lead {
         &self.lead
+    }
+
+    /// How samples are written, where they are what is sent.
+    pub fn samples(&self) -> Option<&RawSpec> {
+        self.samples.as_ref()
     }
 
     /// The stages' shapes.
@@ -275,6 +317,7 @@ pub struct ClientModel {
     front: Front,
     hierarchy: ClientHierarchy,
     flat: Option<ClientHierarchy>,
+    raw: Option<ClientHierarchy>,
     labels: Vec<Label>,
     server: ModelHash,
 }
@@ -301,7 +344,27 @@ impl ClientModel {
                 return Err(ClientError::NotFlat { found });
             }
         }
-        Ok(Self { name: name.into(), front, hierarchy, flat, labels, server })
+        Ok(Self { name: name.into(), front, hierarchy, flat, raw: None, labels, server })
+    }
+
+    /// The same of a model that also hears encrypted samples.
+    ///
+    /// # Errors
+    /// [`ClientError`] for an outline of other labels, or of sound at another rate, or longer, than the front end takes.
+    pub fn with_raw(self, raw: ClientHierarchy) -> Result<Self, ClientError> {
+        raw.check(&self.front, self.labels.len())?;
+        let (samples, sound) = (raw.samples.as_ref().ok_or(ClientError::NotRaw)?, self.front.spec()?);
+        if samples.sample_rate != sound.sample_rate || samples.query_samples() > sound.query_samples() {
+            let found = format!("{} samples at {} Hz", samples.query_samples(), samples.sample_rate);
+            let expected = format!("at most {} at {} Hz", sound.query_samples(), sound.sample_rate);
+            return Err(RawError { field: "cells and sample_rate", found, expected }.into());
+        }
+        Ok(Self { raw: Some(raw), ..self })
+    }
+
+    /// The same for another server half, which this one is the client of.
+    pub fn of_server(self, server: ModelHash) -> Self {
+        Self { server, ..self }
     }
 
     /// The model's name.
@@ -330,17 +393,47 @@ impl ClientModel {
         self.flat.as_ref().unwrap_or(&self.hierarchy)
     }
 
-    /// What a protocol evaluates.
+    /// What hears encrypted samples, if anything does.
+    pub fn raw(&self) -> Option<&ClientHierarchy> {
+        self.raw.as_ref()
+    }
+
+    /// What a protocol evaluates. Of a model that hears no samples, [`Protocol::Raw`] has what `flat` has, and nobody speaks it.
     pub fn stages_for(&self, protocol: Protocol) -> &ClientHierarchy {
-        match protocol.routing() {
-            Routing::None => self.flat(),
-            Routing::Encrypted | Routing::Public => &self.hierarchy,
+        match (protocol, protocol.routing()) {
+            (Protocol::Raw, _) => self.raw.as_ref().unwrap_or(self.flat()),
+            (_, Routing::None) => self.flat(),
+            (_, Routing::Encrypted | Routing::Public) => &self.hierarchy,
         }
     }
 
-    /// Whether a client can ask by a protocol: all of them where the routing layers are public, else those that need none.
-    pub fn speaks(&self, protocol: Protocol) -> bool {
-        protocol.routing() != Routing::Public || !self.hierarchy.routers.is_empty()
+    /// Refuses a protocol by which no client can ask.
+    ///
+    /// # Errors
+    /// [`ClientError::NotPublic`] where it needs public routing layers, [`ClientError::NotRaw`] where it needs a part for encrypted samples.
+    pub fn speaks(&self, protocol: Protocol) -> Result<(), ClientError> {
+        match protocol {
+            Protocol::Raw if self.raw.is_none() => Err(ClientError::NotRaw),
+            _ if protocol.routing() == Routing::Public && self.hierarchy.routers.is_empty() => {
+                Err(ClientError::NotPublic)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a client of a protocol starts from: the base features of a part of a sound at the front end's rate, or, where samples are what is
+    /// sent, the middle of that part.
+    ///
+    /// # Errors
+    /// [`ClientError::Front`] for sound that is too short, [`ClientError::NotRaw`].
+    pub fn heard(&self, protocol: Protocol, sound: &[f32], crop: Crop) -> Result<Vec<f32>, ClientError> {
+        if protocol != Protocol::Raw {
+            return Ok(self.front.features_at(sound, crop)?);
+        }
+        let samples = self.raw().and_then(ClientHierarchy::samples).ok_or(ClientError::NotRaw)?.query_samples();
+        let clip = self.front.window(sound, crop)?;
+        let before = (clip.len() - samples) / 2;
+        Ok(clip[before..before + samples].to_vec())
     }
 
     /// The groups of the last stage to ask for by [`Protocol::Picked`] and [`Protocol::PickedDecided`], the best first: the trips of
@@ -447,6 +540,14 @@ impl ClientModel {
         Ok((vec![vector], picked.groups().to_vec()))
     }
 
+    /// What a query of [`Protocol::Raw`] is made of, of what [`ClientModel::heard`] gave.
+    ///
+    /// # Errors
+    /// [`ClientError::NotRaw`], or [`ClientError::Raw`] for sound of another length or silence.
+    pub fn samples(&self, sound: &[f32]) -> Result<Vec<i32>, ClientError> {
+        Ok(self.raw().and_then(ClientHierarchy::samples).ok_or(ClientError::NotRaw)?.samples(sound)?)
+    }
+
     /// The integers of the `flat` protocol for one clip's base features.
     ///
     /// # Errors
@@ -478,6 +579,10 @@ impl ClientModel {
         let (theirs, ours) = (server.own_flat().map(|h| h.shape()), self.flat.as_ref().map(|o| &o.shape));
         let presence =
             |shape: Option<&HierarchyShape>| shape.map_or("absent".into(), |s| format!("{} slots", s.last().used()));
-        same("the flat classifier", &presence(theirs), &presence(ours), theirs == ours)
+        same("the flat classifier", &presence(theirs), &presence(ours), theirs == ours)?;
+        let theirs = server.raw().and_then(|raw| Some((raw.raw()?.front().spec(), raw.shape())));
+        let ours = self.raw.as_ref().and_then(|raw| Some((raw.samples.as_ref()?, &raw.shape)));
+        let presence = |part: Option<(&RawSpec, &HierarchyShape)>| presence(part.map(|(_, shape)| shape));
+        same("the part for raw sound", &presence(theirs), &presence(ours), theirs == ours)
     }
 }

@@ -95,6 +95,12 @@ impl<'a> Pair<'a> {
                 let inputs = self.client.inputs(features)?.into_iter().map(ClearValue::Vector).collect();
                 Ok(Answer::of_slots(outline, run(&circuit, inputs)?.into_iter().filter_map(path), above))
             }
+            Protocol::Raw => {
+                let raw = hierarchy.raw().ok_or(ClientError::NotRaw)?;
+                let input = vec![ClearValue::Samples(self.client.samples(features)?)];
+                let found = run(&Circuit::raw(raw.front().spec()), input)?;
+                Ok(Answer::of_slots(outline, found.into_iter().filter_map(path), above))
+            }
             Protocol::PickedDecided { answers, .. } => {
                 let (vectors, groups) = self.client.question(protocol, features)?;
                 let circuit = Circuit::picked_decided(hierarchy, groups.len(), answers).map_err(ClearError::from)?;
@@ -135,9 +141,11 @@ impl<'a> Pair<'a> {
             let mut answers = match protocol {
                 Protocol::Flat => self.flat_block(rows, top)?,
                 // Public routing layers are the server's own: the clusters that a client picks are those that it is led to.
-                Protocol::Picked { .. } if !self.client.speaks(protocol) => return Err(ClientError::NotPublic.into()),
+                Protocol::Picked { .. } if self.client.speaks(protocol).is_err() => {
+                    return Err(ClientError::NotPublic.into());
+                }
                 Protocol::Routed { probes } | Protocol::Picked { probes } => self.routed_block(rows, probes)?,
-                Protocol::Decided { .. } | Protocol::PickedDecided { .. } => {
+                Protocol::Decided { .. } | Protocol::PickedDecided { .. } | Protocol::Raw => {
                     let rows = rows.rows().into_iter();
                     rows.map(|row| self.identify_above(protocol, &row.to_vec(), above)).collect::<Result<_, _>>()?
                 }

@@ -14,6 +14,9 @@ use crate::{ModelHash, Protocol, Routing, files};
 /// single-precision sums of products of integers are exact, which is how whole datasets are scored in the clear.
 pub const MAX_SCORE: u64 = 1 << 20;
 
+/// Largest absolute score of raw sound: far from where 64-bit integers end, with room for what scores are held against.
+const MAX_RAW_SCORE: u64 = 1 << 40;
+
 /// Parts that do not make a [`ServerModel`].
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -27,6 +30,9 @@ pub enum ServerError {
         /// Stages given.
         found: usize,
     },
+    /// A hierarchy that cannot be fed by encrypted samples.
+    #[error("server: the hierarchy for raw sound takes no samples, expected one with a front for them")]
+    NotRaw,
     /// The structure has no JSON form.
     #[error("server: {0}")]
     Json(serde_json::Error),
@@ -42,6 +48,7 @@ pub struct ServerModel {
     spec: ModelHash,
     hierarchy: Hierarchy,
     flat: Option<Hierarchy>,
+    raw: Option<Hierarchy>,
     hash: ModelHash,
 }
 
@@ -57,24 +64,40 @@ impl ServerModel {
         hierarchy: Hierarchy,
         flat: Option<Hierarchy>,
     ) -> Result<Self, ServerError> {
-        let mut model = Self::from_parts(name.into(), spec, hierarchy, flat, ModelHash([0; 32]))?;
-        model.hash = files::server::encode(&model)?.hash();
-        Ok(model)
+        let parts = Parts { hierarchy, flat, raw: None };
+        Self::from_parts(name.into(), spec, parts, ModelHash([0; 32]))?.hashed()
+    }
+
+    /// The same that also hears encrypted samples, with this hierarchy of one stage.
+    ///
+    /// # Errors
+    /// [`ServerError::NotRaw`] for a hierarchy without a front for them, [`ServerError::Range`].
+    pub fn with_raw(self, raw: Hierarchy) -> Result<Self, ServerError> {
+        let parts = Parts { hierarchy: self.hierarchy, flat: self.flat, raw: Some(raw) };
+        Self::from_parts(self.name, self.spec, parts, self.hash)?.hashed()
+    }
+
+    fn hashed(mut self) -> Result<Self, ServerError> {
+        self.hash = files::server::encode(&self)?.hash();
+        Ok(self)
     }
 
     /// As [`ServerModel::new`], with the hash of the files that the parts were read from.
     pub(crate) fn from_parts(
         name: String,
         spec: ModelHash,
-        hierarchy: Hierarchy,
-        flat: Option<Hierarchy>,
+        parts: Parts,
         hash: ModelHash,
     ) -> Result<Self, ServerError> {
+        let Parts { hierarchy, flat, raw } = parts;
         let found = flat.as_ref().map_or(1, |flat| flat.stages().len());
         if found != 1 {
             return Err(ServerError::NotFlat { found });
         }
-        let model = Self { name, spec, hierarchy, flat, hash };
+        if raw.as_ref().is_some_and(|raw| raw.raw().is_none()) {
+            return Err(ServerError::NotRaw);
+        }
+        let model = Self { name, spec, hierarchy, flat, raw, hash };
         model.prove(MAX_SCORE)?;
         Ok(model)
     }
@@ -104,11 +127,17 @@ impl ServerModel {
         self.flat.as_ref().unwrap_or(&self.hierarchy)
     }
 
-    /// What a protocol evaluates.
+    /// What hears encrypted samples, if anything does.
+    pub fn raw(&self) -> Option<&Hierarchy> {
+        self.raw.as_ref()
+    }
+
+    /// What a protocol evaluates. Of a model that hears no samples, [`Protocol::Raw`] has what `flat` has, and no plan.
     pub fn stages_for(&self, protocol: Protocol) -> &Hierarchy {
-        match protocol.routing() {
-            Routing::None => self.flat(),
-            Routing::Encrypted | Routing::Public => &self.hierarchy,
+        match (protocol, protocol.routing()) {
+            (Protocol::Raw, _) => self.raw.as_ref().unwrap_or(self.flat()),
+            (_, Routing::None) => self.flat(),
+            (_, Routing::Encrypted | Routing::Public) => &self.hierarchy,
         }
     }
 
@@ -126,6 +155,18 @@ impl ServerModel {
         for stage in 0..self.hierarchy.stages().len() {
             prove(&self.hierarchy, Circuit::trip(&self.hierarchy, stage, 1)?)?;
         }
-        prove(self.flat(), Circuit::flat(self.flat())).map(|_| ())
+        prove(self.flat(), Circuit::flat(self.flat()))?;
+        // Of raw sound a query's own scores must stay within a quarter of the torus: that is no matter of all queries, and the plan tells it of each.
+        if let Some((raw, input)) = self.raw.as_ref().and_then(|raw| Some((raw, raw.raw()?))) {
+            Range::new(raw, MAX_RAW_SCORE).prove(&Circuit::raw(input.front().spec()))?;
+        }
+        Ok(())
     }
+}
+
+/// What a half is made of.
+pub(crate) struct Parts {
+    pub(crate) hierarchy: Hierarchy,
+    pub(crate) flat: Option<Hierarchy>,
+    pub(crate) raw: Option<Hierarchy>,
 }

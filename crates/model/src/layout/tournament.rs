@@ -25,6 +25,12 @@ pub struct DecisionCounts {
     /// Keyswitches in the ring that make selectors of bits which the client sent: automorphisms, and products with the key's square.
     #[serde(default)]
     pub ring_keyswitches: usize,
+    /// Blind rotations that look up a table whose result is summed with others; they take more digits than those that compare.
+    #[serde(default)]
+    pub tables: usize,
+    /// Autocorrelations of encrypted samples, each with the energies of all bands.
+    #[serde(default)]
+    pub correlations: usize,
 }
 
 impl AddAssign for DecisionCounts {
@@ -36,13 +42,15 @@ impl AddAssign for DecisionCounts {
         self.conversions += other.conversions;
         self.gates += other.gates;
         self.ring_keyswitches += other.ring_keyswitches;
+        self.tables += other.tables;
+        self.correlations += other.correlations;
     }
 }
 
 impl DecisionCounts {
     /// All blind rotations.
     pub fn rotations(&self) -> usize {
-        self.comparisons() + self.refreshes
+        self.comparisons() + self.refreshes + self.tables
     }
 
     /// Blind rotations that compare two scores, or a score with zero.
@@ -53,6 +61,11 @@ impl DecisionCounts {
     /// Matches played.
     pub fn matches(count: usize) -> Self {
         Self { keyswitches: count, matches: count, ..Self::default() }
+    }
+
+    /// Tables looked up.
+    pub fn tables(count: usize) -> Self {
+        Self { keyswitches: count, tables: count, ..Self::default() }
     }
 
     /// Signs taken.

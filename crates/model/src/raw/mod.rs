@@ -10,17 +10,20 @@
 //! | a table: the logarithm, on a few bits | levels `v`, odd integers | `[cells, bands]` |
 //! | a table: absolute differences over some cells | `abs(v[c + lag] - v[c]) / 2` | `[cells - lag, bands]` for every lag |
 //! | sums over cells | features | `[bands (1 + lags)]` |
-//! | a linear layer: [`RawRows`] | scores | `[rows]` |
+//! | a linear layer: [`crate::stage::Stage`] | scores | `[rows]` |
+//! | absolute values along some directions: [`Length`] | what the best score is held against | `[1]` |
 //!
 //! By the Wiener-Khinchin theorem the power spectrum is the Fourier transform of the autocorrelation, so the energy that a mel band lets through is linear in
 //! `r`. One product of ciphertexts stands for a whole Fourier transform, and no complex number is ever encrypted.
 
+mod input;
+mod length;
 mod levels;
-mod rows;
 mod spec;
 
+pub use input::RawInput;
+pub use length::Length;
 pub use levels::Levels;
-pub use rows::RawRows;
 pub use spec::{RawError, RawSpec};
 
 /// The public part of a raw model: how samples become features.
@@ -91,32 +94,47 @@ impl RawFront {
     /// Energies, shape `[cells, bands]`, of [`RawSpec::samples`]. Where one does not fit the half of the torus it has, it comes back from the other end, as it
     /// does encrypted.
     pub fn energies(&self, samples: &[i32]) -> Vec<i64> {
-        let RawSpec { taps, bands, cell, .. } = self.spec;
-        let cells = samples.chunks_exact(cell);
-        let energies = cells.flat_map(|x| {
-            let r: Vec<i64> = (0..taps).map(|k| x.iter().zip(&x[k..]).map(|(a, b)| i64::from(a * b)).sum()).collect();
-            (0..bands)
-                .map(move |b| self.band(b).iter().zip(&r).map(|(w, r)| i64::from(*w) * r).sum())
-                .collect::<Vec<i64>>()
+        let correlations = samples.chunks_exact(self.spec.cell).map(|cell| self.spec.autocorrelation(cell));
+        let energies = correlations.flat_map(|r| {
+            let band = |b: usize| self.band(b).iter().zip(&r).map(|(w, r)| i64::from(*w) * i64::from(*r)).sum();
+            (0..self.spec.bands).map(band).collect::<Vec<i64>>()
         });
         energies.collect()
     }
 
+    /// The largest energy of samples of at most `max_abs` in absolute value: no lag holds more than the first.
+    pub fn energy_bound(&self, max_abs: u64) -> u64 {
+        let weights =
+            (0..self.spec.bands).map(|b| self.band(b).iter().map(|w| u64::from(w.unsigned_abs())).sum::<u64>());
+        weights.max().unwrap_or(0).saturating_mul(self.spec.cell as u64 * max_abs * max_abs)
+    }
+
+    /// Levels of energies, which have the same shape.
+    pub fn levels_of(&self, energies: &[i64]) -> Vec<i32> {
+        energies.iter().map(|&energy| self.levels.of_energy(energy)).collect()
+    }
+
+    /// Half of the absolute differences of levels of shape `[cells, bands]` to those `lag` cells before, shape `[cells - lag, bands]`.
+    pub fn differences(&self, levels: &[i32], lag: usize) -> Vec<i32> {
+        let later = &levels[lag * self.spec.bands..];
+        later.iter().zip(levels).map(|(later, earlier)| (later - earlier).abs() / 2).collect()
+    }
+
+    /// Sums over cells of anything of shape `[cells, bands]`.
+    pub fn over_cells(&self, values: &[i32]) -> Vec<i32> {
+        let bands = self.spec.bands;
+        (0..bands).map(|b| values.iter().skip(b).step_by(bands).sum()).collect()
+    }
+
     /// Features of [`RawSpec::samples`], shape `[bands (1 + lags)]`: sums of levels, then for every lag sums of absolute differences.
-    pub fn features(&self, samples: &[i32]) -> Vec<i64> {
-        let levels: Vec<i32> = self.energies(samples).iter().map(|&energy| self.levels.of_energy(energy)).collect();
-        self.sums(&levels)
+    pub fn features(&self, samples: &[i32]) -> Vec<i32> {
+        self.features_of(&self.levels_of(&self.energies(samples)))
     }
 
     /// Features of levels of shape `[cells, bands]`.
-    pub fn sums(&self, levels: &[i32]) -> Vec<i64> {
-        let RawSpec { bands, cells, .. } = self.spec;
-        let at = |cell: usize, band: usize| i64::from(levels[cell * bands + band]);
-        let mut out: Vec<i64> = (0..bands).map(|b| (0..cells).map(|c| at(c, b)).sum()).collect();
-        for &lag in &self.spec.lags {
-            let sum = |b: usize| (lag..cells).map(|c| (at(c, b) - at(c - lag, b)).abs() / 2).sum::<i64>();
-            out.extend((0..bands).map(sum));
-        }
-        out
+    pub fn features_of(&self, levels: &[i32]) -> Vec<i32> {
+        let lags = self.spec.lags.iter();
+        let differences = lags.flat_map(|&lag| self.over_cells(&self.differences(levels, lag)));
+        self.over_cells(levels).into_iter().chain(differences).collect()
     }
 }

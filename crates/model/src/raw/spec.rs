@@ -3,6 +3,7 @@
 use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
+use sordino_front::VectorBound;
 use thiserror::Error;
 
 /// Points of the Fourier transform in which mel bands are drawn.
@@ -95,6 +96,22 @@ impl RawSpec {
         self.bands * (self.cells + self.lags.iter().map(|lag| self.cells - lag).sum::<usize>())
     }
 
+    /// Tables whose results are summed in a row's score, each counted by the square of its weight.
+    pub fn tables_of(&self, row: &[i8]) -> u64 {
+        let cells = |block: usize| self.cells - if block == 0 { 0 } else { self.lags[block - 1] };
+        let blocks = row.chunks(self.bands).enumerate();
+        let squares = |weights: &[i8]| weights.iter().map(|w| u64::from(w.unsigned_abs()).pow(2)).sum::<u64>();
+        blocks.map(|(block, weights)| cells(block) as u64 * squares(weights)).sum()
+    }
+
+    /// What feature vectors keep to: sums over cells of levels, whose largest is `2^level_bits - 1`, and of half of the differences of two.
+    pub fn bound(&self) -> VectorBound {
+        let most = (1u64 << self.level_bits) - 1;
+        let squared = |cells: usize| self.bands as u64 * (most * cells as u64).pow(2);
+        let norm_squared = squared(self.cells) + self.lags.iter().map(|lag| squared(self.cells - lag)).sum::<u64>();
+        VectorBound { width: self.width(), max_abs: (most * self.cells as u64) as i32, norm_squared }
+    }
+
     /// What `r[0]` of a cell is on average: the root mean square of rounded samples is [`RawSpec::sample_max`] over [`RawSpec::clip`].
     pub fn power(&self) -> f64 {
         self.cell as f64 * (f64::from(self.sample_max) / f64::from(self.clip)).powi(2)
@@ -118,6 +135,9 @@ impl RawSpec {
         }
         if self.taps == 0 || self.taps > self.cell || self.cell > 1 << 16 {
             return bad("taps", self.taps.to_string(), "1 to the samples of a cell, which are at most 65,536");
+        }
+        if !(1..=1_024).contains(&self.cells) {
+            return bad("cells", self.cells.to_string(), "1 to 1,024");
         }
         if self.bands == 0 || self.bands > self.taps {
             return bad("bands", self.bands.to_string(), "1 to as many as there are taps");
@@ -162,6 +182,35 @@ impl RawSpec {
         let scale = f64::from(self.sample_max) / f64::from(self.clip) / mean.sqrt();
         let most = f64::from(self.sample_max);
         Ok(emphasised.iter().map(|&x| (f64::from(x) * scale).round_ties_even().clamp(-most, most) as i32).collect())
+    }
+
+    /// Refuses anything but the samples of a query.
+    ///
+    /// # Errors
+    /// [`RawError`] for another number of them, or larger ones.
+    pub fn admits(&self, samples: &[i32]) -> Result<(), RawError> {
+        let (length, most) = (self.query_samples(), self.sample_max);
+        if samples.len() == length && samples.iter().all(|x| x.unsigned_abs() <= most.unsigned_abs()) {
+            return Ok(());
+        }
+        let found = format!("{} numbers", samples.len());
+        Err(RawError { field: "samples", found, expected: format!("{length} numbers from -{most} to {most}") })
+    }
+
+    /// `r[k] = sum_i x[i] x[i + k]` of the samples of a cell, shape `[taps]`. Samples and cells are small enough for 32 bits.
+    pub fn autocorrelation(&self, cell: &[i32]) -> Vec<i32> {
+        (0..self.taps).map(|k| cell.iter().zip(&cell[k..]).map(|(a, b)| a * b).sum()).collect()
+    }
+
+    /// What every band holds of every cell, shape `[cells, bands]`, in units of what white noise of the sound's power has there; for
+    /// [`RawSpec::responses`].
+    pub fn powers(&self, responses: &[Vec<f64>], samples: &[i32]) -> Vec<f64> {
+        let correlations = samples.chunks_exact(self.cell).map(|cell| self.autocorrelation(cell));
+        let powers = correlations.flat_map(|r| {
+            let band = |row: &Vec<f64>| row.iter().zip(&r).map(|(w, r)| w * f64::from(*r)).sum::<f64>() / self.power();
+            responses.iter().map(band).collect::<Vec<f64>>()
+        });
+        powers.collect()
     }
 
     /// How every band answers to every lag, shape `[bands][taps]`: the inverse Fourier transform of a triangle on the mel scale, which averages 1, under a Hann lag

@@ -6,6 +6,8 @@ pub use shape::{HierarchyShape, StageError, StageShape};
 
 use sordino_front::{VectorBound, threads};
 
+use crate::raw::RawInput;
+
 /// A bank of linear classifiers over one input vector: `groups` classifiers of up to `outputs` classes each.
 ///
 /// `score[g][t] = sum_i weights[g][t][i] * x[i] + bias[g][t]` for `t < counts[g]`; the slots from `counts[g]` on are
@@ -168,10 +170,11 @@ impl Stage {
 }
 
 /// Stages in order, each choosing a group of the next: one stage is `flat`, two are clusters then tracks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Hierarchy {
     stages: Vec<Stage>,
     shape: HierarchyShape,
+    raw: Option<Box<RawInput>>,
 }
 
 impl Hierarchy {
@@ -181,7 +184,24 @@ impl Hierarchy {
     /// [`StageError::Empty`], [`StageError::Groups`] or [`StageError::Orphan`].
     pub fn new(stages: Vec<Stage>) -> Result<Self, StageError> {
         let shape = HierarchyShape::new(stages.iter().map(|s| s.shape.clone()).collect())?;
-        Ok(Self { stages, shape })
+        Ok(Self { stages, shape, raw: None })
+    }
+
+    /// The same whose only stage gets its vector from encrypted samples.
+    ///
+    /// # Errors
+    /// [`StageError::Raw`] for more stages or groups than one, or a stage that takes other vectors.
+    pub fn hearing(self, raw: RawInput) -> Result<Self, StageError> {
+        let expected = raw.front().spec().bound();
+        if self.stages.len() != 1 || self.stages[0].groups() != 1 || self.stages[0].input() != expected {
+            return Err(StageError::Raw { expected });
+        }
+        Ok(Self { raw: Some(raw.into()), ..self })
+    }
+
+    /// How the vector of its only stage follows from encrypted samples, where it does.
+    pub fn raw(&self) -> Option<&RawInput> {
+        self.raw.as_deref()
     }
 
     /// The stages.

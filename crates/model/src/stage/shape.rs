@@ -40,6 +40,12 @@ pub enum StageError {
         /// Groups it needs.
         expected: usize,
     },
+    /// Stages that cannot get their vector from encrypted samples.
+    #[error("hierarchy: samples lead to one stage of one group that takes {expected:?}")]
+    Raw {
+        /// What the features keep to.
+        expected: VectorBound,
+    },
     /// A group that no used slot leads to has used slots itself.
     #[error("hierarchy: group {group} of stage {stage} uses {found} slots below a padding slot, expected 0")]
     Orphan {

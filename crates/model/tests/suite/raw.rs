@@ -2,7 +2,14 @@
 
 use std::f32::consts::PI;
 
-use sordino_model::raw::{RawFront, RawSpec};
+use sordino_front::Crop;
+use sordino_model::circuit::{Circuit, Clear, ClearValue, Input, Range, RangeValue};
+use sordino_model::files::{Bundle, FileError, load_pair};
+use sordino_model::raw::{Length, RawFront, RawInput, RawSpec};
+use sordino_model::stage::{Hierarchy, Stage, StageError};
+use sordino_model::{Card, ClientError, ClientHierarchy, ClientModel, Pair, Protocol, ServerError, ServerModel, save};
+
+use crate::sample;
 
 fn spec() -> RawSpec {
     RawSpec { cells: 4, lags: vec![1], ..RawSpec::default() }
@@ -64,9 +71,9 @@ fn levels_rise_and_turn_round_without_a_jump() {
 fn features_of_a_steady_sound_have_no_differences() {
     let front = front();
     let levels: Vec<i32> = (0..4 * 32).map(|i| if i / 32 % 2 == 0 { 3 } else { 9 }).collect();
-    let features = front.sums(&levels);
+    let features = front.features_of(&levels);
     assert_eq!((features[0], features[32]), (24, 9));
-    assert_eq!(front.sums(&[5; 4 * 32])[32..], [0; 32]);
+    assert_eq!(front.features_of(&[5; 4 * 32])[32..], [0; 32]);
 }
 
 #[test]
@@ -80,4 +87,171 @@ fn what_is_out_of_range_is_refused() {
     assert_eq!(spec().samples(&[0.0; 5]).unwrap_err().field, "sound");
     assert!(spec().samples(&vec![0.0; spec().query_samples()]).unwrap_err().to_string().contains("silence"));
     assert!(spec().samples(&vec![f32::NAN; spec().query_samples()]).is_err());
+}
+
+/// Random rows on the features of a front, and a length along three directions.
+fn hearing(front: RawFront, rows: usize, factor: u32) -> Hierarchy {
+    use rand::RngExt;
+    let (rng, width) = (&mut sample::rng(rows as u64), front.spec().width());
+    let mut weights = |count: usize| (0..count * width).map(|_| rng.random_range(-9..=9)).collect();
+    let biases = (0..rows as i32).collect();
+    let stage = Stage::new(rows, front.spec().bound(), weights(rows), biases, vec![rows]).unwrap();
+    let length = Length::new(width, weights(3), vec![5, -7, 0], factor).unwrap();
+    Hierarchy::new(vec![stage]).unwrap().hearing(RawInput::new(front, length, 1_000).unwrap()).unwrap()
+}
+
+fn answered(hierarchy: &Hierarchy, samples: &[i32], above: i64) -> Option<usize> {
+    let circuit = Circuit::raw(hierarchy.raw().unwrap().front().spec());
+    let input = vec![ClearValue::Samples(samples.to_vec())];
+    match circuit.run(&mut Clear::new(hierarchy).above(above), input).unwrap().pop() {
+        Some(ClearValue::Answer(answer)) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_best_row_is_known_beyond_the_length() {
+    let hierarchy = hearing(front(), 7, 20_000);
+    let (stage, raw) = (hierarchy.last(), hierarchy.raw().unwrap());
+    for hz in [300.0, 900.0, 2_700.0] {
+        let samples = spec().samples(&tone(hz)).unwrap();
+        let features = raw.front().features(&samples);
+        assert!(spec().bound().admits(&features));
+        let scores: Vec<i64> = (0..7).map(|row| stage.score(0, row, &features)).collect();
+        let best = (0..7).rev().max_by_key(|&row| scores[row]).unwrap();
+        // By the definition: absolute values of three sums of products, times the factor.
+        let sums = (0..3).map(|j| {
+            let (weights, bias) = raw.length().direction(j);
+            let sum: i64 = weights.iter().zip(&features).map(|(w, x)| i64::from(*w) * i64::from(*x)).sum();
+            (sum + i64::from(bias)).abs()
+        });
+        let beyond = scores[best] - sums.sum::<i64>() * 20_000 / 65_536;
+        assert_eq!(answered(&hierarchy, &samples, beyond - 1), Some(best));
+        assert_eq!(answered(&hierarchy, &samples, beyond), None);
+    }
+    let circuit = Circuit::raw(&spec());
+    assert_eq!(circuit.inputs, [Input::Samples { count: spec().query_samples(), max_abs: 31 }]);
+    let wrong = circuit.run(&mut Clear::new(&hierarchy), vec![ClearValue::Samples(vec![32; 4 * 3_840])]);
+    assert!(wrong.unwrap_err().to_string().contains("from -31 to 31"));
+}
+
+#[test]
+fn every_range_holds_what_is_computed() {
+    let hierarchy = hearing(front(), 5, 20_000);
+    let proven = Range::new(&hierarchy, u64::MAX).prove(&Circuit::raw(&spec())).unwrap();
+    assert_eq!(proven, [RangeValue::Answer { paths: 5 }]);
+    // Each step on its own, with samples as loud as they may be.
+    let mut circuit = Circuit::raw(&spec());
+    let samples: Vec<i32> = (0..spec().query_samples()).map(|i| if i % 3 == 0 { 31 } else { -31 }).collect();
+    for op in 0..circuit.ops.len() {
+        circuit.reply = vec![sordino_model::circuit::Register(op + 1)];
+        let range = Range::new(&hierarchy, u64::MAX).prove(&circuit).unwrap()[0];
+        let value = circuit.run(&mut Clear::new(&hierarchy), vec![ClearValue::Samples(samples.clone())]).unwrap();
+        let holds = match (&value[0], range) {
+            (ClearValue::Energies(energies), RangeValue::Energies { bound }) => {
+                energies.iter().all(|energy| energy.unsigned_abs() <= bound)
+            }
+            (ClearValue::Levels(levels), RangeValue::Levels { bound, cells }) => {
+                levels.len() == cells * 32 && levels.iter().all(|level| u64::from(level.unsigned_abs()) <= bound)
+            }
+            (ClearValue::Vector(vector), RangeValue::Vector(bound)) => bound.admits(vector) && bound == spec().bound(),
+            (ClearValue::Scores(scores), RangeValue::Scores { bound, .. }) => {
+                scores.iter().flatten().all(|score| score.unsigned_abs() <= bound)
+            }
+            (ClearValue::Length(length), RangeValue::Length { bound }) => length.unsigned_abs() <= bound,
+            (ClearValue::Choice(_), RangeValue::Choice { .. }) => true,
+            (ClearValue::Answer(_), RangeValue::Answer { .. }) => true,
+            other => panic!("{other:?}"),
+        };
+        assert!(holds, "op {op}");
+    }
+}
+
+/// A front for sound of the sample models: a second at 2 kHz.
+fn small() -> RawSpec {
+    RawSpec {
+        sample_rate: 2_000,
+        cell: 480,
+        cells: 4,
+        taps: 32,
+        bands: 6,
+        max_hz: 1_000.0,
+        lags: vec![1],
+        ..RawSpec::default()
+    }
+}
+
+/// A sample model that also hears samples.
+fn pair() -> (ClientModel, ServerModel) {
+    let (client, server) = sample::model(3, &[4, 3]);
+    let front = RawFront::mel(small(), &[1.0; 6]).unwrap();
+    let hierarchy = hearing(front, client.labels().len(), 100);
+    let slots = (0..client.labels().len() as u32).rev().collect();
+    let outline = ClientHierarchy::hearing(hierarchy.shape().clone(), small(), slots).unwrap();
+    let server = server.with_raw(hierarchy).unwrap();
+    let client = client.with_raw(outline).unwrap().of_server(server.hash());
+    (client, server)
+}
+
+#[test]
+fn both_halves_hear_what_files_keep() {
+    let (client, server) = pair();
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("sample");
+    save(&place, &client, &server, &Card::default()).unwrap();
+    let (read_client, read_server) = load_pair(&place).unwrap();
+    assert_eq!((&read_client, &read_server), (&client, &server));
+    let pair = Pair::new(&read_client, &read_server).unwrap();
+    let clip = sample::clip(1, 1.5);
+    let heard = read_client.heard(Protocol::Raw, &clip, Crop::Middle).unwrap();
+    // The middle 1,920 of the middle 2,000 of 3,000 samples.
+    assert_eq!(heard, clip[540..2_460]);
+    let found = pair.identify(Protocol::Raw, &heard).unwrap();
+    let samples = small().samples(&heard).unwrap();
+    let row = answered(server.raw().unwrap(), &samples, 0);
+    let labels = client.labels().len();
+    assert_eq!(found.best().map(|best| best.label), row.map(|row| labels - 1 - row));
+    assert_eq!(found.known, row.is_some());
+
+    let (plain, alone) = sample::model(3, &[4, 3]);
+    assert_eq!(plain.speaks(Protocol::Raw), Err(ClientError::NotRaw));
+    assert!(client.speaks(Protocol::Raw).is_ok());
+    assert!(Pair::new(&plain.of_server(server.hash()), &server).unwrap_err().to_string().contains("raw sound"));
+    assert!(matches!(alone.with_raw(server.hierarchy().clone()), Err(ServerError::NotRaw)));
+    let stages = server.hierarchy().clone();
+    let raw = server.raw().unwrap().raw().unwrap().clone();
+    assert!(matches!(stages.hearing(raw), Err(StageError::Raw { .. })));
+}
+
+#[test]
+fn damaged_halves_that_hear_are_refused() {
+    let (client, server) = pair();
+    // With a fitting list of sums: what is wrong is what the description says.
+    let edited = |bundle: Bundle<'static>, from: &str, to: &str| -> Bundle<'static> {
+        let files: Vec<(String, Vec<u8>)> =
+            bundle.files().map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).collect();
+        let edit = |(name, bytes): (String, Vec<u8>)| match name.as_str() {
+            "model.json" => {
+                let text = String::from_utf8(bytes).unwrap();
+                assert!(text.contains(from), "{text}");
+                (name, text.replacen(from, to, 1).into_bytes())
+            }
+            _ => (name, bytes),
+        };
+        let files: Vec<(String, Vec<u8>)> =
+            files.into_iter().filter(|(name, _)| name != "SHA256SUMS").map(edit).collect();
+        let sums = files.iter().map(|(name, bytes)| format!("{}  {name}\n", sordino_model::ModelHash::of(bytes)));
+        let sums = ("SHA256SUMS".to_owned(), sums.collect::<String>().into_bytes());
+        files.into_iter().chain([sums]).collect()
+    };
+    let server_refuses =
+        |from: &str, to: &str| ServerModel::from_bundle(&edited(server.bundle().unwrap(), from, to)).unwrap_err();
+    assert!(matches!(server_refuses("\"bands\": 6", "\"bands\": 5"), FileError::Raw(_)));
+    assert!(matches!(server_refuses("\"cells\": 4", "\"cells\": 5"), FileError::Stage(_)));
+    assert!(matches!(server_refuses("\"spread\": 1000", "\"spread\": 0"), FileError::Raw(_)));
+    assert!(matches!(server_refuses("\"level_bits\": 5", "\"level_bits\": 77"), FileError::Raw(_)));
+    let client_refuses =
+        |from: &str, to: &str| ClientModel::from_bundle(&edited(client.bundle().unwrap(), from, to)).unwrap_err();
+    assert!(matches!(client_refuses("\"bands\": 6", "\"bands\": 5"), FileError::Client(_)));
+    assert!(matches!(client_refuses("\"cells\": 4", "\"cells\": 0"), FileError::Client(_)));
 }

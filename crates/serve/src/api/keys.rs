@@ -50,7 +50,7 @@ pub(super) async fn register(
 ) -> Result<(StatusCode, Json<KeyRecord>), Problem> {
     let mut body = Unread(Some(body));
     let kept = keep(&app, &key, caller, &headers, &mut body).await;
-    body.drain(Store::key_bytes()).await;
+    body.drain(Store::key_bytes()[1]).await;
     kept
 }
 
@@ -66,11 +66,12 @@ async fn keep(
         return Ok((StatusCode::OK, Json(record)));
     }
     let expected = Store::key_bytes();
-    if let Some(found) = announced(headers).filter(|&announced| announced != expected) {
-        let kind = if found > expected { Kind::Length } else { Kind::Malformed };
-        return Err(
-            kind.because(format!("{found} bytes announced, expected {expected}, the length of an evaluation key"))
-        );
+    if let Some(found) = announced(headers).filter(|announced| !expected.contains(announced)) {
+        let [plain, samples] = expected;
+        let kind = if found > samples { Kind::Length } else { Kind::Malformed };
+        return Err(kind.because(format!(
+            "{found} bytes announced, expected {plain}, the length of an evaluation key, or {samples}, of one for encrypted samples"
+        )));
     }
     let Ok(_upload) = app.uploads.try_acquire() else {
         let busy = Kind::TooMany.because("other keys are being uploaded; send yours again in a while");
