@@ -12,6 +12,7 @@ use crate::LearnError;
 use crate::clusters::kmeans::ClusterSettings;
 use crate::heads::last_stage::LastStageSettings;
 use crate::heads::routing::RouterSettings;
+use crate::raw::RawSettings;
 use crate::run::descent::Descent;
 use crate::run::device::DeviceChoice;
 use crate::sound::embedding::EmbeddingSettings;
@@ -93,6 +94,9 @@ pub struct TrainConfig {
     pub tracks: LastStageSettings,
     /// The unknown threshold.
     pub unknown: UnknownSettings,
+    /// Of sound: how encrypted samples are heard; none for a model that hears none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<RawSettings>,
 }
 
 impl Default for TrainConfig {
@@ -138,6 +142,7 @@ impl TrainConfig {
             router: RouterSettings { hidden: vec![hidden], most_steps, ..router },
             tracks: LastStageSettings { descent: track_descent, ..tracks },
             unknown: UnknownSettings { clips: held_out, ..unknown },
+            raw: None,
         }
     }
 

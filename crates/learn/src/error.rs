@@ -20,6 +20,17 @@ pub enum LearnError {
         /// What it may hold.
         expected: String,
     },
+    /// A track whose sound cannot be read.
+    #[error("track {track}: {reason}; expected a file that is as it was when the index was made")]
+    Unread {
+        /// Its id.
+        track: u32,
+        /// Why.
+        reason: String,
+    },
+    /// Constants of raw sound that do not fit.
+    #[error(transparent)]
+    Raw(#[from] sordino_model::raw::RawError),
     /// Not enough to learn from.
     #[error("training needs at least {expected} {what}, found {found}")]
     TooFew {

@@ -7,6 +7,7 @@ pub mod examples;
 pub mod heads;
 mod math;
 mod model;
+pub mod raw;
 pub mod run;
 pub mod sound;
 mod space;

@@ -7,10 +7,11 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use sordino_corpus::{MelTable, Part};
+use sordino_corpus::{IndexOptions, MelTable, Part};
 use sordino_fhe::decision::{Options, Plan};
 use sordino_fhe::params;
 use sordino_lab::Disturbances;
+use sordino_learn::raw::{Hearing, RawModel, RawSettings, train_raw};
 use sordino_learn::run::Stopwatch;
 use sordino_learn::unknown::{Cut, Threshold, UnknownSettings};
 use sordino_learn::{Effort, FloatModel, Merged, Step, TrainConfig, merge_parts, train_part};
@@ -71,6 +72,9 @@ pub(crate) struct SettingArgs {
     /// package saves one with `Network.save`.
     #[arg(long, value_name = "FILE")]
     network: Option<PathBuf>,
+    /// Also learn to hear encrypted samples, for the protocol raw, in which a client needs no model. For libraries of some hundred tracks.
+    #[arg(long)]
+    raw: bool,
     /// Seed of everything random in training.
     #[arg(long, value_name = "SEED")]
     train_seed: Option<u64>,
@@ -95,6 +99,9 @@ impl SettingArgs {
             config.public_routing = true;
             config.router.learned = false;
         }
+        if self.raw {
+            config.raw.get_or_insert_default();
+        }
         config.spill = self.spill.unwrap_or(config.spill);
         config.passage_hop = self.passage_hop.unwrap_or(config.passage_hop);
         config.seed = self.train_seed.unwrap_or(config.seed);
@@ -118,7 +125,8 @@ fn parse_clusters(text: &str) -> anyhow::Result<Vec<usize>> {
 #[derive(Args)]
 #[command(after_help = "Examples:\n  sordino train --index runs/index --out models/mine\n  \
     sordino train --index runs/fma --out models/fma --noise esc50/ --ir rooms/ --clusters 158 --spill 2\n  \
-    sordino train --index runs/fma --out models/fma --network mine.safetensors\n\n\
+    sordino train --index runs/fma --out models/fma --network mine.safetensors\n  \
+    sordino train --index runs/index --out models/mine --raw\n\n\
     On several machines, or with less memory: three times, all parts and then a merge, with the same options\n  \
     sordino train --index runs/fma --out models/fma --parts runs/parts --part 1/8\n  \
     sordino train --index runs/fma --out models/fma --parts runs/parts --merge")]
@@ -181,8 +189,21 @@ struct Outcome {
     /// The same two where the server decides.
     decided_known_lost: f32,
     decided_unknown_accepted: f32,
+    /// The same two where the server hears encrypted samples, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_known_lost: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_unknown_accepted: Option<f32>,
     /// Ids of tracks that are copies, by their sound, each with the first track of that sound.
     copies: Vec<(u32, u32)>,
+}
+
+/// What a model was learned from, and since when.
+struct Ground<'a> {
+    table: &'a MelTable,
+    training: &'a Disturbances,
+    config: &'a TrainConfig,
+    start: Instant,
 }
 
 impl Train {
@@ -204,7 +225,7 @@ impl Train {
         let table = self.library.table()?;
         let (training, _) = self.disturbances.load(table.spec().sample_rate)?;
         let (model, phases) = train(&table, &training, &config, self.checkpoints.as_deref())?;
-        self.finish(&model, phases, &table, &config, start, json)
+        self.finish(&model, phases, Ground { table: &table, training: &training, config: &config, start }, json)
     }
 
     /// Takes a step of a part.
@@ -238,7 +259,10 @@ impl Train {
                 between.take(merged, None)?;
                 stepped(json, merged, None, start, format!("the step \"{next}\" of every part"))
             }
-            Merged::Model(model) => self.finish(&model, phases(&stopwatch), &table, config, start, json),
+            Merged::Model(model) => {
+                let ground = Ground { table: &table, training: &training, config, start };
+                self.finish(&model, phases(&stopwatch), ground, json)
+            }
             other => anyhow::bail!("{other:?}, expected the next step or a model"),
         }
     }
@@ -247,16 +271,21 @@ impl Train {
     fn finish(
         &self,
         model: &FloatModel,
-        phases: Vec<(String, f64)>,
-        table: &MelTable,
-        config: &TrainConfig,
-        start: Instant,
+        mut phases: Vec<(String, f64)>,
+        ground: Ground<'_>,
         json: bool,
     ) -> anyhow::Result<()> {
+        let Ground { table, training, config, start } = ground;
         promise(&model.threshold, &config.unknown)?;
         let test = model.threshold.of_client();
         let source = self.library.describe();
-        let (client, server) = export(model, table, &self.out, &source, toml::to_string_pretty(config)?)?;
+        let began = Instant::now();
+        let raw = config.raw.as_ref().map(|settings| hear(model, table, training, config, settings)).transpose()?;
+        if raw.is_some() {
+            phases.push(("raw sound".into(), began.elapsed().as_secs_f64()));
+        }
+        let raw_test = raw.as_ref().map(|raw| raw.test);
+        let (client, server) = export(model, raw, table, &self.out, &source, toml::to_string_pretty(config)?)?;
         let id = |label: u32| table.track(label as usize).id;
         let outcome = Outcome {
             model: self.out.clone(),
@@ -268,6 +297,8 @@ impl Train {
             unknown_accepted: test.accepted,
             decided_known_lost: model.threshold.score.lost,
             decided_unknown_accepted: model.threshold.score.accepted,
+            raw_known_lost: raw_test.as_ref().map(|test| test.lost),
+            raw_unknown_accepted: raw_test.as_ref().map(|test| test.accepted),
             copies: model.songs.copies().map(|(copy, first)| (id(copy), id(first))).collect(),
         };
         report::print(json, &outcome, |o| {
@@ -276,6 +307,10 @@ impl Train {
                 o.phases.iter().map(|(phase, seconds)| format!("{phase} {seconds:.1} s")).collect();
             say!("{}", phases.join(", "));
             say!("unknown test on held-out clips: {}", tests(&model.threshold));
+            if let (Some(lost), Some(accepted)) = (o.raw_known_lost, o.raw_unknown_accepted) {
+                let (lost, accepted) = (100.0 * lost, 100.0 * accepted);
+                say!("of encrypted samples {lost:.1} % of known ones lost and {accepted:.1} % of strangers accepted");
+            }
             if let Some((copy, first)) = o.copies.first() {
                 say!(
                     "{} tracks are copies by their sound, such as track {copy} of track {first}: a copy is no stranger to the \
@@ -298,6 +333,20 @@ pub(crate) fn train(
     let stopwatch = Stopwatch::new(&bars);
     let model = sordino_learn::train(table, &training.noise, &training.impulses, config, checkpoints, &stopwatch)?;
     Ok((model, phases(&stopwatch)))
+}
+
+/// Learns to hear encrypted samples, with progress bars.
+fn hear(
+    model: &FloatModel,
+    table: &MelTable,
+    training: &Disturbances,
+    config: &TrainConfig,
+    settings: &RawSettings,
+) -> anyhow::Result<RawModel> {
+    let sound = IndexOptions::for_spec(table.spec()).sound;
+    let banks = (&training.noise, &training.impulses);
+    let hearing = Hearing { table, sound: &sound, banks, config, songs: &model.songs };
+    Ok(train_raw(hearing, settings, &report::bars())?)
 }
 
 /// Seconds of every phase.
@@ -364,13 +413,17 @@ pub(super) fn promise(found: &Threshold, asked: &UnknownSettings) -> anyhow::Res
 /// Rounds a trained model to integers and writes both halves to `out`, with the settings as TOML where there are any.
 pub(crate) fn export(
     model: &FloatModel,
+    raw: Option<RawModel>,
     table: &MelTable,
     out: &Path,
     source: &str,
     settings: String,
 ) -> anyhow::Result<(ClientModel, ServerModel)> {
     let name = out.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned());
-    let (client, server) = model.halves(&name, sordino_learn::sound::labels(table))?;
+    let (mut client, mut server) = model.halves(&name, sordino_learn::sound::labels(table))?;
+    if let Some(raw) = raw {
+        (client, server) = raw.join(client, server)?;
+    }
     let card = Card {
         source: source.into(),
         unknown: format!("on held-out disturbed clips {}", tests(&model.threshold)),

@@ -185,7 +185,7 @@ where
 }
 
 /// Where known and unknown values part as `settings` ask for.
-fn cut(mut known: Vec<i64>, mut unknown: Vec<i64>, settings: &UnknownSettings) -> Cut {
+pub(crate) fn cut(mut known: Vec<i64>, mut unknown: Vec<i64>, settings: &UnknownSettings) -> Cut {
     // A share like 0.02 is a little less than it says in binary; what is meant is what is written.
     let count = |share: f32, of: usize| (f64::from(share) * of as f64 * (1.0 + 1e-6)).floor() as usize;
     known.sort_unstable();
