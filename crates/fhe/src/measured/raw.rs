@@ -239,7 +239,7 @@ fn an_encrypted_sound_is_named_as_a_clear_one() {
     let report = plan.cost(hierarchy.shape()).unwrap();
     for (i, samples) in sounds.iter().enumerate().step_by(4) {
         assert_eq!(clear(&hierarchy, samples, 0), Some(i));
-        let leads = plan.leads(&hierarchy, samples, |row| Some(row)).unwrap();
+        let leads = plan.leads(&hierarchy, samples, Some).unwrap();
         assert!(leads.lead > 0.0 && leads.threshold > 0.0 && leads.spread <= 1.0, "{leads:?}");
         let query = client.query(samples, 0).unwrap();
         let (reply, work) = server.answer_and_measure(&REAL.server, &query).unwrap();
