@@ -35,7 +35,7 @@ pub(crate) fn measure(arguments: &[String]) -> Result<Vec<String>, Failure> {
     let number = |i: usize, default| arguments.get(i).map_or(Ok(default), |a| a.parse::<usize>());
     let (queries, bands, count) = (number(0, 3)?, number(1, 64)?, number(2, 298)?);
     let (cells, directions) = (number(3, RawSpec::default().cells)?, number(4, 96)?);
-    let spec = RawSpec { bands, cells, emphasis: 0.0, ..RawSpec::default() };
+    let spec = RawSpec { bands, cells, ..RawSpec::default() };
     let hierarchy = model(&spec, count, directions)?;
     let plan = Plan::new(&STANDARD, &hierarchy)?;
     let secret = Arc::new(SecretKey::generate(&STANDARD));

@@ -7,7 +7,7 @@ from typing import Literal, final
 import numpy as np
 import numpy.typing as npt
 
-_Protocol = Literal["flat", "routed", "decided", "picked", "picked-decided"]
+_Protocol = Literal["flat", "routed", "decided", "picked", "picked-decided", "raw"]
 _Resolution = Literal["standard", "fine", "finest"]
 _Effort = Literal["quick", "standard", "thorough"]
 
@@ -29,7 +29,8 @@ class SecretKey:
 class EvaluationKey:
     """What a server needs to decide under encryption, made in a second or two and sent once. It is public."""
 
-    def __new__(cls, secret: SecretKey) -> EvaluationKey: ...
+    def __new__(cls, secret: SecretKey, *, samples: bool = False) -> EvaluationKey:
+        """With ``samples`` it is one for ``raw`` as well, and twice as large."""
     @staticmethod
     def from_bytes(data: bytes) -> EvaluationKey: ...
     def to_bytes(self) -> bytes: ...
@@ -105,7 +106,7 @@ class RemoteClient:
     ) -> RemoteClient:
         """A client of the model of the name ``model``, or the only one, at ``http://127.0.0.1:7664`` or ``https://music.example.org``.
 
-        ``decided`` and ``picked-decided`` need ``evaluation_key``, one of ``key``, and a ``token`` of 16 characters or more under which the server keeps it.
+        ``decided``, ``picked-decided`` and ``raw`` need ``evaluation_key``, one of ``key`` (for ``raw`` with ``samples``), and a ``token`` of 16 characters or more under which the server keeps it.
         ``certificates`` is a PEM file to trust instead of the usual ones; ``plain_http`` allows ``http`` to another machine.
         """
     @staticmethod
@@ -157,8 +158,10 @@ class Model:
     @property
     def query_seconds(self) -> float:
         """Seconds of sound that a query has."""
-    def features(self, samples: npt.ArrayLike, *, start: float | None = None) -> npt.NDArray[np.float32]:
-        """The features of mono samples at ``sample_rate``, shape (width,), from ``start`` seconds on, or from the middle."""
+    def features(
+        self, samples: npt.ArrayLike, *, start: float | None = None, protocol: _Protocol = "flat"
+    ) -> npt.NDArray[np.float32]:
+        """The features of mono samples at ``sample_rate``, shape (width,), from ``start`` seconds on, or from the middle; for ``raw`` the sound that is sent."""
     @property
     def clusters(self) -> int:
         """Choices of the first stage; 1 in a flat model."""

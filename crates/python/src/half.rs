@@ -4,7 +4,7 @@ use ndarray::Array1;
 use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArrayLike1};
 use pyo3::prelude::*;
 use sordino_front::Crop;
-use sordino_model::ClientModel;
+use sordino_model::{ClientModel, Protocol};
 
 use crate::error::raised;
 
@@ -17,15 +17,16 @@ pub(crate) fn labels(half: &ClientModel) -> Vec<Label<'_>> {
     labels.map(|l| (l.artist.as_str(), l.title.as_str(), l.album.as_str(), l.licence.as_str())).collect()
 }
 
-/// The features of mono samples, shape `(width,)`, from `start` seconds on, or from the middle.
+/// What a client of `protocol` starts from: the features of mono samples, shape `(width,)`, from `start` seconds on, or from the middle; in `raw` the sound itself.
 pub(crate) fn features<'py>(
     py: Python<'py>,
     half: &ClientModel,
+    protocol: Protocol,
     samples: &PyArrayLike1<'py, f32, AllowTypeChange>,
     start: Option<f32>,
 ) -> PyResult<Bound<'py, PyArray1<f32>>> {
     let samples = samples.as_array().to_vec();
     let crop = start.map_or(Crop::Middle, Crop::At);
-    let features = py.detach(|| half.front().features_at(&samples, crop)).map_err(raised)?;
+    let features = py.detach(|| half.heard(protocol, &samples, crop)).map_err(raised)?;
     Ok(Array1::from(features).into_pyarray(py))
 }

@@ -42,10 +42,14 @@ pub(crate) struct EvaluationKey(pub(crate) sordino_fhe::EvaluationKey);
 
 #[pymethods]
 impl EvaluationKey {
-    /// Makes one for a secret key, in a second or two.
+    /// Makes one for a secret key, in a second or two; with ``samples`` one for ``raw`` as well, twice as large.
     #[new]
-    fn new(py: Python<'_>, secret: &SecretKey) -> Self {
-        Self(py.detach(|| sordino_fhe::EvaluationKey::generate(&secret.0, |_| ())))
+    #[pyo3(signature = (secret, *, samples = false))]
+    fn new(py: Python<'_>, secret: &SecretKey, samples: bool) -> Self {
+        Self(py.detach(|| match samples {
+            true => sordino_fhe::EvaluationKey::generate_for_samples(&secret.0, |_| ()),
+            false => sordino_fhe::EvaluationKey::generate(&secret.0, |_| ()),
+        }))
     }
 
     /// Reads what :meth:`to_bytes` wrote.

@@ -96,15 +96,17 @@ impl Model {
         Ok(self.client.front().spec().map_err(raised)?.query_seconds)
     }
 
-    /// The features of mono samples at :attr:`sample_rate`, shape ``(width,)``, from ``start`` seconds on, or from the middle.
-    #[pyo3(signature = (samples, *, start = None))]
+    /// The features of mono samples at :attr:`sample_rate`, shape ``(width,)``, from ``start`` seconds on, or from the middle; for ``raw`` the sound that is sent.
+    #[pyo3(signature = (samples, *, start = None, protocol = "flat"))]
     fn features<'py>(
         &self,
         py: Python<'py>,
         samples: PyArrayLike1<'py, f32, AllowTypeChange>,
         start: Option<f32>,
+        protocol: &str,
     ) -> PyResult<Bound<'py, PyArray1<f32>>> {
-        half::features(py, &self.client, &samples, start)
+        let protocol = self::protocol(protocol, 1, 1, "standard")?;
+        half::features(py, &self.client, protocol, &samples, start)
     }
 
     /// Choices of the first stage; 1 in a flat model.

@@ -102,7 +102,7 @@ impl RemoteClient {
         Ok(self.0.model().front().spec().map_err(raised)?.query_seconds)
     }
 
-    /// The features of mono samples at :attr:`sample_rate`, shape ``(width,)``, from ``start`` seconds on, or from the middle.
+    /// The features of mono samples at :attr:`sample_rate`, shape ``(width,)``, from ``start`` seconds on, or from the middle; in ``raw`` the sound that is sent.
     #[pyo3(signature = (samples, *, start = None))]
     fn features<'py>(
         &self,
@@ -110,6 +110,6 @@ impl RemoteClient {
         samples: PyArrayLike1<'py, f32, AllowTypeChange>,
         start: Option<f32>,
     ) -> PyResult<Bound<'py, PyArray1<f32>>> {
-        half::features(py, self.0.model(), &samples, start)
+        half::features(py, self.0.model(), self.0.protocol(), &samples, start)
     }
 }

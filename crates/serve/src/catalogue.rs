@@ -13,7 +13,7 @@ use serde::Serialize;
 use sordino_fhe::EvaluationKey;
 use sordino_fhe::params::STANDARD;
 use sordino_model::cost::{Timings, WeightForm};
-use sordino_model::{ClientModel, Decider, ModelHash, Pair, Protocol, load_held_out, load_pair};
+use sordino_model::{ClientHierarchy, ClientModel, Decider, ModelHash, Pair, Protocol, load_held_out, load_pair};
 use sordino_service::{Machine, Server, Wish, alternatives, choices};
 use thiserror::Error;
 use utoipa::ToSchema;
@@ -72,6 +72,36 @@ pub(crate) struct Half {
     pub(crate) bytes: usize,
 }
 
+/// What a client that has no half of the model needs to name what it was told: the rows of the part that hears encrypted samples, in their order.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Rows {
+    rows: Vec<NamedRow>,
+}
+
+/// A row: a passage of a track.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct NamedRow {
+    /// The track's id.
+    track_id: u32,
+    /// Its artist, or empty.
+    artist: String,
+    /// Its title.
+    title: String,
+    /// Where in the track the passage begins, where the model says.
+    from_seconds: Option<f64>,
+}
+
+impl Rows {
+    fn of(client: &ClientModel, raw: &ClientHierarchy) -> Self {
+        let named = |(row, &label): (usize, &u32)| {
+            let label = client.labels()[label as usize].clone();
+            let from_seconds = raw.start_at(row).map(|start| start.as_secs_f64());
+            NamedRow { track_id: label.track_id, artist: label.artist, title: label.title, from_seconds }
+        };
+        Self { rows: raw.slots().iter().enumerate().map(named).collect() }
+    }
+}
+
 /// A protocol with its costs.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Spoken {
@@ -118,6 +148,8 @@ pub(crate) struct Edition {
     /// The client half as one body, plain and compressed.
     pub(crate) half: Bytes,
     pub(crate) half_gzip: Bytes,
+    /// The names of the rows of the part that hears encrypted samples, as JSON, where there is one.
+    pub(crate) rows: Option<Bytes>,
     pub(crate) offers: BTreeMap<&'static str, Arc<Offer>>,
     /// What the folder looked like when it was read.
     mark: ModelHash,
@@ -300,7 +332,9 @@ impl Edition {
             sample_rate: spec.map(|spec| spec.sample_rate),
             protocols,
         };
-        Ok(Self { description, half_gzip: gzip(&half), half, offers, mark })
+        let rows = client.raw().map(|raw| Rows::of(&client, raw));
+        let rows = rows.map(|rows| serde_json::to_vec(&rows)).transpose().map_err(|error| refuse(error.into()))?;
+        Ok(Self { description, half_gzip: gzip(&half), half, rows: rows.map(Bytes::from), offers, mark })
     }
 }
 

@@ -22,10 +22,9 @@ pub struct RawSettings {
 }
 
 impl Default for RawSettings {
-    /// 64 bands: the most that is affordable (`experiments/raw-audio`).
+    /// The usual front, and a threshold that refuses nine in ten strangers and more.
     fn default() -> Self {
-        let spec = RawSpec { bands: 64, emphasis: 0.0, ..RawSpec::default() };
-        Self { spec, directions: 96, table_noise: 0.003, accepted: 0.03, lost: 0.25 }
+        Self { spec: RawSpec::default(), directions: 96, table_noise: 0.003, accepted: 0.03, lost: 0.25 }
     }
 }
 

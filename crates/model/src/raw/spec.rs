@@ -11,7 +11,7 @@ const POINTS: usize = 4_096;
 
 /// What both sides of the raw protocol must agree on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct RawSpec {
     /// Samples a second.
     pub sample_rate: u32,
@@ -58,17 +58,17 @@ pub struct RawError {
 }
 
 impl Default for RawSpec {
-    /// Ten seconds in cells of half a second, 32 bands.
+    /// Ten seconds in cells of half a second, 64 bands: what is affordable and names best (`experiments/raw-audio`).
     fn default() -> Self {
         Self {
             sample_rate: 8_000,
-            emphasis: 0.9,
+            emphasis: 0.0,
             cell: 3_840,
             cells: 20,
             sample_max: 31,
             clip: 4.0,
             taps: 256,
-            bands: 32,
+            bands: 64,
             min_hz: 60.0,
             max_hz: 4_000.0,
             product_log2: 30,

@@ -12,7 +12,7 @@ use sordino_model::{Card, ClientError, ClientHierarchy, ClientModel, Pair, Proto
 use crate::sample;
 
 fn spec() -> RawSpec {
-    RawSpec { cells: 4, lags: vec![1], ..RawSpec::default() }
+    RawSpec { cells: 4, bands: 32, emphasis: 0.9, lags: vec![1], ..RawSpec::default() }
 }
 
 fn front() -> RawFront {

@@ -62,6 +62,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(models::list))
         .routes(routes!(models::one))
         .routes(routes!(models::client))
+        .routes(routes!(models::rows))
         .routes(routes!(models::hello))
         .routes(routes!(queries::ask))
         .routes(routes!(keys::list, keys::forget_all))

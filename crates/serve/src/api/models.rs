@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Raw;
 use super::bytes::Fixed;
-use crate::catalogue::{Description, Edition, Offer};
+use crate::catalogue::{Description, Edition, Offer, Rows};
 use crate::problem::{Kind, OfHalves, OfModels, Problem};
 use crate::state::{App, State as Shared};
 
@@ -89,13 +89,39 @@ pub(super) async fn client(
     Ok(fixed.response(&headers))
 }
 
+/// The names of the rows of the part that hears encrypted samples, in their order. A client of `raw` without a half of the model tells by them what it was told.
+/// All of them are sent, whatever it was.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{model}/rows",
+    params(("model" = String, Path, description = "Its name")),
+    responses(
+        (status = OK, description = "The rows", body = Rows),
+        (status = PARTIAL_CONTENT, description = "A range of them", body = Raw, content_type = "application/json"),
+        (status = NOT_MODIFIED, description = "They are those whose ETag was sent"),
+        (status = RANGE_NOT_SATISFIABLE, description = "The range lies beyond their end"),
+        OfModels
+    )
+)]
+pub(super) async fn rows(
+    State(app): State<App>,
+    Path(model): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let edition = current(&app, &model)?;
+    let none = || Kind::NotFound.because("the model hears no encrypted samples, so it has no rows for them");
+    let plain = edition.rows.clone().ok_or_else(none)?;
+    let tag = edition.description.client.hash.clone();
+    Ok(Fixed { media_type: "application/json", tag, plain, gzip: None, for_ever: false }.response(&headers))
+}
+
 /// What a client needs to know before it asks: the hello message, with protocol, model and plan.
 #[utoipa::path(
     get,
     path = "/v1/models/{model}/protocols/{protocol}/hello",
     params(
         ("model" = String, Path, description = "The model's name"),
-        ("protocol" = String, Path, pattern = "^(flat|routed|decided|picked|picked-decided)$", description = "One of the protocols in the model's list")
+        ("protocol" = String, Path, pattern = "^(flat|routed|decided|picked|picked-decided|raw)$", description = "One of the protocols in the model's list")
     ),
     responses(
         (status = OK, description = "The message", body = Raw, content_type = "application/octet-stream"),

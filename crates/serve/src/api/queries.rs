@@ -30,7 +30,7 @@ use crate::store::LoadError;
     path = "/v1/models/{model}/protocols/{protocol}/queries",
     params(
         ("model" = String, Path, description = "The model's name"),
-        ("protocol" = String, Path, pattern = "^(flat|routed|decided|picked|picked-decided)$", description = "One of the protocols in the model's list")
+        ("protocol" = String, Path, pattern = "^(flat|routed|decided|picked|picked-decided|raw)$", description = "One of the protocols in the model's list")
     ),
     request_body(content = Raw, content_type = "application/octet-stream", description = "A query message"),
     responses(
