@@ -375,6 +375,11 @@ fn write(
             "{added} tracks were added since training: trained anew, the model would name more of them, and route more rightly"
         );
     }
+    if !library.hears_all() {
+        note!(
+            "the part that hears encrypted samples does not know the tracks that were added: in raw they are unknown songs until the model is trained anew"
+        );
+    }
     let source = match (added, removed) {
         (0, 0) => source.to_owned(),
         _ => format!("{source}{SINCE}{added} tracks added and {removed} taken out"),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sordino_front::{Front, VectorBound};
 use thiserror::Error;
 
+use crate::raw::RawInput;
 use crate::stage::{Hierarchy, Stage, StageError};
 use crate::{ClientError, ClientHierarchy, ClientModel, Label, Lead, ModelHash, ServerError, ServerModel};
 
@@ -155,8 +156,11 @@ impl Table {
 
     fn outline(&self, hierarchy: &Hierarchy) -> Result<ClientHierarchy, ClientError> {
         let rows = || self.groups.iter().flatten();
-        let slots = rows().map(|(label, _)| *label).collect();
-        let mut outline = ClientHierarchy::new(hierarchy.shape().clone(), self.heads.clone(), slots)?;
+        let (shape, slots) = (hierarchy.shape().clone(), rows().map(|(label, _)| *label).collect());
+        let mut outline = match hierarchy.raw() {
+            Some(raw) => ClientHierarchy::hearing(shape, raw.front().spec().clone(), slots)?,
+            None => ClientHierarchy::new(shape, self.heads.clone(), slots)?,
+        };
         if self.tells_starts {
             outline = outline.with_starts(rows().map(|(_, row)| row.start).collect())?;
         }
@@ -210,6 +214,8 @@ pub struct Library {
     labels: Vec<Label>,
     hierarchy: Table,
     flat: Option<Table>,
+    /// What hears encrypted samples. It has rows of the tracks that it was trained on, and of none that came later.
+    raw: Option<(Table, RawInput)>,
 }
 
 impl Library {
@@ -223,7 +229,10 @@ impl Library {
     pub fn of(client: &ClientModel, server: &ServerModel) -> Result<Self, ClientError> {
         client.check_server(server)?;
         let flat = server.own_flat().zip(client.own_flat()).map(|(flat, outline)| Table::of(flat, outline));
+        let raw = server.raw().zip(client.raw());
+        let raw = raw.and_then(|(raw, outline)| Some((Table::of(raw, outline), raw.raw()?.clone())));
         Ok(Self {
+            raw,
             name: client.name().into(),
             front: client.front().clone(),
             labels: client.labels().to_vec(),
@@ -270,9 +279,11 @@ impl Library {
         }
         let kept = (0..self.labels.len()).filter(|place| !gone.contains(place));
         let numbers = kept.enumerate().map(|(new, old)| (old as u32, new as u32)).collect();
-        for table in [Some(&mut self.hierarchy), self.flat.as_mut()].into_iter().flatten() {
+        let raw = self.raw.as_mut().map(|(table, _)| table);
+        for table in [Some(&mut self.hierarchy), self.flat.as_mut(), raw].into_iter().flatten() {
             table.renumber(&numbers);
         }
+        self.raw = self.raw.take().filter(|(table, _)| table.most() > 0);
         let mut place = 0..;
         self.labels.retain(|_| place.next().is_some_and(|place| !gone.contains(&place)));
         Ok(())
@@ -347,7 +358,18 @@ impl Library {
         let server = ServerModel::new(&self.name, ModelHash::of_input(&self.front), hierarchy, flat)?;
         let (front, labels) = (self.front.clone(), self.labels.clone());
         let client = ClientModel::new(&self.name, front, outline, flat_outline, labels, server.hash())?;
-        Ok((client, server))
+        let Some((table, input)) = &self.raw else { return Ok((client, server)) };
+        let raw = table.hierarchy()?.hearing(input.clone())?;
+        let outline = table.outline(&raw)?;
+        let server = server.with_raw(raw)?;
+        Ok((client.with_raw(outline)?.of_server(server.hash()), server))
+    }
+
+    /// Whether encrypted samples of every track are heard, where any are.
+    pub fn hears_all(&self) -> bool {
+        let Some((table, _)) = &self.raw else { return true };
+        let heard: BTreeSet<u32> = table.groups.iter().flatten().map(|(label, _)| *label).collect();
+        heard.len() == self.labels.len()
     }
 }
 

@@ -7,7 +7,9 @@ use sordino_model::circuit::{Circuit, Clear, ClearValue, Input, Range, RangeValu
 use sordino_model::files::{Bundle, FileError, load_pair};
 use sordino_model::raw::{Length, RawFront, RawInput, RawSpec};
 use sordino_model::stage::{Hierarchy, Stage, StageError};
-use sordino_model::{Card, ClientError, ClientHierarchy, ClientModel, Pair, Protocol, ServerError, ServerModel, save};
+use sordino_model::{
+    Card, ClientError, ClientHierarchy, ClientModel, Library, Pair, Protocol, ServerError, ServerModel, save,
+};
 
 use crate::sample;
 
@@ -183,7 +185,7 @@ fn small() -> RawSpec {
 
 /// A sample model that also hears samples.
 fn pair() -> (ClientModel, ServerModel) {
-    let (client, server) = sample::model(3, &[4, 3]);
+    let (client, server) = sample::model(3, &[6, 6]);
     let front = RawFront::mel(small(), &[1.0; 6]).unwrap();
     let hierarchy = hearing(front, client.labels().len(), 100);
     let slots = (0..client.labels().len() as u32).rev().collect();
@@ -213,7 +215,7 @@ fn both_halves_hear_what_files_keep() {
     assert_eq!(found.best().map(|best| best.label), row.map(|row| labels - 1 - row));
     assert_eq!(found.known, row.is_some());
 
-    let (plain, alone) = sample::model(3, &[4, 3]);
+    let (plain, alone) = sample::model(3, &[6, 6]);
     assert_eq!(plain.speaks(Protocol::Raw), Err(ClientError::NotRaw));
     assert!(client.speaks(Protocol::Raw).is_ok());
     assert!(Pair::new(&plain.of_server(server.hash()), &server).unwrap_err().to_string().contains("raw sound"));
@@ -221,6 +223,24 @@ fn both_halves_hear_what_files_keep() {
     let stages = server.hierarchy().clone();
     let raw = server.raw().unwrap().raw().unwrap().clone();
     assert!(matches!(stages.hearing(raw), Err(StageError::Raw { .. })));
+}
+
+#[test]
+fn a_library_that_changes_is_heard_on() {
+    let (client, server) = pair();
+    let mut library = Library::of(&client, &server).unwrap();
+    assert_eq!(library.halves().unwrap(), (client.clone(), server.clone()));
+    // Rows name labels backwards.
+    let gone = client.labels()[1].track_id;
+    library.remove(&[gone].into()).unwrap();
+    assert!(library.hears_all());
+    let (client, server) = library.halves().unwrap();
+    let (raw, outline) = (server.raw().unwrap(), client.raw().unwrap());
+    let rows: Vec<u32> = outline.slots().iter().map(|&label| client.labels()[label as usize].track_id).collect();
+    assert_eq!((raw.last().count(0), rows.contains(&gone)), (client.labels().len(), false));
+    assert!(rows.is_sorted_by(|a, b| a > b));
+    library.add(sample::label(77), &[], None).unwrap();
+    assert!(!library.hears_all());
 }
 
 #[test]
