@@ -141,7 +141,10 @@ function askToken(again) {
 }
 
 // The choice.
-function offer(models) {
+function offer(served) {
+  // What a page fetches once spares nothing in raw, and its key is twice as large.
+  const spoken = (model) => ({ ...model, protocols: model.protocols.filter(({ name }) => name !== 'raw') });
+  const models = served.map(spoken).filter(({ protocols }) => protocols.length > 0);
   state.models = models;
   const names = models.map(({ name }) => name);
   at('model').replaceChildren(...names.map((name) => new Option(name, name)));
