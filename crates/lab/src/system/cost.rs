@@ -35,6 +35,7 @@ fn decisions(server: &ServerModel, protocol: Protocol) -> Option<(usize, usize)>
     let hierarchy = server.stages_for(protocol);
     let (probes, resolution) = (protocol.probes().max(1), Resolution::Standard);
     let decided = match protocol.routing() {
+        _ if protocol == Protocol::Raw => protocol,
         Routing::Public => Protocol::PickedDecided { probes, answers: 1, resolution },
         _ => Protocol::Decided { probes, answers: 1, resolution },
     };

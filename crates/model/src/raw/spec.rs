@@ -72,7 +72,7 @@ impl Default for RawSpec {
             min_hz: 60.0,
             max_hz: 4_000.0,
             product_log2: 30,
-            headroom_db: 12.0,
+            headroom_db: 18.0,
             bend_db: 12.0,
             level_bits: 5,
             lags: vec![1, 4],
