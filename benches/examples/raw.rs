@@ -21,7 +21,7 @@ use sordino_model::raw::{Length, RawFront, RawInput, RawSpec};
 use sordino_model::stage::{Hierarchy, Stage};
 
 const HEADER: &str = "bands,rows,directions,threads,rotations,encrypt_s,read_s,spectrum_s,levels_s,differences_s,length_s,scores_s,play_s,index_s,\
-                      reply_s,server_s,predicted_s,bytes_up,bytes_down,evaluation_key_bytes,server_key_bytes";
+                      reply_s,server_s,predicted_s,predicted_64_threads_s,bytes_up,bytes_down,evaluation_key_bytes,server_key_bytes";
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -42,7 +42,8 @@ pub(crate) fn measure(arguments: &[String]) -> Result<Vec<String>, Failure> {
     let key = EvaluationKey::generate_for_samples(&secret, |_| {}).expand();
     let timings = calibrate_with(&key, 3)?;
     let threads = rayon::current_num_threads();
-    let predicted = plan.predict(hierarchy.shape(), &timings, threads)?.as_secs_f64();
+    let predict = |threads| plan.predict(hierarchy.shape(), &timings, threads).map(|time| time.as_secs_f64());
+    let (predicted, predicted_64) = (predict(threads)?, predict(64)?);
     let hash = ModelHash([7; 32]);
     let server = Server::new(hash, &hierarchy, plan.clone())?;
     let mut client = Client::new(ClientKey::registered(secret, key.id()), plan, hash, hierarchy.shape())?;
@@ -57,7 +58,7 @@ pub(crate) fn measure(arguments: &[String]) -> Result<Vec<String>, Failure> {
         client.answer(&reply)?;
         let steps = work.steps().map(|(_, time)| format!("{:.3}", time.as_secs_f64()));
         out.push(format!(
-            "{bands},{count},{directions},{threads},{},{encrypt:.3},{},{:.3},{predicted:.3},{},{},{},{}",
+            "{bands},{count},{directions},{threads},{},{encrypt:.3},{},{:.3},{predicted:.3},{predicted_64:.3},{},{},{},{}",
             work.decisions.rotations(),
             steps.join(","),
             work.total().as_secs_f64(),

@@ -1,6 +1,6 @@
 """How many clips are named from features that an encrypted front end can compute?
 
-    python accuracy.py MUSIC NOISE OUT [--draws 3]
+    python accuracy.py MUSIC NOISE OUT [--draws 3] [--settings NAME ...]
 
 MUSIC and NOISE are folders of sound, of which tracks of 25 seconds and more and noises of 4 are taken. The front is that of the crate `sordino-model`,
 module `raw`, on the same integers; what tables get wrong is drawn as a normal number. Learning is plain: standardise, whiten, project, one row a track.
@@ -84,6 +84,12 @@ SETTINGS = {
     "64 bands, no emphasis, two digits": replace(
         BASE, bands=64, emphasis=0.0, row_max=127, unit=45, output=TWO_DIGITS
     ),
+    **{
+        f"the same, {headroom} dB of headroom": replace(
+            BASE, bands=64, emphasis=0.0, row_max=127, unit=45, output=TWO_DIGITS, headroom_db=headroom
+        )
+        for headroom in (15, 18, 21)
+    },
 }
 
 
@@ -243,6 +249,7 @@ def main():
     arguments.add_argument("noise")
     arguments.add_argument("out", type=Path)
     arguments.add_argument("--draws", type=int, default=3)
+    arguments.add_argument("--settings", nargs="*", default=list(SETTINGS), help="names of some of the settings")
     given = arguments.parse_args()
     tracks, noises = sounds_of(given.music, TRACK, TRACK), sounds_of(given.noise, 4 * RATE, NOISE)
     print(f"{len(tracks)} tracks, {len(noises)} noises", flush=True)
@@ -250,7 +257,7 @@ def main():
     with open(given.out / "rows.csv", "w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["setting", "rotations", "condition", "draw", "tracks", "queries", "top1", "spec"])
-        for name, spec in SETTINGS.items():
+        for name, spec in ((name, SETTINGS[name]) for name in given.settings):
             draws = [named(spec, tracks, noises, seed) for seed in range(given.draws)]
             for condition in CONDITIONS:
                 for draw, share in enumerate(draws):

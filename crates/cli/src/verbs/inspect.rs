@@ -138,7 +138,9 @@ impl Inspect {
         // Of a server half alone nobody can say whether clients have its routing layers.
         let client = load_client(&self.model).ok();
         let public = |protocol: &Protocol| client.as_ref().is_some_and(|client| client.speaks(*protocol).is_ok());
-        let asked = [Protocol::Flat, routed, decided].into_iter().chain(picked.into_iter().filter(public));
+        let asked = [Protocol::Flat, routed, decided]
+            .into_iter()
+            .chain(picked.into_iter().chain([Protocol::Raw]).filter(public));
         for protocol in asked.map(|protocol| self.decisions.of(protocol)) {
             match outcome(&server, protocol, calibration.as_ref()) {
                 Ok(outcome) => protocols.push(outcome),
@@ -177,7 +179,9 @@ fn fronts(
     calibration: Option<&Calibration>,
 ) -> anyhow::Result<Vec<Front>> {
     let (held_out, pair) = (held_out(folder), Pair::new(client, server)?);
-    let decides = |protocol: &Protocol| protocol.decider() == Decider::Server && client.speaks(*protocol).is_ok();
+    let decides = |protocol: &Protocol| {
+        protocol.decider() == Decider::Server && *protocol != Protocol::Raw && client.speaks(*protocol).is_ok()
+    };
     let protocols = Protocol::ALL.into_iter().filter(|protocol| !held_out.is_empty() && decides(protocol));
     let of = |protocol: Protocol| {
         let usual = protocol.suited(server.hierarchy().shape());
@@ -241,7 +245,7 @@ fn outcome(
         bytes_up: trips.iter().map(|t| t.bytes_up).sum(),
         bytes_down: trips.iter().map(|t| t.bytes_down).sum(),
         trips,
-        evaluation_key_bytes: decides.then(|| EvaluationKey::wire_bytes(&params::STANDARD)),
+        evaluation_key_bytes: EvaluationKey::bytes_for(protocol, &params::STANDARD),
         predicted: calibration.map(predict).transpose()?.unwrap_or_default(),
     })
 }

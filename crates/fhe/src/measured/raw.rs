@@ -11,6 +11,7 @@ use tfhe::core_crypto::prelude::*;
 use super::{Keys, REAL, Random, TORUS};
 use crate::bootstrap::evaluator::Evaluator;
 use crate::params::{INSECURE_N512, STANDARD};
+use crate::raw::leads::Reading;
 use crate::raw::machine::{RawMachine, RawValue};
 use crate::raw::samples::{BODY_BITS, plaintexts};
 use crate::raw::{Client, Plan, RawNoise, Server, difference_unit};
@@ -276,6 +277,49 @@ fn refusals(server: &Server, client: &mut Client, hierarchy: &Hierarchy, query: 
     assert!(matches!(Server::new(HASH, &other, plan), Err(FheError::Plan { .. })));
     let plain = Hierarchy::new(hierarchy.stages().to_vec()).unwrap();
     assert!(matches!(Plan::new(&STANDARD, &plain), Err(FheError::Plan { .. })));
+}
+
+#[test]
+fn what_tables_misread_is_as_the_leads_say() {
+    let (spec, front, noise) = (spec(), front(spec()), RawNoise::new(&STANDARD));
+    let mut random = REAL.random(21);
+    let samples = spec.samples(&sound(&spec, &mut random)).unwrap();
+    let reading = Reading::new(&front, &samples, &noise);
+    let weights: Vec<f64> = (0..spec.width()).map(|_| (20.0 * random.unit()).round()).collect();
+    let (shift, variance) = reading.of(&weights);
+    // Energies with as much noise again and again, through the clear front; and each difference misread by itself.
+    let energy = f64::from(spec.product_log2).exp2() / TORUS;
+    let step = noise.difference().sqrt() / (2 * difference_unit(&spec)) as f64;
+    let mut normal = || (0..12).map(|_| random.unit()).sum::<f64>() / 2.0;
+    let clear = front.energies(&samples);
+    let score = |features: &[f64]| -> f64 { weights.iter().zip(features).map(|(w, x)| w * x).sum() };
+    let whole = |features: Vec<i32>| -> Vec<f64> { features.into_iter().map(f64::from).collect() };
+    let expected = score(&whole(front.features(&samples)));
+    let found: Vec<f64> = (0..2_000)
+        .map(|_| {
+            let noisy = clear.iter().enumerate().map(|(i, energy_of)| {
+                energy_of + (noise.level(&front, i % spec.bands).sqrt() * energy * normal()) as i64
+            });
+            let levels = front.levels_of(&noisy.collect::<Vec<i64>>());
+            let mut features: Vec<f64> = front.over_cells(&levels).into_iter().map(f64::from).collect();
+            for &lag in &spec.lags {
+                // A distance that is misread around nothing is still one.
+                let differences = (0..(spec.cells - lag) * spec.bands).map(|d| {
+                    let distance = f64::from(levels[d + lag * spec.bands] - levels[d]) / 2.0;
+                    (distance + step * normal()).abs().round()
+                });
+                let differences: Vec<f64> = differences.collect();
+                features.extend((0..spec.bands).map(|b| differences.iter().skip(b).step_by(spec.bands).sum::<f64>()));
+            }
+            score(&features) - expected
+        })
+        .collect();
+    let mean = found.iter().sum::<f64>() / found.len() as f64;
+    let scatter = found.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / found.len() as f64;
+    // The variance is one of a linear map, and bounds what rounding adds; a quarter more or less of it is no matter to a margin.
+    let ratio = scatter / variance;
+    assert!((0.6..1.3).contains(&ratio), "{scatter}, {variance}");
+    assert!((mean - shift).abs() < 0.5 * scatter.sqrt(), "{mean}, {shift}, of a deviation of {}", scatter.sqrt());
 }
 
 #[test]

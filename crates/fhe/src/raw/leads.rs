@@ -95,7 +95,7 @@ impl Plan {
 }
 
 /// What may be read of a query's energies: of every level and every difference the mean, less the clear one, and the variance.
-struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     front: &'a RawFront,
     levels: Vec<Read>,
     /// For every lag, those of differences, with how they follow the later level: from -1 to 1.
@@ -109,7 +109,7 @@ struct Read {
 }
 
 impl<'a> Reading<'a> {
-    fn new(front: &'a RawFront, samples: &[i32], noise: &RawNoise) -> Self {
+    pub(crate) fn new(front: &'a RawFront, samples: &[i32], noise: &RawNoise) -> Self {
         let spec = front.spec();
         // The torus has 2^64 elements, and energies are taken by 2^product_log2.
         let energy = 2f64.powi(spec.product_log2 as i32 - 64);
@@ -157,7 +157,7 @@ impl<'a> Reading<'a> {
     }
 
     /// The shift and the variance of what these weights make of the features.
-    fn of(&self, weights: &[f64]) -> (f64, f64) {
+    pub(crate) fn of(&self, weights: &[f64]) -> (f64, f64) {
         let spec = self.front.spec();
         let (bands, cells) = (spec.bands, spec.cells);
         // How the result follows every level.

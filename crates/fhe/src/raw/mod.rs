@@ -8,7 +8,7 @@ mod client;
 mod correlation;
 mod cost;
 mod key;
-mod leads;
+pub(crate) mod leads;
 #[cfg(feature = "server")]
 pub(crate) mod machine;
 mod noise;
