@@ -353,8 +353,8 @@ mod tests {
         }
         assert_eq!(
             read,
-            1 + 2 * (2 + 3) + 1,
-            "one meaning of flat, two where the client decides, three where the server does, one of raw"
+            1 + 2 * (2 + 3) + 3,
+            "one meaning of flat, two where the client decides, three where the server does; no probes and one answer are raw, and two odd plans"
         );
         for (kind, &protocol) in Protocol::ALL.iter().enumerate() {
             assert_eq!(Protocol::from_bytes(protocol.to_bytes()), Some(protocol));

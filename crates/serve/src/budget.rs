@@ -45,14 +45,13 @@ pub(crate) fn revealing(protocol: Protocol, stages: &Hierarchy, plan: &Plan) -> 
     let last = stages.stages().len() - 1;
     let stages = &stages.stages()[if protocol.routing() == Routing::Public { last } else { 0 }..];
     let fewest = |f: &dyn Fn(&sordino_model::stage::Stage) -> u64| stages.iter().map(f).min().unwrap_or(1);
-    Ok(match plan {
-        Plan::Decision(plan) => {
-            let leak = 2 * plan.returned(all)? as u64;
-            // A weight has about six bits.
-            fewest(&|stage| 6 * (stage.outputs() * stage.input().width) as u64).div_ceil(leak.max(1))
-        }
-        _ => fewest(&|stage| stage.input().width as u64 + 1),
-    })
+    let bits = match plan {
+        Plan::Decision(plan) => plan.returned(all)?,
+        Plan::Raw(plan) => plan.returned(all)?,
+        _ => return Ok(fewest(&|stage| stage.input().width as u64 + 1)),
+    };
+    // A weight has about six bits.
+    Ok(fewest(&|stage| 6 * (stage.outputs() * stage.input().width) as u64).div_ceil((2 * bits as u64).max(1)))
 }
 
 /// What shares have spent, by model and protocol.

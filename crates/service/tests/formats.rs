@@ -31,7 +31,9 @@ fn a_second_decoder_reads_every_key_and_message() {
     let pair = Pair::new(&half, &server_half).unwrap();
     let (secret, evaluation) = &KEYS[0];
     let heard = features(&half, Some(6));
-    for protocol in Protocol::ALL.map(|protocol| protocol.with_probes(protocol.probes().min(2))) {
+    // A client in NumPy is the second decoder of raw, and `python/tests/test_raw.py` its test.
+    let spoken = Protocol::ALL.into_iter().filter(|&protocol| half.speaks(protocol).is_ok());
+    for protocol in spoken.map(|protocol| protocol.with_probes(protocol.probes().min(2))) {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
         let server = Server::new(&server_half, protocol, &INSECURE_N512).unwrap();

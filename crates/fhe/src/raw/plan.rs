@@ -155,6 +155,14 @@ impl Plan {
         self.layout(shape).map(|_| ())
     }
 
+    /// Coefficients that a reply to a client of a model of this shape returns.
+    ///
+    /// # Errors
+    /// As [`Plan::check_shape`].
+    pub fn returned(&self, shape: &HierarchyShape) -> Result<usize, FheError> {
+        Ok(self.layout(shape)?.answer_bits())
+    }
+
     /// Bytes of a query's payload: the name of the evaluation key, the zero key, the threshold, the samples.
     pub(crate) fn query_len(&self) -> usize {
         let samples = seeded_len(self.spec().cells, self.parameters.of_samples().ring(), BODY_BITS);

@@ -111,7 +111,7 @@ fn asked_encrypted_a_library_of_vectors_answers_as_in_the_clear() {
     let rows = known.rows().into_iter().step_by(20).chain(strange.rows()).map(|row| row.to_vec());
     let queries: Vec<Vec<f32>> = rows.collect();
     let key = Arc::new(SecretKey::generate(&params::STANDARD));
-    for protocol in Protocol::ALL {
+    for protocol in Protocol::ALL.into_iter().filter(|&protocol| client.speaks(protocol).is_ok()) {
         let host = Server::new(&server, protocol, &params::STANDARD).unwrap();
         let key = match protocol.decider() {
             Decider::Client => key.clone().into(),
