@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 use common::{KEYS, Running, TOKEN, asked, bearer, bytes, half};
 use serde_json::{Value, json};
+use sordino_fhe::EvaluationKey;
+use sordino_fhe::params::STANDARD;
 use sordino_model::Protocol;
 use sordino_serve::{Budget, BudgetRule};
 
@@ -78,13 +80,19 @@ fn the_running_server_answers_as_its_document_says() {
     assert_eq!(get(hello, "/v1/models/composed/protocols/flat/hello", &[]), 200);
     assert_eq!(get(hello, "/v1/models/composed/protocols/none/hello", &[]), 404);
 
+    // It hears no encrypted samples; python/tests/test_raw.py asks a model that does.
+    assert_eq!(get("/v1/models/{model}/rows", "/v1/models/composed/rows", &[]), 404);
+
     let (name, key) = (KEYS.1.id().hex(), &KEYS.2);
     let path = format!("/v1/keys/{name}");
     let keys = "/v1/keys/{key}";
     let put = |path: &str, headers: &[(&str, &str)], body: &[u8]| server.send("PUT", path, headers, body);
     assert_eq!(checker.check("PUT", keys, put(&path, &[], &[0; 4])), 401);
     assert_eq!(checker.check("PUT", keys, put(&path, &own, &[0; 4])), 400);
-    assert_eq!(checker.check("PUT", keys, put(&path, &own, &vec![0; key.len() + 1])), 413);
+    // Longer than a key, but not than one for encrypted samples.
+    assert_eq!(checker.check("PUT", keys, put(&path, &own, &vec![0; key.len() + 1])), 400);
+    let longest = EvaluationKey::wire_bytes_for_samples(&STANDARD);
+    assert_eq!(checker.check("PUT", keys, put(&path, &own, &vec![0; longest + 1])), 413);
     assert_eq!(checker.check("PUT", keys, put(&path, &own, &vec![0; key.len()])), 400);
     assert_eq!(checker.check("PUT", keys, put(&path, &own, key)), 201);
     assert_eq!(checker.check("PUT", keys, put(&path, &own, key)), 200);
