@@ -4,7 +4,7 @@
 
 MUSIC and NOISE are folders of sound, of which tracks of 25 seconds and more and noises of 4 are taken. The front is that of the crate `sordino-model`,
 module `raw`, on the same integers; what tables get wrong is drawn as a normal number. Learning is plain: standardise, whiten, project, one row a track.
-OUT/rows.csv has a line for every setting and condition. Needs NumPy and the package `sordino`.
+OUT/rows.csv has a line for every setting and condition, OUT/folds.csv the share of energies beyond the end of a table. Needs NumPy and the package `sordino`.
 """
 
 import argparse
@@ -105,6 +105,8 @@ class Front:
         full = 2 ** (spec.product_log2 - 1)
         gain = full / 10 ** (spec.headroom_db / 10) / (self.reference * power)
         self.weights = np.round(responses * gain[:, None])
+        # The share of energies that are beyond what a band can hold, and fold back.
+        self.beyond = float((energies * power * gain >= full).mean())
         bend = 10 ** (-(spec.headroom_db + spec.bend_db) / 10)
         steps = np.arange(1, 2**spec.level_bits) / 2**spec.level_bits
         self.bounds = np.round(bend * ((1 + 1 / bend) ** steps - 1) * full)
@@ -236,7 +238,7 @@ def named(spec, tracks, noises, seed):
         biases = np.round(-(weights @ mean) - (rows @ (between @ middle)) * scale)
         largest = np.abs(weights).max()
         print(f"largest weight {largest:.0f}, range used {spread * scale:.0f}", flush=True)
-    share = {}
+    share = {"beyond": front.beyond}
     for condition, level in CONDITIONS.items():
         right = [naming(front.features(clips(unheard, [level] * len(every)))) == every for _ in range(3)]
         share[condition] = float(np.mean(right))
@@ -254,11 +256,13 @@ def main():
     tracks, noises = sounds_of(given.music, TRACK, TRACK), sounds_of(given.noise, 4 * RATE, NOISE)
     print(f"{len(tracks)} tracks, {len(noises)} noises", flush=True)
     given.out.mkdir(parents=True, exist_ok=True)
-    with open(given.out / "rows.csv", "w", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
+    with open(given.out / "rows.csv", "w", newline="") as file, open(given.out / "folds.csv", "w", newline="") as other:
+        table, folds = (csv.writer(into, lineterminator="\n") for into in (file, other))
+        folds.writerow(["setting", "beyond"])
         table.writerow(["setting", "rotations", "condition", "draw", "tracks", "queries", "top1", "spec"])
         for name, spec in ((name, SETTINGS[name]) for name in given.settings):
             draws = [named(spec, tracks, noises, seed) for seed in range(given.draws)]
+            folds.writerow([name, f"{np.mean([draw['beyond'] for draw in draws]):.4f}"])
             for condition in CONDITIONS:
                 for draw, share in enumerate(draws):
                     fixed = json.dumps(asdict(spec))

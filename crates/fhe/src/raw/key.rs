@@ -28,6 +28,7 @@ pub(super) const ROTATION: RotationGadget = RotationGadget { digits: Gadget::new
 pub struct RawKey {
     parameters: &'static ParameterSet,
     /// Parameters of the ring in which tables are looked up.
+    #[cfg(feature = "server")]
     tables: &'static ParameterSet,
     /// The two polynomials at every level of [`RELINEARISE`], each a seeded list.
     relinearise: [Vec<u8>; 2],
@@ -89,7 +90,14 @@ impl RawKey {
             made();
             block
         });
-        Self { parameters: p, tables: q, relinearise, keyswitch, rotation }
+        Self {
+            parameters: p,
+            #[cfg(feature = "server")]
+            tables: q,
+            relinearise,
+            keyswitch,
+            rotation,
+        }
     }
 
     /// Pieces that a key is made of.
@@ -116,7 +124,14 @@ impl RawKey {
         let relinearise = [take(input, lengths.relinearise)?, take(input, lengths.relinearise)?];
         let keyswitch = SeededKeyswitchKey::from_bytes(take(input, lengths.keyswitch)?);
         let rotation = (0..lengths.steps).map(|_| take(input, lengths.rotation)).collect::<Result<_, _>>()?;
-        Ok(Self { parameters: tables.of_samples(), tables, relinearise, keyswitch, rotation })
+        Ok(Self {
+            parameters: tables.of_samples(),
+            #[cfg(feature = "server")]
+            tables,
+            relinearise,
+            keyswitch,
+            rotation,
+        })
     }
 
     /// The parameters of the samples.

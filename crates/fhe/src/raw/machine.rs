@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use rayon::prelude::*;
 use sordino_model::circuit::{CircuitError, Machine, StageId};
 use sordino_model::layout::TournamentLayout;
 use sordino_model::raw::RawInput;
@@ -211,7 +212,6 @@ impl Machine for RawMachine<'_> {
     }
 
     fn linear(&mut self, _stage: StageId, vector: &RawValue) -> Result<RawValue, FheError> {
-        use rayon::prelude::*;
         let start = Instant::now();
         let RawValue::Vector(vector) = vector else { return Err(vector.refused("linear", "a vector")) };
         let stage = self.heard.stage;

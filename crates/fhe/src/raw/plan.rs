@@ -263,6 +263,7 @@ impl Plan {
     }
 
     /// Refuses a model that breaks what the plan promises of it.
+    #[cfg(feature = "server")]
     pub(crate) fn check_model(&self, hierarchy: &Hierarchy) -> Result<(), FheError> {
         let (input, stage) = heard(hierarchy)?;
         if input.front().spec() != self.spec() {

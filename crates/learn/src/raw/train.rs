@@ -24,7 +24,7 @@ use crate::run::training_run::TrainingRun;
 use crate::space::scatter::{Drawn, Moments, Scatter, Standard};
 use crate::space::whitening::{Whitening, WhiteningSettings};
 use crate::unknown::imitation::{FIFTHS, LeftOut, fifth};
-use crate::unknown::threshold::{UnknownSettings, cut};
+use crate::unknown::threshold::{Cut, UnknownSettings, cut};
 use crate::{LearnError, TrainConfig};
 
 /// Largest integer weight.
@@ -102,9 +102,34 @@ pub fn train_raw(of: Hearing<'_>, settings: &RawSettings, progress: &dyn Progres
             .collect()
     };
     let asked = UnknownSettings { accepted: settings.accepted, lost: settings.lost, ..config.unknown };
-    let mut test = cut(ratios(&right)?, ratios(&strangers)?, &asked);
+    let test = cut(ratios(&right)?, ratios(&strangers)?, &asked);
     let above = test.above as f32 / RATIO;
 
+    let evidence = Evidence { known, right, strangers, above };
+    rounded(&clips, &space, evidence, test, songs)
+}
+
+/// What is known of held-out clips.
+struct Evidence {
+    known: Vec<Seen>,
+    /// The score and the length of those that are named rightly.
+    right: Vec<(f32, f32)>,
+    /// The same of strangers.
+    strangers: Vec<(f32, f32)>,
+    /// Where known and unknown part, in lengths.
+    above: f32,
+}
+
+/// The model in integers.
+fn rounded(
+    clips: &RawClips<'_>,
+    space: &RawSpace,
+    evidence: Evidence,
+    mut test: Cut,
+    songs: &Songs,
+) -> Result<RawModel, LearnError> {
+    let Evidence { known, right, strangers, above } = evidence;
+    let classes = clips.classes();
     let rows = space.rows_on_features();
     let unit = MOST / largest(&rows);
     let along = unit.min(MOST / largest(&space.map.weight));

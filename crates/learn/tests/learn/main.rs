@@ -3,6 +3,7 @@
 mod embedding;
 mod parts;
 mod patterns;
+mod raw;
 mod resume;
 mod training;
 mod vectors;
