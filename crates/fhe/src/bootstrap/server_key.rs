@@ -165,11 +165,6 @@ impl ServerKey {
         self.parameters.id == secret.parameters().id && self.compare.keyswitch.opens_under(secret)
     }
 
-    /// Whether it has a part for encrypted samples.
-    pub fn hears_samples(&self) -> bool {
-        self.raw.is_some()
-    }
-
     /// The parameter set of the secret keys.
     pub fn parameters(&self) -> &'static ParameterSet {
         self.parameters

@@ -238,9 +238,10 @@ fn an_encrypted_sound_is_named_as_a_clear_one() {
     let server = Server::new(HASH, &hierarchy, plan.clone()).unwrap();
     let mut client = client(&server, &hierarchy);
     let report = plan.cost(hierarchy.shape()).unwrap();
+    let margins = plan.margins(hierarchy.shape()).unwrap();
     for (i, samples) in sounds.iter().enumerate().step_by(4) {
         assert_eq!(clear(&hierarchy, samples, 0), Some(i));
-        let leads = plan.leads(&hierarchy, samples, Some).unwrap();
+        let leads = plan.leads(&hierarchy, &margins, samples, Some).unwrap();
         assert!(leads.lead > 0.0 && leads.threshold > 0.0 && leads.spread <= 1.0, "{leads:?}");
         let query = client.query(samples, 0).unwrap();
         let (reply, work) = server.answer_and_measure(&REAL.server, &query).unwrap();

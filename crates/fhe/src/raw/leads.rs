@@ -1,6 +1,6 @@
 //! [`Leads`]: how far apart the clear scores of one raw query are, beside what noise can make of them.
 //!
-//! Behind the tables noise is the same for every query, [`super::Margins`]. Before them it depends on the sound: an energy near a step of the logarithm is read
+//! Behind the tables noise is the same for every query, [`Margins`]. Before them it depends on the sound: an energy near a step of the logarithm is read
 //! one level higher or lower. So the mean and the variance of every level that may be read are worked out from the clear energy, and carried through
 //! differences, sums and rows.
 
@@ -8,7 +8,7 @@ use sordino_model::raw::RawFront;
 use sordino_model::stage::Hierarchy;
 
 use super::noise::RawNoise;
-use super::plan::{Plan, heard};
+use super::plan::{Margins, Plan, heard};
 use crate::FheError;
 
 /// Points at which the noise of an energy is looked at, on either side, and how far apart they are in deviations.
@@ -38,20 +38,20 @@ impl Leads {
 }
 
 impl Plan {
-    /// The leads of a query of these samples, where `label` says whose a row is. Rows of one track are no rivals.
+    /// The leads of a query of these samples, where `margins` are the plan's of this hierarchy's shape and `label` says whose a row is. Rows of one track are no rivals.
     ///
     /// # Errors
     /// [`FheError::Plan`] for a hierarchy that hears no samples or of which the plan is not, [`FheError::Raw`] for samples that are none of the front's.
     pub fn leads(
         &self,
         hierarchy: &Hierarchy,
+        margins: &Margins,
         samples: &[i32],
         label: impl Fn(usize) -> Option<usize>,
     ) -> Result<Leads, FheError> {
         let (input, stage) = heard(hierarchy)?;
         let front = input.front();
         front.spec().admits(samples)?;
-        let margins = self.margins(hierarchy.shape())?;
         let reading = Reading::new(front, samples, &RawNoise::new(self.parameters()));
         let features = front.features(samples);
         let scores: Vec<i64> = (0..stage.count(0)).map(|row| stage.score(0, row, &features)).collect();

@@ -119,7 +119,7 @@ impl Comparison<'_> {
     fn race(&self, protocol: Protocol, races: &Races<'_>, features: &[f32]) -> Result<Race, LabError> {
         let (plan, margins) = match races {
             Races::Decided(plan, margins) => (plan, margins),
-            Races::Raw(plan, _) => return self.raw_race(plan, features),
+            Races::Raw(plan, margins) => return self.raw_race(plan, margins, features),
         };
         let pair = Pair::new(self.client, self.server).map_err(PairError::from)?;
         let leads = leads(&pair, protocol, plan, features)?;
@@ -137,11 +137,11 @@ impl Comparison<'_> {
     }
 
     /// The same of encrypted samples.
-    fn raw_race(&self, plan: &raw::Plan, sound: &[f32]) -> Result<Race, LabError> {
+    fn raw_race(&self, plan: &raw::Plan, margins: &raw::Margins, sound: &[f32]) -> Result<Race, LabError> {
         let outline = self.client.stages_for(Protocol::Raw);
         let samples = self.client.samples(sound).map_err(PairError::from)?;
         let hierarchy = self.server.stages_for(Protocol::Raw);
-        let leads = plan.leads(hierarchy, &samples, |row| outline.label_at(row))?;
+        let leads = plan.leads(hierarchy, margins, &samples, |row| outline.label_at(row))?;
         Ok(Race {
             certain: leads.are_certain(),
             leads: vec![leads.lead.round() as u64],

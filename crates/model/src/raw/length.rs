@@ -32,12 +32,6 @@ impl Length {
         Ok(Self { width, weights, biases, factor })
     }
 
-    /// The same with another factor, in units of `2^-16`.
-    #[must_use]
-    pub fn times(self, factor: u32) -> Self {
-        Self { factor, ..self }
-    }
-
     /// How many directions there are; never none.
     pub fn directions(&self) -> usize {
         self.biases.len()
