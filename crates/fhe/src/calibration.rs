@@ -108,7 +108,7 @@ fn measure(key: &ServerKey, raw: &RawServerKey) -> Timings {
     let full_table = full_batch(key, &raw.rotation, &of_one);
     let samples = Glwe::trivial(&(0..raw.fourier.size() as u64).map(scatter).collect::<Vec<_>>());
     let correlation = Correlator::new(samples.size(), RawSpec::default().product_log2)
-        .map_or(0.0, |correlator| timed(|| correlator.autocorrelation(&samples, raw)).1);
+        .map_or(0.0, |correlator| timed(|| correlator.autocorrelation(&samples, 0, raw)).1);
     let (_, trace) = timed(|| key.circuit.trace(&rotated[0], fourier, &mut scratch));
     let (bit, conversion) = timed(|| key.circuit.selector(&rotated[0], fourier, &mut scratch));
     let (_, gates) = timed(|| (0..16).fold(glwe.clone(), |x, _| bit.cmux(&x, &rotated[0], fourier, &mut scratch)));

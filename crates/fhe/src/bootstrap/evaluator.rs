@@ -238,11 +238,11 @@ impl<'k> Evaluator<'k> {
         &self.key.compare
     }
 
-    /// Autocorrelations of samples; fewer where it is told to stop.
-    pub(crate) fn correlate(&self, samples: &[Glwe], energies: impl Fn(&Glwe) -> Vec<Lwe> + Sync) -> Vec<Lwe> {
-        self.counts.correlations.fetch_add(samples.len(), Ordering::Relaxed);
-        let cell = |x: &Glwe| if self.go_on() { energies(x) } else { Vec::new() };
-        samples.par_iter().flat_map_iter(cell).collect()
+    /// Autocorrelations, each with what is made of it; fewer where it is told to stop.
+    pub(crate) fn correlate<T: Sync, E: Send>(&self, of: &[T], energies: impl Fn(&T) -> Vec<E> + Sync) -> Vec<E> {
+        self.counts.correlations.fetch_add(of.len(), Ordering::Relaxed);
+        let cell = |x: &T| if self.go_on() { energies(x) } else { Vec::new() };
+        of.par_iter().flat_map_iter(cell).collect()
     }
 
     /// The table at every input, in batches over `threads` threads.

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! As in the scheme of Brakerski, Fan and Vercauteren (ePrint 2012/144), these products are of integers, not of torus elements; they are multiplied by `t/q` and
-//! rounded. They need 107 bits and more, so they are computed exactly, by a number-theoretic transform modulo ten primes. Since `a' b` is the automorphism of
+//! rounded. Samples that are first made `2^scale` times as large have `t / 2^scale` in place of `t`. The products need 107 bits and more, so they are computed exactly, by a number-theoretic transform modulo ten primes. Since `a' b` is the automorphism of
 //! `a b'`, three products do. Two keys bring the last two terms back under `s`.
 
 use tfhe_ntt::native128::Plan32;
@@ -30,28 +30,31 @@ impl Correlator {
         Some(Self { plan: Plan32::try_new(ring)?, product_log2 })
     }
 
-    /// The ciphertext whose coefficient `k` is the autocorrelation of the input at lag `k`, in the same units.
-    pub(crate) fn autocorrelation(&self, x: &Glwe, key: &RawServerKey) -> Glwe {
+    /// The ciphertext whose coefficient `k` is `2^scale` times the autocorrelation of the input at lag `k`, in the same units.
+    pub(crate) fn autocorrelation(&self, x: &Glwe, scale: u32, key: &RawServerKey) -> Glwe {
+        let mut x = x.clone();
+        x.as_mut_slice().iter_mut().for_each(|x| *x = x.wrapping_shl(scale));
         let (mask, body) = (x.mask(), x.body());
+        let shift = 64 - self.product_log2 + scale;
         let (mask_inverse, body_inverse) = (inverse(mask), inverse(body));
         let mut out = Glwe::zero(x.size());
         let size = out.size();
-        let cross = self.product(mask, &body_inverse);
+        let cross = self.product(mask, &body_inverse, shift);
         out.as_mut_slice()[..size].copy_from_slice(&cross);
-        out.body_mut().copy_from_slice(&self.product(body, &body_inverse));
+        out.body_mut().copy_from_slice(&self.product(body, &body_inverse, shift));
         let mut scratch = key.fourier.scratch();
         let other: Vec<u64> = inverse(&cross).iter().map(|x| x.wrapping_neg()).collect();
         key.inverse.add_product(&other, &mut out, &key.fourier, &mut scratch);
-        key.square.add_product(&self.product(mask, &mask_inverse), &mut out, &key.fourier, &mut scratch);
+        let square = self.product(mask, &mask_inverse, shift);
+        key.square.add_product(&square, &mut out, &key.fourier, &mut scratch);
         out
     }
 
-    /// `round(x y t / q)` modulo `X^N + 1` and `q`, exactly, for integers in `[-q/2, q/2)`.
-    fn product(&self, x: &[u64], y: &[u64]) -> Vec<u64> {
+    /// `round(x y / 2^shift)` modulo `X^N + 1` and `q`, exactly, for integers in `[-q/2, q/2)`.
+    fn product(&self, x: &[u64], y: &[u64], shift: u32) -> Vec<u64> {
         let wide = |x: &[u64]| -> Vec<u128> { x.iter().map(|&x| i128::from(x as i64) as u128).collect() };
         let mut product = vec![0; x.len()];
         self.plan.negacyclic_polymul(&mut product, &wide(x), &wide(y));
-        let shift = 64 - self.product_log2;
         product.into_iter().map(|p| (p.wrapping_add(1 << (shift - 1)) >> shift) as u64).collect()
     }
 }

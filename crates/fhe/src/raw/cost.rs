@@ -24,6 +24,7 @@ impl Plan {
         let raw = RawLayout {
             cells: spec.cells,
             bands: spec.bands,
+            products: self.products(),
             directions: self.directions(),
             ring,
             body_bits: BODY_BITS,

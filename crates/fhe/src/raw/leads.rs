@@ -100,6 +100,8 @@ pub(crate) struct Reading<'a> {
     levels: Vec<Read>,
     /// For every lag, those of differences, with how they follow the later level: from -1 to 1.
     differences: Vec<Vec<(Read, f64)>>,
+    /// How two bands of a cell are misread together, shape `[bands, bands]`.
+    together: Vec<f64>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -153,7 +155,9 @@ impl<'a> Reading<'a> {
         let lags = spec.lags.iter();
         let differences =
             lags.map(|&lag| (lag * spec.bands..read.len()).map(|i| difference(i, lag)).collect()).collect();
-        Self { front, levels, differences }
+        let bands = 0..spec.bands;
+        let together = bands.clone().flat_map(|a| bands.clone().map(move |b| noise.correlation(front, a, b))).collect();
+        Self { front, levels, differences, together }
     }
 
     /// The shift and the variance of what these weights make of the features.
@@ -177,7 +181,16 @@ impl<'a> Reading<'a> {
                 variance += weight * weight * (read.variance - through).max(0.0);
             }
         }
-        variance += follows.iter().zip(&self.levels).map(|(g, read)| g * g * read.variance).sum::<f64>();
-        (shift, variance)
+        let levels = follows.iter().zip(&self.levels).map(|(g, read)| g * read.variance.sqrt());
+        (shift, variance + levels.collect::<Vec<_>>().chunks(bands).map(|cell| self.of_cell(cell)).sum::<f64>())
+    }
+
+    /// The variance of a sum over the bands of a cell, from the deviations of its terms. What two bands have in common makes two levels no more alike than their
+    /// energies (Gebelein, 1941). It is an upper estimate, so it may add to the sum of variances, and take nothing away.
+    fn of_cell(&self, cell: &[f64]) -> f64 {
+        let with_others =
+            self.together.chunks(cell.len()).map(|row| row.iter().zip(cell).map(|(r, x)| r * x).sum::<f64>());
+        let together: f64 = with_others.zip(cell).map(|(sum, x)| sum * x).sum();
+        together.max(cell.iter().map(|x| x * x).sum())
     }
 }

@@ -101,17 +101,18 @@ impl<'a> RawMachine<'a> {
         if self.evaluator.stopped() { Err(FheError::Stopped) } else { Ok(()) }
     }
 
-    /// Energies of all bands of a cell from its autocorrelation, exactly.
-    fn bands(&self, correlation: &Glwe) -> Vec<Lwe> {
+    /// Energies of all bands of a scale from the autocorrelation of a cell at that scale, exactly; each with the number of its band.
+    fn bands(&self, correlation: &Glwe, scale: u32) -> Vec<(usize, Lwe)> {
         let front = self.heard.input.front();
-        let mut energies = vec![vec![0u64; correlation.size() + 1]; front.spec().bands];
+        let bands = (0..front.spec().bands).filter(|&band| front.scale(band) == scale);
+        let mut energies: Vec<_> = bands.map(|band| (band, vec![0u64; correlation.size() + 1])).collect();
         for lag in 0..front.spec().taps {
             let at_lag = correlation.extract(lag);
-            for (b, energy) in energies.iter_mut().enumerate() {
-                add_times(energy, &at_lag, front.band(b)[lag].into());
+            for (band, energy) in &mut energies {
+                add_times(energy, &at_lag, (front.band(*band)[lag] >> scale).into());
             }
         }
-        energies.into_iter().map(lwe).collect()
+        energies.into_iter().map(|(band, energy)| (band, lwe(energy))).collect()
     }
 
     /// A table of a function of the distance of a phase from a quarter of the torus.
@@ -138,11 +139,20 @@ impl Machine for RawMachine<'_> {
     fn energies(&mut self, samples: &RawValue) -> Result<RawValue, FheError> {
         let start = Instant::now();
         let RawValue::Samples(samples) = samples else { return Err(samples.refused("energies", "samples")) };
-        let bands = |x: &Glwe| self.bands(&self.heard.correlator.autocorrelation(x, self.raw));
-        let energies = self.evaluator.correlate(samples, bands);
+        let front = self.heard.input.front();
+        let scales = front.scales();
+        let cells: Vec<_> =
+            samples.iter().enumerate().flat_map(|cell| scales.iter().map(move |s| (cell, *s))).collect();
+        let energies = |&((cell, x), scale): &((usize, &Glwe), u32)| {
+            let correlation = self.heard.correlator.autocorrelation(x, scale, self.raw);
+            let bands = self.bands(&correlation, scale).into_iter();
+            bands.map(|(band, energy)| (cell * front.spec().bands + band, energy)).collect()
+        };
+        let mut energies: Vec<(usize, Lwe)> = self.evaluator.correlate(&cells, energies);
+        energies.sort_unstable_by_key(|(place, _)| *place);
         self.work.spectrum += start.elapsed();
         self.go_on()?;
-        Ok(RawValue::Energies(energies))
+        Ok(RawValue::Energies(energies.into_iter().map(|(_, energy)| energy).collect()))
     }
 
     fn levels(&mut self, energies: &RawValue) -> Result<RawValue, FheError> {

@@ -31,13 +31,14 @@ impl RawNoise {
 
     /// One coefficient of an autocorrelation but the first: `t (e k' + e' k)`, where `e` is the noise of a fresh ciphertext and `k` counts how often its phase goes
     /// round the torus. A phase is a sum of as many uniform masks as the key has ones, so `k` has a twelfth of that as its variance; and of the message that `e` meets.
+    /// Samples made `2^scale` times as large have as much more noise, and `t` is as much smaller: only what the message meets grows.
     /// An upper estimate for bands: a binary key has half of its energy in its mean, so half of `k` is at the lowest frequency, which no band lets through.
-    pub fn product(&self, front: &RawFront) -> f64 {
+    pub fn product(&self, front: &RawFront, scale: u32) -> f64 {
         let spec = front.spec();
         let rounds = (1.0 + self.samples.weight()) / 12.0;
-        let scale = 4f64.powi(spec.product_log2 as i32);
-        let sample = (f64::from(spec.sample_max) / f64::from(spec.clip)).powi(2);
-        2.0 * self.ring * self.samples.fresh() * scale * rounds + 2.0 * spec.cell as f64 * sample * self.samples.fresh()
+        let modulus = f64::from(spec.product_log2).exp2();
+        let sample = f64::from(scale).exp2() * f64::from(spec.sample_max) / f64::from(spec.clip);
+        2.0 * self.samples.fresh() * (self.ring * modulus.powi(2) * rounds + spec.cell as f64 * sample.powi(2))
     }
 
     /// What relinearisation adds to a coefficient: digits through the noise of the key and the transform, and what the digits do not hold, times a key
@@ -52,15 +53,33 @@ impl RawNoise {
 
     /// The energy of one band: every lag but the first adds its noise, and the first twice, because there both parts of the noise are the same number.
     pub fn energy(&self, front: &RawFront, band: usize) -> f64 {
-        let squared = |w: &i32| f64::from(*w).powi(2);
-        let (first, rest) = front.band(band).split_at(1);
-        let norm: f64 = rest.iter().map(squared).sum::<f64>() + 2.0 * first.iter().map(squared).sum::<f64>();
-        norm * (self.product(front) + self.relinearisation())
+        self.covariance(front, band, band)
+    }
+
+    /// What the noise of two bands' energies in one cell has in common: both are sums of the same lags, if they are of one scale. Samples of another scale go round
+    /// the torus another number of times.
+    fn covariance(&self, front: &RawFront, a: usize, b: usize) -> f64 {
+        let scale = front.scale(a);
+        if front.scale(b) != scale {
+            return 0.0;
+        }
+        let weight = |w: &i32| f64::from(w >> scale);
+        let weights = front.band(a).iter().zip(front.band(b)).map(|(a, b)| weight(a) * weight(b));
+        let norm: f64 = weights.zip(0..).map(|(product, lag)| if lag == 0 { 2.0 * product } else { product }).sum();
+        norm * (self.product(front, scale) + self.relinearisation())
     }
 
     /// What the table of levels gets wrong of an energy: its own noise, the keyswitch, and the modulus switch.
     pub fn level(&self, front: &RawFront, band: usize) -> f64 {
         self.energy(front, band) + self.keyswitch.compare_keyswitch() + self.decisions.compare_modulus_switch(1.0)
+    }
+
+    /// How alike what the table of levels gets wrong of two bands of one cell is, from -1 to 1.
+    pub fn correlation(&self, front: &RawFront, a: usize, b: usize) -> f64 {
+        if a == b {
+            return 1.0;
+        }
+        self.covariance(front, a, b) / (self.level(front, a) * self.level(front, b)).sqrt()
     }
 
     /// What the table of differences gets wrong of a difference: the noise of both levels, the keyswitch, and the modulus switch.

@@ -21,11 +21,13 @@ use crate::params::{ParameterId, ParameterSet};
 use crate::wire::bits::packed_len;
 use crate::wire::seeded::seeded_len;
 
-pub(crate) const MAGIC: &[u8; 8] = b"SRDNRAW\x01";
+pub(crate) const MAGIC: &[u8; 8] = b"SRDNRAW\x02";
 /// Largest serialised plan.
 const MAX_BYTES: usize = 1 << 12;
 /// Most spare bits of a position.
 const MAX_SPARE: u32 = 3;
+/// Most autocorrelations of a cell that a plan is read with; no front needs as many.
+const MAX_PRODUCTS: u32 = 8;
 /// Base-2 logarithm of the largest probability that a query that keeps its margins is answered wrongly.
 const FAILURE_LOG2: f64 = -40.0;
 /// Ways in which a query can fail: a wrong winner, a difference beyond a quarter, a wrong bit, the threshold, the reply.
@@ -55,6 +57,8 @@ struct Numbers {
     /// Variance of what scores are held against, on the torus.
     length_variance: f64,
     envelope: Envelope,
+    /// Autocorrelations of a cell.
+    products: u32,
 }
 
 /// How far apart scores must be for an answer to be certain, but for what tables misread of the sound.
@@ -98,7 +102,9 @@ impl Plan {
         let spec = input.front().spec().clone();
         let delta = delta as u64;
         let directions = input.length().directions() as u32;
-        let numbers = Numbers { spec, delta, spread, spare_bits, norm_squared, directions, length_variance, envelope };
+        let products = input.front().scales().len() as u32;
+        let numbers =
+            Numbers { spec, delta, spread, spare_bits, norm_squared, directions, length_variance, envelope, products };
         Ok(Self { parameters, numbers })
     }
 
@@ -125,6 +131,11 @@ impl Plan {
     /// Directions along which a length is measured.
     pub(crate) fn directions(&self) -> usize {
         self.numbers.directions as usize
+    }
+
+    /// Autocorrelations of a cell.
+    pub(crate) fn products(&self) -> usize {
+        self.numbers.products as usize
     }
 
     pub(crate) fn envelope(&self) -> Envelope {
@@ -255,7 +266,9 @@ impl Plan {
         let bits = |b: u32| (1..=64).contains(&b);
         let Numbers { delta, spread, length_variance, envelope, .. } = numbers;
         let fits = delta > 0 && spread > 0 && delta.checked_mul(spread).is_some_and(|most| most <= QUARTER as u64);
-        let sound = length_variance.is_finite() && length_variance >= 0.0 && numbers.spare_bits <= MAX_SPARE;
+        let products = (1..=MAX_PRODUCTS).contains(&numbers.products);
+        let sound =
+            length_variance.is_finite() && length_variance >= 0.0 && numbers.spare_bits <= MAX_SPARE && products;
         if !fits || !sound || !bits(envelope.zero_key_bits) || !bits(envelope.reply_bits) {
             return Err(refuse("its numbers do not fit 64 bits, or each other"));
         }
@@ -273,6 +286,7 @@ impl Plan {
         let fits = largest_norm(input, stage) <= self.numbers.norm_squared
             && variance <= self.numbers.length_variance
             && input.length().directions() == self.directions()
+            && input.front().scales().len() == self.products()
             && input.spread() <= self.spread();
         if fits { Ok(()) } else { Err(FheError::Plan { what: "the model's weights exceed its bound on their norm" }) }
     }

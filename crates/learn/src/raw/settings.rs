@@ -24,7 +24,7 @@ pub struct RawSettings {
 impl Default for RawSettings {
     /// The usual front, and a threshold that refuses nine in ten strangers and more.
     fn default() -> Self {
-        Self { spec: RawSpec::default(), directions: 96, table_noise: 0.003, accepted: 0.03, lost: 0.25 }
+        Self { spec: RawSpec::default(), directions: 96, table_noise: RawSpec::TABLE_NOISE, accepted: 0.03, lost: 0.25 }
     }
 }
 

@@ -71,6 +71,8 @@ pub struct RawLayout {
     pub cells: usize,
     /// Bands.
     pub bands: usize,
+    /// Autocorrelations of a cell: one for every scale of its bands.
+    pub products: usize,
     /// Directions along which a length is measured.
     pub directions: usize,
     /// Ring degree of the samples' ciphertexts.
@@ -258,10 +260,10 @@ impl Machine for Cost<'_> {
     type Error = CircuitError;
 
     fn energies(&mut self, _samples: &CostValue) -> Result<CostValue, CircuitError> {
-        let RawLayout { cells, ring, body_bits, .. } = self.raw_layout("energies")?;
+        let RawLayout { cells, products, ring, body_bits, .. } = self.raw_layout("energies")?;
         self.report.bytes_up += SEED_BYTES + body_bytes(cells, ring, body_bits);
-        self.report.decisions.correlations += cells;
-        self.steps.push(CostStep::Correlations(cells));
+        self.report.decisions.correlations += cells * products;
+        self.steps.push(CostStep::Correlations(cells * products));
         Ok(CostValue::Cells { cells, rotations: 0 })
     }
 

@@ -28,7 +28,7 @@ pub struct DecisionCounts {
     /// Blind rotations that look up a table whose result is summed with others; they take more digits than those that compare.
     #[serde(default)]
     pub tables: usize,
-    /// Autocorrelations of encrypted samples, each with the energies of all bands.
+    /// Autocorrelations of encrypted samples, each with the energies of all bands of one scale.
     #[serde(default)]
     pub correlations: usize,
 }

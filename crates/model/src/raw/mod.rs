@@ -26,12 +26,21 @@ pub use length::Length;
 pub use levels::Levels;
 pub use spec::{RawError, RawSpec};
 
+/// Bits of a step of [`RawFront::scale`]. Fewer would spare little noise, and take one product more for every step.
+const SCALE_STEP: u32 = 4;
+/// Most bits of a scale: what is left of the modulus of energies holds a sample.
+const SCALE_MOST: u32 = 16;
+/// Steps that the weight of a band on the power keeps at any scale.
+const LEAST_STEPS: f64 = 16.0;
+
 /// The public part of a raw model: how samples become features.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RawFront {
     spec: RawSpec,
     /// Shape `[bands, taps]`.
     weights: Vec<i32>,
+    /// Of every band, see [`RawFront::scale`].
+    scales: Vec<u32>,
     levels: Levels,
 }
 
@@ -50,12 +59,15 @@ impl RawFront {
                 expected: expected.to_string(),
             });
         }
+        let common = |row: &[i32]| row.iter().map(|w| w.trailing_zeros()).min().unwrap_or(0).min(SCALE_MOST);
+        let scales = weights.chunks_exact(spec.taps).map(|row| common(row) / SCALE_STEP * SCALE_STEP).collect();
         let levels = Levels::new(&spec);
-        Ok(Self { spec, weights, levels })
+        Ok(Self { spec, weights, scales, levels })
     }
 
     /// Mel bands whose average energy over the library is `reference`, in units of the energy that white noise of the sound's power has there; shape `[bands]`.
-    /// A reference that a band reaches on average lies [`RawSpec::headroom_db`] below what it can hold.
+    /// A reference that a band reaches on average lies [`RawSpec::headroom_db`] below what it can hold. The weights of quiet bands are large; they are multiples of
+    /// a power of two, their [`RawFront::scale`].
     ///
     /// # Errors
     /// [`RawError`] for a spec out of range, or references that are not positive, or another number of them.
@@ -70,7 +82,9 @@ impl RawFront {
         // `spec.power()` is what `r[0]` is on average.
         let weights = rows.flat_map(|(row, r)| {
             let gain = full / (r * spec.power());
-            row.into_iter().map(move |w| (w * gain).round() as i32)
+            let spare = (row[0] * gain / LEAST_STEPS).log2().clamp(0.0, f64::from(SCALE_MOST)) as u32;
+            let scale = f64::from(spare / SCALE_STEP * SCALE_STEP).exp2();
+            row.into_iter().map(move |w| ((w * gain / scale).round() * scale) as i32)
         });
         let weights = weights.collect();
         Self::new(spec, weights)
@@ -89,6 +103,20 @@ impl RawFront {
     /// Weights of one band on the autocorrelation, shape `[taps]`.
     pub fn band(&self, band: usize) -> &[i32] {
         &self.weights[band * self.spec.taps..(band + 1) * self.spec.taps]
+    }
+
+    /// Bits by which all weights of a band are divisible, in steps of four. An encrypted front takes such a band from samples that are `2^scale` times as large, with
+    /// weights that are as much smaller: less noise for one product more.
+    pub fn scale(&self, band: usize) -> u32 {
+        self.scales[band]
+    }
+
+    /// The different scales, in order: an encrypted front takes a product of every cell for each.
+    pub fn scales(&self) -> Vec<u32> {
+        let mut scales = self.scales.clone();
+        scales.sort_unstable();
+        scales.dedup();
+        scales
     }
 
     /// Energies, shape `[cells, bands]`, of [`RawSpec::samples`]. Where one does not fit the half of the torus it has, it comes back from the other end, as it

@@ -81,6 +81,10 @@ impl Default for RawSpec {
 }
 
 impl RawSpec {
+    /// Deviation of what a table gets wrong of an energy under encryption, as a share of what a band can hold. No band of an encrypted front is noisier; clips are
+    /// learned with it.
+    pub const TABLE_NOISE: f32 = 0.003;
+
     /// Samples of a query.
     pub fn query_samples(&self) -> usize {
         self.cell * self.cells

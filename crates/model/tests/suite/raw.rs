@@ -53,6 +53,28 @@ fn energies_are_those_of_the_spectrum() {
 }
 
 #[test]
+fn a_quiet_band_has_a_scale_and_the_same_energies() {
+    let spec = spec();
+    let quiet = |b: usize| 0.5f64.powi(b as i32 / 3);
+    let front = RawFront::mel(spec.clone(), &(0..spec.bands).map(quiet).collect::<Vec<_>>()).unwrap();
+    assert_eq!(front.scales(), [0, 4, 8]);
+    let samples = spec.samples(&tone(2_000.0)).unwrap();
+    // The same bands without a gain, in floating point.
+    let powers = spec.powers(&spec.responses(), &samples);
+    let full = 2f64.powi(spec.product_log2 as i32 - 1) / 10f64.powf(spec.headroom_db / 10.0);
+    let most = powers.iter().copied().fold(0.0, f64::max);
+    for (i, (energy, power)) in front.energies(&samples).into_iter().zip(&powers).enumerate() {
+        let band = i % spec.bands;
+        assert!(front.band(band).iter().all(|w| w % (1 << front.scale(band)) == 0));
+        assert!(front.band(band)[0] >> front.scale(band) >= 16 || front.scale(band) == 0);
+        // Half a step of every weight, at its worst: a tone has all of its energy at every lag.
+        let off = f64::from(1 << front.scale(band)) / 2.0 * spec.taps as f64 * spec.power();
+        let expected = power * full / quiet(band);
+        assert!((energy as f64 - expected).abs() <= off, "{band}: {energy}, {expected} of {most}");
+    }
+}
+
+#[test]
 fn loudness_does_not_matter() {
     let loud: Vec<f32> = tone(500.0).iter().map(|x| 40.0 * x).collect();
     assert_eq!(spec().samples(&loud).unwrap(), spec().samples(&tone(500.0)).unwrap());
