@@ -74,9 +74,12 @@ pub(crate) fn measure(arguments: &[String]) -> Result<Vec<String>, Failure> {
 /// Random rows and directions.
 fn model(spec: &RawSpec, count: usize, directions: usize) -> Result<Hierarchy, Failure> {
     let mut random = rng(1);
-    let front = RawFront::mel(spec.clone(), &vec![1.0; spec.bands])?;
+    // Music has some 300 times as much energy in its lowest band as in its highest.
+    let usual: Vec<f64> = (0..spec.bands).map(|b| 3.0 * 300f64.powf(-(b as f64) / spec.bands as f64)).collect();
+    let front = RawFront::mel(spec.clone(), &usual)?;
     let mut weights = |rows: usize| (0..rows * spec.width()).map(|_| random.random_range(-127..=127)).collect();
     let stage = Stage::new(count, spec.bound(), weights(count), vec![0; count], vec![count])?;
-    let length = Length::new(spec.width(), weights(directions), vec![0; directions], 1_000)?;
+    let along = Stage::new(directions, spec.bound(), weights(directions), vec![0; directions], vec![directions])?;
+    let length = Length::new(along, 1_000)?;
     Ok(Hierarchy::new(vec![stage])?.hearing(RawInput::new(front, length, 1 << 17)?)?)
 }

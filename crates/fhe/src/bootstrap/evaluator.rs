@@ -7,7 +7,6 @@ use rayon::prelude::*;
 use sordino_model::Resolution;
 use sordino_model::layout::{DecisionCounts, SparsePacking};
 
-use crate::ServerKey;
 use crate::bootstrap::blind_rotation::{RotationKey, Table};
 use crate::bootstrap::circuit_bootstrap::level_table;
 use crate::bootstrap::keyswitch::KeyswitchKey;
@@ -16,12 +15,13 @@ use crate::decision::tree;
 use crate::ring::fourier::Fourier;
 use crate::ring::ggsw::Ggsw;
 use crate::ring::glwe::{Glwe, Lwe};
+use crate::{FheError, ServerKey};
 
 /// Phase of a set bit as [`Evaluator::signs`] returns it; a clear bit has the opposite phase.
 const SIGN: u64 = 1 << 62;
 
 /// Carries out operations under one key, and counts them. It may be told to stop: from then on its operations give nothing, or less than
-/// they should, and whoever uses them asks [`Evaluator::stopped`] before a result leaves.
+/// they should, and whoever uses them asks [`Evaluator::still_wanted`] before a result leaves.
 pub(crate) struct Evaluator<'k> {
     key: &'k ServerKey,
     /// Asked before every batch of rotations, and of conversions, until it says no.
@@ -74,8 +74,15 @@ impl<'k> Evaluator<'k> {
         Self { wanted, ..self }
     }
 
-    /// Whether it was told to stop.
-    pub(crate) fn stopped(&self) -> bool {
+    /// Refuses to go on where it was told to stop.
+    ///
+    /// # Errors
+    /// [`FheError::Stopped`].
+    pub(crate) fn still_wanted(&self) -> Result<(), FheError> {
+        if self.stopped() { Err(FheError::Stopped) } else { Ok(()) }
+    }
+
+    fn stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
@@ -183,6 +190,22 @@ impl<'k> Evaluator<'k> {
             out
         };
         inputs.par_iter().map_init(|| fourier.scratch(), gate).collect()
+    }
+
+    /// Half of the torus at one coefficient: a bit that is set.
+    pub(crate) fn marker(&self, coefficient: usize) -> Glwe {
+        let mut out = Glwe::zero(self.size());
+        out.body_mut()[coefficient] = 1 << 63;
+        out
+    }
+
+    /// Selectors as bits, each half of the torus if set, from coefficient `first` on.
+    pub(crate) fn written(&self, bits: &[Ggsw], first: usize) -> Glwe {
+        let mut out = Glwe::zero(self.size());
+        for (i, bit) in bits.iter().enumerate() {
+            self.gate(bit, &[self.marker(first + i)]).iter().for_each(|bit| out.add_assign(bit));
+        }
+        out
     }
 
     /// The node that `bits`, most significant first, point at. Empty nodes are public, and never pointed at.

@@ -171,12 +171,9 @@ impl<'a> DecisionMachine<'a> {
         Work { decisions: self.evaluator.counts(), ..self.work }
     }
 
-    /// Refuses to go on where nobody waits for the result any more.
-    ///
-    /// # Errors
-    /// [`FheError::Stopped`].
-    pub(crate) fn go_on(&self) -> Result<(), FheError> {
-        if self.evaluator.stopped() { Err(FheError::Stopped) } else { Ok(()) }
+    /// As [`Evaluator::still_wanted`].
+    pub(crate) fn still_wanted(&self) -> Result<(), FheError> {
+        self.evaluator.still_wanted()
     }
 
     /// The bits of a choice: which entry that a choice led to, and the slot's position.
@@ -243,17 +240,7 @@ impl<'a> DecisionMachine<'a> {
         let above = self.evaluator.select(entries.iter().map(Some), which);
         let mut out = above.unwrap_or_else(|| Glwe::zero(self.evaluator.size()));
         let first = first + self.stages.layout.address_bits(choice.stage) - position.len();
-        for (i, bit) in position.iter().enumerate() {
-            let one = self.marker(first + i);
-            self.evaluator.gate(bit, &[one]).iter().for_each(|bit| out.add_assign(bit));
-        }
-        out
-    }
-
-    /// Half of the torus at one coefficient.
-    fn marker(&self, coefficient: usize) -> Glwe {
-        let mut out = Glwe::zero(self.evaluator.size());
-        out.body_mut()[coefficient] = 1 << 63;
+        out.add_assign(&self.evaluator.written(position, first));
         out
     }
 
@@ -274,7 +261,7 @@ impl<'a> DecisionMachine<'a> {
         });
         let (index, known) = tournament.index(&self.evaluator, score.as_ref());
         self.work.index[stage] += start.elapsed();
-        self.go_on()?;
+        self.evaluator.still_wanted()?;
         Ok(DecisionValue::Choice(Arc::new(Choice { stage, entries, tournament, index, known })))
     }
 }
@@ -339,7 +326,7 @@ impl Machine for DecisionMachine<'_> {
         let start = Instant::now();
         let tournament = EncryptedTournament::play(&self.evaluator, candidates, prepared.floor);
         self.work.play[place] += start.elapsed();
-        self.go_on()?;
+        self.evaluator.still_wanted()?;
         let tournament =
             tournament.ok_or(FheError::Kind { op: "argmax", found: "no slots", expected: "at least one" })?;
         self.decide(place, paths, tournament)
@@ -350,7 +337,7 @@ impl Machine for DecisionMachine<'_> {
         let start = Instant::now();
         let tournament = choice.tournament.without(&self.evaluator, &choice.index);
         self.work.index[choice.stage] += start.elapsed();
-        self.go_on()?;
+        self.evaluator.still_wanted()?;
         self.decide(choice.stage, choice.entries.clone(), tournament)
     }
 
@@ -360,7 +347,7 @@ impl Machine for DecisionMachine<'_> {
         let refused = |found| FheError::Kind { op: "threshold", found, expected: "a choice of the last stage" };
         let known = choice.known.as_ref().ok_or(refused("a choice of another stage"))?;
         let mut answer = self.address(choice, 1);
-        answer.add_assign(&self.marker(0));
+        answer.add_assign(&self.evaluator.marker(0));
         let answer = self.evaluator.gate(known, &[answer]).pop();
         self.work.threshold += start.elapsed();
         answer.map(DecisionValue::Answer).ok_or(refused("nothing"))

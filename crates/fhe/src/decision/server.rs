@@ -6,7 +6,7 @@ use std::time::Instant;
 use sordino_model::ModelHash;
 use sordino_model::circuit::Circuit;
 use sordino_model::cost::{Counts, WeightForm};
-use sordino_model::layout::{KEY_ID_BYTES, NUMBER_BYTES, SparsePacking, TournamentLayout};
+use sordino_model::layout::{NUMBER_BYTES, SparsePacking, TournamentLayout};
 use sordino_model::stage::{Hierarchy, Stage};
 
 use super::machine::{DecisionMachine, DecisionValue, Elsewhere, PreparedStage, Stages};
@@ -23,7 +23,7 @@ use crate::ring::zero_key::ZeroKey;
 use crate::wire::checksum::Checksum;
 use crate::wire::encoding::Encoding;
 use crate::wire::expansion::{expand, expand_numbers};
-use crate::wire::header::{Header, Kind};
+use crate::wire::header::{Asked, Header, Kind};
 use crate::wire::seeded::seeded_len;
 use crate::{FheError, KeyId, ServerKey};
 
@@ -178,14 +178,11 @@ impl Server {
     /// # Errors
     /// [`FheError`] for anything that is no query for this model under this plan.
     pub fn key_of(&self, query: &[u8]) -> Result<KeyId, FheError> {
-        self.open(query).map(|(id, _, _)| id)
+        self.asked(query).map(|asked| asked.key)
     }
 
-    /// The name of the evaluation key, what follows it, and the query's checksum.
-    fn open<'a>(&self, query: &'a [u8]) -> Result<(KeyId, &'a [u8], Checksum), FheError> {
-        let opened = self.header(Kind::Query).read(query, self.plan.query_len(&self.layout))?;
-        let (id, rest) = opened.payload.split_at(KEY_ID_BYTES);
-        Ok((KeyId(std::array::from_fn(|i| id[i])), rest, opened.checksum))
+    fn asked<'a>(&self, query: &'a [u8]) -> Result<Asked<'a>, FheError> {
+        self.header(Kind::Query).asked(query, self.plan.query_len(&self.layout))
     }
 
     /// Answers one query message with one reply message, under the client's evaluation key. Runs on the rayon pool it is called
@@ -227,14 +224,7 @@ impl Server {
         wanted: &(dyn Fn() -> bool + Sync),
     ) -> Result<(Vec<u8>, Work), FheError> {
         let start = Instant::now();
-        let (found, expected) = (key.parameters().id.0, self.plan.parameters().id.0);
-        if found != expected {
-            return Err(FheError::Parameters { found, expected });
-        }
-        let (asked, payload, checksum) = self.open(query)?;
-        if asked != key.id() {
-            return Err(FheError::Key { found: key.id(), expected: asked });
-        }
+        let Asked { payload, checksum, .. } = self.asked(query)?.under(key, self.plan.parameters().id)?;
         let Query { zero_key, vectors, last, above, asked } = self.read(payload);
         let read = start.elapsed();
         let evaluator = Evaluator::new(key, self.plan.options().resolution).while_wanted(wanted);
@@ -247,7 +237,7 @@ impl Server {
         inputs.extend(machine.indices(&asked, self.plan.asked_bits(&self.layout)));
         let values = self.circuit.run(&mut machine, inputs)?;
         // Of an evaluation that was told to stop, nothing leaves.
-        machine.go_on()?;
+        machine.still_wanted()?;
         let mut work = Work { read, ..machine.into_work() };
         let start = Instant::now();
         let mut answers = Vec::with_capacity(values.len());

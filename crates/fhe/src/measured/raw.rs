@@ -57,7 +57,9 @@ fn model(front: RawFront, rows: &[Vec<i32>], centre: &[i32], factor: u32, spread
     let unit = |j: usize| -> Vec<i32> { (0..width).map(|i| if i == j { 16 } else { 0 }).collect() };
     let directions: Vec<Vec<i32>> = (0..width).map(unit).collect();
     let along = directions.iter().flatten().map(|&w| w as i8).collect();
-    let length = Length::new(width, along, directions.iter().map(|d| offset(d)).collect(), factor).unwrap();
+    let offsets = directions.iter().map(|d| offset(d)).collect();
+    let directions = Stage::new(width, front.spec().bound(), along, offsets, vec![width]).unwrap();
+    let length = Length::new(directions, factor).unwrap();
     Hierarchy::new(vec![stage]).unwrap().hearing(RawInput::new(front, length, spread).unwrap()).unwrap()
 }
 

@@ -133,11 +133,6 @@ impl RawKey {
             rotation,
         })
     }
-
-    /// The parameters of the samples.
-    pub fn parameters(&self) -> &'static ParameterSet {
-        self.parameters
-    }
 }
 
 /// `p(X^-1)`.

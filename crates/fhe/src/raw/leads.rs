@@ -73,7 +73,7 @@ impl Plan {
         let mut held = own;
         for (j, along) in along.iter().enumerate() {
             let pull = length.ratio() * along.signum() as f64;
-            held.iter_mut().zip(length.direction(j).0).for_each(|(held, w)| *held -= pull * f64::from(*w));
+            held.iter_mut().zip(length.direction(j)).for_each(|(held, w)| *held -= pull * f64::from(*w));
         }
         let furthest = along.iter().map(|along| along.unsigned_abs()).max().unwrap_or(0);
         let (least, most) = (scores.iter().min().unwrap_or(&0), scores.iter().max().unwrap_or(&0));

@@ -96,11 +96,6 @@ impl<'a> RawMachine<'a> {
         Work { decisions: self.evaluator.counts(), ..self.work }
     }
 
-    /// Refuses to go on where nobody waits for the result any more.
-    fn go_on(&self) -> Result<(), FheError> {
-        if self.evaluator.stopped() { Err(FheError::Stopped) } else { Ok(()) }
-    }
-
     /// Energies of all bands of a scale from the autocorrelation of a cell at that scale, exactly; each with the number of its band.
     fn bands(&self, correlation: &Glwe, scale: u32) -> Vec<(usize, Lwe)> {
         let front = self.heard.input.front();
@@ -122,12 +117,13 @@ impl<'a> RawMachine<'a> {
         Table::new(size, 0, 0, |p| value(middle(p).abs_diff(QUARTER)))
     }
 
-    /// A row of integers times a vector, exactly.
-    fn product(&self, vector: &[Lwe], weights: &[i8], offset: i32) -> Lwe {
+    /// The score of one row of a stage of one group, exactly.
+    fn product(&self, vector: &[Lwe], stage: &Stage, row: usize) -> Lwe {
         let mut sum = vec![0u64; self.evaluator.size() + 1];
-        vector.iter().zip(weights).for_each(|(feature, &weight)| add_times(&mut sum, feature, weight.into()));
+        let weighted = vector.iter().zip(stage.row(0, row));
+        weighted.for_each(|(feature, &weight)| add_times(&mut sum, feature, weight.into()));
         let mut product = lwe(sum);
-        add_constant(&mut product, (i64::from(offset) as u64).wrapping_mul(self.heard.delta));
+        add_constant(&mut product, (i64::from(stage.bias(0, row)) as u64).wrapping_mul(self.heard.delta));
         product
     }
 }
@@ -151,7 +147,7 @@ impl Machine for RawMachine<'_> {
         let mut energies: Vec<(usize, Lwe)> = self.evaluator.correlate(&cells, energies);
         energies.sort_unstable_by_key(|(place, _)| *place);
         self.work.spectrum += start.elapsed();
-        self.go_on()?;
+        self.evaluator.still_wanted()?;
         Ok(RawValue::Energies(energies.into_iter().map(|(_, energy)| energy).collect()))
     }
 
@@ -165,7 +161,7 @@ impl Machine for RawMachine<'_> {
         let by = [(&self.evaluator.comparison().rotation, &large), (&self.raw.rotation, &small)];
         let found = self.evaluator.look_up(&self.raw.keyswitch, &by, energies);
         self.work.levels += start.elapsed();
-        self.go_on()?;
+        self.evaluator.still_wanted()?;
         let [large, small] = <[Vec<Lwe>; 2]>::try_from(found).unwrap_or_default();
         Ok(RawValue::Levels { large, small })
     }
@@ -185,7 +181,7 @@ impl Machine for RawMachine<'_> {
         let keyswitch = &self.evaluator.comparison().keyswitch;
         let found = self.evaluator.look_up(keyswitch, &by, &differences.collect::<Vec<_>>()).pop();
         self.work.differences += start.elapsed();
-        self.go_on()?;
+        self.evaluator.still_wanted()?;
         Ok(RawValue::Differences(found.unwrap_or_default()))
     }
 
@@ -205,9 +201,8 @@ impl Machine for RawMachine<'_> {
         let start = Instant::now();
         let RawValue::Vector(vector) = vector else { return Err(vector.refused("length", "a vector")) };
         let length = self.heard.input.length();
-        let along = (0..length.directions()).map(|j| {
-            let (weights, offset) = length.direction(j);
-            let mut along = self.product(vector, weights, offset);
+        let along = (0..length.count()).map(|j| {
+            let mut along = self.product(vector, length.directions(), j);
             add_constant(&mut along, QUARTER);
             along
         });
@@ -217,7 +212,7 @@ impl Machine for RawMachine<'_> {
         let by = [(&self.raw.rotation, &table)];
         let found = self.evaluator.look_up(keyswitch, &by, &along.collect::<Vec<_>>()).pop().unwrap_or_default();
         self.work.length += start.elapsed();
-        self.go_on()?;
+        self.evaluator.still_wanted()?;
         Ok(RawValue::Length(sum(found.iter())))
     }
 
@@ -225,7 +220,7 @@ impl Machine for RawMachine<'_> {
         let start = Instant::now();
         let RawValue::Vector(vector) = vector else { return Err(vector.refused("linear", "a vector")) };
         let stage = self.heard.stage;
-        let score = |row: usize| self.product(vector, stage.row(0, row), stage.bias(0, row));
+        let score = |row: usize| self.product(vector, stage, row);
         let scores = (0..stage.count(0)).into_par_iter().map(score).collect();
         self.work.scores += start.elapsed();
         Ok(RawValue::Scores(scores))
@@ -247,7 +242,7 @@ impl Machine for RawMachine<'_> {
         }
         let played = EncryptedTournament::play(&self.evaluator, candidates, 0);
         self.work.play += start.elapsed();
-        self.go_on()?;
+        self.evaluator.still_wanted()?;
         let nobody = FheError::Kind { op: "argmax", found: "no rows", expected: "at least one" };
         played.map(RawValue::Choice).ok_or(nobody)
     }
@@ -261,20 +256,13 @@ impl Machine for RawMachine<'_> {
         // Scores are integers: above the threshold means above it by one half.
         add_constant(&mut beyond, (self.heard.delta / 2).wrapping_neg());
         let (index, known) = played.index(&self.evaluator, Some(&beyond));
-        self.go_on()?;
-        let marker = |coefficient: usize| {
-            let mut out = Glwe::zero(self.evaluator.size());
-            out.body_mut()[coefficient] = 1 << 63;
-            out
-        };
-        let mut answer = marker(0);
-        for (i, bit) in index.iter().enumerate() {
-            self.evaluator.gate(bit, &[marker(1 + i)]).iter().for_each(|bit| answer.add_assign(bit));
-        }
+        self.evaluator.still_wanted()?;
+        let mut answer = self.evaluator.written(&index, 1);
+        answer.add_assign(&self.evaluator.marker(0));
         let refused = FheError::Kind { op: "beyond", found: "nothing", expected: "a sign" };
         let answer = known.and_then(|known| self.evaluator.gate(&known, &[answer]).pop()).ok_or(refused)?;
         self.work.index += start.elapsed();
-        self.go_on()?;
+        self.evaluator.still_wanted()?;
         Ok(RawValue::Answer(answer))
     }
 }

@@ -98,10 +98,10 @@ impl RawNoise {
     /// wrongly by itself, and adds its own noise.
     pub fn length(&self, input: &RawInput) -> f64 {
         let (spec, length) = (input.front().spec(), input.length());
-        let directions = 0..length.directions();
-        let deviation = |j: usize| (spec.tables_of(length.direction(j).0) as f64 * self.table()).sqrt();
+        let directions = 0..length.count();
+        let deviation = |j: usize| (spec.tables_of(length.direction(j)) as f64 * self.table()).sqrt();
         let features: f64 = directions.map(deviation).sum();
-        let count = length.directions() as f64;
+        let count = length.count() as f64;
         length.ratio().powi(2) * (features.powi(2) + count * self.decisions.comparison()) + count * self.table()
     }
 }

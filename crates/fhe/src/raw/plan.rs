@@ -101,7 +101,7 @@ impl Plan {
         let envelope = envelope_for(parameters, computed, part - (layout.answer_bits() as f64).log2());
         let spec = input.front().spec().clone();
         let delta = delta as u64;
-        let directions = input.length().directions() as u32;
+        let directions = input.length().count() as u32;
         let products = input.front().scales().len() as u32;
         let numbers =
             Numbers { spec, delta, spread, spare_bits, norm_squared, directions, length_variance, envelope, products };
@@ -285,7 +285,7 @@ impl Plan {
         let variance = RawNoise::new(self.parameters).length(input);
         let fits = largest_norm(input, stage) <= self.numbers.norm_squared
             && variance <= self.numbers.length_variance
-            && input.length().directions() == self.directions()
+            && input.length().count() == self.directions()
             && input.front().scales().len() == self.products()
             && input.spread() <= self.spread();
         if fits { Ok(()) } else { Err(FheError::Plan { what: "the model's weights exceed its bound on their norm" }) }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use sordino_model::ModelHash;
 use sordino_model::Resolution;
 use sordino_model::circuit::Circuit;
-use sordino_model::layout::{KEY_ID_BYTES, NUMBER_BYTES, SparsePacking, TournamentLayout};
+use sordino_model::layout::{NUMBER_BYTES, SparsePacking, TournamentLayout};
 use sordino_model::raw::RawInput;
 use sordino_model::stage::{Hierarchy, Stage};
 
@@ -19,9 +19,8 @@ use crate::decision::reply::seal_bits;
 use crate::protocol::promise;
 use crate::ring::fourier::Fourier;
 use crate::ring::zero_key::ZeroKey;
-use crate::wire::checksum::Checksum;
 use crate::wire::expansion::{expand, expand_numbers};
-use crate::wire::header::{Header, Kind};
+use crate::wire::header::{Asked, Header, Kind};
 use crate::wire::seeded::seeded_len;
 use crate::{FheError, KeyId, ServerKey};
 
@@ -71,7 +70,7 @@ impl Server {
     /// Bytes of the weights: of rows, of bands, and of directions.
     pub fn weight_bytes(&self) -> usize {
         let spec = self.plan.spec();
-        self.stage.weights().len() + 4 * spec.bands * spec.taps + self.input.length().tables().0.len()
+        self.stage.weights().len() + 4 * spec.bands * spec.taps + self.input.length().directions().weights().len()
     }
 
     /// The evaluation key that a query asks for.
@@ -79,14 +78,11 @@ impl Server {
     /// # Errors
     /// [`FheError`] for anything that is no query for this model under this plan.
     pub fn key_of(&self, query: &[u8]) -> Result<KeyId, FheError> {
-        self.open(query).map(|(id, _, _)| id)
+        self.asked(query).map(|asked| asked.key)
     }
 
-    /// The name of the evaluation key, what follows it, and the query's checksum.
-    fn open<'q>(&self, query: &'q [u8]) -> Result<(KeyId, &'q [u8], Checksum), FheError> {
-        let opened = self.header(Kind::Query).read(query, self.plan.query_len())?;
-        let (id, rest) = opened.payload.split_at(KEY_ID_BYTES);
-        Ok((KeyId(std::array::from_fn(|i| id[i])), rest, opened.checksum))
+    fn asked<'q>(&self, query: &'q [u8]) -> Result<Asked<'q>, FheError> {
+        self.header(Kind::Query).asked(query, self.plan.query_len())
     }
 
     /// Answers one query message with one reply message, under the client's evaluation key. Runs on the rayon pool it is called in.
@@ -127,14 +123,7 @@ impl Server {
         wanted: &(dyn Fn() -> bool + Sync),
     ) -> Result<(Vec<u8>, Work), FheError> {
         let start = Instant::now();
-        let (found, expected) = (key.parameters().id.0, self.plan.parameters().id.0);
-        if found != expected {
-            return Err(FheError::Parameters { found, expected });
-        }
-        let (asked, payload, checksum) = self.open(query)?;
-        if asked != key.id() {
-            return Err(FheError::Key { found: key.id(), expected: asked });
-        }
+        let Asked { payload, checksum, .. } = self.asked(query)?.under(key, self.plan.parameters().id)?;
         let raw = key.raw.as_ref().ok_or(FheError::NoSamplesKey)?;
         let (ring, envelope) = (self.plan.parameters().ring(), self.plan.envelope());
         let (zero_key, rest) = payload.split_at(seeded_len(1, ring, envelope.zero_key_bits));

@@ -8,11 +8,15 @@
 //! model, the plan and, where there is one, the evaluation key's name.
 
 use sordino_model::ModelHash;
+#[cfg(feature = "server")]
+use sordino_model::layout::KEY_ID_BYTES;
 use sordino_model::layout::{CHECKSUM_BYTES, MESSAGE_HEADER};
 
 use crate::FheError;
 use crate::params::ParameterId;
 use crate::wire::checksum::{self, Checksum};
+#[cfg(feature = "server")]
+use crate::{KeyId, ServerKey};
 
 const MAGIC: &[u8; 4] = b"SRDN";
 const VERSION: u8 = 2;
@@ -56,6 +60,32 @@ pub(crate) struct Opened<'a> {
     pub(crate) reference: Checksum,
     /// The message's own checksum, by which a reply refers to it.
     pub(crate) checksum: Checksum,
+}
+
+/// A query to a server that decides, which starts with the name of the evaluation key that it is under.
+#[cfg(feature = "server")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// That key.
+    pub(crate) key: KeyId,
+    /// What follows its name.
+    pub(crate) payload: &'a [u8],
+    pub(crate) checksum: Checksum,
+}
+
+#[cfg(feature = "server")]
+impl Asked<'_> {
+    /// Refuses to be answered under another key, or one of other parameters.
+    pub(crate) fn under(self, key: &ServerKey, parameters: ParameterId) -> Result<Self, FheError> {
+        let (found, expected) = (key.parameters().id.0, parameters.0);
+        if found != expected {
+            return Err(FheError::Parameters { found, expected });
+        }
+        if self.key != key.id() {
+            return Err(FheError::Key { found: key.id(), expected: self.key });
+        }
+        Ok(self)
+    }
 }
 
 impl Header {
@@ -123,5 +153,13 @@ impl Header {
         }
         let (_, checksum) = checksum::open(message).ok_or(FheError::Damaged { what: self.kind.name() })?;
         Ok(Opened { payload: &rest[..payload], reference: hash(70).0, checksum })
+    }
+
+    /// [`Header::read`], of a query whose payload starts with the name of a key.
+    #[cfg(feature = "server")]
+    pub(crate) fn asked<'a>(&self, query: &'a [u8], payload: usize) -> Result<Asked<'a>, FheError> {
+        let opened = self.read(query, payload)?;
+        let (name, payload) = opened.payload.split_at(KEY_ID_BYTES);
+        Ok(Asked { key: KeyId(std::array::from_fn(|i| name[i])), payload, checksum: opened.checksum })
     }
 }

@@ -143,7 +143,9 @@ fn rounded(
     let (directions, moved) = integers(&space.map.weight, along, &space.mean);
     let factor = RATIO * above * unit / (along * moved.len() as f32);
     let spec = clips.raw_front().spec();
-    let length = Length::new(spec.width(), directions, moved, factor.max(0.0) as u32)?;
+    let count = moved.len();
+    let directions = Stage::new(count, spec.bound(), directions, moved, vec![count])?;
+    let length = Length::new(directions, factor.max(0.0) as u32)?;
     let spread = spread(&known, unit, along);
     let input = RawInput::new(clips.raw_front().clone(), length, spread)?;
     let count = classes.len();

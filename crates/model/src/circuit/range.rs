@@ -207,12 +207,10 @@ impl Machine for Range<'_> {
 
     fn length(&mut self, vector: &RangeValue) -> Result<RangeValue, RangeError> {
         let length = raw_of(self.hierarchy, "length")?.length();
-        let RangeValue::Vector(found) = *vector else {
-            return Err(RangeError::Kind { op: "length", found: vector.kind(), expected: "a vector" });
-        };
-        let along = length.bound(found.max_abs.unsigned_abs().into());
-        let bound = (length.ratio() * along as f64 * length.directions() as f64) as u64;
-        Ok(RangeValue::Length { bound })
+        match vector {
+            RangeValue::Vector(_) => Ok(RangeValue::Length { bound: length.bound() }),
+            other => Err(RangeError::Kind { op: "length", found: other.kind(), expected: "a vector" }),
+        }
     }
 
     fn beyond(&mut self, choice: &RangeValue, length: &RangeValue) -> Result<RangeValue, RangeError> {

@@ -9,7 +9,7 @@ use super::stages::{put_stages, take_stages};
 use super::tensors::{Reader, Writer};
 use crate::halves::server::Parts;
 use crate::raw::{Length, RawFront, RawInput, RawSpec};
-use crate::stage::{Hierarchy, StageShape};
+use crate::stage::{Hierarchy, Stage, StageShape};
 use crate::{ModelHash, ServerError, ServerModel};
 
 /// Names the kind of file.
@@ -59,10 +59,10 @@ fn put_raw(writer: &mut Writer, hierarchy: &Hierarchy) -> Option<RawDescription>
     let spec = front.spec().clone();
     let bands = (0..spec.bands).flat_map(|b| front.band(b).iter().copied());
     writer.put_slice("raw.bands".into(), vec![spec.bands, spec.taps], &mut bands.into_iter());
-    let (weights, bias) = length.tables();
-    let (directions, width) = (length.directions(), length.width());
-    writer.put_slice("raw.length.weights".into(), vec![directions, width], &mut weights.iter().copied());
-    writer.put_slice("raw.length.bias".into(), vec![directions], &mut bias.iter().copied());
+    let (along, count) = (length.directions(), length.count());
+    let weights = &mut along.weights().iter().copied();
+    writer.put_slice("raw.length.weights".into(), vec![count, along.input().width], weights);
+    writer.put_slice("raw.length.bias".into(), vec![count], &mut along.biases().iter().copied());
     Some(RawDescription { spec, stages: put(writer, "raw", hierarchy), length_factor: length.factor(), spread })
 }
 
@@ -70,9 +70,11 @@ fn take_raw(reader: &mut Reader<'_>, raw: RawDescription) -> Result<Hierarchy, F
     let bands: Array2<i32> = reader.take("raw.bands")?;
     let weights: Array2<i8> = reader.take("raw.length.weights")?;
     let bias: Array1<i32> = reader.take("raw.length.bias")?;
-    let width = raw.spec.width();
+    let (count, bound) = (bias.len(), raw.spec.bound());
     let front = RawFront::new(raw.spec, bands.into_raw_vec_and_offset().0)?;
-    let length = Length::new(width, weights.into_raw_vec_and_offset().0, bias.to_vec(), raw.length_factor)?;
+    let weights = weights.into_raw_vec_and_offset().0;
+    let directions = Stage::new(count, bound, weights, bias.to_vec(), vec![count])?;
+    let length = Length::new(directions, raw.length_factor)?;
     Ok(take(reader, "raw", raw.stages)?.hearing(RawInput::new(front, length, raw.spread)?)?)
 }
 

@@ -16,18 +16,15 @@ impl RawInput {
     /// nothing for the noise; what a query does that goes further is said where it is asked.
     ///
     /// # Errors
-    /// [`RawError`] for directions of another width than the front's features, or no spread.
+    /// [`RawError`] for directions on another vector than the front's features, or no spread.
     pub fn new(front: RawFront, length: Length, spread: u64) -> Result<Self, RawError> {
         if spread == 0 {
             return Err(RawError { field: "spread", found: "0".into(), expected: "at least 1".into() });
         }
-        let (found, expected) = (length.width(), front.spec().width());
+        let (found, expected) = (length.directions().input(), front.spec().bound());
         if found != expected {
-            return Err(RawError {
-                field: "length",
-                found: found.to_string(),
-                expected: format!("{expected} features"),
-            });
+            let (found, expected) = (format!("{found:?}"), format!("{expected:?}, the bound of the front's features"));
+            return Err(RawError { field: "length", found, expected });
         }
         Ok(Self { front, length, spread })
     }

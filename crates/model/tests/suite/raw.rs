@@ -120,7 +120,8 @@ fn hearing(front: RawFront, rows: usize, factor: u32) -> Hierarchy {
     let mut weights = |count: usize| (0..count * width).map(|_| rng.random_range(-9..=9)).collect();
     let biases = (0..rows as i32).collect();
     let stage = Stage::new(rows, front.spec().bound(), weights(rows), biases, vec![rows]).unwrap();
-    let length = Length::new(width, weights(3), vec![5, -7, 0], factor).unwrap();
+    let directions = Stage::new(3, front.spec().bound(), weights(3), vec![5, -7, 0], vec![3]).unwrap();
+    let length = Length::new(directions, factor).unwrap();
     Hierarchy::new(vec![stage]).unwrap().hearing(RawInput::new(front, length, 1_000).unwrap()).unwrap()
 }
 
@@ -145,9 +146,9 @@ fn the_best_row_is_known_beyond_the_length() {
         let best = (0..7).rev().max_by_key(|&row| scores[row]).unwrap();
         // By the definition: absolute values of three sums of products, times the factor.
         let sums = (0..3).map(|j| {
-            let (weights, bias) = raw.length().direction(j);
+            let (weights, bias) = (raw.length().direction(j), [5, -7, 0][j]);
             let sum: i64 = weights.iter().zip(&features).map(|(w, x)| i64::from(*w) * i64::from(*x)).sum();
-            (sum + i64::from(bias)).abs()
+            (sum + bias).abs()
         });
         let beyond = scores[best] - sums.sum::<i64>() * 20_000 / 65_536;
         assert_eq!(answered(&hierarchy, &samples, beyond - 1), Some(best));
