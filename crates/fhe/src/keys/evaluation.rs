@@ -107,6 +107,15 @@ impl EvaluationKey {
         Self::for_samples_from(secret, &mut Random::from_system(), progress)
     }
 
+    /// The key that a protocol takes. None where the client decides: nothing is evaluated that takes one.
+    pub fn generate_for(protocol: Protocol, secret: &SecretKey) -> Option<Self> {
+        match (protocol, protocol.decider()) {
+            (Protocol::Raw, _) => Some(Self::generate_for_samples(secret, |_| ())),
+            (_, Decider::Server) => Some(Self::generate(secret, |_| ())),
+            (_, Decider::Client) => None,
+        }
+    }
+
     /// [`EvaluationKey::generate_for_samples`] from a seed, for tests that must be repeatable.
     #[cfg(any(test, feature = "insecure"))]
     pub fn generate_for_samples_from_insecure_seed(secret: &SecretKey, seed: u64) -> Self {

@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand::seq::index::sample;
 use rand_chacha::ChaCha8Rng;
 use sordino_fhe::{ClientKey, EvaluationKey, Plan, SecretKey, decision, params, raw};
-use sordino_model::{Answer, ClientModel, Decider, Pair, PairError, Protocol, ServerModel};
+use sordino_model::{Answer, ClientModel, Pair, PairError, Protocol, ServerModel};
 use sordino_service::{Client, Exchange, Server, exchange, leads};
 
 use super::features::Features;
@@ -67,13 +67,8 @@ impl Comparison<'_> {
         let bar = self.monitor.bar(places.iter().map(Vec::len).sum::<usize>() as u64, protocol.name());
         for (number, places) in places.into_iter().enumerate() {
             let key = Arc::new(SecretKey::generate(&params::STANDARD));
-            let registered = match protocol.decider() {
-                Decider::Server if protocol == Protocol::Raw => {
-                    Some(host.register(EvaluationKey::generate_for_samples(&key, |_| ()).expand())?)
-                }
-                Decider::Server => Some(host.register(EvaluationKey::generate(&key, |_| ()).expand())?),
-                Decider::Client => None,
-            };
+            let evaluation = EvaluationKey::generate_for(protocol, &key);
+            let registered = evaluation.map(|evaluation| host.register(evaluation.expand())).transpose()?;
             let key = registered.map_or(key.clone().into(), |id| ClientKey::registered(key, id));
             let mut client = Client::new(model.clone(), key, &hello)?;
             for place in places {

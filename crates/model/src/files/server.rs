@@ -70,10 +70,9 @@ fn take_raw(reader: &mut Reader<'_>, raw: RawDescription) -> Result<Hierarchy, F
     let bands: Array2<i32> = reader.take("raw.bands")?;
     let weights: Array2<i8> = reader.take("raw.length.weights")?;
     let bias: Array1<i32> = reader.take("raw.length.bias")?;
-    let (count, bound) = (bias.len(), raw.spec.bound());
     let front = RawFront::new(raw.spec, bands.into_raw_vec_and_offset().0)?;
-    let weights = weights.into_raw_vec_and_offset().0;
-    let directions = Stage::new(count, bound, weights, bias.to_vec(), vec![count])?;
+    let (count, weights) = (bias.len(), weights.into_raw_vec_and_offset().0);
+    let directions = Stage::new(count, front.spec().bound(), weights, bias.to_vec(), vec![count])?;
     let length = Length::new(directions, raw.length_factor)?;
     Ok(take(reader, "raw", raw.stages)?.hearing(RawInput::new(front, length, raw.spread)?)?)
 }
