@@ -27,7 +27,7 @@ CONDITIONS = {"clean": None, "10dB": 10, "5dB": 5, "0dB": 0}
 
 @dataclass(frozen=True)
 class Spec:
-    """Constants of the front: see `RawSpec`. `table_noise` is the deviation of a table's input in units of what a band can hold."""
+    """Constants of the front: see `RawSpec`."""
 
     emphasis: float = 0.9
     cell: int = 3_840
@@ -41,7 +41,10 @@ class Spec:
     bend_db: float = 12.0
     level_bits: int = 5
     lags: tuple = (1, 4)
-    table_noise: float = 0.003
+    # Deviation of what the keyswitch and the modulus switch add before a table, as a share of what a band can hold. Without it, no noise at all.
+    table_noise: float = 0.0023
+    # Whether quiet bands are taken from samples that are made larger.
+    scaled: bool = True
     # Rows of integers up to this on the features, and the noise of an encrypted decision; without it, floating point.
     row_max: int = 0
     # One unit of a feature on the torus, and the noise of what comes out of a table, as base-2 logarithms.
@@ -61,6 +64,9 @@ class Spec:
 # Base-2 logarithms, on a torus of 2^64: a quarter of it, what a match gets wrong, and what comes out of a table whose rotation has one digit of 23 bits, as
 # comparisons have, or two of 15.
 QUARTER, MATCH, ONE_DIGIT, TWO_DIGITS = 62, 54.1, 49.7, 41.6
+
+# Of the samples' ciphertexts: ring degree, and variance of a fresh one.
+RING, FRESH = 4_096, 21.5
 
 BASE = Spec()
 SETTINGS = {
@@ -90,6 +96,9 @@ SETTINGS = {
         )
         for headroom in (15, 18, 21)
     },
+    "the same, 18 dB, one scale": replace(
+        BASE, bands=64, emphasis=0.0, row_max=127, unit=45, output=TWO_DIGITS, headroom_db=18, scaled=False
+    ),
 }
 
 
@@ -104,7 +113,14 @@ class Front:
         self.reference = np.exp(np.log(np.maximum(energies, 1e-7)).mean((0, 1)))
         full = 2 ** (spec.product_log2 - 1)
         gain = full / 10 ** (spec.headroom_db / 10) / (self.reference * power)
-        self.weights = np.round(responses * gain[:, None])
+        steps = np.clip(np.log2(responses[:, 0] * gain / 16), 0, 16) // 4 * 4
+        scale = 2 ** steps[:, None] if spec.scaled else 1
+        lags = np.round(responses * gain[:, None] / scale)
+        self.weights = lags * scale
+        # Of energies, by docs/raw-audio.md: t (e k' + e' k), through the weights; at lag 0 both are one number.
+        product = 2 * RING * FRESH * (1 + RING / 2) / 12 * 4.0**spec.product_log2
+        energy = np.sqrt(((lags**2).sum(1) + lags[:, 0] ** 2) * product) / 2**63
+        self.deviation = np.hypot(spec.table_noise, energy) if spec.table_noise else 0 * energy
         # The share of energies that are beyond what a band can hold, and fold back.
         self.beyond = float((energies * power * gain >= full).mean())
         bend = 10 ** (-(spec.headroom_db + spec.bend_db) / 10)
@@ -146,7 +162,7 @@ class Front:
         """Sums of levels, then of absolute differences, shape (n, bands * (1 + lags))."""
         s = self.spec
         energies = self.correlations(self.rounded(sounds)) @ self.weights.T
-        energies += s.table_noise * self.full * self.random.standard_normal(energies.shape)
+        energies += self.deviation * self.full * self.random.standard_normal(energies.shape)
         # The table goes on with the opposite sign.
         energies = np.mod(energies, 2 * self.full)
         sign = np.where(energies < self.full, 1, -1)
@@ -162,8 +178,8 @@ class Front:
 
 
 def sounds_of(folder, least, length):
-    """Sounds of one loudness, shape (n, length); shorter ones are repeated."""
-    out = []
+    """Sounds of one loudness, shape (n, length), and their files; shorter ones are repeated."""
+    out, files = [], []
     for path in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
         try:
             samples = sordino.decode(path, RATE)
@@ -172,7 +188,8 @@ def sounds_of(folder, least, length):
         loudness = np.sqrt((samples**2).mean())
         if len(samples) >= least and loudness > 1e-4:
             out.append(np.resize(samples, length) / loudness)
-    return np.stack(out).astype(np.float32)
+            files.append(path)
+    return np.stack(out).astype(np.float32), files
 
 
 def disturbed(tracks, which, noises, decibels, samples, random):
@@ -183,6 +200,39 @@ def disturbed(tracks, which, noises, decibels, samples, random):
     ratio = (music**2).mean(1) / ((noise**2).mean(1) + 1e-12)
     quiet = np.array([0 if d is None else 10 ** (-d / 10) for d in decibels])
     return music + noise * np.sqrt(ratio * quiet)[:, None]
+
+
+class Space:
+    """A whitened space of clips of shape (rounds, tracks, features), in which every track has a row: the mean of its unit vectors."""
+
+    def __init__(self, clips):
+        self.mean, self.deviation = clips.mean((0, 1)), clips.std((0, 1)) + 1e-6
+        x = (clips - self.mean) / self.deviation
+        centres = x.mean(0)
+        within = (x - centres).reshape(-1, x.shape[2])
+        values, vectors = np.linalg.eigh(within.T @ within / len(within) + RIDGE * np.eye(x.shape[2]))
+        self.whiten = vectors / np.sqrt(values)
+        self.middle = (centres @ self.whiten).mean(0)
+        self.between = np.linalg.svd(centres @ self.whiten - self.middle, full_matrices=False)[2][:DIRECTIONS]
+        rows = self.unit(clips).mean(0)
+        self.rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def project(self, features):
+        return (((features - self.mean) / self.deviation) @ self.whiten - self.middle) @ self.between.T
+
+    def unit(self, features):
+        v = self.project(features)
+        return v / np.linalg.norm(v, axis=-1, keepdims=True)
+
+
+def heard_clips(front, tracks, bank, random):
+    """Clips to learn from, shape (rounds, tracks, features): most of them with noise."""
+    every, out = np.arange(len(tracks)), []
+    for _ in range(CLIPS):
+        levels = np.where(random.random(len(every)) < 0.9, random.uniform(-2, 20, len(every)), 60)
+        noises = bank[random.integers(0, len(bank), len(every))]
+        out.append(front.features(disturbed(tracks, every, noises, levels, front.spec.samples, random)))
+    return np.stack(out)
 
 
 def named(spec, tracks, noises, seed):
@@ -196,31 +246,14 @@ def named(spec, tracks, noises, seed):
         return disturbed(tracks, every, bank[random.integers(0, len(bank), len(every))], decibels, spec.samples, random)
 
     front = Front(spec, clips(heard, [None] * len(every)))
-    training = []
-    for _ in range(CLIPS):
-        levels = np.where(random.random(len(every)) < 0.9, random.uniform(-2, 20, len(every)), 60)
-        training.append(front.features(clips(heard, levels)))
-    x = np.stack(training)
-    mean, deviation = x.mean((0, 1)), x.std((0, 1)) + 1e-6
-    x = (x - mean) / deviation
-    centres = x.mean(0)
-    within = (x - centres).reshape(-1, x.shape[2])
-    values, vectors = np.linalg.eigh(within.T @ within / len(within) + RIDGE * np.eye(x.shape[2]))
-    whiten = vectors / np.sqrt(values)
-    middle = (centres @ whiten).mean(0)
-    between = np.linalg.svd(centres @ whiten - middle, full_matrices=False)[2][:DIRECTIONS]
-
-    def unit(features):
-        v = (((features - mean) / deviation) @ whiten - middle) @ between.T
-        return v / np.linalg.norm(v, axis=-1, keepdims=True)
-
-    rows = unit(np.stack(training)).mean(0)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    training = heard_clips(front, tracks, heard, random)
+    space = Space(training)
+    rows = space.rows
 
     def naming(features):
         """The row that every clip is named by."""
         if not spec.row_max:
-            return (unit(features) @ rows.T).argmax(1)
+            return (space.unit(features) @ rows.T).argmax(1)
         scores = features @ weights.T + biases
         # A difference that leaves its range comes back from the other end and would name a wrong row: such clips count as lost.
         kept = np.ptp(scores, axis=1) < room
@@ -229,13 +262,13 @@ def named(spec, tracks, noises, seed):
 
     if spec.row_max:
         # Rows on the features themselves: `whiten` and `between` are linear, and a query's length is the same for all its scores.
-        real = rows @ (whiten @ between.T).T / deviation
+        real = rows @ (space.whiten @ space.between.T).T / space.deviation
         seen = np.concatenate(training)
-        spread = np.quantile(np.ptp((seen - mean) @ real.T, axis=1), 0.999)
+        spread = np.quantile(np.ptp((seen - space.mean) @ real.T, axis=1), 0.999)
         room = 2 ** (QUARTER - spec.unit)
         scale = min(0.9 * room / spread, spec.row_max / np.abs(real).max())
         weights = np.round(real * scale)
-        biases = np.round(-(weights @ mean) - (rows @ (between @ middle)) * scale)
+        biases = np.round(-(weights @ space.mean) - (rows @ (space.between @ space.middle)) * scale)
         largest = np.abs(weights).max()
         print(f"largest weight {largest:.0f}, range used {spread * scale:.0f}", flush=True)
     share = {"beyond": front.beyond}
@@ -253,7 +286,7 @@ def main():
     arguments.add_argument("--draws", type=int, default=3)
     arguments.add_argument("--settings", nargs="*", default=list(SETTINGS), help="names of some of the settings")
     given = arguments.parse_args()
-    tracks, noises = sounds_of(given.music, TRACK, TRACK), sounds_of(given.noise, 4 * RATE, NOISE)
+    (tracks, _), (noises, _) = sounds_of(given.music, TRACK, TRACK), sounds_of(given.noise, 4 * RATE, NOISE)
     print(f"{len(tracks)} tracks, {len(noises)} noises", flush=True)
     given.out.mkdir(parents=True, exist_ok=True)
     with open(given.out / "rows.csv", "w", newline="") as file, open(given.out / "folds.csv", "w", newline="") as other:

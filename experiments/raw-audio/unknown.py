@@ -1,22 +1,23 @@
 """By what can a server tell an unknown song, if it cannot divide by the length of a vector?
 
-    python unknown.py MUSIC NOISE OUT [--draws 2]
+    python unknown.py MUSIC METADATA NOISE OUT [--draws 2]
 
-Two thirds of the tracks are learned as in accuracy.py, the others are unknown songs. For every test the threshold is that which loses 5 % of
-the known clips without noise, clips that are named wrongly among them. OUT/unknown.csv says how many are lost, and how many unknown ones are
-refused, at every noise.
+Two thirds of the songs are learned as in accuracy.py, the others are unknown. METADATA is FMA's tracks.csv: excerpts of one song, which end in (1/3)
+and so on, stay together. For every test the threshold is that which refuses 95 % of the unknown clips without noise. OUT/unknown.csv says at every
+noise how many unknown clips are refused, and how many known ones are lost, those among them that are named wrongly.
 """
 
 import argparse
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from accuracy import BASE, CLIPS, CONDITIONS, DIRECTIONS, NOISE, RATE, RIDGE, TRACK, Front, disturbed, sounds_of
+from accuracy import BASE, CONDITIONS, DIRECTIONS, NOISE, RATE, TRACK, Front, Space, disturbed, heard_clips, sounds_of
 
 SPEC = replace(BASE, bands=64, emphasis=0.0, headroom_db=18)
-LOST = 0.05
+REFUSED = 0.95
 
 
 def measures(vectors, rows, turned):
@@ -32,11 +33,22 @@ def measures(vectors, rows, turned):
     return found, scores.argmax(1)
 
 
-def tested(tracks, noises, seed):
+def songs_of(files, metadata):
+    """The number of every file's song."""
+    with open(metadata, encoding="utf-8", newline="") as file:
+        groups, names, _, *rows = csv.reader(file)
+    head = list(zip(groups, names))
+    artist, title = head.index(("artist", "name")), head.index(("track", "title"))
+    songs = {int(row[0]): (row[artist], re.sub(r" \(\d+/\d+\)$", "", row[title])) for row in rows}
+    return np.unique([" / ".join(songs[int(path.stem)]) for path in files], return_inverse=True)[1]
+
+
+def tested(tracks, songs, noises, seed):
     """For every test and condition, the shares of known clips lost and of unknown ones refused."""
     random = np.random.default_rng(seed)
-    order = random.permutation(len(tracks))
-    known, unknown = tracks[order[: 2 * len(order) // 3]], tracks[order[2 * len(order) // 3 :]]
+    order = random.permutation(songs.max() + 1)
+    is_known = np.isin(songs, order[: 2 * len(order) // 3])
+    known, unknown = tracks[is_known], tracks[~is_known]
     order = random.permutation(len(noises))
     heard, unheard = noises[order[::2]], noises[order[1::2]]
 
@@ -46,37 +58,18 @@ def tested(tracks, noises, seed):
         return disturbed(some, every, bank, decibels, SPEC.samples, random)
 
     front = Front(SPEC, clips(known, heard, [None] * len(known)))
-    training = []
-    for _ in range(CLIPS):
-        levels = np.where(random.random(len(known)) < 0.9, random.uniform(-2, 20, len(known)), 60)
-        training.append(front.features(clips(known, heard, levels)))
-    x = np.stack(training)
-    mean, deviation = x.mean((0, 1)), x.std((0, 1)) + 1e-6
-    x = (x - mean) / deviation
-    centres = x.mean(0)
-    within = (x - centres).reshape(-1, x.shape[2])
-    values, vectors = np.linalg.eigh(within.T @ within / len(within) + RIDGE * np.eye(x.shape[2]))
-    whiten = vectors / np.sqrt(values)
-    middle = (centres @ whiten).mean(0)
-    between = np.linalg.svd(centres @ whiten - middle, full_matrices=False)[2][:DIRECTIONS]
-
-    def projected(features):
-        return (((features - mean) / deviation) @ whiten - middle) @ between.T
-
-    rows = projected(np.stack(training))
-    rows = (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).mean(0)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    space = Space(heard_clips(front, known, heard, random))
     turned = np.linalg.qr(random.standard_normal((DIRECTIONS, DIRECTIONS)))[0]
     found = {}
     for condition, level in CONDITIONS.items():
         for which, some in (("known", known), ("unknown", unknown)):
-            asked = [projected(front.features(clips(some, unheard, [level] * len(some)))) for _ in range(3)]
-            found[condition, which] = measures(np.concatenate(asked), rows, turned)
+            asked = [space.project(front.features(clips(some, unheard, [level] * len(some)))) for _ in range(3)]
+            found[condition, which] = measures(np.concatenate(asked), space.rows, turned)
     right = {c: found[c, "known"][1] == np.tile(np.arange(len(known)), 3) for c in CONDITIONS}
     out = []
     for test in found["clean", "known"][0]:
         evidence = {c: np.where(right[c], found[c, "known"][0][test], -np.inf) for c in CONDITIONS}
-        threshold = np.quantile(evidence["clean"], LOST, method="higher")
+        threshold = np.quantile(found["clean", "unknown"][0][test], REFUSED, method="higher")
         for c in CONDITIONS:
             refused = float((found[c, "unknown"][0][test] < threshold).mean())
             out.append([test, c, len(right[c]), len(found[c, "unknown"][1]), float((evidence[c] < threshold).mean()), refused])
@@ -86,17 +79,19 @@ def tested(tracks, noises, seed):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("music")
+    arguments.add_argument("metadata")
     arguments.add_argument("noise")
     arguments.add_argument("out", type=Path)
     arguments.add_argument("--draws", type=int, default=2)
     given = arguments.parse_args()
-    tracks, noises = sounds_of(given.music, TRACK, TRACK), sounds_of(given.noise, 4 * RATE, NOISE)
+    (tracks, files), (noises, _) = sounds_of(given.music, TRACK, TRACK), sounds_of(given.noise, 4 * RATE, NOISE)
+    songs = songs_of(files, given.metadata)
     given.out.mkdir(parents=True, exist_ok=True)
     with open(given.out / "unknown.csv", "w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["test", "condition", "draw", "known", "unknown", "lost", "refused"])
         for draw in range(given.draws):
-            for test, condition, known, unknown, lost, refused in tested(tracks, noises, draw):
+            for test, condition, known, unknown, lost, refused in tested(tracks, songs, noises, draw):
                 table.writerow([test, condition, draw, known, unknown, f"{lost:.4f}", f"{refused:.4f}"])
             file.flush()
 

@@ -22,7 +22,7 @@ pub struct RawSettings {
 }
 
 impl Default for RawSettings {
-    /// The usual front, and a threshold that refuses nine in ten strangers and more.
+    /// The usual front, and a threshold that refuses nineteen in twenty strangers.
     fn default() -> Self {
         Self { spec: RawSpec::default(), directions: 96, table_noise: RawSpec::TABLE_NOISE, accepted: 0.03, lost: 0.25 }
     }
