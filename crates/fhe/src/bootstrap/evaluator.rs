@@ -192,8 +192,14 @@ impl<'k> Evaluator<'k> {
         inputs.par_iter().map_init(|| fourier.scratch(), gate).collect()
     }
 
+    /// An address of selectors, and a bit that says that there is one: of `known`, all or nothing.
+    pub(crate) fn answer(&self, known: &Ggsw, mut address: Glwe) -> Option<Glwe> {
+        address.add_assign(&self.marker(0));
+        self.gate(known, &[address]).pop()
+    }
+
     /// Half of the torus at one coefficient: a bit that is set.
-    pub(crate) fn marker(&self, coefficient: usize) -> Glwe {
+    fn marker(&self, coefficient: usize) -> Glwe {
         let mut out = Glwe::zero(self.size());
         out.body_mut()[coefficient] = 1 << 63;
         out

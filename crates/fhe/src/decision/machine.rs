@@ -346,9 +346,7 @@ impl Machine for DecisionMachine<'_> {
         let start = Instant::now();
         let refused = |found| FheError::Kind { op: "threshold", found, expected: "a choice of the last stage" };
         let known = choice.known.as_ref().ok_or(refused("a choice of another stage"))?;
-        let mut answer = self.address(choice, 1);
-        answer.add_assign(&self.evaluator.marker(0));
-        let answer = self.evaluator.gate(known, &[answer]).pop();
+        let answer = self.evaluator.answer(known, self.address(choice, 1));
         self.work.threshold += start.elapsed();
         answer.map(DecisionValue::Answer).ok_or(refused("nothing"))
     }

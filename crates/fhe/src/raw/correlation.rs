@@ -9,8 +9,9 @@
 //! ```
 //!
 //! As in the scheme of Brakerski, Fan and Vercauteren (ePrint 2012/144), these products are of integers, not of torus elements; they are multiplied by `t/q` and
-//! rounded. Samples that are first made `2^scale` times as large have `t / 2^scale` in place of `t`. The products need 107 bits and more, so they are computed exactly, by a number-theoretic transform modulo ten primes. Since `a' b` is the automorphism of
-//! `a b'`, three products do. Two keys bring the last two terms back under `s`.
+//! rounded. Samples that are first made `2^scale` times as large have `t / 2^scale` in place of `t`. The products have up to 140 bits, so they are computed
+//! exactly, by a number-theoretic transform modulo ten primes. Since `a' b` is the automorphism of `a b'`, three products do. Two keys bring the last two terms
+//! back under `s`.
 
 use tfhe_ntt::native128::Plan32;
 

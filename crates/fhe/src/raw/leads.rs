@@ -155,9 +155,7 @@ impl<'a> Reading<'a> {
         let lags = spec.lags.iter();
         let differences =
             lags.map(|&lag| (lag * spec.bands..read.len()).map(|i| difference(i, lag)).collect()).collect();
-        let bands = 0..spec.bands;
-        let together = bands.clone().flat_map(|a| bands.clone().map(move |b| noise.correlation(front, a, b))).collect();
-        Self { front, levels, differences, together }
+        Self { front, levels, differences, together: noise.correlations(front) }
     }
 
     /// The shift and the variance of what these weights make of the features.
@@ -185,12 +183,14 @@ impl<'a> Reading<'a> {
         (shift, variance + levels.collect::<Vec<_>>().chunks(bands).map(|cell| self.of_cell(cell)).sum::<f64>())
     }
 
-    /// The variance of a sum over the bands of a cell, from the deviations of its terms. What two bands have in common makes two levels no more alike than their
-    /// energies (Gebelein, 1941). It is an upper estimate, so it may add to the sum of variances, and take nothing away.
+    /// A bound on the variance of a sum over the bands of a cell, from the deviations of its terms. Levels rise with their energies, so two of them have something
+    /// between nothing and all of what their energies have in common (Gebelein, 1941). What differences add by themselves is taken to be each band's own.
     fn of_cell(&self, cell: &[f64]) -> f64 {
-        let with_others =
-            self.together.chunks(cell.len()).map(|row| row.iter().zip(cell).map(|(r, x)| r * x).sum::<f64>());
-        let together: f64 = with_others.zip(cell).map(|(sum, x)| sum * x).sum();
-        together.max(cell.iter().map(|x| x * x).sum())
+        let with_others = |(i, row): (usize, &[f64])| -> f64 {
+            let term =
+                |(j, r): (usize, &f64)| if i == j { cell[i] * cell[i] } else { (r * cell[i] * cell[j]).max(0.0) };
+            row.iter().enumerate().map(term).sum()
+        };
+        self.together.chunks(cell.len()).enumerate().map(with_others).sum()
     }
 }

@@ -138,9 +138,9 @@ impl Machine for RawMachine<'_> {
         let front = self.heard.input.front();
         let scales = front.scales();
         let cells: Vec<_> =
-            samples.iter().enumerate().flat_map(|cell| scales.iter().map(move |s| (cell, *s))).collect();
-        let energies = |&((cell, x), scale): &((usize, &Glwe), u32)| {
-            let correlation = self.heard.correlator.autocorrelation(x, scale, self.raw);
+            (0..samples.len()).flat_map(|cell| scales.iter().map(move |&scale| (cell, scale))).collect();
+        let energies = |&(cell, scale): &(usize, u32)| {
+            let correlation = self.heard.correlator.autocorrelation(&samples[cell], scale, self.raw);
             let bands = self.bands(&correlation, scale).into_iter();
             bands.map(|(band, energy)| (cell * front.spec().bands + band, energy)).collect()
         };
@@ -257,10 +257,9 @@ impl Machine for RawMachine<'_> {
         add_constant(&mut beyond, (self.heard.delta / 2).wrapping_neg());
         let (index, known) = played.index(&self.evaluator, Some(&beyond));
         self.evaluator.still_wanted()?;
-        let mut answer = self.evaluator.written(&index, 1);
-        answer.add_assign(&self.evaluator.marker(0));
         let refused = FheError::Kind { op: "beyond", found: "nothing", expected: "a sign" };
-        let answer = known.and_then(|known| self.evaluator.gate(&known, &[answer]).pop()).ok_or(refused)?;
+        let answer = known.and_then(|known| self.evaluator.answer(&known, self.evaluator.written(&index, 1)));
+        let answer = answer.ok_or(refused)?;
         self.work.index += start.elapsed();
         self.evaluator.still_wanted()?;
         Ok(RawValue::Answer(answer))

@@ -56,17 +56,15 @@ impl RawNoise {
         self.covariance(front, band, band)
     }
 
-    /// What the noise of two bands' energies in one cell has in common: both are sums of the same lags, if they are of one scale. Samples of another scale go round
-    /// the torus another number of times.
-    fn covariance(&self, front: &RawFront, a: usize, b: usize) -> f64 {
-        let scale = front.scale(a);
-        if front.scale(b) != scale {
-            return 0.0;
-        }
-        let weight = |w: &i32| f64::from(w >> scale);
-        let weights = front.band(a).iter().zip(front.band(b)).map(|(a, b)| weight(a) * weight(b));
+    /// What the noise of two bands' energies in one cell has in common: both are sums of the same lags. Samples that are `2^d` times as large have the same `e`, and
+    /// go round the torus in their own way: a sawtooth of `2^d` teeth has `2^-d` in common with one of one tooth.
+    pub fn covariance(&self, front: &RawFront, a: usize, b: usize) -> f64 {
+        let scales = [front.scale(a), front.scale(b)];
+        let weights =
+            front.band(a).iter().zip(front.band(b)).map(|(a, b)| f64::from(a >> scales[0]) * f64::from(b >> scales[1]));
         let norm: f64 = weights.zip(0..).map(|(product, lag)| if lag == 0 { 2.0 * product } else { product }).sum();
-        norm * (self.product(front, scale) + self.relinearisation())
+        let alike = (-f64::from(scales[0].abs_diff(scales[1]))).exp2();
+        norm * alike * (self.product(front, scales[0].min(scales[1])) + self.relinearisation())
     }
 
     /// What the table of levels gets wrong of an energy: its own noise, the keyswitch, and the modulus switch.
@@ -74,12 +72,15 @@ impl RawNoise {
         self.energy(front, band) + self.keyswitch.compare_keyswitch() + self.decisions.compare_modulus_switch(1.0)
     }
 
-    /// How alike what the table of levels gets wrong of two bands of one cell is, from -1 to 1.
-    pub fn correlation(&self, front: &RawFront, a: usize, b: usize) -> f64 {
-        if a == b {
-            return 1.0;
-        }
-        self.covariance(front, a, b) / (self.level(front, a) * self.level(front, b)).sqrt()
+    /// How alike what the table of levels gets wrong of the bands of one cell is, from -1 to 1; shape `[bands, bands]`.
+    pub fn correlations(&self, front: &RawFront) -> Vec<f64> {
+        let bands = 0..front.spec().bands;
+        let deviations: Vec<f64> = bands.clone().map(|b| self.level(front, b).sqrt()).collect();
+        let alike = |a: usize, b: usize| match a == b {
+            true => 1.0,
+            false => self.covariance(front, a, b) / (deviations[a] * deviations[b]),
+        };
+        bands.clone().flat_map(|a| bands.clone().map(move |b| (a, b))).map(|(a, b)| alike(a, b)).collect()
     }
 
     /// What the table of differences gets wrong of a difference: the noise of both levels, the keyswitch, and the modulus switch.

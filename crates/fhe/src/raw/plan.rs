@@ -26,8 +26,6 @@ pub(crate) const MAGIC: &[u8; 8] = b"SRDNRAW\x02";
 const MAX_BYTES: usize = 1 << 12;
 /// Most spare bits of a position.
 const MAX_SPARE: u32 = 3;
-/// Most autocorrelations of a cell that a plan is read with; no front needs as many.
-const MAX_PRODUCTS: u32 = 8;
 /// Base-2 logarithm of the largest probability that a query that keeps its margins is answered wrongly.
 const FAILURE_LOG2: f64 = -40.0;
 /// Ways in which a query can fail: a wrong winner, a difference beyond a quarter, a wrong bit, the threshold, the reply.
@@ -266,7 +264,7 @@ impl Plan {
         let bits = |b: u32| (1..=64).contains(&b);
         let Numbers { delta, spread, length_variance, envelope, .. } = numbers;
         let fits = delta > 0 && spread > 0 && delta.checked_mul(spread).is_some_and(|most| most <= QUARTER as u64);
-        let products = (1..=MAX_PRODUCTS).contains(&numbers.products);
+        let products = (1..=numbers.spec.most_products()).contains(&numbers.products);
         let sound =
             length_variance.is_finite() && length_variance >= 0.0 && numbers.spare_bits <= MAX_SPARE && products;
         if !fits || !sound || !bits(envelope.zero_key_bits) || !bits(envelope.reply_bits) {
@@ -282,11 +280,13 @@ impl Plan {
         if input.front().spec() != self.spec() {
             return Err(FheError::Plan { what: "it was made for samples of another kind" });
         }
+        let counted = (input.length().count(), input.front().scales().len());
+        if counted != (self.directions(), self.products()) {
+            return Err(FheError::Plan { what: "it was made for another number of directions, or of scales" });
+        }
         let variance = RawNoise::new(self.parameters).length(input);
         let fits = largest_norm(input, stage) <= self.numbers.norm_squared
             && variance <= self.numbers.length_variance
-            && input.length().count() == self.directions()
-            && input.front().scales().len() == self.products()
             && input.spread() <= self.spread();
         if fits { Ok(()) } else { Err(FheError::Plan { what: "the model's weights exceed its bound on their norm" }) }
     }

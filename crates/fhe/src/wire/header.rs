@@ -66,7 +66,7 @@ pub(crate) struct Opened<'a> {
 #[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
-    /// That key.
+    /// The name.
     pub(crate) key: KeyId,
     /// What follows its name.
     pub(crate) payload: &'a [u8],
@@ -76,6 +76,9 @@ pub(crate) struct Asked<'a> {
 #[cfg(feature = "server")]
 impl Asked<'_> {
     /// Refuses to be answered under another key, or one of other parameters.
+    ///
+    /// # Errors
+    /// [`FheError::Parameters`] or [`FheError::Key`].
     pub(crate) fn under(self, key: &ServerKey, parameters: ParameterId) -> Result<Self, FheError> {
         let (found, expected) = (key.parameters().id.0, parameters.0);
         if found != expected {

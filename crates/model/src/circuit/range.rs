@@ -207,10 +207,14 @@ impl Machine for Range<'_> {
 
     fn length(&mut self, vector: &RangeValue) -> Result<RangeValue, RangeError> {
         let length = raw_of(self.hierarchy, "length")?.length();
-        match vector {
-            RangeValue::Vector(_) => Ok(RangeValue::Length { bound: length.bound() }),
-            other => Err(RangeError::Kind { op: "length", found: other.kind(), expected: "a vector" }),
+        let RangeValue::Vector(found) = *vector else {
+            return Err(RangeError::Kind { op: "length", found: vector.kind(), expected: "a vector" });
+        };
+        let expected = length.directions().input();
+        if !found.within(&expected) {
+            return Err(RangeError::Bound { stage: 0, found, expected });
         }
+        Ok(RangeValue::Length { bound: length.bound() })
     }
 
     fn beyond(&mut self, choice: &RangeValue, length: &RangeValue) -> Result<RangeValue, RangeError> {

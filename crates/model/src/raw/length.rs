@@ -17,19 +17,16 @@ pub struct Length {
 }
 
 impl Length {
-    /// Along the rows of `directions`, which are one group. Absolute values are summed, and the sum is multiplied by `factor / 2^16`.
+    /// Along the rows of `directions`, which are one group without an empty slot. Absolute values are summed, and the sum is multiplied by `factor / 2^16`.
     ///
     /// # Errors
-    /// [`RawError`] for another number of groups.
+    /// [`RawError`] for another number of groups, or empty slots.
     pub fn new(directions: Stage, factor: u32) -> Result<Self, RawError> {
-        match directions.groups() {
-            1 => Ok(Self { directions, factor }),
-            found => Err(RawError {
-                field: "length",
-                found: format!("{found} groups"),
-                expected: "one group of directions".into(),
-            }),
+        if directions.counts() == [directions.outputs()] {
+            return Ok(Self { directions, factor });
         }
+        let found = format!("groups of {:?} of {}", directions.counts(), directions.outputs());
+        Err(RawError { field: "length", found, expected: "one group, with a direction in every slot".into() })
     }
 
     /// The directions, a row each; never none.
@@ -64,12 +61,16 @@ impl Length {
 
     /// What the best score of these features is held against.
     pub fn of(&self, features: &[i32]) -> i64 {
-        let sum: i64 = self.along(features).iter().map(|along| along.abs()).sum();
-        ((i128::from(sum) * i128::from(self.factor)) >> FRACTION) as i64
+        self.times(self.along(features).iter().map(|along| along.unsigned_abs()).sum()) as i64
     }
 
     /// The largest that [`Length::of`] comes to.
     pub fn bound(&self) -> u64 {
-        (self.ratio() * self.directions.score_bound() as f64 * self.count() as f64) as u64
+        self.times(self.directions.score_bound().saturating_mul(self.count() as u64))
+    }
+
+    /// A sum of absolute values, times the factor.
+    fn times(&self, sum: u64) -> u64 {
+        u64::try_from((u128::from(sum) * u128::from(self.factor)) >> FRACTION).unwrap_or(u64::MAX)
     }
 }

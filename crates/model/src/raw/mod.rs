@@ -26,10 +26,6 @@ pub use length::Length;
 pub use levels::Levels;
 pub use spec::{RawError, RawSpec};
 
-/// Bits of a step of [`RawFront::scale`]. Fewer would spare little noise, and take one product more for every step.
-const SCALE_STEP: u32 = 4;
-/// Most bits of a scale: what is left of the modulus of energies holds a sample.
-const SCALE_MOST: u32 = 16;
 /// Steps that the weight of a band on the power keeps at any scale.
 const LEAST_STEPS: f64 = 16.0;
 
@@ -48,7 +44,7 @@ impl RawFront {
     /// A front whose band `b` has the weights `weights[b taps..]` on the autocorrelation.
     ///
     /// # Errors
-    /// [`RawError`] for a spec out of range, or weights of another shape.
+    /// [`RawError`] for a spec out of range, weights of another shape, or energies that could leave 64 bits.
     pub fn new(spec: RawSpec, weights: Vec<i32>) -> Result<Self, RawError> {
         spec.validate()?;
         let expected = spec.bands * spec.taps;
@@ -59,10 +55,17 @@ impl RawFront {
                 expected: expected.to_string(),
             });
         }
-        let common = |row: &[i32]| row.iter().map(|w| w.trailing_zeros()).min().unwrap_or(0).min(SCALE_MOST);
-        let scales = weights.chunks_exact(spec.taps).map(|row| common(row) / SCALE_STEP * SCALE_STEP).collect();
+        let used = |row: &[i32]| row.iter().filter(|w| **w != 0).map(|w| w.trailing_zeros()).min().unwrap_or(0);
+        let whole = |bits: u32| bits.min(spec.most_scale()) / RawSpec::SCALE_STEP * RawSpec::SCALE_STEP;
+        let scales = weights.chunks_exact(spec.taps).map(|row| whole(used(row))).collect();
         let levels = Levels::new(&spec);
-        Ok(Self { spec, weights, scales, levels })
+        let front = Self { spec, weights, scales, levels };
+        let bound = front.energy_bound(front.spec.sample_max.unsigned_abs().into());
+        if i64::try_from(bound).is_err() {
+            let expected = "weights of which no energy leaves 63 bits".into();
+            return Err(RawError { field: "weights", found: format!("energies of up to {bound}"), expected });
+        }
+        Ok(front)
     }
 
     /// Mel bands whose average energy over the library is `reference`, in units of the energy that white noise of the sound's power has there; shape `[bands]`.
@@ -70,7 +73,7 @@ impl RawFront {
     /// a power of two, their [`RawFront::scale`].
     ///
     /// # Errors
-    /// [`RawError`] for a spec out of range, or references that are not positive, or another number of them.
+    /// [`RawError`] for a spec out of range, references that are not positive or so small that a weight would leave 32 bits, or another number of them.
     pub fn mel(spec: RawSpec, reference: &[f64]) -> Result<Self, RawError> {
         spec.validate()?;
         if reference.len() != spec.bands || !reference.iter().all(|r| *r > 0.0 && r.is_finite()) {
@@ -82,12 +85,16 @@ impl RawFront {
         // `spec.power()` is what `r[0]` is on average.
         let weights = rows.flat_map(|(row, r)| {
             let gain = full / (r * spec.power());
-            let spare = (row[0] * gain / LEAST_STEPS).log2().clamp(0.0, f64::from(SCALE_MOST)) as u32;
-            let scale = f64::from(spare / SCALE_STEP * SCALE_STEP).exp2();
-            row.into_iter().map(move |w| ((w * gain / scale).round() * scale) as i32)
+            let spare = (row[0] * gain / LEAST_STEPS).log2().clamp(0.0, spec.most_scale().into()) as u32;
+            let scale = f64::from(spare / RawSpec::SCALE_STEP * RawSpec::SCALE_STEP).exp2();
+            row.into_iter().map(move |w| (w * gain / scale).round() * scale)
         });
-        let weights = weights.collect();
-        Self::new(spec, weights)
+        let weights: Vec<f64> = weights.collect();
+        if let Some(found) = weights.iter().find(|w| w.abs() > i32::MAX.into()) {
+            let expected = "references large enough for weights of 32 bits".into();
+            return Err(RawError { field: "reference", found: format!("a weight of {found}"), expected });
+        }
+        Self::new(spec, weights.into_iter().map(|w| w as i32).collect())
     }
 
     /// The constants.

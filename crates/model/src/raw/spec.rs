@@ -81,9 +81,11 @@ impl Default for RawSpec {
 }
 
 impl RawSpec {
-    /// Deviation of what a table gets wrong of an energy under encryption, as a share of what a band can hold. No band of an encrypted front is noisier; clips are
-    /// learned with it.
+    /// Deviation of what a table gets wrong of an energy under encryption, as a share of what a band can hold: about that of the noisiest band. Clips are learned
+    /// with it.
     pub const TABLE_NOISE: f32 = 0.003;
+    /// Bits of a step of [`super::RawFront::scale`]. Smaller ones would spare little noise, and every step in use takes one product more.
+    pub(super) const SCALE_STEP: u32 = 4;
 
     /// Samples of a query.
     pub fn query_samples(&self) -> usize {
@@ -93,6 +95,17 @@ impl RawSpec {
     /// Features of a query.
     pub fn width(&self) -> usize {
         self.bands * (1 + self.lags.len())
+    }
+
+    /// The largest [`super::RawFront::scale`]: what it leaves of the modulus of energies holds a sample of either sign.
+    pub fn most_scale(&self) -> u32 {
+        let sample_bits = self.sample_max.unsigned_abs().checked_ilog2().map_or(0, |log2| log2 + 1);
+        self.product_log2.saturating_sub(1 + sample_bits) / Self::SCALE_STEP * Self::SCALE_STEP
+    }
+
+    /// Most autocorrelations of a cell: one for every scale.
+    pub fn most_products(&self) -> u32 {
+        self.most_scale() / Self::SCALE_STEP + 1
     }
 
     /// Tables that a query looks up: levels, then differences.

@@ -54,24 +54,47 @@ fn energies_are_those_of_the_spectrum() {
 
 #[test]
 fn a_quiet_band_has_a_scale_and_the_same_energies() {
-    let spec = spec();
+    let spec = RawSpec { emphasis: 0.0, ..spec() };
     let quiet = |b: usize| 0.5f64.powi(b as i32 / 3);
     let front = RawFront::mel(spec.clone(), &(0..spec.bands).map(quiet).collect::<Vec<_>>()).unwrap();
     assert_eq!(front.scales(), [0, 4, 8]);
-    let samples = spec.samples(&tone(2_000.0)).unwrap();
+    let mut state = 1u32;
+    let noise: Vec<f32> = (0..spec.query_samples())
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+        })
+        .collect();
+    let samples = spec.samples(&noise).unwrap();
     // The same bands without a gain, in floating point.
     let powers = spec.powers(&spec.responses(), &samples);
     let full = 2f64.powi(spec.product_log2 as i32 - 1) / 10f64.powf(spec.headroom_db / 10.0);
-    let most = powers.iter().copied().fold(0.0, f64::max);
+    let correlations: Vec<Vec<i32>> = samples.chunks(spec.cell).map(|cell| spec.autocorrelation(cell)).collect();
     for (i, (energy, power)) in front.energies(&samples).into_iter().zip(&powers).enumerate() {
-        let band = i % spec.bands;
+        let (cell, band) = (i / spec.bands, i % spec.bands);
         assert!(front.band(band).iter().all(|w| w % (1 << front.scale(band)) == 0));
         assert!(front.band(band)[0] >> front.scale(band) >= 16 || front.scale(band) == 0);
-        // Half a step of every weight, at its worst: a tone has all of its energy at every lag.
-        let off = f64::from(1 << front.scale(band)) / 2.0 * spec.taps as f64 * spec.power();
+        // Half a step of every weight.
+        let lags: f64 = correlations[cell].iter().map(|r| f64::from(r.abs())).sum();
+        let off = f64::from(1 << front.scale(band)) / 2.0 * lags;
         let expected = power * full / quiet(band);
-        assert!((energy as f64 - expected).abs() <= off, "{band}: {energy}, {expected} of {most}");
+        assert!((energy as f64 - expected).abs() <= off && off < 0.5 * expected, "{band}: {energy}, {expected}, {off}");
     }
+}
+
+#[test]
+fn scales_keep_within_the_modulus() {
+    let narrow = RawSpec { taps: 2, bands: 2, product_log2: 12, lags: vec![1], cells: 2, ..spec() };
+    // Samples of five bits and a sign leave four of twelve: one step.
+    let scales = |weights: Vec<i32>| RawFront::new(narrow.clone(), weights).unwrap().scales();
+    assert_eq!((narrow.most_scale(), narrow.most_products()), (4, 2));
+    assert_eq!(scales(vec![1 << 20, 0, 0, 0]), [0, 4]);
+    assert_eq!(scales(vec![0, -16, 3, 5]), [0, 4]);
+    assert_eq!(RawFront::new(RawSpec { cells: 5, ..narrow.clone() }, vec![i32::MAX; 4]).unwrap().scales(), [0]);
+    let huge = RawSpec { sample_max: 127, cell: 1 << 16, taps: 1 << 14, bands: 1, ..narrow };
+    let refused = RawFront::new(huge, vec![i32::MIN; 1 << 14]).unwrap_err();
+    assert_eq!(refused.field, "weights");
+    assert_eq!(RawFront::mel(spec(), &[1e-12; 32]).unwrap_err().field, "reference");
 }
 
 #[test]
@@ -122,6 +145,8 @@ fn hearing(front: RawFront, rows: usize, factor: u32) -> Hierarchy {
     let stage = Stage::new(rows, front.spec().bound(), weights(rows), biases, vec![rows]).unwrap();
     let directions = Stage::new(3, front.spec().bound(), weights(3), vec![5, -7, 0], vec![3]).unwrap();
     let length = Length::new(directions, factor).unwrap();
+    let padded = Stage::new(2, front.spec().bound(), vec![1; 2 * width], vec![0; 2], vec![1]).unwrap();
+    assert_eq!(Length::new(padded, factor).unwrap_err().field, "length");
     Hierarchy::new(vec![stage]).unwrap().hearing(RawInput::new(front, length, 1_000).unwrap()).unwrap()
 }
 
