@@ -69,6 +69,15 @@ QUARTER, MATCH, ONE_DIGIT, TWO_DIGITS = 62, 54.1, 49.7, 41.6
 RING, FRESH = 4_096, 21.5
 
 BASE = Spec()
+# What `train --raw` makes, with rows of floating-point numbers.
+TRAINED = replace(BASE, bands=64, emphasis=0.0, headroom_db=18.0)
+
+
+def integers(spec, output=TWO_DIGITS):
+    """The same with rows of integers, and all noise of the decision."""
+    return replace(spec, row_max=127, unit=45 if output == TWO_DIGITS else 50, output=output)
+
+
 SETTINGS = {
     "default": BASE,
     "without table noise": replace(BASE, table_noise=0.0),
@@ -82,23 +91,12 @@ SETTINGS = {
     "differences over 1": replace(BASE, lags=(1,)),
     "over 1, 2 and 4": replace(BASE, lags=(1, 2, 4)),
     "no differences": replace(BASE, lags=()),
-    "rows of integers, one digit": replace(BASE, row_max=127, unit=50, output=ONE_DIGIT),
-    "rows of integers, two digits": replace(BASE, row_max=127, unit=45, output=TWO_DIGITS),
-    "48 bands, no emphasis, two digits": replace(
-        BASE, bands=48, emphasis=0.0, row_max=127, unit=45, output=TWO_DIGITS
-    ),
-    "64 bands, no emphasis, two digits": replace(
-        BASE, bands=64, emphasis=0.0, row_max=127, unit=45, output=TWO_DIGITS
-    ),
-    **{
-        f"the same, {headroom} dB of headroom": replace(
-            BASE, bands=64, emphasis=0.0, row_max=127, unit=45, output=TWO_DIGITS, headroom_db=headroom
-        )
-        for headroom in (15, 18, 21)
-    },
-    "the same, 18 dB, one scale": replace(
-        BASE, bands=64, emphasis=0.0, row_max=127, unit=45, output=TWO_DIGITS, headroom_db=18, scaled=False
-    ),
+    "rows of integers, one digit": integers(BASE, ONE_DIGIT),
+    "rows of integers, two digits": integers(BASE),
+    "48 bands, no emphasis, two digits": integers(replace(BASE, bands=48, emphasis=0.0)),
+    "64 bands, no emphasis, two digits": integers(replace(TRAINED, headroom_db=12.0)),
+    **{f"the same, {db} dB of headroom": integers(replace(TRAINED, headroom_db=float(db))) for db in (15, 18, 21)},
+    "the same, 18 dB, one scale": integers(replace(TRAINED, scaled=False)),
 }
 
 
@@ -113,8 +111,8 @@ class Front:
         self.reference = np.exp(np.log(np.maximum(energies, 1e-7)).mean((0, 1)))
         full = 2 ** (spec.product_log2 - 1)
         gain = full / 10 ** (spec.headroom_db / 10) / (self.reference * power)
-        steps = np.clip(np.log2(responses[:, 0] * gain / 16), 0, 16) // 4 * 4
-        scale = 2 ** steps[:, None] if spec.scaled else 1
+        bits = np.clip(np.log2(responses[:, 0] * gain / 16), 0, 24) // 4 * 4
+        scale = 2 ** bits[:, None] if spec.scaled else 1
         lags = np.round(responses * gain[:, None] / scale)
         self.weights = lags * scale
         # Of energies, by docs/raw-audio.md: t (e k' + e' k), through the weights; at lag 0 both are one number.
@@ -202,6 +200,12 @@ def disturbed(tracks, which, noises, decibels, samples, random):
     return music + noise * np.sqrt(ratio * quiet)[:, None]
 
 
+def parted(noises, random):
+    """Noises to learn with, and others to ask with."""
+    order = random.permutation(len(noises))
+    return noises[order[::2]], noises[order[1::2]]
+
+
 class Space:
     """A whitened space of clips of shape (rounds, tracks, features), in which every track has a row: the mean of its unit vectors."""
 
@@ -238,8 +242,7 @@ def heard_clips(front, tracks, bank, random):
 def named(spec, tracks, noises, seed):
     """The share of clips that are named, in every condition."""
     random = np.random.default_rng(seed)
-    order = random.permutation(len(noises))
-    heard, unheard = noises[order[::2]], noises[order[1::2]]
+    heard, unheard = parted(noises, random)
     every = np.arange(len(tracks))
 
     def clips(bank, decibels):

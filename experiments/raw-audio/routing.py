@@ -9,13 +9,11 @@ cluster or of the two likeliest. OUT/routing.csv says how many are named, and ho
 
 import argparse
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from accuracy import BASE, CONDITIONS, NOISE, RATE, TRACK, Front, Space, disturbed, heard_clips, sounds_of
+from accuracy import CONDITIONS, NOISE, RATE, TRACK, TRAINED, Front, Space, disturbed, heard_clips, parted, sounds_of
 
-SPEC = replace(BASE, bands=64, emphasis=0.0, headroom_db=18)
 STEPS, BATCH, RATE_OF_LEARNING = 3_000, 512, 0.003
 
 
@@ -65,22 +63,23 @@ class Router:
         return [vectors.T @ back, back.sum(0), np.abs(before).T @ error, error.sum(0)]
 
 
-def rotations(rows):
-    """Blind rotations of a tournament among so many: one a match, and one for every bit of the winner's place."""
-    return rows - 1 + int(np.ceil(np.log2(rows)))
+def rotations(rows, again=0):
+    """Blind rotations of a tournament among so many: one a match, and about four to read a bit of the winner's place. Without the winner its path is played
+    again, and read."""
+    bits = int(np.ceil(np.log2(rows)))
+    return rows - 1 + 4 * bits + again * 5 * bits
 
 
 def measured(tracks, noises, count, seed):
     """Lines of the table: router, probes, rotations, condition, share named."""
     random = np.random.default_rng(seed)
-    order = random.permutation(len(noises))
-    heard, unheard = noises[order[::2]], noises[order[1::2]]
+    heard, unheard = parted(noises, random)
     every = np.arange(len(tracks))
 
     def clips(bank, level):
-        return disturbed(tracks, every, bank[random.integers(0, len(bank), len(every))], [level] * len(every), SPEC.samples, random)
+        return disturbed(tracks, every, bank[random.integers(0, len(bank), len(every))], [level] * len(every), TRAINED.samples, random)
 
-    front = Front(SPEC, clips(heard, None))
+    front = Front(TRAINED, clips(heard, None))
     training = heard_clips(front, tracks, heard, random)
     space = Space(training)
     own = clustered(space.rows, count, random)
@@ -96,8 +95,7 @@ def measured(tracks, noises, count, seed):
             for probes in (1, 2):
                 reached = (own[None] == likeliest[:, :probes, None]).any(1)
                 share = (np.where(reached, scores, -np.inf).argmax(1) == right).mean()
-                # The second cluster is the best of the others.
-                cost = hidden + rotations(count) + (probes - 1) * rotations(count) + rotations(probes * largest)
+                cost = hidden + rotations(count, again=probes - 1) + rotations(probes * largest)
                 yield f"{hidden} hidden units", probes, cost, condition, share
 
 

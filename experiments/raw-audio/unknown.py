@@ -10,13 +10,11 @@ noise how many unknown clips are refused, and how many known ones are lost, thos
 import argparse
 import csv
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from accuracy import BASE, CONDITIONS, DIRECTIONS, NOISE, RATE, TRACK, Front, Space, disturbed, heard_clips, sounds_of
+from accuracy import CONDITIONS, DIRECTIONS, NOISE, RATE, TRACK, TRAINED, Front, Space, disturbed, heard_clips, parted, sounds_of
 
-SPEC = replace(BASE, bands=64, emphasis=0.0, headroom_db=18)
 REFUSED = 0.95
 
 
@@ -49,15 +47,14 @@ def tested(tracks, songs, noises, seed):
     order = random.permutation(songs.max() + 1)
     is_known = np.isin(songs, order[: 2 * len(order) // 3])
     known, unknown = tracks[is_known], tracks[~is_known]
-    order = random.permutation(len(noises))
-    heard, unheard = noises[order[::2]], noises[order[1::2]]
+    heard, unheard = parted(noises, random)
 
     def clips(some, bank, decibels):
         every = np.arange(len(some))
         bank = bank[random.integers(0, len(bank), len(every))]
-        return disturbed(some, every, bank, decibels, SPEC.samples, random)
+        return disturbed(some, every, bank, decibels, TRAINED.samples, random)
 
-    front = Front(SPEC, clips(known, heard, [None] * len(known)))
+    front = Front(TRAINED, clips(known, heard, [None] * len(known)))
     space = Space(heard_clips(front, known, heard, random))
     turned = np.linalg.qr(random.standard_normal((DIRECTIONS, DIRECTIONS)))[0]
     found = {}

@@ -22,7 +22,7 @@ pub struct RawSettings {
 }
 
 impl Default for RawSettings {
-    /// The usual front, and a threshold that refuses nineteen in twenty strangers.
+    /// The usual front, and a threshold that is asked to refuse 97 strangers in a hundred.
     fn default() -> Self {
         Self { spec: RawSpec::default(), directions: 96, table_noise: RawSpec::TABLE_NOISE, accepted: 0.03, lost: 0.25 }
     }

@@ -193,7 +193,7 @@ pub(crate) fn cut(mut known: Vec<i64>, mut unknown: Vec<i64>, settings: &Unknown
     // So many may lie below, or above: the next one is the first that must not.
     let keeps = known.get(count(settings.lost, known.len())).map_or(0, |s| s.saturating_sub(1));
     let rejects = unknown.get(count(settings.accepted, unknown.len())).map_or(keeps, |s| *s);
-    // Queries come more disturbed than training is, and are lost then; strangers that are disturbed pass less. So where both wishes leave room, known queries have it.
+    // Where both wishes can be met, the lower threshold: later queries are more disturbed than training examples, and would be lost otherwise.
     let above = keeps.min(rejects).clamp(-(1 << 24), 1 << 24);
     let share = |count: usize, of: usize| count as f32 / of.max(1) as f32;
     Cut {
