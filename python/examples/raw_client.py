@@ -3,7 +3,7 @@
     python raw_client.py http://127.0.0.1:7664 mine client.key client.eval clip.wav
 
 A second implementation of the messages of the protocol raw, in NumPy: docs/formats.md describes them. The clip is a WAV file of 16 bits
-and ten seconds or more. Keys come from `sordino keygen --out client.key --evaluation client.eval --samples`.
+and ten seconds or more. Every run brings the key along, under a new token. Keys come from `sordino keygen --out client.key --evaluation client.eval --samples`.
 """
 
 import hashlib
@@ -58,6 +58,9 @@ def read(clip, length, rate, emphasis):
     """The middle of a clip, so many samples at this rate, as a plan wants them."""
     with wave.open(clip) as file:
         native, channels = length * file.getframerate() // rate, file.getnchannels()
+        if file.getsampwidth() != 2 or file.getnframes() < native:
+            seconds = f"{file.getnframes() / file.getframerate():.1f} s in {8 * file.getsampwidth()} bits"
+            sys.exit(f"{clip}: {seconds}; expected at least {length / rate:.1f} s in 16")
         sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, channels).mean(1)
     sound = np.fft.rfft(sound[(len(sound) - native) // 2 :][:native])
     sound = np.fft.irfft(np.pad(sound, (0, length))[: length // 2 + 1], length)
@@ -69,7 +72,10 @@ def main(server, model, key_file, evaluation_file, clip):
     token = {"Authorization": "Bearer " + secrets.token_hex(32), "Content-Type": "application/octet-stream"}
 
     def ask(path, body=None, method=None):
-        return urllib.request.urlopen(urllib.request.Request(f"{server}/v1/{path}", body, token, method=method)).read()
+        try:
+            return urllib.request.urlopen(urllib.request.Request(f"{server}/v1/{path}", body, token, method=method)).read()
+        except urllib.error.HTTPError as refused:
+            sys.exit(f"{refused}: {refused.read().decode()}")
 
     hello, rows = ask(f"models/{model}/protocols/raw/hello"), json.loads(ask(f"models/{model}/rows"))["rows"]
     plan, form = hello[50:-32], "<If2Qif2Q2dI2dIQ"

@@ -72,7 +72,7 @@ pub(crate) struct SettingArgs {
     /// package saves one with `Network.save`.
     #[arg(long, value_name = "FILE")]
     network: Option<PathBuf>,
-    /// Also learn to hear encrypted samples, for the protocol raw, in which a client needs no model. For libraries of some hundred tracks.
+    /// Also learn to hear encrypted samples, for the protocol raw, in which a client needs no model. For at most 2,048 passages of ten seconds; takes some ten minutes for an hour and a half of sound on two cores.
     #[arg(long)]
     raw: bool,
     /// Seed of everything random in training.
@@ -307,9 +307,8 @@ impl Train {
                 o.phases.iter().map(|(phase, seconds)| format!("{phase} {seconds:.1} s")).collect();
             say!("{}", phases.join(", "));
             say!("unknown test on held-out clips: {}", tests(&model.threshold));
-            if let (Some(lost), Some(accepted)) = (o.raw_known_lost, o.raw_unknown_accepted) {
-                let (lost, accepted) = (100.0 * lost, 100.0 * accepted);
-                say!("of encrypted samples {lost:.1} % of known ones lost and {accepted:.1} % of strangers accepted");
+            if let Some(test) = &raw_test {
+                say!("of encrypted samples {}", shares(test));
             }
             if let Some((copy, first)) = o.copies.first() {
                 say!(
@@ -366,16 +365,17 @@ fn stepped(json: bool, step: Step, part: Option<Part>, start: Instant, next: Str
 
 /// What the two tests promise, in words.
 pub(super) fn tests(found: &Threshold) -> String {
-    let shares = |cut: &Cut| {
-        let (lost, accepted) = (100.0 * cut.lost, 100.0 * cut.accepted);
-        format!("{lost:.1} % of known ones lost and {accepted:.1} % of strangers accepted")
-    };
     match &found.lead {
         Some(lead) => {
             format!("{} where the client decides; {} where the server does", shares(lead), shares(&found.score))
         }
         None => shares(&found.score),
     }
+}
+
+fn shares(cut: &Cut) -> String {
+    let (lost, accepted) = (100.0 * cut.lost, 100.0 * cut.accepted);
+    format!("{lost:.1} % of known ones lost and {accepted:.1} % of strangers accepted")
 }
 
 /// Refuses a model that would take most strangers for tracks that it knows, whoever decides, and warns of one that takes many more than
@@ -421,12 +421,14 @@ pub(crate) fn export(
 ) -> anyhow::Result<(ClientModel, ServerModel)> {
     let name = out.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned());
     let (mut client, mut server) = model.halves(&name, sordino_learn::sound::labels(table))?;
+    let mut unknown = format!("on held-out disturbed clips {}", tests(&model.threshold));
     if let Some(raw) = raw {
+        unknown += &format!("; {} of encrypted samples", shares(&raw.test));
         (client, server) = raw.join(client, server)?;
     }
     let card = Card {
         source: source.into(),
-        unknown: format!("on held-out disturbed clips {}", tests(&model.threshold)),
+        unknown,
         decisions: decisions(&server),
         settings,
         files: files(table),

@@ -24,25 +24,26 @@ pub struct RawSettings {
 impl Default for RawSettings {
     /// The usual front, and a threshold that is asked to refuse 97 strangers in a hundred.
     fn default() -> Self {
-        Self { spec: RawSpec::default(), directions: 96, table_noise: RawSpec::TABLE_NOISE, accepted: 0.03, lost: 0.25 }
+        Self { spec: RawSpec::default(), directions: 96, table_noise: RawSpec::TABLE_NOISE, accepted: 0.03, lost: 0.12 }
     }
 }
 
 impl RawSettings {
     pub(crate) fn validate(&self) -> Result<(), LearnError> {
         self.spec.validate()?;
-        if !(0.0..=0.5).contains(&self.accepted) || !(0.0..=0.5).contains(&self.lost) {
-            let found = format!("accepted {}, lost {}", self.accepted, self.lost);
-            return Err(LearnError::Setting {
-                setting: "raw",
-                found,
-                expected: "accepted and lost from 0 to 0.5".into(),
-            });
+        let shares = [("raw.accepted", self.accepted, 0.5), ("raw.lost", self.lost, 0.5)];
+        for (setting, found, most) in shares.into_iter().chain([("raw.table_noise", self.table_noise, 0.1)]) {
+            if !(0.0..=most).contains(&found) {
+                return Err(LearnError::Setting {
+                    setting,
+                    found: found.to_string(),
+                    expected: format!("0 to {most}"),
+                });
+            }
         }
-        if !(1..=1_024).contains(&self.directions) || !(0.0..=0.1).contains(&self.table_noise) {
-            let found = format!("{} directions, table noise {}", self.directions, self.table_noise);
-            let expected = "1 to 1,024 directions, and table noise of 0 to 0.1".into();
-            return Err(LearnError::Setting { setting: "raw", found, expected });
+        if !(1..=1_024).contains(&self.directions) {
+            let (setting, found) = ("raw.directions", self.directions.to_string());
+            return Err(LearnError::Setting { setting, found, expected: "1 to 1,024".into() });
         }
         Ok(())
     }

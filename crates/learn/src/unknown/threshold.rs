@@ -36,10 +36,14 @@ impl Default for UnknownSettings {
 
 impl UnknownSettings {
     pub(crate) fn validate(&self) -> Result<(), LearnError> {
-        let shares = (0.0..=0.5).contains(&self.lost) && (0.0..=0.5).contains(&self.accepted);
-        if !shares || self.clips == 0 {
-            let expected = "lost and accepted from 0 to 0.5, and at least one clip a track".into();
-            return Err(LearnError::Setting { setting: "unknown", found: format!("{self:?}"), expected });
+        for (setting, found) in [("unknown.accepted", self.accepted), ("unknown.lost", self.lost)] {
+            if !(0.0..=0.5).contains(&found) {
+                return Err(LearnError::Setting { setting, found: found.to_string(), expected: "0 to 0.5".into() });
+            }
+        }
+        if self.clips == 0 {
+            let expected = "at least one clip a track".into();
+            return Err(LearnError::Setting { setting: "unknown.clips", found: "0".into(), expected });
         }
         Ok(())
     }
