@@ -3,7 +3,8 @@
     python raw_client.py http://127.0.0.1:7664 mine client.key client.eval clip.wav
 
 A second implementation of the messages of the protocol raw, in NumPy: docs/formats.md describes them. The clip is a WAV file of 16 bits
-and ten seconds or more. Every run brings the key along, under a new token. Keys come from `sordino keygen --out client.key --evaluation client.eval --samples`.
+and ten seconds or more. Keys come from `sordino keygen --out client.key --evaluation client.eval --samples`; every run brings the second one along,
+under a new token.
 """
 
 import hashlib
