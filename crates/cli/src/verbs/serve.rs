@@ -82,10 +82,10 @@ pub(crate) struct Serve {
     /// Hold weights as bytes, in an eighth of the memory. Every query transforms them anew: for large libraries where the server decides.
     #[arg(long)]
     compact: bool,
-    /// Memory for expanded evaluation keys in MB; one takes 244.
+    /// Memory for expanded evaluation keys in MB; one takes 244, with a part for raw 516.
     #[arg(long, default_value_t = 2_048, value_name = "MB", value_parser = clap::value_parser!(u32).range(256..))]
     key_memory: u32,
-    /// Evaluation keys that are kept in all; one takes 70 MB of the store.
+    /// Evaluation keys that are kept in all; one takes 70 MB of the store, with a part for raw 138.
     #[arg(long, default_value_t = 256, value_name = "N")]
     most_keys: u32,
     /// Be a worker: hold this share of the last stages, one of so many, for the server that is given it with --worker. A worker has no
