@@ -190,13 +190,15 @@ def sounds_of(folder, least, length):
     return np.stack(out).astype(np.float32), files
 
 
-def disturbed(tracks, which, noises, decibels, samples, random):
-    """Excerpts of tracks, with noise so many dB below the music; no number, no noise."""
-    starts = random.integers(0, tracks.shape[1] - samples, len(which))
-    music = np.stack([tracks[t, a : a + samples] for t, a in zip(which, starts)])
+def disturbed(tracks, bank, decibels, samples, random):
+    """An excerpt of every track, with noise of a bank so many dB below the music: one number for all, or one for each; no number, no noise."""
+    noises = bank[random.integers(0, len(bank), len(tracks))]
+    starts = random.integers(0, tracks.shape[1] - samples, len(tracks))
+    music = np.stack([track[a : a + samples] for track, a in zip(tracks, starts)])
     noise = np.stack([np.resize(n, samples) for n in noises])
     ratio = (music**2).mean(1) / ((noise**2).mean(1) + 1e-12)
-    quiet = np.array([0 if d is None else 10 ** (-d / 10) for d in decibels])
+    each = decibels if np.ndim(decibels) else [decibels] * len(tracks)
+    quiet = np.array([0 if d is None else 10 ** (-d / 10) for d in each])
     return music + noise * np.sqrt(ratio * quiet)[:, None]
 
 
@@ -231,11 +233,10 @@ class Space:
 
 def heard_clips(front, tracks, bank, random):
     """Clips to learn from, shape (rounds, tracks, features): most of them with noise."""
-    every, out = np.arange(len(tracks)), []
+    count, out = len(tracks), []
     for _ in range(CLIPS):
-        levels = np.where(random.random(len(every)) < 0.9, random.uniform(-2, 20, len(every)), 60)
-        noises = bank[random.integers(0, len(bank), len(every))]
-        out.append(front.features(disturbed(tracks, every, noises, levels, front.spec.samples, random)))
+        levels = np.where(random.random(count) < 0.9, random.uniform(-2, 20, count), 60)
+        out.append(front.features(disturbed(tracks, bank, levels, front.spec.samples, random)))
     return np.stack(out)
 
 
@@ -245,10 +246,7 @@ def named(spec, tracks, noises, seed):
     heard, unheard = parted(noises, random)
     every = np.arange(len(tracks))
 
-    def clips(bank, decibels):
-        return disturbed(tracks, every, bank[random.integers(0, len(bank), len(every))], decibels, spec.samples, random)
-
-    front = Front(spec, clips(heard, [None] * len(every)))
+    front = Front(spec, disturbed(tracks, heard, None, spec.samples, random))
     training = heard_clips(front, tracks, heard, random)
     space = Space(training)
     rows = space.rows
@@ -276,7 +274,7 @@ def named(spec, tracks, noises, seed):
         print(f"largest weight {largest:.0f}, range used {spread * scale:.0f}", flush=True)
     share = {"beyond": front.beyond}
     for condition, level in CONDITIONS.items():
-        right = [naming(front.features(clips(unheard, [level] * len(every)))) == every for _ in range(3)]
+        right = [naming(front.features(disturbed(tracks, unheard, level, spec.samples, random))) == every for _ in range(3)]
         share[condition] = float(np.mean(right))
     return share
 

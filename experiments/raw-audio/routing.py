@@ -76,10 +76,7 @@ def measured(tracks, noises, count, seed):
     heard, unheard = parted(noises, random)
     every = np.arange(len(tracks))
 
-    def clips(bank, level):
-        return disturbed(tracks, every, bank[random.integers(0, len(bank), len(every))], [level] * len(every), TRAINED.samples, random)
-
-    front = Front(TRAINED, clips(heard, None))
+    front = Front(TRAINED, disturbed(tracks, heard, None, TRAINED.samples, random))
     training = heard_clips(front, tracks, heard, random)
     space = Space(training)
     own = clustered(space.rows, count, random)
@@ -87,7 +84,7 @@ def measured(tracks, noises, count, seed):
     routers = {hidden: Router(vectors, labels, count, hidden, random) for hidden in (0, 32, 128)}
     largest = np.bincount(own).max()
     for condition, level in CONDITIONS.items():
-        asked = np.concatenate([space.unit(front.features(clips(unheard, level))) for _ in range(3)])
+        asked = np.concatenate([space.unit(front.features(disturbed(tracks, unheard, level, TRAINED.samples, random))) for _ in range(3)])
         scores, right = asked @ space.rows.T, np.tile(every, 3)
         yield "none", 0, rotations(len(tracks)), condition, (scores.argmax(1) == right).mean()
         for hidden, router in routers.items():

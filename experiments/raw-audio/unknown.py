@@ -49,18 +49,13 @@ def tested(tracks, songs, noises, seed):
     known, unknown = tracks[is_known], tracks[~is_known]
     heard, unheard = parted(noises, random)
 
-    def clips(some, bank, decibels):
-        every = np.arange(len(some))
-        bank = bank[random.integers(0, len(bank), len(every))]
-        return disturbed(some, every, bank, decibels, TRAINED.samples, random)
-
-    front = Front(TRAINED, clips(known, heard, [None] * len(known)))
+    front = Front(TRAINED, disturbed(known, heard, None, TRAINED.samples, random))
     space = Space(heard_clips(front, known, heard, random))
     turned = np.linalg.qr(random.standard_normal((DIRECTIONS, DIRECTIONS)))[0]
     found = {}
     for condition, level in CONDITIONS.items():
         for which, some in (("known", known), ("unknown", unknown)):
-            asked = [space.project(front.features(clips(some, unheard, [level] * len(some)))) for _ in range(3)]
+            asked = [space.project(front.features(disturbed(some, unheard, level, TRAINED.samples, random))) for _ in range(3)]
             found[condition, which] = measures(np.concatenate(asked), space.rows, turned)
     right = {c: found[c, "known"][1] == np.tile(np.arange(len(known)), 3) for c in CONDITIONS}
     out = []

@@ -72,7 +72,8 @@ pub(crate) struct SettingArgs {
     /// package saves one with `Network.save`.
     #[arg(long, value_name = "FILE")]
     network: Option<PathBuf>,
-    /// Also learn to hear encrypted samples, for the protocol raw, in which a client needs no model. For at most 2,048 passages of ten seconds. Takes most of the training's time.
+    /// Also learn to hear encrypted samples, for the protocol raw, in which a client needs no model. For at most 2,048 passages of ten
+    /// seconds. Takes most of the training's time.
     #[arg(long)]
     raw: bool,
     /// Seed of everything random in training.
