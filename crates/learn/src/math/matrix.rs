@@ -4,13 +4,22 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{Array, Array1, Array2, ArrayView2, Axis, Dimension};
 use rayon::prelude::*;
 
-const ROWS: usize = 512;
-
 /// `a b^T`: `[n, k]` and `[m, k]` to `[n, m]`.
 pub(crate) fn times_transposed(a: ArrayView2<f32>, b: ArrayView2<f32>) -> Array2<f32> {
+    /// Rows of either that a thread takes at once. A thread packs all of the other for itself, so it takes the more the fewer those are.
+    const ROWS: usize = 512;
+    const COLUMNS: usize = 4_096;
     let mut out = Array2::zeros((a.nrows(), b.nrows()));
-    let parts: Vec<_> = out.axis_chunks_iter_mut(Axis(0), ROWS).zip(a.axis_chunks_iter(Axis(0), ROWS)).collect();
-    parts.into_par_iter().for_each(|(mut out, a)| general_mat_mul(1.0, &a, &b.t(), 0.0, &mut out));
+    // A few examples against very many rows are divided by the rows.
+    if a.nrows() <= ROWS && b.nrows() > COLUMNS {
+        let parts = out.axis_chunks_iter_mut(Axis(1), COLUMNS).zip(b.axis_chunks_iter(Axis(0), COLUMNS));
+        let parts: Vec<_> = parts.collect();
+        parts.into_par_iter().for_each(|(mut out, b)| general_mat_mul(1.0, &a, &b.t(), 0.0, &mut out));
+    } else {
+        let parts = out.axis_chunks_iter_mut(Axis(0), ROWS).zip(a.axis_chunks_iter(Axis(0), ROWS));
+        let parts: Vec<_> = parts.collect();
+        parts.into_par_iter().for_each(|(mut out, a)| general_mat_mul(1.0, &a, &b.t(), 0.0, &mut out));
+    }
     out
 }
 
@@ -72,6 +81,14 @@ mod tests {
         for (from, to) in [(0, 1), (3, 12), (500, 530), (511, 1_100), (77, 1_090)] {
             let some = a.slice_axis(Axis(0), (from..to).into());
             assert_eq!(times_transposed(some, b.view()), whole.slice_axis(Axis(0), (from..to).into()), "{from}..{to}");
+        }
+        // Nor on how many rows there are on the other side, by which few examples are divided.
+        let many = Array2::from_shape_fn((9_000, 61), |(i, j)| ((i * 29 + j * 11) % 101) as f32 / 50.0 - 1.0);
+        let few = many.slice_axis(Axis(0), (100..107).into());
+        let all = times_transposed(few, many.view());
+        for (from, to) in [(0, 4_096), (4_000, 4_200), (8_990, 9_000)] {
+            let some = times_transposed(few, many.slice_axis(Axis(0), (from..to).into()));
+            assert_eq!(some, all.slice_axis(Axis(1), (from..to).into()), "{from}..{to}");
         }
     }
 }
