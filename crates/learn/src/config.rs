@@ -10,6 +10,7 @@ use sordino_model::files::read_network;
 
 use crate::LearnError;
 use crate::clusters::kmeans::ClusterSettings;
+use crate::distractors::DistractorSettings;
 use crate::heads::last_stage::LastStageSettings;
 use crate::heads::routing::RouterSettings;
 use crate::raw::RawSettings;
@@ -94,6 +95,10 @@ pub struct TrainConfig {
     pub tracks: LastStageSettings,
     /// The unknown threshold.
     pub unknown: UnknownSettings,
+    /// Rows of songs that do not exist, to see how a larger library would answer. Thresholds are chosen as if strangers could not be taken
+    /// for them.
+    #[serde(skip_serializing_if = "DistractorSettings::is_none")]
+    pub distractors: DistractorSettings,
     /// Of sound: how encrypted samples are heard; none for a model that hears none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<RawSettings>,
@@ -142,6 +147,7 @@ impl TrainConfig {
             router: RouterSettings { hidden: vec![hidden], most_steps, ..router },
             tracks: LastStageSettings { descent: track_descent, ..tracks },
             unknown: UnknownSettings { clips: held_out, ..unknown },
+            distractors: DistractorSettings::default(),
             raw: None,
         }
     }
@@ -173,10 +179,14 @@ impl TrainConfig {
         self.stages.iter().map(|&slots| if slots == 0 { even } else { slots }).collect()
     }
 
-    /// Whether anything is learned from all examples by descent: where training goes in parts, its end needs them then.
+    /// Whether anything is learned from all examples, by descent or as a density: where training goes in parts, its end needs them then.
     pub fn descends(&self) -> bool {
         let routes = self.router.learned && !self.stages.is_empty();
-        routes || self.tracks.descent.epochs > 0 || self.spill > 1 || self.clusters.learned > 0
+        routes
+            || self.tracks.descent.epochs > 0
+            || self.spill > 1
+            || self.clusters.learned > 0
+            || self.distractors.rows > 0
     }
 
     /// Clusters in which a client is expected to look that decides itself.
@@ -239,6 +249,7 @@ impl TrainConfig {
         self.clusters.validate()?;
         self.router.validate()?;
         self.tracks.validate()?;
+        self.distractors.validate()?;
         self.unknown.validate()
     }
 }

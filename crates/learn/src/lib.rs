@@ -2,6 +2,7 @@
 
 pub mod clusters;
 mod config;
+pub mod distractors;
 mod error;
 pub mod examples;
 pub mod heads;

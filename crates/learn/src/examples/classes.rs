@@ -20,6 +20,13 @@ impl Classes {
         Self(counts.into_iter().enumerate().flat_map(|(label, count)| vec![label as u32; count]).collect())
     }
 
+    /// The same with so many further labels of one class each.
+    pub(crate) fn with_labels(mut self, more: usize) -> Self {
+        let first = self.labels() as u32;
+        self.0.extend(first..first + more as u32);
+        self
+    }
+
     /// Number of classes.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -79,6 +86,7 @@ mod tests {
         assert_eq!([0, 2, 3, 6].map(|class| classes.siblings(class)), [0..3, 0..3, 3..6, 6..7]);
         assert_eq!((classes.rounds(20, 4), classes.rounds(4, 4)), (9, 4));
         assert_eq!(Classes::one_per_label(4).rounds(20, 4), 20);
+        assert_eq!(Classes::per_label([2, 1]).with_labels(2), Classes::per_label([2, 1, 1, 1]));
         let classes = Classes::per_label([2; 200]);
         assert_eq!(
             ("2/2".parse().map(|part| classes.of_part(part)), classes.of_part(Part::WHOLE)),

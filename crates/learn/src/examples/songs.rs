@@ -51,6 +51,14 @@ impl Songs {
         Self::of_copies(&(0..self.of.len() as u32).map(first).collect::<Vec<_>>())
     }
 
+    /// The same with so many further labels, every one a song of its own.
+    pub(crate) fn with_labels(mut self, more: usize) -> Self {
+        let (label, song) = (self.of.len() as u32, self.first.len() as u32);
+        self.of.extend(song..song + more as u32);
+        self.first.extend(label..label + more as u32);
+        self
+    }
+
     /// Number of songs.
     pub fn len(&self) -> usize {
         self.first.len()
@@ -92,5 +100,6 @@ mod tests {
         assert_eq!([0, 1, 2, 3, 4, 5].map(|label| joined.of(label)), [0, 1, 0, 0, 0, 0]);
         assert_eq!(songs.joined([]), songs);
         assert_eq!(Songs::of_copies(&[0, 1, 2]), Songs::distinct(3));
+        assert_eq!(Songs::of_copies(&[0, 1, 0]).with_labels(2), Songs::of_copies(&[0, 1, 0, 3, 4]));
     }
 }

@@ -4,7 +4,8 @@ mod answers;
 
 use std::time::Duration;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis};
+use rayon::prelude::*;
 use sordino_front::Front;
 use sordino_model::stage::Hierarchy;
 use sordino_model::{ClientHierarchy, ClientModel, HeldOut, Label, Lead, ModelHash, ServerModel};
@@ -13,7 +14,7 @@ use crate::clusters::tree::Tree;
 use crate::examples::{Classes, Songs};
 use crate::heads::stage::FloatStage;
 use crate::unknown::threshold::Threshold;
-use crate::{LearnError, TrainConfig};
+use crate::{LearnError, TrainConfig, distractors};
 
 pub use answers::{Answer, float_answers, integer_answers};
 
@@ -58,15 +59,17 @@ impl FloatModel {
         self.classes.labels()
     }
 
-    /// The two halves in integers. `labels[i]` describes label `i`.
+    /// The two halves in integers. `labels[i]` describes label `i`, of those that are no distractors.
     ///
     /// # Errors
     /// [`LearnError`] where there is not one of them for each label, or a score could leave the message space.
-    pub fn halves(&self, name: &str, labels: Vec<Label>) -> Result<(ClientModel, ServerModel), LearnError> {
-        if labels.len() != self.labels() {
-            let (found, expected) = (vec![labels.len()], vec![self.labels()]);
+    pub fn halves(&self, name: &str, mut labels: Vec<Label>) -> Result<(ClientModel, ServerModel), LearnError> {
+        let drawn = self.config.distractors.rows;
+        if labels.len() + drawn != self.labels() {
+            let (found, expected) = (vec![labels.len()], vec![self.labels() - drawn]);
             return Err(LearnError::Shape { what: "labels", found, expected });
         }
+        labels.extend(distractors::labels(drawn, &labels));
         let last = self.stages.len() - 1;
         let stage = |(s, stage): (usize, &FloatStage)| {
             let threshold = if s == last { self.threshold.score.above } else { 0 };
@@ -128,16 +131,20 @@ impl FloatModel {
         probes: Option<usize>,
         top: usize,
     ) -> Result<Vec<Vec<Match>>, LearnError> {
+        /// Scores that are held at once.
+        const SCORES: usize = 1 << 27;
         let last = self.stages.len() - 1;
+        let at_once = (SCORES / self.classes.len().max(1)).max(1);
+        if features.nrows() > at_once {
+            let blocks = features.axis_chunks_iter(Axis(0), at_once).map(|rows| self.rank(rows, probes, top));
+            return Ok(blocks.collect::<Result<Vec<_>, LearnError>>()?.concat());
+        }
         let vectors = self.front.head(last)?.embed_batch(features)?;
         match (&self.flat, probes) {
             (Some((flat, _)), None) => {
                 let scores = flat.scores(vectors.view());
-                Ok(scores
-                    .rows()
-                    .into_iter()
-                    .map(|row| best(self.classes.all().iter().copied().zip(row.iter().copied()), top))
-                    .collect())
+                let rows = scores.axis_iter(Axis(0)).into_par_iter();
+                Ok(rows.map(|row| best(self.classes.all().iter().copied().zip(row.iter().copied()), top)).collect())
             }
             _ => self.rank_by_stages(features, vectors.view(), probes.unwrap_or(usize::MAX), top),
         }
@@ -203,16 +210,46 @@ impl FloatModel {
 
 /// The `top` best, a label with several slots counting once, ties to the smaller label.
 fn best(scored: impl Iterator<Item = (u32, f32)>, top: usize) -> Vec<Match> {
+    /// Scores that are put in order at first for each of them: a label has few slots.
+    const FIRST: usize = 32;
+    let better = |a: &Match, b: &Match| b.score.total_cmp(&a.score).then(a.label.cmp(&b.label));
     let mut all: Vec<Match> = scored.map(|(label, score)| Match { label, score }).collect();
-    all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.label.cmp(&b.label)));
-    let mut kept: Vec<Match> = Vec::with_capacity(top);
-    for found in all {
-        if kept.len() == top {
-            break;
+    let mut ordered = FIRST * top.max(1);
+    loop {
+        ordered = ordered.min(all.len());
+        if ordered < all.len() {
+            all.select_nth_unstable_by(ordered, better);
         }
-        if kept.iter().all(|k| k.label != found.label) {
-            kept.push(found);
+        all[..ordered].sort_by(better);
+        let mut kept: Vec<Match> = Vec::with_capacity(top);
+        for found in &all[..ordered] {
+            if kept.len() < top && kept.iter().all(|k| k.label != found.label) {
+                kept.push(*found);
+            }
         }
+        if kept.len() == top || ordered == all.len() {
+            return kept;
+        }
+        ordered *= 8;
     }
-    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_labels_are_found_among_many_slots() {
+        // Ninety-nine slots of the best label, then one of each.
+        let slots = |place: u32| (place.saturating_sub(98), 1.0 - (place as f32) / 1_000.0);
+        let labels = |top| best((0..900).map(slots), top).iter().map(|found| found.label).collect::<Vec<_>>();
+        assert_eq!((labels(2), labels(4)), (vec![0, 1], vec![0, 1, 2, 3]));
+        assert_eq!(labels(1_000), (0..802).collect::<Vec<_>>());
+        let even = best([(7, 0.5), (3, 0.5), (9, 0.25), (3, 0.75)].into_iter(), 3);
+        assert_eq!(
+            even.iter().map(|found| (found.label, found.score)).collect::<Vec<_>>(),
+            [(3, 0.75), (7, 0.5), (9, 0.25)]
+        );
+        assert_eq!(best(std::iter::empty(), 2), []);
+    }
 }

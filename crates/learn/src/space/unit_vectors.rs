@@ -1,5 +1,7 @@
 //! [`UnitVectors`]: training examples as the unit vectors that a stage sees.
 
+use std::ops::Range;
+
 use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::LearnError;
@@ -98,9 +100,19 @@ impl<'a> UnitVectors<'a> {
 
     /// Unit mean of every class's vectors: `[classes, width]`.
     pub(crate) fn prototypes(&self) -> Result<Array2<f32>, LearnError> {
-        let mut sums = Array2::<f32>::zeros((self.class_count, self.width()));
-        for round in 0..self.rounds() {
-            sums += &self.round(round)?;
+        self.prototypes_of(0..self.class_count)
+    }
+
+    /// Those of some neighbouring classes.
+    pub(crate) fn prototypes_of(&self, classes: Range<usize>) -> Result<Array2<f32>, LearnError> {
+        /// Classes whose vectors are held at once.
+        const AT_ONCE: usize = 1 << 16;
+        let mut sums = Array2::<f32>::zeros((classes.len(), self.width()));
+        for (first, mut sums) in classes.step_by(AT_ONCE).zip(sums.axis_chunks_iter_mut(Axis(0), AT_ONCE)) {
+            for round in 0..self.rounds() {
+                let first = round * self.class_count + first;
+                sums += &self.of(&(first..first + sums.nrows()).collect::<Vec<_>>())?;
+            }
         }
         normalise_rows(&mut sums);
         Ok(sums)

@@ -2,6 +2,7 @@
 //! vectors that are no sound at all; afterwards [`add_tracks`] for a few more tracks, and [`tune`] for other surroundings.
 
 mod added;
+mod crowded;
 mod front_heads;
 mod job;
 mod leaves;
@@ -9,6 +10,8 @@ mod parts;
 mod sound;
 mod tuned;
 mod vectors;
+
+use std::time::Duration;
 
 use ndarray::{Array2, ArrayView2, Axis};
 use sordino_front::Front;
@@ -23,6 +26,7 @@ use crate::space::unit_vectors::{Rows, Sight, UnitVectors};
 use crate::unknown::imitation::{Imitation, LeftOut, Strangers, Unknown};
 use crate::unknown::threshold::Calibration;
 use crate::{FloatModel, LearnError, TrainConfig};
+use crowded::Crowded;
 use job::{Gathered, Job};
 
 pub use added::{Added, NewTracks, add_tracks};
@@ -39,7 +43,7 @@ fn learn(
     run: &TrainingRun<'_>,
 ) -> Result<FloatModel, LearnError> {
     // Said before hours are spent.
-    branching(config, examples.classes().len())?;
+    branching(config, examples.classes().len() + config.distractors.rows)?;
     let job = Job::new(examples, config)?;
     let works = examples.works(&songs);
     let gathered = job.whole(&works, run)?;
@@ -55,11 +59,13 @@ fn conclude(
     run: &TrainingRun<'_>,
 ) -> Result<FloatModel, LearnError> {
     let Job { examples, config, .. } = *job;
-    let classes = examples.classes().clone();
+    let unknown = strangers(job, works, &gathered.imitations)?;
+    let Crowded { classes, songs, frequencies, gathered } = job.crowded(songs, works, gathered)?;
+    let Gathered { space: whitening, prototypes, sample, rows: projected, held_out, .. } = gathered;
     let branching = branching(config, classes.len())?;
-    let Gathered { space: whitening, prototypes, sample, imitations, rows: projected, held_out } = gathered;
-    let unknown = strangers(job, works, &imitations)?;
-    drop(imitations);
+    if !config.distractors.is_none() {
+        run.end_of("distractors")?;
+    }
 
     let rotation = job.rotation(&whitening);
     let space = whitening.narrowed(config.width).rotated(rotation.view());
@@ -79,7 +85,7 @@ fn conclude(
                 return nearest::nearest(prototypes.view(), tree, stage, &config.router);
             }
             let phase = format!("routing {stage}{suffix}");
-            routing::train(&seen, &job.frequencies, tree, stage, &config.router, &phase, run)
+            routing::train(&seen, &frequencies, tree, stage, &config.router, &phase, run)
         };
         (0..branching.len()).map(stage).collect::<Result<Vec<Router>, LearnError>>()
     };
@@ -134,7 +140,10 @@ fn conclude(
     let flat = flat.map(|flat| (calibration.threshold(&flat, &all), flat)).map(|(threshold, flat)| (flat, threshold));
     run.end_of("thresholds")?;
     let stages = routers.into_iter().map(|router| router.stage).chain([last]).collect();
-    let starts = (0..classes.len()).map(|class| examples.start(class)).collect();
+    // A song that does not exist begins at its beginning.
+    let real = examples.classes().len();
+    let start = |class| if class < real { examples.start(class) } else { Some(Duration::ZERO) };
+    let starts = (0..classes.len()).map(start).collect();
     Ok(FloatModel {
         config: config.clone(),
         front,

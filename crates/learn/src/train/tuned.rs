@@ -89,6 +89,11 @@ pub fn tune(
 ) -> Result<Tuned, LearnError> {
     let Surroundings { table, noise, impulses, config } = *surroundings;
     config.validate()?;
+    if !config.distractors.is_none() {
+        let (found, expected) =
+            (config.distractors.rows.to_string(), "0: thresholds belong to a library of real tracks".into());
+        return Err(LearnError::Setting { setting: "distractors.rows", found, expected });
+    }
     let mut library = Library::of(client, server)?;
     let run = TrainingRun {
         device: config.device.open()?,

@@ -1,5 +1,6 @@
 //! Training end to end, on a small library that needs no files.
 
+mod distractors;
 mod embedding;
 mod parts;
 mod patterns;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ndarray::{Array2, Axis};
 use sordino_corpus::Part;
+use sordino_learn::distractors::DistractorSettings;
 use sordino_learn::examples::LabelledVectors;
 use sordino_learn::run::{Descent, Quiet};
 use sordino_learn::{
@@ -61,7 +62,10 @@ fn parts_make_the_model_of_one_run() {
     means.router.learned = false;
     let mut all = TrainConfig { spill: 2, flat: true, ..config() };
     all.tracks.descent = Descent { epochs: 1, ..all.tracks.descent };
-    for (name, config, counts) in [("quick", config(), &[1, 3][..]), ("means", means, &[2]), ("all", all, &[3])] {
+    let crowded = TrainConfig { distractors: DistractorSettings { rows: 300, components: 2 }, ..means.clone() };
+    let all =
+        [("quick", config(), &[1, 3][..]), ("means", means, &[2]), ("all", all, &[3]), ("crowded", crowded, &[2])];
+    for (name, config, counts) in all {
         let whole = train_vectors(&library, &config, None, &Quiet).unwrap();
         for &count in counts {
             let folder = tempfile::tempdir().unwrap();

@@ -43,7 +43,7 @@ impl Planted {
     }
 }
 
-fn config() -> TrainConfig {
+pub(crate) fn config() -> TrainConfig {
     let mut config = TrainConfig { clips_per_track: 16, least_clips: 0, width: 32, ..TrainConfig::default() };
     config.router.directions = 32;
     config.router.hidden = vec![64];
@@ -68,7 +68,7 @@ fn halves(model: &FloatModel) -> (ClientModel, ServerModel) {
 }
 
 /// Share of rows whose best label is the right one, and share that is known.
-fn named(pair: &Pair<'_>, protocol: Protocol, vectors: &Array2<f32>, labels: &[u32]) -> (f32, f32) {
+pub(crate) fn named(pair: &Pair<'_>, protocol: Protocol, vectors: &Array2<f32>, labels: &[u32]) -> (f32, f32) {
     let ranked = pair.identify_batch(protocol, vectors.view(), 1).unwrap();
     let right =
         ranked.iter().zip(labels).filter(|(r, l)| r.matches.first().is_some_and(|b| b.label == **l as usize)).count();

@@ -153,7 +153,7 @@ fn run_part(
     progress: &dyn Progress,
 ) -> Result<Step, LearnError> {
     refuse(config)?;
-    super::branching(config, examples.classes().len())?;
+    super::branching(config, examples.classes().len() + config.distractors.rows)?;
     let job = Job::new(examples, config)?;
     let run =
         TrainingRun { device: config.device.open()?, seed: config.seed, checkpoints: Checkpoints::none(), progress };
