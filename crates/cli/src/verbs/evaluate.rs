@@ -351,6 +351,7 @@ impl Evaluate {
             system: Sordino::NAME.into(),
             tracks: system.client().labels().len(),
             recorded,
+            rows: system.rows(),
             slots: system.stages(),
             // A model that takes no sound was refused when it was asked.
             seconds: system.client().front().spec().map_or(0.0, |spec| spec.query_seconds),

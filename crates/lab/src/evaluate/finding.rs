@@ -20,6 +20,8 @@ pub struct Subject {
     pub tracks: usize,
     /// Of which recorded; the others are composed.
     pub recorded: usize,
+    /// Rows that a query is compared with where it is compared with all, for a system that has rows.
+    pub rows: Option<usize>,
     /// Training preset; empty for baselines.
     pub effort: String,
     /// Slots of every stage.

@@ -89,11 +89,12 @@ pub(crate) const MIXED: &str = "mixed";
 
 impl Row {
     /// Columns in the order of a table; what varies within a grid comes after the second of them.
-    pub(crate) const COLUMNS: [&str; 49] = [
+    pub(crate) const COLUMNS: [&str; 50] = [
         "grid",
         "system",
         "tracks",
         "recorded",
+        "rows",
         "effort",
         "stages",
         "depth",

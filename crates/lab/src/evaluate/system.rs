@@ -74,6 +74,11 @@ pub trait System: Sync {
         8_000
     }
 
+    /// Rows that a query is compared with where it is compared with all: passages and distractors, for a system that has rows.
+    fn rows(&self) -> Option<usize> {
+        None
+    }
+
     /// Bytes of what it keeps of its library, if that is worth telling.
     fn index_bytes(&self) -> Option<usize> {
         None

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sordino_audio::{AugmentSpec, Level};
 use sordino_corpus::{Condition, QuerySpec};
 use sordino_learn::{Effort, TrainConfig, overlay};
@@ -19,6 +19,8 @@ use crate::system::registry::Recipe;
 
 /// The column of results that says how hard training clips are disturbed.
 const AUGMENTATION: &str = "augmentation";
+/// The column that says how many rows of songs that do not exist are drawn beside the library's.
+const DISTRACTORS: &str = "distractors";
 
 /// All combinations of the lists in it. Everything but `title` has a default.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -37,6 +39,8 @@ pub struct Grid {
     pub effort: Vec<Effort>,
     /// How hard training clips are disturbed; as the preset says where there is none.
     pub augmentation: Vec<Level>,
+    /// Rows of songs that do not exist, drawn beside those of the library for this project's own models; none where there is no number.
+    pub distractors: Vec<usize>,
     /// Slots of every routing stage, as in the training settings: `[[]]` is flat, `[[0]]` two stages.
     pub stages: Vec<Vec<usize>>,
     /// Length of a query in seconds.
@@ -87,6 +91,7 @@ impl Default for Grid {
             systems: vec![Sordino::NAME.into()],
             effort: vec![Effort::Standard],
             augmentation: Vec::new(),
+            distractors: Vec::new(),
             stages: vec![vec![0]],
             seconds: vec![10.0],
             heard_seconds: None,
@@ -129,7 +134,8 @@ impl Grid {
     /// Columns of results that tell its settings apart.
     pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
         let level = (!self.augmentation.is_empty()).then_some(AUGMENTATION);
-        self.setting.iter().map(|setting| setting.name.as_str()).chain(level)
+        let drawn = (!self.distractors.is_empty()).then_some(DISTRACTORS);
+        self.setting.iter().map(|setting| setting.name.as_str()).chain(level).chain(drawn)
     }
 
     pub(super) fn validate(&self) -> Result<(), String> {
@@ -273,27 +279,46 @@ impl Grid {
         Ok(systems)
     }
 
-    /// Training settings with every list of stages and at every level of augmentation.
+    /// Training settings with every list of stages, at every level of augmentation and with every number of distractors.
     fn staged(&self, settings: &Table) -> Result<Vec<(Table, Columns)>, String> {
-        let text = |error: toml::ser::Error| error.to_string();
         let mut all = Vec::new();
         for stages in &self.stages {
             let mut settings = settings.clone();
-            settings.insert("stages".into(), Value::try_from(stages).map_err(text)?);
+            settings.insert("stages".into(), value(stages)?);
             if let Some(seconds) = self.heard_seconds {
-                settings.insert("train_seconds".into(), Value::try_from(seconds).map_err(text)?);
+                settings.insert("train_seconds".into(), value(seconds)?);
             }
-            if self.augmentation.is_empty() {
-                all.push((settings, Columns::new()));
-                continue;
-            }
-            for &level in &self.augmentation {
-                let augment = Value::try_from(AugmentSpec::level(level)).map_err(text)?;
-                let mut settings = settings.clone();
-                settings.insert("augment".into(), augment);
-                all.push((settings, vec![(AUGMENTATION.into(), format!("{level:?}").to_lowercase())]));
-            }
+            all.push((settings, Columns::new()));
         }
-        Ok(all)
+        let level = |&level: &Level| {
+            let over = [("augment".into(), value(AugmentSpec::level(level))?)];
+            Ok((Table::from_iter(over), (AUGMENTATION.into(), format!("{level:?}").to_lowercase())))
+        };
+        let drawn = |&rows: &usize| {
+            let over = Table::from_iter([("rows".into(), value(rows)?)]);
+            Ok((Table::from_iter([("distractors".into(), over.into())]), (DISTRACTORS.into(), rows.to_string())))
+        };
+        let all = varied(all, self.augmentation.iter().map(level).collect::<Result<_, String>>()?);
+        Ok(varied(all, self.distractors.iter().map(drawn).collect::<Result<_, String>>()?))
     }
+}
+
+fn value(of: impl Serialize) -> Result<Value, String> {
+    Value::try_from(of).map_err(|error| error.to_string())
+}
+
+/// All settings with each of the values laid over them and a column that names it; as they are where there is no value.
+fn varied(all: Vec<(Table, Columns)>, values: Vec<(Table, (String, String))>) -> Vec<(Table, Columns)> {
+    if values.is_empty() {
+        return all;
+    }
+    let with = |(settings, columns): (Table, Columns)| {
+        let laid = move |(over, column): &(Table, (String, String))| {
+            let mut settings = settings.clone();
+            overlay(&mut settings, over);
+            (settings, [&columns[..], std::slice::from_ref(column)].concat())
+        };
+        values.iter().map(laid).collect::<Vec<_>>()
+    };
+    all.into_iter().flat_map(with).collect()
 }

@@ -242,6 +242,23 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_settings_are_columns() {
+        let lists = "tracks = [400, 800]\naugmentation = [\"small\", \"large\"]\ndistractors = [0, 90]";
+        let lists = lists.to_owned() + "\nsettings.sordino.distractors.components = 3";
+        let units = parse(&TEXT.replace("tracks = [400, 800]", &lists), Size::Full).unwrap().grids[0].units().unwrap();
+        let columns = ["augmentation", "distractors", "bits"].map(ToOwned::to_owned);
+        assert_eq!(
+            (units.len(), units[0].columns.iter().map(|(name, _)| name.clone()).collect()),
+            (16, columns.to_vec())
+        );
+        let configs: Vec<TrainConfig> = units.iter().map(|u| u.system.settings.clone().try_into().unwrap()).collect();
+        let drawn: Vec<usize> = configs.iter().map(|config| config.distractors.rows).collect();
+        assert_eq!(drawn[..8], [0, 0, 90, 90, 0, 0, 90, 90]);
+        assert_eq!(configs[2].distractors.components, 3);
+        assert_ne!(configs[0].augment, configs[4].augment);
+    }
+
+    #[test]
     fn settings_of_a_system_are_laid_over_its_defaults() {
         let laid = TEXT.replace("tracks = [400, 800]", "settings.sordino = { router = { hidden = [7] }, spill = 2 }");
         let units = parse(&laid, Size::Full).unwrap().grids[0].units().unwrap();
@@ -265,6 +282,7 @@ mod tests {
                 .contains("40 clusters")
         );
         assert!(wrong("tracks = [30]", "trackz = [30]").contains("trackz"));
+        assert!(wrong("tracks = [30]", "tracks = [30]\ndistractors = [99999999]").contains("distractors.rows"));
         assert!(wrong("tracks = [30]", "systems = [\"magic\"]").contains("magic"));
         assert!(wrong("values = [4, 6]", "values = [99]").contains("99"));
         assert!(wrong("tracks = [30]", "settings.magic = {}").contains("magic"));

@@ -51,6 +51,9 @@ struct Outcome {
     recorded: usize,
     /// Slots of every stage.
     slots: Vec<usize>,
+    /// Rows that a query is compared with where it is compared with all.
+    #[serde(default)]
+    rows: Option<usize>,
     index_bytes: Option<usize>,
     training_seconds: Option<f64>,
     training_gigabytes: Option<f64>,
@@ -255,6 +258,7 @@ impl<'a> Lab<'a> {
         Ok(Outcome {
             recorded: *recorded,
             slots: system.stages(),
+            rows: system.rows(),
             index_bytes: system.index_bytes(),
             training_seconds,
             training_gigabytes,
@@ -338,12 +342,13 @@ fn signed(file: &[u8]) -> Option<&[u8]> {
 }
 
 fn finding(unit: &Unit, outcome: Outcome) -> Finding {
-    let Outcome { recorded, slots, index_bytes, training_seconds, training_gigabytes, evaluation } = outcome;
+    let Outcome { recorded, slots, rows, index_bytes, training_seconds, training_gigabytes, evaluation } = outcome;
     let subject = Subject {
         grid: unit.grid.clone(),
         system: unit.system.name.clone(),
         tracks: unit.library.tracks,
         recorded,
+        rows,
         effort: unit.system.effort(),
         slots,
         seconds: unit.queries.seconds,

@@ -150,6 +150,10 @@ impl System for Sordino {
         self.server.hierarchy().stages().iter().map(|stage| stage.outputs()).collect()
     }
 
+    fn rows(&self) -> Option<usize> {
+        Some(self.server.flat().last().counts().iter().sum())
+    }
+
     /// The answer in integers, flat.
     fn respond(&self, samples: &[f32]) -> Result<Response, LabError> {
         let features = self.client.front().features(samples)?;
@@ -171,6 +175,8 @@ impl System for Sordino {
             Features::stack(rendered, width)
         };
         let features = heard(Protocol::Flat, front.width())?;
+        // Its own, which are more than those of the library where rows were drawn beside it.
+        let ids: Vec<u32> = self.client.labels().iter().map(|label| label.track_id).collect();
         let mut answers = Vec::new();
         for (protocol, queried) in self.protocols(settings) {
             let samples = self.client.raw().filter(|_| protocol == Protocol::Raw).and_then(ClientHierarchy::samples);
@@ -178,7 +184,7 @@ impl System for Sordino {
             let comparison = Comparison {
                 client: &self.client,
                 server: &self.server,
-                ids: queries.ids,
+                ids: &ids,
                 features: samples.as_ref().unwrap_or(&features),
                 fold: queries.fold,
                 sample: Sample { queries: queried, keys: settings.keys, seed: settings.seed },
