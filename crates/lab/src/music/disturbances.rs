@@ -15,7 +15,7 @@ use crate::{LabError, Monitor};
 const QUERY_SHARE: f32 = 0.3;
 
 /// How much of each is made where no folder is given.
-const SYNTHETIC_NOISES: usize = 96;
+const SYNTHETIC_NOISES: usize = 384;
 const SYNTHETIC_ROOMS: usize = 48;
 const SYNTHETIC_NOISE_SECONDS: f32 = 5.0;
 const SYNTHETIC_T60: Span = Span(0.2, 1.2);
