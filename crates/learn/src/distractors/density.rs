@@ -178,13 +178,16 @@ impl Clustered {
 
     /// The mixture under a prior that counts for `weight` times the width.
     fn mixture(&self, rows: ArrayView2<f32>, weight: f64) -> Result<Density, LearnError> {
-        /// Added to the diagonal, as a share of its mean: directions in which rows do not differ at all.
+        /// Added to the diagonal, as a share of its mean; and the same where rows are fewer than directions, and do not differ in all of
+        /// them.
         const RIDGE: f64 = 1e-6;
+        const SINGULAR: f64 = 1e-3;
         let (count, width) = rows.dim();
         let freedom = count.saturating_sub(self.members.len()).max(1) as f64;
         let sum = self.scatters.iter().fold(Array2::<f64>::zeros((width, width)), |sum, s| sum + s.mapv(f64::from));
         let mut common = sum / freedom;
-        let ridge = RIDGE * common.diag().sum() / width as f64;
+        let share = if freedom > width as f64 { RIDGE } else { SINGULAR };
+        let ridge = share * common.diag().sum() / width as f64;
         common.diag_mut().mapv_inplace(|v| v + ridge.max(f64::MIN_POSITIVE));
         let prior = weight * width as f64;
         let part = |((members, mean), scatter): ((&Vec<u32>, &Array1<f32>), &Array2<f32>)| {
@@ -258,6 +261,18 @@ mod tests {
         let at = Array2::from_shape_vec((1, 4), vec![1.0, 2.0, 0.0, -1.0]).unwrap();
         let expected = -0.5 * 6.0 - 2.0 * std::f64::consts::TAU.ln();
         assert!((standard.log_likelihood(at.view()) - expected).abs() < 1e-9);
+    }
+
+    #[test]
+    fn fewer_rows_than_directions_have_a_density() {
+        let mut rng = stream(6, 0);
+        let rows = Array2::from_shape_simple_fn((30, 60), || 10.0 * rng.sample::<f32, _>(StandardNormal));
+        let songs: Vec<u32> = (0..30).map(|row| row / 3).collect();
+        for components in [0, 1, 8] {
+            let drawn = Density::fit(rows.view(), &songs, components, 7).unwrap().draw(200, 1);
+            let deviation = drawn.mapv(|v| v * v).mean().unwrap().sqrt();
+            assert!((5.0..15.0).contains(&deviation), "{deviation}");
+        }
     }
 
     #[test]
