@@ -1,12 +1,11 @@
 //! [`Crowd`]: the examples of a library and of its distractors.
 
-use ndarray::{Array2, ArrayView2, Axis};
-use rayon::prelude::*;
+use ndarray::Array2;
 
 use super::DistractorSettings;
 use super::density::Density;
 use crate::LearnError;
-use crate::math::matrix::{argmax, normalise_rows, times_transposed};
+use crate::math::matrix::{nearest, normalise_rows};
 use crate::space::unit_vectors::Rows;
 
 /// Projected examples of real classes, and of drawn ones behind them in every round. An example of a drawn class is its mean and the
@@ -43,7 +42,10 @@ impl<'a> Crowd<'a> {
         }
         means /= rounds.max(1) as f32;
         let drawn = Density::fit(means.view(), songs, settings.components, seed ^ OWN)?.draw(settings.rows, seed ^ OWN);
-        let like = likest(drawn.view(), means.view());
+        let mut directions = means.clone();
+        normalise_rows(&mut directions);
+        let like = nearest(drawn.view(), directions.view(), |_| None);
+        let like = like.into_iter().map(|class| class.unwrap_or_default() as u32).collect();
         Ok(Self { real, means, drawn, like })
     }
 
@@ -82,22 +84,9 @@ impl Rows for Crowd<'_> {
     }
 }
 
-/// For every row the place of the other that has the largest cosine with it.
-fn likest(rows: ArrayView2<f32>, others: ArrayView2<f32>) -> Vec<u32> {
-    const AT_ONCE: usize = 4_096;
-    let mut others = others.to_owned();
-    normalise_rows(&mut others);
-    let mut found = Vec::with_capacity(rows.nrows());
-    for rows in rows.axis_chunks_iter(Axis(0), AT_ONCE) {
-        let products = times_transposed(rows, others.view());
-        let nearest = |row| argmax(products.row(row).iter()).unwrap_or_default() as u32;
-        found.par_extend((0..rows.nrows()).into_par_iter().map(nearest));
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
+    use ndarray::Axis;
     use rand::RngExt;
     use rand_distr::StandardNormal;
 

@@ -1,13 +1,13 @@
 //! [`nearest`]: a routing stage that is not learned. It leads to the clusters whose means are nearest.
 
-use ndarray::{Array2, Array3, ArrayView2};
+use ndarray::{Array2, Array3, ArrayView2, Axis};
 
 use crate::LearnError;
 use crate::clusters::tree::Tree;
 use crate::heads::routing::{Router, RouterSettings};
 use crate::heads::stage::FloatStage;
 use crate::math::grid::UniformGrid;
-use crate::math::matrix::normalise_rows;
+use crate::math::matrix::{self, normalise_rows};
 
 /// The router of `tree`'s routing stage `stage` with the means of what lies behind each choice as rows, from unit vectors of all classes, shape
 /// `[classes, width]`. Its inputs are those vectors, as the last stage sees them.
@@ -34,11 +34,12 @@ pub(crate) fn nearest(
     for members in &mut behind {
         members.sort_unstable();
         members.dedup();
-        if let &mut [only] = &mut members[..] {
-            let cosines = classes.dot(&classes.row(only as usize));
-            let others = cosines.iter().enumerate().filter(|(class, _)| *class != only as usize);
-            members.extend(others.max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| class as u32));
-        }
+    }
+    let alone: Vec<usize> = (0..behind.len()).filter(|&choice| behind[choice].len() == 1).collect();
+    let only: Vec<usize> = alone.iter().map(|&choice| behind[choice][0] as usize).collect();
+    let company = matrix::nearest(classes.select(Axis(0), &only).view(), classes, |row| Some(only[row]));
+    for (choice, class) in alone.into_iter().zip(company) {
+        behind[choice].extend(class.map(|class| class as u32));
     }
     for (mut sum, members) in sums.rows_mut().into_iter().zip(&behind) {
         members.iter().for_each(|&class| sum += &classes.row(class as usize));

@@ -1,7 +1,7 @@
 //! Products over all threads, with results that do not depend on their number, and what is often asked of rows and columns.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array, Array1, Array2, ArrayView2, Axis, Dimension};
+use ndarray::{Array, Array1, Array2, ArrayView2, ArrayViewMut1, Axis, Dimension};
 use rayon::prelude::*;
 
 /// `a b^T`: `[n, k]` and `[m, k]` to `[n, m]`.
@@ -21,6 +21,28 @@ pub(crate) fn times_transposed(a: ArrayView2<f32>, b: ArrayView2<f32>) -> Array2
         parts.into_par_iter().for_each(|(mut out, a)| general_mat_mul(1.0, &a, &b.t(), 0.0, &mut out));
     }
     out
+}
+
+/// For every row the place of the other with the largest product, lower places first; `not` is the place that is none for a row.
+pub(crate) fn nearest(
+    rows: ArrayView2<f32>,
+    others: ArrayView2<f32>,
+    not: impl Fn(usize) -> Option<usize> + Sync,
+) -> Vec<Option<usize>> {
+    /// Products that are held at once.
+    const PRODUCTS: usize = 1 << 26;
+    let at_once = (PRODUCTS / others.nrows().max(1)).clamp(1, 4_096);
+    let mut found = Vec::with_capacity(rows.nrows());
+    for (chunk, rows) in rows.axis_chunks_iter(Axis(0), at_once).enumerate() {
+        let mut products = times_transposed(rows, others);
+        let one = |(i, mut products): (usize, ArrayViewMut1<f32>)| {
+            let not = not(chunk * at_once + i);
+            not.and_then(|place| products.get_mut(place)).into_iter().for_each(|own| *own = f32::NEG_INFINITY);
+            argmax(products.iter()).filter(|&place| Some(place) != not)
+        };
+        found.par_extend(products.axis_iter_mut(Axis(0)).into_par_iter().enumerate().map(one));
+    }
+    found
 }
 
 /// Scales every row, along the last axis, to unit length; rows of zeros stay.
@@ -68,6 +90,20 @@ pub(crate) fn argmax<'a>(values: impl Iterator<Item = &'a f32>) -> Option<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_nearest_is_another() {
+        let rows = Array2::from_shape_fn((9_000, 4), |(i, j)| ((i * 29 + j * 11) % 997) as f32 / 500.0 - 1.0);
+        let some = [7, 4_097, 8_999];
+        let found = nearest(rows.select(Axis(0), &some).view(), rows.view(), |row| Some(some[row]));
+        for (&row, found) in some.iter().zip(found) {
+            let best = (0..9_000).filter(|&other| other != row).map(|other| rows.row(row).dot(&rows.row(other)));
+            let found = rows.row(found.unwrap()).dot(&rows.row(row));
+            assert!((found - best.fold(f32::NEG_INFINITY, f32::max)).abs() < 1e-5);
+        }
+        let one = rows.slice_axis(Axis(0), (..1).into());
+        assert_eq!((nearest(one, one, |_| None), nearest(one, one, |_| Some(0))), (vec![Some(0)], vec![None]));
+    }
 
     #[test]
     fn products_are_products() {

@@ -170,8 +170,12 @@ impl FloatModel {
                 let width = stage.rows.dim().1;
                 let mut paths: Vec<usize> = groups.iter().flat_map(|g| g * width..(g + 1) * width).collect();
                 let score = |path: &usize| scores[(example, *path)];
-                paths.sort_by(|a, b| score(b).total_cmp(&score(a)).then(a.cmp(b)));
-                paths.truncate(probes);
+                let better = |a: &usize, b: &usize| score(b).total_cmp(&score(a)).then(a.cmp(b));
+                if probes < paths.len() {
+                    paths.select_nth_unstable_by(probes, better);
+                    paths.truncate(probes);
+                }
+                paths.sort_unstable_by(better);
                 paths
             });
             let row = final_scores.row(example);
@@ -182,7 +186,7 @@ impl FloatModel {
             });
             best(scored, top)
         };
-        Ok((0..features.nrows()).map(rank).collect())
+        Ok((0..features.nrows()).into_par_iter().map(rank).collect())
     }
 
     /// The classifier of the labels and its test: the flat one, where it is asked for and was trained, or the last stage.
