@@ -1,8 +1,8 @@
 //! *Distractors*: rows of songs that do not exist, for libraries larger than there is music.
 //!
 //! Whether a song is still told apart among millions cannot be asked of a few thousand. So the rows of a library are taken for a sample of a
-//! [`density::Density`] over the whitened space, and as many further rows as are wanted are drawn from it. Every one of them has examples of its
-//! own, which scatter like those of the real row that it is most alike ([`crowd::Crowd`]). They are clustered, routed to and scored like real
+//! density over the whitened space, and as many further rows as are wanted are drawn from it. Every one of them has examples of its
+//! own, which scatter like those of the real row that it is most alike. They are clustered, routed to and scored like real
 //! ones. `experiments/distractors` says how well they stand for them.
 
 pub(crate) mod crowd;
