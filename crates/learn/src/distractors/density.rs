@@ -38,14 +38,6 @@ struct Component {
     covariance: Cholesky<f64, Dyn>,
 }
 
-/// What is chosen.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Shape {
-    components: usize,
-    /// Rows that the prior of a covariance counts for, as a multiple of the width.
-    weight: f64,
-}
-
 impl Density {
     /// Fits `rows`, shape `[rows, width]`, of which `songs[i]` says which row is of which song: rows of one song are left out together. With
     /// `components` there are as many, as far as there are rows for them; with 0 they are chosen.
@@ -60,22 +52,22 @@ impl Density {
         let (out, kept): (Vec<usize>, Vec<usize>) =
             (0..rows.nrows()).partition(|&row| stream(seed, songs[row].into()).random_range(0..LEFT_OUT) == 0);
         let (out, kept) = (rows.select(Axis(0), &out), rows.select(Axis(0), &kept));
-        let mut best: Option<(f64, Shape)> = None;
-        let candidates = if components == 0 { COMPONENTS.to_vec() } else { vec![components] };
+        let mut best = (f64::NEG_INFINITY, 1, WEIGHTS[0]);
         // A component of a row or two says nothing that its neighbours do not.
-        let candidates = candidates.into_iter().filter(|&count| count == 1 || count * 2 <= kept.nrows());
-        for count in candidates {
+        let most = (kept.nrows() / 2).max(1);
+        let candidates = if components == 0 { COMPONENTS.to_vec() } else { vec![components.min(most)] };
+        for count in candidates.into_iter().filter(|count| *count <= most) {
             let clusters = Clustered::new(kept.view(), count, seed)?;
             for weight in WEIGHTS {
-                let likelihood = clusters.mixture(kept.view(), weight)?.log_likelihood(out.view());
-                if likelihood.is_finite() && best.is_none_or(|(top, _)| likelihood > top) {
-                    best = Some((likelihood, Shape { components: count, weight }));
+                let likelihood = clusters.mixture(weight)?.log_likelihood(out.view());
+                if likelihood > best.0 {
+                    best = (likelihood, count, weight);
                 }
             }
         }
-        let (likelihood, shape) = best.unwrap_or((0.0, Shape { components: 1, weight: WEIGHTS[0] }));
-        tracing::info!(components = shape.components, prior = shape.weight, likelihood, "density of the rows");
-        Clustered::new(rows, shape.components, seed)?.mixture(rows, shape.weight)
+        let (likelihood, count, weight) = best;
+        tracing::info!(components = count, prior = weight, likelihood, "density of the rows");
+        Clustered::new(rows, count, seed)?.mixture(weight)
     }
 
     /// Number of components.
@@ -177,12 +169,12 @@ impl Clustered {
     }
 
     /// The mixture under a prior that counts for `weight` times the width.
-    fn mixture(&self, rows: ArrayView2<f32>, weight: f64) -> Result<Density, LearnError> {
+    fn mixture(&self, weight: f64) -> Result<Density, LearnError> {
         /// Added to the diagonal, as a share of its mean; and the same where rows are fewer than directions, and do not differ in all of
         /// them.
         const RIDGE: f64 = 1e-6;
         const SINGULAR: f64 = 1e-3;
-        let (count, width) = rows.dim();
+        let (count, width) = (self.members.iter().map(Vec::len).sum::<usize>(), self.means[0].len());
         let freedom = count.saturating_sub(self.members.len()).max(1) as f64;
         let sum = self.scatters.iter().fold(Array2::<f64>::zeros((width, width)), |sum, s| sum + s.mapv(f64::from));
         let mut common = sum / freedom;
